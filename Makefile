@@ -1,0 +1,60 @@
+# Two commands for a new user: `make run` and `make test`. `make check` is what to run before a commit.
+
+PORT ?= 8501
+VENV ?= .venv
+BIN  := $(VENV)/bin
+# The first interpreter that answers and is 3.11 to 3.13 (the host runs 3.12).
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+
+.PHONY: run test check format bench system-packages clean
+
+run: $(VENV)/.installed
+	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
+
+test: $(VENV)/.installed-dev system-packages
+	$(BIN)/python -m pytest -rs
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -rs
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-dev
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+$(VENV)/.installed: requirements.txt
+	@test -n "$(PYTHON)" || { echo "Frontier needs Python 3.11, 3.12 or 3.13; none was found."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# The browser tests need a Chromium, the workbook test a LibreOffice. They are installed where that
+# takes no password (root with apt, as in CI); elsewhere the tests say that they were skipped.
+system-packages:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	|| command -v google-chrome >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing Chromium for the browser tests"; \
+			apt-get update -qq && apt-get install -y -qq chromium >/dev/null \
+			|| echo "Chromium could not be installed: the browser tests will be skipped"; \
+		else echo "No Chromium found: the browser tests will be skipped"; fi; }
+	@command -v soffice >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && [ -n "$$CI" ] && command -v apt-get >/dev/null; then \
+			echo "Installing LibreOffice for the workbook test"; \
+			apt-get install -y -qq libreoffice-calc >/dev/null \
+			|| echo "LibreOffice could not be installed: the workbook test will be skipped"; \
+		else echo "No LibreOffice found: the workbook test will be skipped"; fi; }
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis

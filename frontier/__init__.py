@@ -1,0 +1,8 @@
+"""What scale-to-zero really costs: dollars a month against p99 time to first token.
+
+Floors, lowest first; a module imports only from floors below its own:
+errors and units; tables (data/*.csv); trace, coldstart, serving; kernel and analytic;
+policy; mitigations; plan; simulate; billing; economics; sweep; charts and report; pages.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,239 @@
+"""The product's chart: dollars a month against p99 TTFT, one point a plan.
+
+Efficient plans are large and joined by steps (no plan exists between two plans); the others are
+small and faint; the region over the limit is tinted. Plans of equal cost and p99 are one point
+that lists them. Plans whose p99 is infinite (over 1 % of requests refused) cannot stand on the
+axis: they stay in the table and are counted by `not_drawn`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from frontier import units
+from frontier.charts import theme
+
+_HEIGHT_PX = 430
+_LISTED_PLANS = 4
+
+
+def frontier_table(swept: pd.DataFrame, *, slo_p99_ttft_s: float) -> pd.DataFrame:
+    """Return the points of the chart, one row for each distinct (cost, p99).
+
+    Parameters
+    ----------
+    swept : DataFrame
+        One row a plan, as `frontier.sweep.frontier_table` makes it.
+    slo_p99_ttft_s : float
+        The limit on p99 TTFT. [s]
+
+    Returns
+    -------
+    DataFrame
+        plan_ids (list), labels (list), family, usd_per_month, p99_ttft_s, efficient,
+        meets_slo, waited_on_start_share; sorted by cost.
+    """
+    drawn = swept[np.isfinite(swept["p99_ttft_s"]) & np.isfinite(swept["usd_per_month"])].copy()
+    # A cent and a millisecond: what nobody could tell apart on the chart or the bill.
+    drawn["cost_key"] = drawn["usd_per_month"].round(2)
+    drawn["time_key"] = drawn["p99_ttft_s"].round(3)
+    grouped = drawn.groupby(["family", "cost_key", "time_key"], sort=False, observed=True)
+    points = grouped.agg(
+        plan_ids=("plan_id", list),
+        labels=("label", list),
+        usd_per_month=("usd_per_month", "first"),
+        p99_ttft_s=("p99_ttft_s", "first"),
+        efficient=("efficient", "any"),
+        waited_on_start_share=("waited_on_start_share", "first"),
+    ).reset_index()
+    points["meets_slo"] = points["p99_ttft_s"] <= slo_p99_ttft_s
+    return points.drop(columns=["cost_key", "time_key"]).sort_values(
+        ["usd_per_month", "p99_ttft_s"], ignore_index=True
+    )
+
+
+def not_drawn(swept: pd.DataFrame) -> int:
+    """Return how many plans have no finite p99 and so no place on the chart."""
+    return int((~np.isfinite(swept["p99_ttft_s"])).sum())
+
+
+def frontier_figure(
+    table: pd.DataFrame,
+    *,
+    slo_p99_ttft_s: float,
+    marked: dict[str, str] | None = None,
+    chosen_plan_id: str | None = None,
+) -> go.Figure:
+    """Draw `frontier_table`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `frontier_table`.
+    slo_p99_ttft_s : float
+        The limit, drawn as a line. [s]
+    marked : dict of str to str
+        Plan ids to name on the chart, with the words to use.
+    chosen_plan_id : str or None
+        The plan that is open beside the chart; ringed.
+    """
+    figure = go.Figure()
+    low_s, high_s = theme.log_range([*table["p99_ttft_s"], slo_p99_ttft_s])
+    efficient = table[table["efficient"]].sort_values("usd_per_month")
+    if len(efficient):
+        figure.add_trace(
+            go.Scatter(
+                x=efficient["usd_per_month"],
+                y=efficient["p99_ttft_s"],
+                mode="lines",
+                line={"shape": "hv", "width": 2, "color": theme.GREY},
+                name="Efficient",
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        )
+    for family, mark in theme.FAMILY_MARKS.items():
+        of_family = table[table["family"] == family]
+        for is_efficient in (False, True):
+            points = of_family[of_family["efficient"] == is_efficient]
+            if points.empty:
+                continue
+            figure.add_trace(
+                go.Scatter(
+                    x=points["usd_per_month"],
+                    y=points["p99_ttft_s"],
+                    mode="markers",
+                    name=mark.label,
+                    legendgroup=family,
+                    showlegend=is_efficient or not of_family["efficient"].any(),
+                    marker={
+                        "color": mark.colour,
+                        "symbol": mark.symbol,
+                        "size": 13 if is_efficient else 7,
+                        "opacity": 1.0 if is_efficient else 0.35,
+                        "line": {"width": 1 if is_efficient else 0, "color": "white"},
+                    },
+                    customdata=[ids[0] for ids in points["plan_ids"]],
+                    text=[_hover(row) for row in points.itertuples()],
+                    hovertemplate="%{text}<extra></extra>",
+                    # Streamlit dims what is not selected; the ring below says what is chosen.
+                    selected={"marker": {"opacity": 1.0 if is_efficient else 0.35}},
+                    unselected={"marker": {"opacity": 1.0 if is_efficient else 0.35}},
+                )
+            )
+    _add_ring(figure, table, chosen_plan_id)
+    _add_limit(figure, slo_p99_ttft_s, high_s)
+    _add_names(figure, table, marked or {})
+    _set_axes(figure, table, low_s, high_s)
+    return theme.base_layout(figure, height_px=_HEIGHT_PX)
+
+
+def _hover(row: object) -> str:
+    labels = list(row.labels[:_LISTED_PLANS])  # type: ignore[attr-defined]
+    if len(row.labels) > _LISTED_PLANS:  # type: ignore[attr-defined]
+        labels.append(f"and {len(row.labels) - _LISTED_PLANS} more alike")  # type: ignore[attr-defined]
+    return (
+        "<br>".join(labels)
+        + f"<br><b>{units.dollars(row.usd_per_month)}</b> a month, "  # type: ignore[attr-defined]
+        + f"p99 <b>{units.seconds(row.p99_ttft_s)}</b>"  # type: ignore[attr-defined]
+        + f"<br>{units.percent(row.waited_on_start_share)} of requests waited on a start"  # type: ignore[attr-defined]
+    )
+
+
+def _point_of(table: pd.DataFrame, plan_id: str | None) -> pd.Series | None:
+    for _, row in table.iterrows():
+        if plan_id in row["plan_ids"]:
+            return row
+    return None
+
+
+def _add_ring(figure: go.Figure, table: pd.DataFrame, plan_id: str | None) -> None:
+    point = _point_of(table, plan_id)
+    if point is None:
+        return
+    figure.add_trace(
+        go.Scatter(
+            x=[point["usd_per_month"]],
+            y=[point["p99_ttft_s"]],
+            mode="markers",
+            marker={
+                "symbol": "circle-open",
+                "size": 24,
+                "color": theme.VERMILION,
+                "line": {"width": 2.5},
+            },
+            name="Chosen plan",
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
+
+
+def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, high_s: float) -> None:
+    if high_s > slo_p99_ttft_s:
+        figure.add_hrect(
+            y0=slo_p99_ttft_s, y1=high_s, fillcolor=theme.TINT, line_width=0, layer="below"
+        )
+    figure.add_hline(
+        y=slo_p99_ttft_s,
+        line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"},
+        annotation_text=f"limit {units.seconds(slo_p99_ttft_s)}",
+        annotation_position="top right",
+        annotation_font_size=12,
+    )
+
+
+def _add_names(figure: go.Figure, table: pd.DataFrame, marked: dict[str, str]) -> None:
+    places: list[tuple[float, float]] = []
+    middle = float(table["usd_per_month"].median()) if len(table) else 0.0
+    for plan_id, words in marked.items():
+        point = _point_of(table, plan_id)
+        if point is None:
+            continue
+        x, y = float(point["usd_per_month"]), float(point["p99_ttft_s"])
+        # Two names at one place go to opposite sides of it.
+        crowded = any(
+            abs(x - other_x) < 0.2 * max(x, other_x) and 0.4 < y / other_y < 2.5
+            for other_x, other_y in places
+        )
+        places.append((x, y))
+        figure.add_annotation(
+            x=np.log10(x) if _is_wide(table) else x,
+            y=np.log10(y),
+            text=words,
+            showarrow=True,
+            arrowhead=0,
+            arrowwidth=1,
+            arrowcolor=theme.GREY,
+            ax=-40 if x > middle else 40,
+            ay=34 if crowded else -34,
+            xanchor="right" if x > middle else "left",
+            font={"size": 12},
+        )
+
+
+def _is_wide(table: pd.DataFrame) -> bool:
+    """Whether costs spread so far that a linear axis would heap them at its left end."""
+    positive = table.loc[table["usd_per_month"] > 0, "usd_per_month"]
+    return bool(len(positive) and positive.max() / positive.min() > 12)
+
+
+def _set_axes(figure: go.Figure, table: pd.DataFrame, low_s: float, high_s: float) -> None:
+    ticks_s, labels = theme.time_ticks(low_s, high_s)
+    figure.update_yaxes(
+        type="log",
+        range=[np.log10(low_s), np.log10(high_s)],
+        tickvals=ticks_s,
+        ticktext=labels,
+        title="p99 time to first token",
+    )
+    figure.update_xaxes(title="Dollars a month", tickprefix="$", tickformat=",.0f")
+    if _is_wide(table):
+        low_usd, high_usd = theme.log_range(list(table["usd_per_month"]), pad=0.05)
+        figure.update_xaxes(type="log", range=[np.log10(low_usd), np.log10(high_usd)], dtick="D2")
+    elif len(table):
+        low_usd, high_usd = table["usd_per_month"].min(), table["usd_per_month"].max()
+        margin = max((high_usd - low_usd) * 0.08, high_usd * 0.05)
+        figure.update_xaxes(range=[max(0.0, low_usd - margin), high_usd + margin])

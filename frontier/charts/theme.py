@@ -1,0 +1,85 @@
+"""What every chart shares: families by colour and symbol, human ticks, the base layout.
+
+Colours are Okabe and Ito's, which stay apart for colour-blind readers on a light and on a dark
+page; a symbol always repeats what a colour says. Text colours are left to the page's theme.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from frontier import units
+
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+VERMILION, SKY, GREY = "#D55E00", "#56B4E9", "#8A97A3"
+TINT = "rgba(213, 94, 0, 0.08)"
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyMark:
+    """How one family of plans is drawn."""
+
+    label: str
+    colour: str
+    symbol: str
+
+
+FAMILY_MARKS = {
+    "scale-to-zero": FamilyMark("Scale-to-zero", BLUE, "circle"),
+    "warm pool": FamilyMark("Warm pool", ORANGE, "square"),
+    "hybrid": FamilyMark("Hybrid", GREEN, "diamond"),
+    "scheduled": FamilyMark("Scheduled", PINK, "triangle-up"),
+    "pre-warmed": FamilyMark("Pre-warmed", SKY, "pentagon"),
+    "dedicated": FamilyMark("Dedicated (always-on)", VERMILION, "star"),
+    "api": FamilyMark("Per-token API", GREY, "cross"),
+    "bound": FamilyMark("Clairvoyant bound", GREY, "hourglass"),
+}
+
+STAGE_COLOURS = {
+    "allocate": "#56B4E9",
+    "pull": "#0072B2",
+    "boot": "#00507D",
+    "engine_init": "#E69F00",
+    "fetch": "#009E73",
+    "load": "#00634A",
+    "compile": "#CC79A7",
+    "kv_cache": "#A0457B",
+    "graph_capture": "#D55E00",
+    "other": "#8A97A3",
+}
+
+_TIME_TICKS_S = (
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30,
+    60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400,
+)  # fmt: skip
+
+
+def time_ticks(low_s: float, high_s: float) -> tuple[list[float], list[str]]:
+    """Return tick positions [s] and labels that people read: 0.5 s, 10 s, 1 min."""
+    chosen = [tick for tick in _TIME_TICKS_S if low_s * 0.99 <= tick <= high_s * 1.01]
+    return chosen, [units.seconds(tick) for tick in chosen]
+
+
+def log_range(values: list[float], pad: float = 0.08) -> tuple[float, float]:
+    """Return (low, high) that holds all positive values with a margin, in data units."""
+    positive = [value for value in values if 0 < value < math.inf]
+    low, high = min(positive), max(positive)
+    margin = max((math.log10(high) - math.log10(low)) * pad, 0.08)
+    return 10 ** (math.log10(low) - margin), 10 ** (math.log10(high) + margin)
+
+
+def base_layout(figure: go.Figure, *, height_px: int) -> go.Figure:
+    """Give a figure the margins, legend and hover that all charts have; returns it."""
+    figure.update_layout(
+        height=height_px,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        hovermode="closest",
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None},
+        dragmode=False,
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

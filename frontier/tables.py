@@ -1,0 +1,326 @@
+"""The tables in data/: read, checked against data/columns.csv, and frozen.
+
+Every number the product uses stands in a CSV file under data/. `load_tables` reads them all,
+checks each cell against its description in columns.csv, and returns rows that are frozen and
+know their source. A wrong cell is a `TableError` that names the file, the row (as a spreadsheet
+numbers it, the header being row 1) and the column.
+
+To add a table: a CSV file, its lines in columns.csv, a frozen dataclass here whose fields are
+the columns, and a field of `Tables`. This module computes nothing: what the numbers mean is the
+business of the modules above it.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import datetime as dt
+import difflib
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from frontier.errors import InputError, TableError
+
+DATA_DIR = Path(__file__).resolve().parent.parent / "data"
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One line of columns.csv: what a cell of that column may hold.
+
+    ``type`` is one of text, number, integer, flag (yes/no), date (ISO), choice and list
+    (texts joined by ";"). ``refers_to`` names the table whose key the cell must be.
+    """
+
+    table: str
+    column: str
+    type: str
+    unit: str
+    required: bool
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+    refers_to: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a number comes from, and of which kind it is."""
+
+    source_id: str
+    title: str
+    url: str
+    publisher: str
+    published_on: str | None
+    read_on: dt.date
+    kind: str
+    licence: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A default of the product, or an assumption, that the user may change."""
+
+    setting_id: str
+    value: float
+    low: float | None
+    high: float | None
+    unit: str
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Every table of data/, by key. Adding a field here adds a table."""
+
+    sources: Mapping[str, Source] = field(metadata={"row": Source})
+    settings: Mapping[str, Setting] = field(metadata={"row": Setting})
+
+    def setting(self, setting_id: str) -> float:
+        """Return the value of one product default."""
+        return look_up(self.settings, setting_id, "setting").value
+
+    def source_of(self, row: Any) -> Source:
+        """Return the source that a row of any table names."""
+        return self.sources[row.source_id]
+
+
+def look_up(rows: Mapping[str, Row], key: str, noun: str) -> Row:
+    """Return the row with that key, or say which keys come close.
+
+    Raises
+    ------
+    InputError
+        If there is no such key; the message offers up to three near ones.
+    """
+    try:
+        return rows[key]
+    except KeyError:
+        folded = {name.casefold(): name for name in rows}
+        near = difflib.get_close_matches(key.casefold(), folded, n=3, cutoff=0.4)
+        hint = (
+            f" Did you mean {' or '.join(folded[name] for name in near)}?"
+            if near
+            else f" There are {len(rows)} to choose from."
+        )
+        raise InputError(f"There is no {noun} called '{key}'.{hint}") from None
+
+
+def load_columns(data_dir: Path = DATA_DIR) -> dict[str, tuple[Column, ...]]:
+    """Return the columns of every table, in the order of columns.csv.
+
+    Raises
+    ------
+    TableError
+        If columns.csv itself is missing, malformed or names an unknown type.
+    """
+    path = data_dir / "columns.csv"
+    by_table: dict[str, list[Column]] = {}
+    for number, cells in _read_cells(path):
+        try:
+            column = Column(
+                table=cells["table"],
+                column=cells["column"],
+                type=cells["type"],
+                unit=cells["unit"],
+                required=cells["required"] == "yes",
+                minimum=float(cells["min"]) if cells["min"] else None,
+                maximum=float(cells["max"]) if cells["max"] else None,
+                choices=tuple(filter(None, cells["choices"].split(";"))),
+                refers_to=cells["refers_to"],
+                description=cells["description"],
+            )
+        except (KeyError, ValueError) as error:
+            raise TableError(f"{path.name}, row {number}: {error}") from error
+        if column.type not in _READERS:
+            raise TableError(
+                f"{path.name}, row {number}, column type: expected one of "
+                f"{', '.join(_READERS)}, found '{column.type}'"
+            )
+        by_table.setdefault(column.table, []).append(column)
+    return {table: tuple(columns) for table, columns in by_table.items()}
+
+
+def read_table(
+    name: str,
+    row_type: type[Row],
+    columns: Mapping[str, tuple[Column, ...]],
+    data_dir: Path = DATA_DIR,
+) -> Mapping[str, Row]:
+    """Return one table as frozen rows by key, the key being its first column.
+
+    Raises
+    ------
+    TableError
+        If the file, its header or a cell is not what columns.csv describes, if a key comes
+        twice, or if ``row_type`` has other fields than the table has columns.
+    """
+    path = data_dir / f"{name}.csv"
+    described = columns.get(name)
+    if not described:
+        raise TableError(f"columns.csv describes no table '{name}'")
+    names = [column.column for column in described]
+    fields = [item.name for item in dataclasses.fields(row_type)]  # type: ignore[arg-type]
+    if names != fields:
+        raise TableError(
+            f"{name}: columns.csv lists {', '.join(names)}, but {row_type.__name__} has "
+            f"{', '.join(fields)}"
+        )
+    rows: dict[str, Row] = {}
+    for number, cells in _read_cells(path, expected=names):
+        values = {
+            column.column: read_cell(cells[column.column], column, f"{path.name}, row {number}")
+            for column in described
+        }
+        key = values[names[0]]
+        if key in rows:
+            raise TableError(f"{path.name}, row {number}, column {names[0]}: '{key}' comes twice")
+        rows[key] = row_type(**values)
+    if not rows:
+        raise TableError(f"{path.name} has a header but no rows")
+    return MappingProxyType(rows)
+
+
+def read_cell(text: str, column: Column, where: str) -> Any:
+    """Return the value of one cell, or raise a `TableError` that says where and why not."""
+    text = text.strip()
+    where = f"{where}, column {column.column}"
+    if not text:
+        if column.required:
+            raise TableError(f"{where}: expected {_expected(column)}, found an empty cell")
+        return () if column.type == "list" else None
+    try:
+        value = _READERS[column.type](text)
+    except ValueError:
+        raise TableError(f"{where}: expected {_expected(column)}, found '{text}'") from None
+    if column.type == "choice" and value not in column.choices:
+        raise TableError(f"{where}: expected {_expected(column)}, found '{text}'")
+    if column.type in ("number", "integer") and not (
+        (column.minimum is None or value >= column.minimum)
+        and (column.maximum is None or value <= column.maximum)
+    ):
+        raise TableError(f"{where}: expected {_expected(column)}, found {text}")
+    return value
+
+
+@functools.cache
+def load_tables(data_dir: Path = DATA_DIR) -> Tables:
+    """Return every table, checked, with each reference from table to table resolved.
+
+    Raises
+    ------
+    TableError
+        If any cell, key or reference is wrong.
+    """
+    columns = load_columns(data_dir)
+    tables = Tables(
+        **{
+            item.name: read_table(item.name, item.metadata["row"], columns, data_dir)
+            for item in dataclasses.fields(Tables)
+        }
+    )
+    check_references(tables, columns)
+    return tables
+
+
+def check_references(tables: Tables, columns: Mapping[str, tuple[Column, ...]]) -> None:
+    """Raise a `TableError` if a cell names a row that another table does not have."""
+    for item in dataclasses.fields(Tables):
+        rows: Mapping[str, Any] = getattr(tables, item.name)
+        for column in columns[item.name]:
+            if not column.refers_to:
+                continue
+            known = getattr(tables, column.refers_to)
+            for number, row in enumerate(rows.values(), start=2):
+                cell = getattr(row, column.column)
+                for key in cell if isinstance(cell, tuple) else (cell,):
+                    if key is not None and key not in known:
+                        raise TableError(
+                            f"{item.name}.csv, row {number}, column {column.column}: "
+                            f"'{key}' is not in {column.refers_to}.csv"
+                        )
+
+
+def _read_cells(
+    path: Path, expected: Iterable[str] | None = None
+) -> Iterable[tuple[int, dict[str, str]]]:
+    """Yield (row number, cells by column) of a CSV file, header checked."""
+    try:
+        handle = path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise TableError(f"{path.name}: cannot be read ({error.strerror})") from error
+    with handle:
+        reader = csv.reader(handle)
+        header = next(reader, None)
+        if header is None:
+            raise TableError(f"{path.name} is empty")
+        if expected is not None and list(expected) != header:
+            missing = [name for name in expected if name not in header]
+            extra = [name for name in header if name not in expected]
+            raise TableError(
+                f"{path.name}, row 1: columns differ from columns.csv"
+                + (f"; missing {', '.join(missing)}" if missing else "")
+                + (f"; not described {', '.join(extra)}" if extra else "")
+                + ("; same names, other order" if not missing and not extra else "")
+            )
+        for number, cells in enumerate(reader, start=2):
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise TableError(
+                    f"{path.name}, row {number}: expected {len(header)} cells, found {len(cells)}"
+                )
+            yield number, dict(zip(header, cells, strict=True))
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _flag(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError(text)
+    return text == "yes"
+
+
+_READERS = {
+    "text": str,
+    "number": _number,
+    "integer": int,
+    "flag": _flag,
+    "date": dt.date.fromisoformat,
+    "choice": str,
+    "list": lambda text: tuple(part.strip() for part in text.split(";") if part.strip()),
+}
+
+
+def _expected(column: Column) -> str:
+    words = {
+        "text": "a text",
+        "number": "a number",
+        "integer": "a whole number",
+        "flag": "yes or no",
+        "date": "a date like 2026-11-24",
+        "choice": f"one of {', '.join(column.choices)}",
+        "list": "texts joined by ;",
+    }[column.type]
+    if column.minimum is not None and column.maximum is not None:
+        words += f" from {column.minimum:g} to {column.maximum:g}"
+    elif column.minimum is not None:
+        words += f" of at least {column.minimum:g}"
+    elif column.maximum is not None:
+        words += f" of at most {column.maximum:g}"
+    return f"{words} [{column.unit}]" if column.unit else words

@@ -1,0 +1,55 @@
+"""Numbers on screen: three significant digits, a unit, never a surprise."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontier import units
+
+
+@pytest.mark.parametrize(
+    ("value_s", "words"),
+    [
+        (0.0854, "85 ms"),
+        (0.1, "0.1 s"),
+        (0.48, "0.48 s"),
+        (12.34, "12.3 s"),
+        (60.0, "60 s"),
+        (99.96, "1 min 40 s"),
+        (130.0, "2 min 10 s"),
+        (300.0, "5 min"),
+        (7200.0, "2 h"),
+        (604800.0, "7 days"),
+        (math.inf, "never"),
+        (math.nan, "not measured"),
+    ],
+)
+def test_durations_read_as_people_say_them(value_s, words):
+    """A duration is written in the unit a person would choose."""
+    assert units.seconds(value_s) == words
+
+
+@pytest.mark.parametrize(
+    ("usd", "words"),
+    [(1095.4, "$1,095"), (999.6, "$1,000"), (12.345, "$12.35"), (0.0042, "$0.0042"), (0, "$0")],
+)
+def test_money_keeps_whole_dollars_when_large_and_cents_when_small(usd, words):
+    """A monthly bill is whole dollars; a price an hour keeps cents, a token price digits."""
+    assert units.dollars(usd) == words
+
+
+@given(st.floats(min_value=1e-6, max_value=1e12))
+def test_significant_digits_stay_within_half_a_digit_of_the_value(value):
+    """Three significant digits are never more than 0.5 % from the number they stand for."""
+    shown = float(units.significant(value).replace(",", ""))
+    assert shown == pytest.approx(value, rel=5.1e-3)
+
+
+@given(st.floats(min_value=-1e9, max_value=1e9))
+def test_a_negative_amount_carries_its_sign_before_the_dollar(usd):
+    """Minus and dollar sign stand in that order, so that columns of money line up."""
+    assert units.dollars(usd).startswith("−$") == (usd < 0)
