@@ -80,15 +80,382 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Gpu:
+    """One kind of GPU."""
+
+    gpu: str
+    aliases: tuple[str, ...]
+    vram_gb: float
+    memory_gb: float
+    bandwidth_gb_per_s: float
+    bf16_tflops: float
+    fp8_tflops: float | None
+    fp4_tflops: float | None
+    family: str
+    pcie_gb_per_s: float
+    nvlink: bool
+    compute_capability: str
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model: shape, sizes and cache."""
+
+    model: str
+    repo: str
+    family: str
+    architecture: str
+    total_params_b: float
+    active_params_b: float
+    layers: int
+    hidden: int
+    q_heads: int
+    kv_heads: int
+    attention_width: int
+    full_attention_layers: int
+    attention: str
+    experts: int | None
+    experts_per_token: int | None
+    native_precision: str
+    bf16_gb: float | None
+    fp8_gb: float | None
+    int4_gb: float | None
+    fp4_gb: float | None
+    lookup_gb: float
+    kv_bytes_per_token: float
+    fixed_bytes_per_sequence: float
+    max_context_tokens: int
+    vocabulary: int
+    licence: str | None
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficient:
+    """One constant of the speed model or of the cold-start model."""
+
+    id: str
+    value: float
+    low: float | None
+    high: float | None
+    unit: str
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A class of host, by how much slower it starts an engine than bare metal."""
+
+    host: str
+    label: str
+    engine_init_factor: float
+    compile_factor: float
+    capture_factor: float
+    copy_gb_per_s: float
+    spread: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A place where weights are kept, and the rates at which they are read."""
+
+    storage: str
+    label: str
+    kind: str
+    download_gb_per_s: float | None
+    mmap_gb_per_s: float | None
+    reader_gb_per_s: float | None
+    cap_gb_per_s: float | None
+    spread: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """A way to bring weights from storage to the GPU."""
+
+    loader: str
+    label: str
+    mode: str
+    readers: int
+    efficiency: float
+    remote_cap_gb_per_s: float | None
+    per_gpu_cap_gb_per_s: float | None
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a start on a platform is like unless the user says otherwise."""
+
+    platform: str
+    label: str
+    providers: tuple[str, ...]
+    detect_s: float
+    allocate_s: float
+    allocate_spread: float
+    image_state: str
+    pull_s: float | None
+    image_gb: float
+    pull_overlaps_fetch: bool
+    host: str
+    storage: str
+    loader: str
+    compile_state: str
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class MitigationNumber:
+    """One number of one mitigation."""
+
+    id: str
+    mitigation: str
+    parameter: str
+    value: float
+    low: float | None
+    high: float | None
+    unit: str
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageTiming:
+    """One published measurement of a stage of a start."""
+
+    timing_id: str
+    software: str
+    model: str
+    params_b: float | None
+    precision: str | None
+    checkpoint_gb: float | None
+    gpu: str | None
+    storage: str | None
+    mitigation: str | None
+    stage: str
+    seconds: float
+    role: str
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServingPoint:
+    """One published measurement of the speed of a replica."""
+
+    point_id: str
+    model: str
+    precision: str
+    gpu: str
+    gpus: int
+    engine: str
+    concurrency: int
+    prompt_tokens: int
+    output_tokens: int
+    ttft_s: float | None
+    tpot_s: float | None
+    use: str
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartCase:
+    """One published start, end to end, and what is known about it; empty fields are defaults."""
+
+    case_id: str
+    group: str
+    measured_s: tuple[str, ...]
+    start_at: str
+    platform: str
+    model: str
+    gpu: str
+    precision: str
+    gpus: int
+    params_b: float | None
+    layers: int | None
+    architecture: str | None
+    checkpoint_gb: float | None
+    host: str | None
+    storage: str | None
+    loader: str | None
+    readers: int | None
+    compile_state: str | None
+    capture_sizes: int | None
+    image_state: str | None
+    allocate_s: float | None
+    basis: str
+    source_id: str
+    timings: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One price: a GPU of one product of one provider."""
+
+    offer_id: str
+    provider: str
+    product: str
+    kind: str
+    gpu: str
+    gpus_min: int
+    gpus_max: int
+    usd_per_gpu_h: float
+    price_kind: str
+    vcpus_per_gpu: float | None
+    ram_gib_per_gpu: float | None
+    usd_per_vcpu_s: float | None
+    usd_per_gib_s: float | None
+    region: str
+    rules_id: str
+    available: str
+    featured: bool
+    priced_on: dt.date
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRules:
+    """How one product turns the seconds of a replica into a bill."""
+
+    rules_id: str
+    provider: str
+    product: str
+    platform_id: str
+    bills_allocate: bool
+    bills_pull: bool
+    bills_boot: bool
+    bills_engine_init: bool
+    bills_fetch: bool
+    bills_load: bool
+    bills_compile: bool
+    bills_kv_cache: bool
+    bills_graph_capture: bool
+    bills_other: bool
+    bills_idle: bool
+    idle_rate_factor: float
+    increment_s: float
+    minimum_s: float
+    idle_default_s: float | None
+    idle_min_s: float | None
+    idle_max_s: float | None
+    scale_down_rule: str
+    cold_request: str
+    retry_s: float | None
+    max_replicas_default: int | None
+    max_replicas_hard: int | None
+    max_gpus_hard: int | None
+    platform_fee_usd_month: float
+    free_credit_usd_month: float
+    request_fee_usd: float
+    storage_usd_per_gb_month: float | None
+    region_multiplier: float | None
+    availability_multiplier: float | None
+    assumed: tuple[str, ...]
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """A discount for binding oneself."""
+
+    commitment_id: str
+    label: str
+    provider: str | None
+    discount: float
+    term_months: int | None
+    upfront_share: float | None
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A scenario that opens with a result, nothing uploaded."""
+
+    example_id: str
+    label: str
+    model: str
+    precision: str
+    serverless_offer: str
+    dedicated_offer: str
+    preset: str
+    requests_per_day: float
+    days: int
+    seed: int
+    slo_p99_ttft_s: float
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """Every table of data/, by key. Adding a field here adds a table."""
 
     sources: Mapping[str, Source] = field(metadata={"row": Source})
     settings: Mapping[str, Setting] = field(metadata={"row": Setting})
+    gpus: Mapping[str, Gpu] = field(metadata={"row": Gpu})
+    models: Mapping[str, Model] = field(metadata={"row": Model})
+    coefficients: Mapping[str, Coefficient] = field(metadata={"row": Coefficient})
+    hosts: Mapping[str, Host] = field(metadata={"row": Host})
+    storage: Mapping[str, Storage] = field(metadata={"row": Storage})
+    loaders: Mapping[str, Loader] = field(metadata={"row": Loader})
+    platforms: Mapping[str, Platform] = field(metadata={"row": Platform})
+    mitigations: Mapping[str, MitigationNumber] = field(metadata={"row": MitigationNumber})
+    stage_timings: Mapping[str, StageTiming] = field(metadata={"row": StageTiming})
+    serving_points: Mapping[str, ServingPoint] = field(metadata={"row": ServingPoint})
+    validation_cases: Mapping[str, StartCase] = field(metadata={"row": StartCase})
+    offers: Mapping[str, Offer] = field(metadata={"row": Offer})
+    provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
+    commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
+    examples: Mapping[str, Example] = field(metadata={"row": Example})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""
         return look_up(self.settings, setting_id, "setting").value
+
+    def coefficient(self, name: str) -> float:
+        """Return the value of one constant of the speed or the cold-start model."""
+        return look_up(self.coefficients, name, "coefficient").value
+
+    def gpu(self, name: str) -> Gpu:
+        """Return the GPU of that name, or the one for which it is another name.
+
+        Raises
+        ------
+        InputError
+            If no GPU goes by that name.
+        """
+        for row in self.gpus.values():
+            if name in row.aliases:
+                return row
+        return look_up(self.gpus, name, "GPU")
 
     def source_of(self, row: Any) -> Source:
         """Return the source that a row of any table names."""
@@ -156,8 +523,11 @@ def read_table(
     row_type: type[Row],
     columns: Mapping[str, tuple[Column, ...]],
     data_dir: Path = DATA_DIR,
+    path: Path | None = None,
 ) -> Mapping[str, Row]:
     """Return one table as frozen rows by key, the key being its first column.
+
+    The file is ``data_dir/name.csv``, unless ``path`` names another one of the same columns.
 
     Raises
     ------
@@ -165,7 +535,7 @@ def read_table(
         If the file, its header or a cell is not what columns.csv describes, if a key comes
         twice, or if ``row_type`` has other fields than the table has columns.
     """
-    path = data_dir / f"{name}.csv"
+    path = path or data_dir / f"{name}.csv"
     described = columns.get(name)
     if not described:
         raise TableError(f"columns.csv describes no table '{name}'")

@@ -51,6 +51,19 @@ STAGE_COLOURS = {
     "other": "#8A97A3",
 }
 
+BILL_COLOURS = {
+    "busy": GREEN,
+    "idle": ORANGE,
+    "starting": BLUE,
+    "parked": SKY,
+    "rounding": PINK,
+    "unused GPUs": VERMILION,
+    "unused commitment": "#A0457B",
+    "CPU and RAM": "#00507D",
+    "storage": "#F0E442",
+    "fees": GREY,
+}
+
 _TIME_TICKS_S = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30,
     60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400,

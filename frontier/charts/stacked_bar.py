@@ -1,0 +1,101 @@
+"""One bar cut into its parts: where the money goes, where the seconds of a start go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from frontier.charts import theme
+
+_HEIGHT_PX = 118
+_NAMED_SHARE = 0.09
+
+
+def stacked_bar_table(
+    parts: Mapping[str, float], labels: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Return the parts of a whole that are above zero, in their order, with their shares.
+
+    Parameters
+    ----------
+    parts : mapping of str to float
+        Amount by part; all in one unit.
+    labels : mapping of str to str, optional
+        Words to show in place of a part's name.
+
+    Returns
+    -------
+    DataFrame
+        part, label, amount, share [1].
+    """
+    labels = labels or {}
+    kept = {part: float(amount) for part, amount in parts.items() if amount > 0}
+    total = sum(kept.values())
+    return pd.DataFrame(
+        {
+            "part": list(kept),
+            "label": [labels.get(part, part) for part in kept],
+            "amount": list(kept.values()),
+            "share": [amount / total for amount in kept.values()],
+        }
+    )
+
+
+def stacked_bar_figure(
+    table: pd.DataFrame, *, colours: Mapping[str, str], shown: list[str]
+) -> go.Figure:
+    """Draw `stacked_bar_table` as one horizontal bar.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `stacked_bar_table`.
+    colours : mapping of str to str
+        Colour by part.
+    shown : list of str
+        Each amount as it is written for people, row by row.
+    """
+    figure = go.Figure()
+    for row, words in zip(table.itertuples(), shown, strict=True):
+        figure.add_trace(
+            go.Bar(
+                x=[row.amount],
+                y=[""],
+                orientation="h",
+                name=row.label,
+                marker={"color": colours.get(row.part, theme.GREY), "line": {"width": 0}},
+                # Parts too narrow for their words keep them in the legend and the hover.
+                text=[words if row.share >= _NAMED_SHARE else ""],
+                textposition="inside",
+                insidetextanchor="middle",
+                textfont={"color": _ink(colours.get(row.part, theme.GREY)), "size": 12},
+                textangle=0,
+                hovertemplate=f"{row.label}: {words} ({row.share:.0%})<extra></extra>",
+            )
+        )
+    figure.update_layout(barmode="stack", bargap=0.2)
+    theme.base_layout(figure, height_px=_HEIGHT_PX)
+    figure.update_layout(
+        legend={
+            "orientation": "h",
+            "yanchor": "top",
+            "y": -0.05,
+            "x": 0,
+            "traceorder": "normal",
+            "font": {"size": 11},
+        },
+        margin={"l": 0, "r": 0, "t": 2, "b": 2},
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure
+
+
+def _ink(colour: str) -> str:
+    """Return black or white, whichever reads better on that colour (WCAG relative luminance)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#FFFFFF"

@@ -1,0 +1,172 @@
+"""The command line: the same sweep, the same answer, the same table as the page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from frontier import units
+from frontier.errors import FrontierError, InputError
+from frontier.tables import load_tables
+
+EXIT_REFUSED = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, or 2 with one line on what was refused."""
+    try:
+        told = _parser().parse_args(arguments)
+        told.run(told)
+    except FrontierError as error:
+        print(f"frontier: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except BrokenPipeError:  # the reader, head for one, has seen enough
+        sys.stderr.close()
+    return 0
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, like every other refusal."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see python -m frontier --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog="python -m frontier", description="What scale-to-zero costs, from your own traffic."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    sweep = commands.add_parser("sweep", help="compare plans on a trace and print the answer")
+    sweep.set_defaults(run=_sweep)
+    sweep.add_argument("--trace", required=True, metavar="FILE", help="request log to read")
+    sweep.add_argument("--model", required=True, metavar="NAME", help="see: models")
+    sweep.add_argument("--serverless", required=True, metavar="OFFER", help="see: offers")
+    sweep.add_argument("--dedicated", required=True, metavar="OFFER", help="see: offers")
+    sweep.add_argument("--precision", metavar="NAME", help="bf16, fp8, int4, fp4; the model's own")
+    sweep.add_argument("--slo-p99-ttft", type=float, metavar="S", help="limit in seconds")
+    sweep.add_argument("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
+    sweep.add_argument("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
+    sweep.add_argument("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
+    sweep.add_argument("--out", metavar="FILE", help="write the table: .csv or .json")
+
+    offers = commands.add_parser("offers", help="list the offers: id, kind, provider, GPU, $/h, date")
+    offers.set_defaults(run=_offers)
+    models = commands.add_parser("models", help="list the models: name, parameters, precisions")
+    models.set_defaults(run=_models)
+    return parser
+
+
+def _sweep(told: argparse.Namespace) -> None:
+    # Everything below needs pandas and numba, which a list of offers does not.
+    from frontier.answer import find_answer
+    from frontier.plan import Scenario, default_grid, deploy
+    from frontier.sweep import break_even_of, frontier_table, simulate_plans
+    from frontier.tables import look_up
+    from frontier.trace import read_trace
+
+    tables = load_tables()
+    limit_s = tables.setting("slo_p99_ttft_s") if told.slo_p99_ttft is None else told.slo_p99_ttft
+    if not limit_s > 0:
+        raise InputError(f"--slo-p99-ttft: expected seconds above 0, found {limit_s:g}")
+    if told.max_replicas is not None and told.max_replicas < 1:
+        raise InputError(f"--max-replicas: expected at least 1, found {told.max_replicas}")
+    out = _out_path(told.out)
+    model = look_up(tables.models, told.model, "model")
+    trace = read_trace(
+        _readable(told.trace), time_unit=told.time_unit, on_clock_reset=told.on_clock_reset
+    )
+    scenario = Scenario(
+        model=told.model,
+        precision=told.precision or model.native_precision,
+        serverless_offer=told.serverless,
+        dedicated_offer=told.dedicated,
+        slo_p99_ttft_s=limit_s,
+        max_replicas=told.max_replicas,
+    )
+    deployment = deploy(scenario, trace, tables)
+    outcomes = simulate_plans(default_grid(deployment, trace, tables), trace, tables)
+    table = frontier_table(outcomes, tables, slo_p99_ttft_s=limit_s)
+    answer = find_answer(
+        table,
+        slo_p99_ttft_s=limit_s,
+        break_even_utilisation=break_even_of(deployment, tables),
+        span_is_short=trace.horizon_s < units.SECONDS_PER_DAY,
+    )
+    print(answer.headline)
+    for sentence in (*answer.reasons, *_about_trace(trace), *deployment.assumed):
+        print(f"  {sentence}")
+    print(f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'waited':>8}  efficient plans")
+    best = table[table["efficient"]].sort_values("usd_per_month")
+    for row in best.itertuples():
+        print(
+            f"{units.dollars(row.usd_per_month):>10}  {units.seconds(row.p99_ttft_s):>12}  "
+            f"{units.percent(row.waited_on_start_share):>8}  {row.label}"
+        )
+    if out is not None:
+        if out.suffix == ".json":
+            out.write_text(
+                json.dumps(
+                    {
+                        "headline": answer.headline,
+                        "reasons": answer.reasons,
+                        "plans": json.loads(table.to_json(orient="records", double_precision=10)),
+                    },
+                    indent=1,
+                ),
+                encoding="utf-8",
+            )
+        else:
+            table.to_csv(out, index=False)
+        print(f"\nWrote {units.count(len(table), 'plan')} to {out}")
+
+
+def _about_trace(trace: object) -> list[str]:
+    report = trace.report  # type: ignore[attr-defined]
+    kept = f"Read {report.kept:,} of {units.count(report.rows_read, 'row')} ({report.format})"
+    dropped = "".join(f", {count:,} dropped: {why}" for why, count in report.dropped.items())
+    return [f"{kept}{dropped}.", *report.assumed, *report.notes]
+
+
+def _offers(told: argparse.Namespace) -> None:
+    tables = load_tables()
+    for offer in sorted(tables.offers.values(), key=lambda row: (row.kind, row.gpu, row.offer_id)):
+        print(
+            f"{offer.offer_id:<26} {offer.kind:<11} {offer.provider:<14} {offer.gpu:<16} "
+            f"{offer.usd_per_gpu_h:>8.4g}  {offer.priced_on}"
+        )
+
+
+def _models(told: argparse.Namespace) -> None:
+    from frontier.serving import precisions_of
+
+    for model in load_tables().models.values():
+        print(
+            f"{model.model:<38} {model.total_params_b:>8.4g}B  {model.architecture:<6} "
+            f"{', '.join(precisions_of(model))}"
+        )
+
+
+def _readable(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(f"--trace: there is no file '{name}'")
+    return path
+
+
+def _out_path(name: str | None) -> Path | None:
+    if name is None:
+        return None
+    path = Path(name)
+    if path.suffix not in (".csv", ".json"):
+        raise InputError(f"--out: expected a name ending in .csv or .json, found '{name}'")
+    if not path.parent.is_dir():
+        raise InputError(f"--out: there is no folder '{path.parent}'")
+    return path
+
+

@@ -1,0 +1,595 @@
+"""The event loop behind `simulate.simulate_replicas`: arrays in, arrays out.
+
+It knows no policy class, no price and no clock; it imports numpy and numba alone, holds no
+global state and lets go of the GIL. The rules are written down in `simulate`; here is how they
+are followed in a time that does not grow with the length of the run.
+
+- Requests wait in order of arrival and all have the same patience, so the queue is always the
+  requests ``head`` to ``arrived - 1``: it needs no storage.
+- Every request on a replica advances at the same rate, so a replica keeps one clock that counts
+  the decode steps each of them has taken, and a binary heap of the counts at which they finish.
+  A change of the rate moves no entry of the heap.
+- The next finish or start of each replica, and the room on it, are the leaves of two tournament
+  trees, whose roots answer "what happens next" and "where does the head of the queue go"; both
+  prefer the lowest index.
+- Idle replicas form a linked list, longest idle first. A cursor marks the first one whose timer
+  has not been looked at; when the minimum falls it goes back to the front.
+- A parked replica takes no events: where it is follows from the time when it was parked, and is
+  worked out when a replica has to be started. It leaves a tier when its stay is *over*: at the
+  very instant it can still be resumed from it, as an idle replica can still be used.
+
+Instants are compared exactly, as floating-point numbers, with one exception: requests on the
+same replica whose finishes differ by less than `SAME_INSTANT_S` finish together. They have the
+same number of steps left, but for rounding; otherwise a prompt taken in between would hold up
+the second by a whole prefill.
+
+Where no directory for numba's cache can be written the functions are compiled for this process
+alone, and with NUMBA_DISABLE_JIT=1 they run as plain Python.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+SAME_INSTANT_S = 1e-9
+# A clock of decode steps is set back beyond this count: 2^16 leaves 36 bits for the fraction.
+LARGEST_CLOCK = 65536.0
+# The request to stop is looked at once in so many events.
+EVENTS_A_CHECK = 65536
+
+# What `_run` returns.
+DONE, STOPPED, FULL = 0, 1, 2
+OFF, STARTING, READY, PARKED = 0, 1, 2, 3
+# Columns of `count`, one row a replica and one more for the two ends of the idle list.
+STATE, HELD, SESSION, IDLE_BEFORE, IDLE_AFTER = 0, 1, 2, 3, 4
+ARRIVED_BEFORE = 5  # the number of requests that had arrived when it last became ready
+# Columns of `time`, one row a replica.
+SINCE = 0  # when it began to start, to be busy, to be idle or to be parked [s]
+CLOCK = 1  # decode steps taken, as of DECODE_FROM
+DECODE_FROM = 2  # when its clock runs on: the end of its prefills, or its last change if later [s]
+# Columns of `seconds`, one row a session; the tiers' columns follow from IN_TIERS on.
+STARTED, FIRST_READY, ENDED, IN_START, IN_BUSY, IN_IDLE, IN_TIERS = 0, 1, 2, 3, 4, 5, 6
+
+
+def _compiled(function):
+    """Compile without the GIL, and keep the result on disk where a directory can be written.
+
+    `_nrt=False` leaves out numba's counting of references. No array is made or returned in
+    compiled code here, so there is nothing to count, and the counting took half the time.
+    """
+    try:
+        return njit(nogil=True, _nrt=False, cache=True)(function)
+    except RuntimeError:  # numba: "cannot cache function ...: no locator available"
+        return njit(nogil=True, _nrt=False)(function)
+
+
+_inlined = njit(nogil=True, _nrt=False, forceinline=True)
+
+
+@_inlined
+def _set_event(events_s, replica, time_s):
+    node = (events_s.size >> 1) + replica
+    events_s[node] = time_s
+    while node > 1:
+        beside_s = events_s[node ^ 1]
+        node >>= 1
+        if beside_s < time_s:
+            time_s = beside_s
+        if events_s[node] == time_s:
+            break
+        events_s[node] = time_s
+
+
+@_inlined
+def _set_room(room, replica, preference):
+    node = (room.size >> 1) + replica
+    room[node] = preference
+    while node > 1:
+        preference = max(preference, room[node ^ 1])
+        node >>= 1
+        if room[node] == preference:
+            break
+        room[node] = preference
+
+
+@_inlined
+def _winner(tree):
+    """Return the lowest index whose leaf equals the root."""
+    width = tree.size >> 1
+    root = tree[1]
+    node = 1
+    while node < width:
+        node <<= 1
+        node += tree[node] != root  # no branch: which side wins cannot be foretold
+    return node - width
+
+
+@_inlined
+def _push(finish_step, request, base, size, step, new):
+    child = size
+    while child > 0:
+        parent = (child - 1) >> 1
+        if finish_step[base + parent] <= step:
+            break
+        finish_step[base + child] = finish_step[base + parent]
+        request[base + child] = request[base + parent]
+        child = parent
+    finish_step[base + child] = step
+    request[base + child] = new
+
+
+@_inlined
+def _pop(finish_step, request, base, size):
+    last = size - 1
+    step = finish_step[base + last]
+    parent, child = 0, 1
+    while child < last:
+        # Without a branch again; past the last entry stands what is moved, which is never less.
+        child += finish_step[base + child + 1] < finish_step[base + child]
+        if finish_step[base + child] >= step:
+            break
+        finish_step[base + parent] = finish_step[base + child]
+        request[base + parent] = request[base + child]
+        parent = child
+        child = 2 * child + 1
+    finish_step[base + parent] = step
+    request[base + parent] = request[base + last]
+
+
+@_inlined
+def _become_idle(count, time, replica, now, unlooked):
+    """Enter a replica at the end of the idle list and return the new first unlooked one.
+
+    Those idle since the same instant stand in order of index.
+    """
+    ends = count.shape[0] - 1
+    after, before = ends, count[ends, IDLE_BEFORE]
+    while after != unlooked and time[before, SINCE] == now and before > replica:
+        after, before = before, count[before, IDLE_BEFORE]
+    count[before, IDLE_AFTER] = count[after, IDLE_BEFORE] = replica
+    count[replica, IDLE_BEFORE], count[replica, IDLE_AFTER] = before, after
+    return replica if after == unlooked else unlooked
+
+
+@_inlined
+def _leave_idle_list(count, replica):
+    before, after = count[replica, IDLE_BEFORE], count[replica, IDLE_AFTER]
+    count[before, IDLE_AFTER] = after
+    count[after, IDLE_BEFORE] = before
+
+
+@_inlined
+def _show(count, time, events_s, room, finish_step, decode_step_s, replica, pack):
+    """Enter in the trees when a ready replica next finishes and how much room it has.
+
+    The next finish is the end of the prefills plus the fewest steps left.
+    """
+    most = decode_step_s.size
+    held = count[replica, HELD]
+    next_s = np.inf
+    if held > 0:
+        steps = finish_step[replica * most] - time[replica, CLOCK]
+        next_s = time[replica, DECODE_FROM] + steps * decode_step_s[held - 1]
+    _set_event(events_s, replica, next_s)
+    if held == most:
+        _set_room(room, replica, 0)
+    elif pack:
+        _set_room(room, replica, held + 1)
+    else:
+        _set_room(room, replica, most - held)
+
+
+@_inlined
+def _take(count, time, finish_step, request, decode_step_s, replica, now, new, prefill_s, steps):
+    """Put a request on a replica, its prefill after those it has; return its first token."""
+    base = replica * decode_step_s.size
+    held = count[replica, HELD]
+    if held == 0:
+        time[replica, CLOCK] = 0.0
+        time[replica, DECODE_FROM] = now
+    elif now > time[replica, DECODE_FROM]:
+        step_s = decode_step_s[held - 1]
+        if step_s > 0.0:
+            time[replica, CLOCK] += (now - time[replica, DECODE_FROM]) / step_s
+        time[replica, DECODE_FROM] = now
+        if time[replica, CLOCK] > LARGEST_CLOCK:
+            for entry in range(base, base + held):
+                finish_step[entry] -= time[replica, CLOCK]
+            time[replica, CLOCK] = 0.0
+    time[replica, DECODE_FROM] += prefill_s
+    _push(finish_step, request, base, held, time[replica, CLOCK] + steps, new)
+    count[replica, HELD] = held + 1
+    return time[replica, DECODE_FROM]
+
+
+@_inlined
+def _finish(count, time, finish_step, request, decode_step_s, replica, now, finish_s):
+    """Let every request whose steps are done leave at `now`; return how many did."""
+    base = replica * decode_step_s.size
+    held = count[replica, HELD]
+    step_s = decode_step_s[held - 1]
+    clock = finish_step[base]
+    left = held
+    while left > 0 and (finish_step[base] - clock) * step_s <= SAME_INSTANT_S:
+        finish_s[request[base]] = now
+        _pop(finish_step, request, base, left)
+        left -= 1
+    count[replica, HELD] = left
+    time[replica, CLOCK] = clock
+    time[replica, DECODE_FROM] = now
+    return held - left
+
+
+@_inlined
+def _count_seconds(seconds, session, column, from_s, to_s, horizon_s):
+    """Add the part of [from_s, to_s] that lies before the horizon."""
+    if from_s < horizon_s:
+        seconds[session, column] += min(to_s, horizon_s) - from_s
+
+
+@_inlined
+def _tier_at(parked_s, stay_s, now):
+    """Return the tier of a replica parked at `parked_s`; the number of tiers if it is off."""
+    tier = 0
+    leaves_s = parked_s + stay_s[0]
+    while now > leaves_s:
+        tier += 1
+        if tier == stay_s.size:
+            break
+        leaves_s += stay_s[tier]
+    return tier
+
+
+@_inlined
+def _leave_tiers(seconds, session, parked_s, stay_s, now, horizon_s):
+    """Count the parked seconds up to `now` or to the end of the last stay; return that time."""
+    from_s = parked_s
+    for tier in range(stay_s.size):
+        to_s = min(from_s + stay_s[tier], now)
+        _count_seconds(seconds, session, IN_TIERS + tier, from_s, to_s, horizon_s)
+        from_s = to_s
+    return from_s
+
+
+@_inlined
+def _to_start(count, time, seconds, stay_s, resume_s, now, horizon_s):
+    """Return the replica to start and its tier: parked and quickest, else off and lowest (-1)."""
+    off = quickest = quickest_tier = -1
+    least_s = np.inf
+    for replica in range(time.shape[0]):
+        if count[replica, STATE] == PARKED:
+            parked_s = time[replica, SINCE]
+            tier = _tier_at(parked_s, stay_s, now)
+            if tier == stay_s.size:
+                session = count[replica, SESSION]
+                ended_s = _leave_tiers(seconds, session, parked_s, stay_s, now, horizon_s)
+                seconds[session, ENDED] = ended_s
+                count[replica, STATE] = OFF
+            elif resume_s[tier] < least_s:
+                quickest, quickest_tier, least_s = replica, tier, resume_s[tier]
+        if count[replica, STATE] == OFF and off < 0:
+            off = replica
+            if stay_s.size == 0:
+                break
+    return (off if quickest < 0 else quickest), quickest_tier
+
+
+@_compiled
+def _run(
+    arrival_s,
+    prefill_s,
+    output_tokens,
+    decode_step_s,
+    cold_start_s,
+    change_s,
+    change_min,
+    stay_s,
+    resume_s,
+    min_replicas,
+    pinned_replicas,
+    buffer_replicas,
+    target_concurrency,
+    pack,
+    idle_timeout_s,
+    queue_timeout_s,
+    horizon_s,
+    stop,
+    count,
+    time,
+    events_s,
+    room,
+    finish_step,
+    request,
+    first_token_s,
+    finish_s,
+    waited_on_start,
+    owners,
+    seconds,
+    progress,
+    reached_s,
+):
+    """Run the events in order of time and write what happened into the arrays.
+
+    Returns `DONE`, `STOPPED`, or `FULL`: then it goes on from where it was when it is called
+    again with longer tables of sessions, ``owners`` and ``seconds``.
+    """
+    n = arrival_s.size
+    max_replicas = time.shape[0]
+    ends = max_replicas  # the row of the idle list's two ends
+    now = reached_s[0]
+    arrived, head, held, up = progress[0], progress[1], progress[2], progress[3]
+    minimum, change = progress[4], progress[5]
+    sessions, next_draw = progress[6], progress[7]
+    unlooked = progress[8]  # the first idle replica whose timer has not been looked at
+    events = 0
+
+    if sessions == 0:
+        for replica in range(min_replicas):
+            count[replica, STATE] = READY
+            count[replica, SESSION] = replica
+            owners[replica, 0], owners[replica, 1] = replica, -1
+            seconds[replica, ENDED] = np.inf
+            _show(count, time, events_s, room, finish_step, decode_step_s, replica, pack)
+            if replica >= pinned_replicas:
+                unlooked = _become_idle(count, time, replica, now, unlooked)
+        sessions = up = minimum = min_replicas
+
+    while True:
+        events += 1
+        if events % EVENTS_A_CHECK == 0 and stop[0] != 0:
+            return STOPPED
+        if sessions + max_replicas > owners.shape[0]:  # more than one event can start
+            reached_s[0] = now
+            progress[0], progress[1], progress[2], progress[3] = arrived, head, held, up
+            progress[4], progress[5] = minimum, change
+            progress[6], progress[7] = sessions, next_draw
+            progress[8] = unlooked
+            return FULL
+
+        replica_event_s = events_s[1]
+        arrival_event_s = arrival_s[arrived] if arrived < n else np.inf
+        change_event_s = change_s[change] if change < change_s.size else np.inf
+        refusal_s = arrival_s[head] + queue_timeout_s if head < arrived else np.inf
+        release_s = np.inf
+        if unlooked != ends:
+            # One that was kept for the minimum is overdue when that falls: it is due now.
+            release_s = max(now, time[unlooked, SINCE] + idle_timeout_s)
+
+        scale_up = False
+        if replica_event_s <= min(change_event_s, refusal_s, arrival_event_s, release_s):
+            if replica_event_s == np.inf:
+                break
+            now = replica_event_s
+            # Every finish and ready of this instant comes before the dispatch that follows.
+            while events_s[1] <= now:
+                replica = _winner(events_s)
+                session = count[replica, SESSION]
+                if count[replica, STATE] == STARTING:
+                    part = IN_START
+                    if seconds[session, FIRST_READY] == np.inf:
+                        seconds[session, FIRST_READY] = now
+                    count[replica, STATE] = READY
+                    count[replica, ARRIVED_BEFORE] = arrived
+                else:
+                    part = IN_BUSY
+                    held -= _finish(
+                        count, time, finish_step, request, decode_step_s, replica, now, finish_s
+                    )
+                _show(count, time, events_s, room, finish_step, decode_step_s, replica, pack)
+                if count[replica, HELD] == 0:
+                    _count_seconds(seconds, session, part, time[replica, SINCE], now, horizon_s)
+                    time[replica, SINCE] = now
+                    if replica >= pinned_replicas:
+                        unlooked = _become_idle(count, time, replica, now, unlooked)
+        elif change_event_s <= min(refusal_s, arrival_event_s, release_s):
+            now = change_event_s
+            if change_min[change] < minimum:
+                unlooked = count[ends, IDLE_AFTER]
+            minimum = change_min[change]
+            change += 1
+            scale_up = True
+        elif refusal_s <= min(arrival_event_s, release_s):
+            now = refusal_s
+            head += 1
+        elif arrival_event_s <= release_s:
+            now = arrival_event_s
+            arrived += 1
+            scale_up = True
+        else:
+            now = release_s
+            replica = unlooked
+            unlooked = count[replica, IDLE_AFTER]
+            if up > minimum:
+                session = count[replica, SESSION]
+                _count_seconds(seconds, session, IN_IDLE, time[replica, SINCE], now, horizon_s)
+                time[replica, SINCE] = now
+                _leave_idle_list(count, replica)
+                _set_room(room, replica, 0)
+                up -= 1
+                if stay_s.size > 0:
+                    count[replica, STATE] = PARKED
+                else:
+                    count[replica, STATE] = OFF
+                    seconds[session, ENDED] = now
+
+        if scale_up:
+            wanted = minimum
+            in_system = arrived - head + held
+            if in_system > 0 and up < max_replicas:
+                by_load = math.ceil(in_system / target_concurrency) + buffer_replicas
+                wanted = max(wanted, min(by_load, max_replicas))
+            while up < wanted:
+                replica, tier = _to_start(count, time, seconds, stay_s, resume_s, now, horizon_s)
+                if tier >= 0:
+                    session = count[replica, SESSION]
+                    _leave_tiers(seconds, session, time[replica, SINCE], stay_s, now, horizon_s)
+                    delay_s = resume_s[tier]
+                else:
+                    delay_s = cold_start_s[next_draw]
+                    owners[sessions, 0], owners[sessions, 1] = replica, next_draw
+                    seconds[sessions, STARTED] = now
+                    seconds[sessions, FIRST_READY] = seconds[sessions, ENDED] = np.inf
+                    count[replica, SESSION] = sessions
+                    sessions += 1
+                    next_draw = (next_draw + 1) % cold_start_s.size
+                up += 1
+                count[replica, STATE] = STARTING
+                time[replica, SINCE] = now
+                _set_event(events_s, replica, now + delay_s)
+
+        while head < arrived and room[1] > 0:
+            replica = _winner(room)
+            if count[replica, HELD] == 0:
+                session = count[replica, SESSION]
+                _count_seconds(seconds, session, IN_IDLE, time[replica, SINCE], now, horizon_s)
+                time[replica, SINCE] = now
+                if replica >= pinned_replicas:
+                    if unlooked == replica:
+                        unlooked = count[replica, IDLE_AFTER]
+                    _leave_idle_list(count, replica)
+            steps = output_tokens[head] - 1
+            first_token_s[head] = _take(
+                count,
+                time,
+                finish_step,
+                request,
+                decode_step_s,
+                replica,
+                now,
+                head,
+                prefill_s[head],
+                steps,
+            )
+            _show(count, time, events_s, room, finish_step, decode_step_s, replica, pack)
+            waited_on_start[head] = head < count[replica, ARRIVED_BEFORE]
+            held += 1
+            head += 1
+
+    # What is still there stays idle, or parked until its last stay is over.
+    for replica in range(max_replicas):
+        session = count[replica, SESSION]
+        from_s = time[replica, SINCE]
+        if count[replica, STATE] == READY:
+            _count_seconds(seconds, session, IN_IDLE, from_s, horizon_s, horizon_s)
+        elif count[replica, STATE] == PARKED:
+            seconds[session, ENDED] = _leave_tiers(
+                seconds, session, from_s, stay_s, np.inf, horizon_s
+            )
+    progress[6] = sessions
+    return DONE
+
+
+def run_replicas(
+    arrival_s,
+    prefill_s,
+    output_tokens,
+    decode_step_s,
+    cold_start_s,
+    change_s,
+    change_min,
+    stay_s,
+    resume_s,
+    *,
+    min_replicas,
+    max_replicas,
+    pinned_replicas,
+    buffer_replicas,
+    target_concurrency,
+    pack,
+    idle_timeout_s,
+    queue_timeout_s,
+    horizon_s,
+    stop,
+):
+    """Serve every request and return what became of requests and replicas.
+
+    Parameters
+    ----------
+    arrival_s, prefill_s : float64, shape (n,)
+        Arrivals, sorted, and prompt processing of each request [s].
+    output_tokens : int64, shape (n,)
+        Tokens of each answer, at least 1.
+    decode_step_s : float64, shape (C,)
+        A decode step with 1 to C requests on the replica [s].
+    cold_start_s : float64, shape (m,)
+        Starts, used in order and again from the front [s].
+    change_s : float64, shape (k,)
+        When the minimum changes [s], to ``change_min`` (int64, shape (k,)).
+    stay_s, resume_s : float64, shape (tiers,)
+        The parked tiers [s].
+    min_replicas, max_replicas, pinned_replicas, buffer_replicas : int
+    target_concurrency, idle_timeout_s, queue_timeout_s, horizon_s : float
+    pack : bool
+        Dispatch to the fullest replica with a free slot, else to the emptiest.
+    stop : uint8, shape (1,)
+        The run ends early soon after another thread has set it.
+
+    Returns
+    -------
+    completed : bool
+        False if it was stopped; the rest then means nothing.
+    first_token_s, finish_s : float64, shape (n,)
+        Instants [s], infinite for a rejected request.
+    waited_on_start : bool, shape (n,)
+    owners : int64, shape (sessions, 2)
+        Replica and entry of ``cold_start_s`` (-1 if it was ready at time 0).
+    seconds : float64, shape (sessions, 6 + tiers)
+        Start, first ready and end (infinite if it never ends), then starting, busy and idle
+        seconds and those in each tier, these within the horizon.
+    """
+    n, most = arrival_s.size, decode_step_s.size
+    width = 1 << (max_replicas - 1).bit_length()
+    count = np.zeros((max_replicas + 1, 6), np.int64)
+    count[-1, IDLE_BEFORE] = count[-1, IDLE_AFTER] = max_replicas
+    first_token_s = np.full(n, np.inf)
+    finish_s = np.full(n, np.inf)
+    waited_on_start = np.zeros(n, np.bool_)
+    owners = np.zeros((2 * max_replicas, 2), np.int64)
+    seconds = np.zeros((2 * max_replicas, IN_TIERS + stay_s.size))
+    fixed = (
+        arrival_s,
+        prefill_s,
+        output_tokens,
+        decode_step_s,
+        cold_start_s,
+        change_s,
+        change_min,
+        stay_s,
+        resume_s,
+        min_replicas,
+        pinned_replicas,
+        buffer_replicas,
+        target_concurrency,
+        pack,
+        idle_timeout_s,
+        queue_timeout_s,
+        horizon_s,
+        stop,
+        count,
+        np.zeros((max_replicas, 3)),  # time
+        np.full(2 * width, np.inf),  # events_s: tree of the next finish or ready, least at the root
+        np.zeros(2 * width, np.int64),  # room: tree of where to dispatch, greatest at the root
+        np.zeros(max_replicas * most),  # finish_step: a heap a replica, least first
+        np.zeros(max_replicas * most, np.int64),  # request: whose the entries of the heaps are
+        first_token_s,
+        finish_s,
+        waited_on_start,
+    )
+    progress = np.zeros(9, np.int64)
+    progress[8] = max_replicas
+    reached_s = np.zeros(1)
+    while (outcome := _run(*fixed, owners, seconds, progress, reached_s)) == FULL:
+        owners = np.concatenate((owners, np.zeros_like(owners)))
+        seconds = np.concatenate((seconds, np.zeros_like(seconds)))
+    sessions = progress[6]
+    return (
+        outcome == DONE,
+        first_token_s,
+        finish_s,
+        waited_on_start,
+        owners[:sessions],
+        seconds[:sessions],
+    )

@@ -1,0 +1,1 @@
+"""The only code that knows Streamlit: one ``render()`` a page, controls, caches."""

@@ -1,0 +1,149 @@
+"""The sweep of the current choices: made once, kept, shown while it grows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from frontier import units
+from frontier.answer import Answer, find_answer
+from frontier.coldstart import ColdStart
+from frontier.pages import text
+from frontier.pages.controls import Choices
+from frontier.pages.store import store
+from frontier.plan import Deployment, default_grid, deploy, first_look
+from frontier.sweep import Outcome, break_even_of, frontier_table, simulate_plans
+from frontier.tables import Tables, load_tables
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """Everything the Frontier page shows: outcomes by plan, their table, the answer."""
+
+    deployment: Deployment
+    outcomes: dict[str, Outcome]
+    table: pd.DataFrame
+    answer: Answer
+    slo_p99_ttft_s: float
+
+
+def swept(choices: Choices, show_first_look: Callable[[Swept], None]) -> Swept:
+    """Return the sweep of these choices, simulating only what was not simulated before.
+
+    The limit and the prices are no part of a simulation, so changing them simulates nothing.
+    While a new sweep runs, ``show_first_look`` gets the few plans that outline the answer, and a
+    bar shows the progress; a new input stops the threads at once.
+    """
+    scenario, trace = choices.scenario, choices.trace
+    tables = load_tables()
+    kept = store(private=choices.is_upload)
+    key = ("sweep", dataclasses.replace(scenario, slo_p99_ttft_s=0.0), trace.digest)
+    found = kept.get(key)
+    if found is None:
+        deployment = deploy(scenario, trace, tables)
+        grid = default_grid(deployment, trace, tables)
+        bar = st.progress(0.0, "A first look…")
+        first = simulate_plans(first_look(grid), trace, tables)
+        show_first_look(_swept(deployment, first, scenario.slo_p99_ttft_s, tables))
+        outcomes = simulate_plans(
+            grid,
+            trace,
+            tables,
+            progress=lambda done, total: bar.progress(
+                done / total, f"Simulated {done} of {units.count(total, 'plan')}"
+            ),
+        )
+        bar.empty()
+        found = (deployment, outcomes)
+        kept.put(key, found)
+    deployment, outcomes = found
+    return _swept(deployment, outcomes, scenario.slo_p99_ttft_s, tables)
+
+
+def _swept(
+    deployment: Deployment, outcomes: tuple[Outcome, ...], slo_p99_ttft_s: float, tables: Tables
+) -> Swept:
+    table = frontier_table(outcomes, tables, slo_p99_ttft_s=slo_p99_ttft_s)
+    return Swept(
+        deployment=deployment,
+        outcomes={outcome.plan.plan_id: outcome for outcome in outcomes},
+        table=table,
+        answer=find_answer(
+            table,
+            slo_p99_ttft_s=slo_p99_ttft_s,
+            break_even_utilisation=break_even_of(deployment, tables),
+            span_is_short=outcomes[0].horizon_s < units.SECONDS_PER_DAY,
+        ),
+        slo_p99_ttft_s=slo_p99_ttft_s,
+    )
+
+
+def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:
+    """Return the stages of a start as words: seconds, spread, basis, source and note."""
+    rows = []
+    for stage in start.stages:
+        rows.append(
+            {
+                "Stage": stage.name.replace("_", " "),
+                "Seconds": "not measured"
+                if stage.median_s is None
+                else units.seconds(stage.median_s),
+                "Spread": f"×/÷ {stage.spread:g}",
+                "Basis": stage.basis,
+                "Source": ", ".join(
+                    text.plain(tables.sources[source_id].title) for source_id in stage.source_ids
+                )
+                or "—",
+                "Note": text.plain(stage.note),
+            }
+        )
+    return pd.DataFrame(rows).set_index("Stage")
+
+
+def included(swept: Swept) -> dict[str, list[str]]:
+    """Return what is in the numbers, what is not, and what was assumed, as sentences."""
+    deployment, tables = swept.deployment, load_tables()
+    serverless, dedicated = deployment.serverless, deployment.dedicated
+    hours = tables.setting("hours_per_month")
+    cores = ""
+    if serverless.usd_per_vcpu_s:
+        vcpus = serverless.vcpus_per_gpu or tables.setting("vcpus_per_gpu")
+        ram_gib = serverless.ram_gib_per_gpu or tables.setting("ram_gib_per_gpu")
+        cores = f", with {vcpus:g} vCPU and {ram_gib:g} GiB a GPU on meters of their own"
+    prices = [
+        f"{offer.provider} {offer.product}, {offer.gpu}: {units.dollars(offer.usd_per_gpu_h)} a "
+        f"GPU-hour ({offer.price_kind} price of {offer.priced_on}, "
+        f"{tables.source_of(offer).title}){extra}"
+        for offer, extra in ((serverless, cores), (dedicated, ""))
+    ]
+    flags = [
+        name.removeprefix("bills_").replace("_", " ")
+        for name in (f"bills_{stage.name}" for stage in deployment.start.stages)
+        if not getattr(deployment.rules, name)
+    ]
+    rules = deployment.rules
+    return {
+        "In the number": [
+            *prices,
+            f"Billing rules of {rules.provider}: by {units.seconds(rules.increment_s)}, "
+            + (f"not billed in a start: {', '.join(flags)}" if flags else "all of a start billed")
+            + f"; idle time {'billed' if rules.bills_idle else 'not billed'}",
+            f"A month of {hours:g} hours; the trace repeated to fill it",
+            f"Speed of {deployment.model.model}: "
+            + (
+                "scaled to published measurements of this GPU"
+                if deployment.speed.basis == "measured"
+                else "derived from bandwidth and peak arithmetic, within about 20 %"
+            ),
+        ],
+        "Not in it": [
+            "Tax, egress, load balancers, support, staff",
+            "Failed starts, and queues for scarce GPUs",
+            "Prefix caching and speculative decoding",
+        ],
+        "Assumed": list(deployment.assumed) or ["Nothing beyond the sources"],
+    }

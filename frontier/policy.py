@@ -1,0 +1,168 @@
+"""How many replicas run, and when: the rules of an autoscaler as one frozen value.
+
+A policy is checked when it is made, so that nothing above has to check it again. It holds no
+price and no timing of a model; `simulate.simulate_replicas` says exactly what each field does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from frontier.errors import InputError
+
+ROUTINGS = ("pack", "spread")
+
+
+def _require(field: str, holds: bool, expected: str, found: object) -> None:
+    if not holds:
+        raise InputError(f"{field} must be {expected}, got {found!r}")
+
+
+def _is_count(value: object) -> bool:
+    """Say whether a value is a whole number (a bool is not); numpy integers and 3.0 are."""
+    if isinstance(value, bool):
+        return False
+    try:
+        return int(value) == value  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _is_time(value: object, *, finite: bool) -> bool:
+    """Say whether a value is a time of at least 0 s (NaN is not), finite if that is asked."""
+    try:
+        return value >= 0.0 and (not finite or value < math.inf)  # type: ignore[operator]
+    except TypeError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedTier:
+    """A place where a released replica waits, its GPU given up, to be resumed quickly.
+
+    Parameters
+    ----------
+    stay_s : float
+        How long a replica stays here before it moves to the next tier or goes off [s]; may be
+        infinite.
+    resume_s : float
+        Time from the decision to resume until it can take a request [s].
+    held_fraction : float
+        Share of a running replica's price that is still paid while it is parked here [1].
+        Only billing reads it.
+
+    Raises
+    ------
+    InputError
+        If a time is negative or not a number, or the share lies outside 0 to 1.
+    """
+
+    stay_s: float = math.inf
+    resume_s: float = 0.0
+    held_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require("stay_s", _is_time(self.stay_s, finite=False), "at least 0 s", self.stay_s)
+        finite = "a finite time of at least 0 s"
+        _require("resume_s", _is_time(self.resume_s, finite=True), finite, self.resume_s)
+        share = self.held_fraction
+        in_range = _is_time(share, finite=True) and share <= 1.0
+        _require("held_fraction", in_range, "a share from 0 to 1", share)
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingPolicy:
+    """The rules by which replicas are started, kept, parked and released.
+
+    Every default is the neutral value, under which that rule does nothing; the product's own
+    defaults stand in data/settings.csv.
+
+    Parameters
+    ----------
+    min_replicas : int
+        Replicas ready at time 0, and the number below which none is released until the first
+        change of the schedule.
+    max_replicas : int
+        The most replicas that are up (starting or ready) at once.
+    idle_timeout_s : float
+        How long a ready replica is kept with nothing to do [s]; 0 releases it at once,
+        infinity never.
+    target_concurrency : float or None
+        Requests in the system to one replica wanted; None means the most a replica holds.
+    buffer_replicas : int
+        Replicas wanted beyond that while any request is in the system.
+    routing : {"pack", "spread"}
+        Send a request to the replica with a free slot that holds most, or fewest, requests.
+    parked : tuple of ParkedTier
+        Where a released replica waits before it goes off; empty: it goes off at once.
+    queue_timeout_s : float
+        A request still queued this long after its arrival is rejected [s].
+    schedule : tuple of (time_s, min_replicas)
+        Changes of the minimum, in order of time [s].
+    pinned_replicas : int
+        The first replicas, never released: the dedicated base of a hybrid plan.
+
+    Raises
+    ------
+    InputError
+        If a field, or a combination of two, makes no sense; the message names the field.
+    """
+
+    min_replicas: int = 0
+    max_replicas: int = 1
+    idle_timeout_s: float = 0.0
+    target_concurrency: float | None = None
+    buffer_replicas: int = 0
+    routing: str = "pack"
+    parked: tuple[ParkedTier, ...] = ()
+    queue_timeout_s: float = math.inf
+    schedule: tuple[tuple[float, int], ...] = ()
+    pinned_replicas: int = 0
+
+    def __post_init__(self) -> None:
+        for field, least in (
+            ("max_replicas", 1),
+            ("min_replicas", 0),
+            ("buffer_replicas", 0),
+            ("pinned_replicas", 0),
+        ):
+            value = getattr(self, field)
+            expected = f"a whole number of at least {least}"
+            _require(field, _is_count(value) and value >= least, expected, value)
+        most = self.max_replicas
+        at_most = f"at most max_replicas = {most}"
+        _require("min_replicas", self.min_replicas <= most, at_most, self.min_replicas)
+        for field in ("idle_timeout_s", "queue_timeout_s"):
+            value = getattr(self, field)
+            _require(field, _is_time(value, finite=False), "at least 0 s", value)
+        target = self.target_concurrency
+        allowed = target is None or (_is_time(target, finite=True) and target > 0)
+        _require("target_concurrency", allowed, "None or a number above 0", target)
+        _require("routing", self.routing in ROUTINGS, f"one of {', '.join(ROUTINGS)}", self.routing)
+
+        # Lists are accepted and kept as tuples, so that a policy stays hashable.
+        object.__setattr__(self, "parked", tuple(self.parked))
+        for tier in self.parked:
+            _require("parked", isinstance(tier, ParkedTier), "a tuple of ParkedTier", tier)
+        self._check_schedule()
+        base = self.pinned_replicas
+        for minimum in (self.min_replicas, *(minimum for _, minimum in self.schedule)):
+            expected = f"never more than the minimum, which is {minimum} at some time"
+            _require("pinned_replicas", base <= minimum, expected, base)
+
+    def _check_schedule(self) -> None:
+        changes = []
+        last_s = -math.inf
+        for change in self.schedule:
+            pair = isinstance(change, tuple | list) and len(change) == 2
+            _require("schedule", pair, "a tuple of (time_s, min_replicas)", change)
+            time_s, minimum = change
+            timed = _is_time(time_s, finite=True) and time_s > last_s
+            _require("schedule", timed, "finite times of at least 0 s that increase", time_s)
+            allowed = _is_count(minimum) and 0 <= minimum <= self.max_replicas
+            expected = f"min_replicas from 0 to max_replicas = {self.max_replicas}"
+            _require("schedule", allowed, expected, minimum)
+            last_s = time_s
+            changes.append((time_s, minimum))
+        object.__setattr__(self, "schedule", tuple(changes))

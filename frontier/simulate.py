@@ -1,0 +1,392 @@
+"""From a trace and a policy to what happened: every request and every replica, no price.
+
+`simulate_replicas` is the whole model of time in Frontier. It follows these rules to the letter.
+
+Requests wait in one shared FIFO queue. Its head goes to a ready replica with a free slot: the
+one that holds most requests (``routing="pack"``) or fewest (``"spread"``), the lowest index on
+a tie. Dispatch happens after every arrival, finish and ready.
+
+A replica prefills first, one prompt at a time, in order, while the decodes on it stand still:
+``prefill_until = max(now, prefill_until) + prefill_s``, and that is the request's first token.
+A request then needs ``output_tokens - 1`` decode steps, and while the replica is not prefilling
+each of its ``b`` requests advances at ``1 / decode_step_s[b - 1]`` steps a second. So a replica
+has one next finish, ``max(now, prefill_until) + (fewest steps left) * decode_step_s[b - 1]``.
+
+After each arrival (before dispatch) and each change of the schedule, ``wanted = min(max_replicas,
+max(min_replicas(t), ceil(in_system / target_concurrency) + buffer_replicas if in_system else 0))``
+where ``in_system`` is queued plus held. While fewer are up (starting or ready), one is started:
+a parked one first (shortest resume, then lowest index), else the lowest that is off, which takes
+the next entry of ``cold_start_s``, cyclically.
+
+A replica idle for ``idle_timeout_s`` is released if more than ``min_replicas(t)`` are up. If
+not, it stays, and is looked at again when the minimum falls (longest idle first) or when it next
+goes idle. Released means parked in the first tier, then the next, then off.
+
+At one instant: finishes and readies, then changes of the minimum, then queue timeouts, then
+arrivals, then releases.
+
+Where these words leave room, they are read as follows.
+
+- All finishes and readies of one instant precede the dispatch that they cause.
+- A request with one output token has no step left after its prefill and leaves at the replica's
+  next finish: at its first token, or at the end of the prompts that joined behind it by then.
+- Replicas idle since the same instant are released lowest index first.
+- The second look when the minimum falls is a release, so it comes last in its instant. So does a
+  parked replica's move to the next tier: at that very instant it is still in the tier it leaves.
+- A request waited on a start if its replica became ready after it arrived, also when another
+  request had caused the start, or when the start was a resume from a parked tier. One that was
+  rejected has no replica, and did not.
+- Parking and resuming happen inside a session; a resume adds to its ``starting_s``.
+- Rejected at the same instant as another arrives: a request with no patience at all leaves
+  before the next one arrives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from frontier.coldstart import StartDraws
+from frontier.errors import InfeasibleError, InputError
+from frontier.plan import Plan
+from frontier.policy import ScalingPolicy
+from frontier.trace import Trace
+
+
+class Cancelled(Exception):
+    """The run was stopped through its ``cancel`` flag; there is no result."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What happened to every request and every replica.
+
+    Attributes
+    ----------
+    ttft_s : ndarray, shape (n,)
+        Time to first token, counted from arrival [s]; infinite if rejected.
+    finish_s : ndarray, shape (n,)
+        Instant of the last token [s]; infinite if rejected.
+    waited_on_start : ndarray of bool, shape (n,)
+        The request's replica was not yet ready when it arrived.
+    rejected : ndarray of bool, shape (n,)
+        It left the queue without being served.
+    sessions : structured ndarray, shape (m,)
+        One row for each stretch of a replica from start to off, in order of start:
+        ``replica``, ``started_s``, ``ready_s`` (first ready), ``ended_s``, then the seconds
+        ``starting_s`` (resumes included), ``busy_s``, ``idle_s`` and ``parked_s`` (one entry a
+        tier) that lie within [0, ``horizon_s``], and ``cold_start_index``, the entry of
+        ``cold_start_s`` it took, -1 if it was ready at time 0. ``ended_s`` may lie beyond the
+        horizon; for a session that never ends it is the horizon or the last finish, whichever
+        is later.
+    horizon_s : float
+        End of the time that counts [s].
+    """
+
+    ttft_s: NDArray[np.float64]
+    finish_s: NDArray[np.float64]
+    waited_on_start: NDArray[np.bool_]
+    rejected: NDArray[np.bool_]
+    sessions: NDArray[np.void]
+    horizon_s: float
+
+    def ttft_percentile(self, q: float) -> float:
+        """Return the q-th percentile of the time to first token [s], an observed value.
+
+        A rejected request counts as one that never got its first token, so the answer may be
+        infinite.
+
+        Raises
+        ------
+        InputError
+            If q does not lie between 0 and 100.
+        InfeasibleError
+            If there was no request.
+        """
+        if not 0.0 <= q <= 100.0:
+            raise InputError(f"q must be a percentage from 0 to 100, got {q!r}")
+        if self.ttft_s.size == 0:
+            raise InfeasibleError("a percentile needs at least one request, and there was none")
+        return float(np.percentile(self.ttft_s, q, method="inverted_cdf"))
+
+    @property
+    def waited_share(self) -> float:
+        """Share of all requests that waited on a start [1]; NaN without requests."""
+        return _share(self.waited_on_start)
+
+    @property
+    def rejected_share(self) -> float:
+        """Share of all requests that were rejected [1]; NaN without requests."""
+        return _share(self.rejected)
+
+    @property
+    def held_s(self) -> float:
+        """Replica-seconds held within the horizon: starting, busy or idle, not parked [s]."""
+        return float(sum(self.sessions[part].sum() for part in ("starting_s", "busy_s", "idle_s")))
+
+    @property
+    def utilisation(self) -> float:
+        """Busy seconds over held seconds [1]; NaN if nothing was held."""
+        held_s = self.held_s
+        return float(self.sessions["busy_s"].sum() / held_s) if held_s > 0 else math.nan
+
+
+def simulate_replicas(
+    arrival_s: ArrayLike,
+    prefill_s: ArrayLike,
+    output_tokens: ArrayLike,
+    decode_step_s: ArrayLike,
+    *,
+    policy: ScalingPolicy,
+    cold_start_s: ArrayLike,
+    horizon_s: float,
+    cancel: NDArray[np.uint8] | None = None,
+) -> RunResult:
+    """Serve a trace on replicas that come and go by the policy's rules.
+
+    The rules are those at the top of this module. Requests are served to the end whatever the
+    horizon, and nothing is random: the same arguments give the same result.
+
+    Parameters
+    ----------
+    arrival_s : array_like, shape (n,)
+        Arrivals from time 0 on, sorted [s].
+    prefill_s : array_like, shape (n,)
+        Prompt processing of each request [s].
+    output_tokens : array_like of int, shape (n,)
+        Tokens of each answer, at least 1; the first comes with the prefill.
+    decode_step_s : array_like, shape (C,)
+        Seconds of one decode step with 1 to C requests on the replica; C is the most it holds.
+    policy : ScalingPolicy
+    cold_start_s : array_like, shape (m,)
+        Seconds from the decision to start a replica to the moment it can take a request, used
+        in order and then again from the front.
+    horizon_s : float
+        Seconds inside sessions count from 0 to here.
+    cancel : ndarray of uint8, shape (1,), optional
+        Set it to 1 from another thread to stop the run soon.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    InputError
+        If an array has the wrong shape, is not sorted, or holds a value that is negative or not
+        finite; the message names it.
+    Cancelled
+        If ``cancel`` was set.
+    """
+    # numba takes a good part of a second to import: only those who simulate pay for it.
+    from frontier.kernel import IN_BUSY, IN_IDLE, IN_START, IN_TIERS, run_replicas
+
+    arrival_s = _times("arrival_s", arrival_s)
+    prefill_s = _times("prefill_s", prefill_s)
+    decode_step_s = _times("decode_step_s", decode_step_s, least_size=1)
+    cold_start_s = _times("cold_start_s", cold_start_s, least_size=1)
+    tokens = _tokens(output_tokens)
+    for name, values in (("prefill_s", prefill_s), ("output_tokens", tokens)):
+        if values.size != arrival_s.size:
+            raise InputError(
+                f"{name} must have one entry a request, {arrival_s.size}, got {values.size}"
+            )
+    backwards = np.flatnonzero(arrival_s[1:] < arrival_s[:-1])
+    if backwards.size:
+        at = int(backwards[0])
+        raise InputError(
+            "arrival_s must be sorted, but entry "
+            f"{at + 1} ({arrival_s[at + 1]:g} s) comes before entry {at} ({arrival_s[at]:g} s)"
+        )
+    if not 0.0 <= horizon_s < math.inf:
+        raise InputError(f"horizon_s must be a finite time of at least 0 s, got {horizon_s!r}")
+
+    target = float(policy.target_concurrency or decode_step_s.size)
+    minima = [policy.min_replicas, *(minimum for _, minimum in policy.schedule)]
+    # No more than this can ever be wanted, so no room is kept for more.
+    reachable = max(*minima, math.ceil(arrival_s.size / target) + policy.buffer_replicas, 1)
+    completed, first_token_s, finish_s, waited_on_start, owners, seconds = run_replicas(
+        arrival_s,
+        prefill_s,
+        tokens,
+        decode_step_s,
+        cold_start_s,
+        np.array([time_s for time_s, _ in policy.schedule], dtype=np.float64),
+        np.array(minima[1:], dtype=np.int64),
+        np.array([tier.stay_s for tier in policy.parked], dtype=np.float64),
+        np.array([tier.resume_s for tier in policy.parked], dtype=np.float64),
+        min_replicas=int(policy.min_replicas),
+        max_replicas=int(min(policy.max_replicas, reachable)),
+        pinned_replicas=int(policy.pinned_replicas),
+        buffer_replicas=int(policy.buffer_replicas),
+        target_concurrency=target,
+        pack=policy.routing == "pack",
+        idle_timeout_s=float(policy.idle_timeout_s),
+        queue_timeout_s=float(policy.queue_timeout_s),
+        horizon_s=float(horizon_s),
+        stop=np.zeros(1, dtype=np.uint8) if cancel is None else cancel,
+    )
+    if not completed:
+        raise Cancelled("the simulation was stopped before its end")
+
+    rejected = np.isinf(finish_s)
+    tiers = len(policy.parked)
+    sessions = np.empty(
+        len(seconds),
+        dtype=[
+            ("replica", np.int32),
+            ("started_s", np.float64),
+            ("ready_s", np.float64),
+            ("ended_s", np.float64),
+            ("starting_s", np.float64),
+            ("busy_s", np.float64),
+            ("idle_s", np.float64),
+            ("parked_s", np.float64, (tiers,)),
+            ("cold_start_index", np.int64),
+        ],
+    )
+    sessions["replica"], sessions["cold_start_index"] = owners.T
+    sessions["started_s"], sessions["ready_s"], ended_s = seconds.T[:IN_START]
+    last_s = max(float(horizon_s), float(np.max(finish_s, where=~rejected, initial=0.0)))
+    sessions["ended_s"] = np.where(np.isinf(ended_s), last_s, ended_s)
+    for name, column in (("starting_s", IN_START), ("busy_s", IN_BUSY), ("idle_s", IN_IDLE)):
+        sessions[name] = seconds[:, column]
+    sessions["parked_s"] = seconds[:, IN_TIERS:]
+
+    ttft_s = first_token_s - arrival_s
+    for array in (ttft_s, finish_s, waited_on_start, rejected, sessions):
+        array.setflags(write=False)
+    return RunResult(ttft_s, finish_s, waited_on_start, rejected, sessions, float(horizon_s))
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySummary:
+    """What a frontier table needs to know of a run [s], [1]; percentiles are observed values."""
+
+    p50_ttft_s: float
+    p90_ttft_s: float
+    p95_ttft_s: float
+    p99_ttft_s: float
+    p999_ttft_s: float
+    max_ttft_s: float
+    waited_on_start_share: float
+    rejected_share: float
+
+
+def summarise(result: RunResult) -> LatencySummary:
+    """Return the percentiles and shares of a run; one pass over a sorted copy."""
+    ordered = np.sort(result.ttft_s)
+
+    def observed(q: float) -> float:
+        return float(ordered[max(0, math.ceil(q / 100 * ordered.size) - 1)])
+
+    return LatencySummary(
+        p50_ttft_s=observed(50),
+        p90_ttft_s=observed(90),
+        p95_ttft_s=observed(95),
+        p99_ttft_s=observed(99),
+        p999_ttft_s=observed(99.9),
+        max_ttft_s=float(ordered[-1]),
+        waited_on_start_share=result.waited_share,
+        rejected_share=result.rejected_share,
+    )
+
+
+def simulate_plan(
+    plan: Plan,
+    trace: Trace,
+    draws: StartDraws,
+    *,
+    cancel: NDArray[np.uint8] | None = None,
+) -> RunResult:
+    """Serve a trace under a plan.
+
+    The time of API, tokeniser and scheduler delays a request's first token but keeps no GPU busy,
+    so it is added to every TTFT instead of standing in the queue. Where cold requests are refused
+    and the client tries again every ``retry_s``, a request that waited on a start is served at
+    the first try after its turn came: its wait is rounded up to whole retries.
+
+    Parameters
+    ----------
+    plan : Plan
+    trace : Trace
+    draws : StartDraws
+        Starts of this plan, used in order.
+    cancel : ndarray of uint8, shape (1,), optional
+        As for `simulate_replicas`.
+    """
+    prefill_s = plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s
+    result = simulate_replicas(
+        trace.arrival_s,
+        prefill_s,
+        trace.output_tokens,
+        plan.speed.decode_step_s,
+        policy=plan.policy,
+        cold_start_s=draws.total_s,
+        horizon_s=trace.horizon_s,
+        cancel=cancel,
+    )
+    delay_s = np.full(result.ttft_s.size, plan.speed.overhead_s)
+    if plan.retry_s is not None:
+        waits_s = np.where(result.rejected, 0.0, result.ttft_s - prefill_s)
+        until_retry_s = np.ceil(waits_s / plan.retry_s) * plan.retry_s - waits_s
+        delay_s += np.where(result.waited_on_start, until_retry_s, 0.0)
+    ttft_s, finish_s = result.ttft_s + delay_s, result.finish_s + delay_s
+    ttft_s.setflags(write=False)
+    finish_s.setflags(write=False)
+    return dataclasses.replace(result, ttft_s=ttft_s, finish_s=finish_s)
+
+
+def _share(flags: NDArray[np.bool_]) -> float:
+    return float(flags.mean()) if flags.size else math.nan
+
+
+def _vector(name: str, values: ArrayLike) -> NDArray:
+    try:
+        vector = np.asarray(values)
+    except ValueError:  # numpy: rows of different lengths
+        raise InputError(f"{name} must be a flat list of numbers") from None
+    if vector.ndim != 1:
+        raise InputError(f"{name} must have one dimension, got shape {vector.shape}")
+    if vector.size and vector.dtype.kind not in "iuf":
+        raise InputError(f"{name} must hold numbers, got {vector.dtype}")
+    return vector
+
+
+def _times(name: str, values: ArrayLike, *, least_size: int = 0) -> NDArray[np.float64]:
+    """Return finite times of at least 0 s as a read-only contiguous vector."""
+    vector = _vector(name, values)
+    if vector.size < least_size:
+        raise InputError(f"{name} must have at least one entry, got none")
+    wrong = np.flatnonzero(~((vector >= 0) & (vector < math.inf)))
+    if wrong.size:
+        at = int(wrong[0])
+        raise InputError(
+            f"{name} must hold finite times of at least 0 s, got {vector[at]} in entry {at}"
+        )
+    return _read_only(vector, np.float64)
+
+
+def _tokens(values: ArrayLike) -> NDArray[np.int64]:
+    vector = _vector("output_tokens", values)
+    most = np.iinfo(np.int32).max
+    whole = vector == np.floor(vector)
+    wrong = np.flatnonzero(~((vector >= 1) & (vector <= most) & whole))
+    if wrong.size:
+        at = int(wrong[0])
+        raise InputError(
+            f"output_tokens must hold whole numbers from 1 to {most}, "
+            f"got {vector[at]} in entry {at}"
+        )
+    return _read_only(vector, np.int64)
+
+
+def _read_only(vector: NDArray, dtype: type) -> NDArray:
+    """Return a read-only view: the kernel is compiled once, for read-only input."""
+    view = np.ascontiguousarray(vector, dtype=dtype).view()
+    view.setflags(write=False)
+    return view

@@ -1,0 +1,215 @@
+"""Many plans on one trace: simulated in threads, billed at any price, one table.
+
+`simulate_plans` does the slow part once; its outcomes know no price. `frontier_table` bills them
+and marks the efficient ones, and may be called again for other prices without simulating. Plans
+share one seeded array of cold starts, so that they differ by policy and not by luck.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from frontier.billing import Bill, bill, replica_usd_per_h
+from frontier.coldstart import STAGES, ColdStart, StartDraws
+from frontier.economics import break_even_utilisation, efficient
+from frontier.plan import Deployment, Plan
+from frontier.simulate import Cancelled, LatencySummary, RunResult, simulate_plan, summarise
+from frontier.tables import Tables
+from frontier.trace import Trace
+
+# How often the caller hears of progress while no plan finishes; also how soon it may stop us.
+_TICK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What one plan did with the trace; everything a bill and a chart need, and no price.
+
+    Attributes
+    ----------
+    latency : LatencySummary
+        Percentiles and shares.
+    sessions : structured ndarray
+        As `simulate.RunResult` has them.
+    stage_s : ndarray, shape (m, 10)
+        Wall-clock seconds of each stage of each drawn start [s].
+    """
+
+    plan: Plan
+    latency: LatencySummary
+    sessions: NDArray[np.void]
+    stage_s: NDArray[np.float64]
+    horizon_s: float
+    requests: int
+    tokens: int
+
+
+def start_normals(tables: Tables) -> NDArray[np.float64]:
+    """Return the standard normals, shape (draws, 10), from which every plan draws its starts."""
+    generator = np.random.default_rng(int(tables.setting("start_seed")))
+    return generator.standard_normal((int(tables.setting("start_draws")), len(STAGES)))
+
+
+def simulate_plans(
+    plans: Sequence[Plan],
+    trace: Trace,
+    tables: Tables,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
+) -> tuple[Outcome, ...]:
+    """Simulate every plan and return the outcomes in the order of the plans.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+    trace : Trace
+    tables : Tables
+    progress : callable, optional
+        Called in this thread with (done, all), at least ten times a second. Whatever it raises
+        stops the workers before it leaves: this is how a caller cancels.
+    workers : int, optional
+        Threads; as many as there are cores if None. The kernel lets go of the GIL.
+    """
+    normals = start_normals(tables)
+    draws: dict[ColdStart, StartDraws] = {}
+    for plan in plans:
+        if plan.start not in draws:
+            draws[plan.start] = plan.start.draw(normals)
+    stop = np.zeros(1, dtype=np.uint8)
+    outcomes: dict[int, Outcome] = {}
+    with ThreadPoolExecutor(workers or _cores()) as pool:
+        waiting: dict[Future[Outcome], int] = {
+            pool.submit(_outcome, plan, trace, draws[plan.start], stop): index
+            for index, plan in enumerate(plans)
+        }
+        try:
+            while waiting:
+                done, _ = wait(waiting, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    outcomes[waiting.pop(future)] = future.result()
+                if progress is not None:
+                    progress(len(outcomes), len(plans))
+        except BaseException:
+            stop[0] = 1
+            for future in waiting:
+                future.cancel()
+            raise
+    return tuple(outcomes[index] for index in range(len(plans)))
+
+
+def rerun(outcome: Outcome, trace: Trace) -> RunResult:
+    """Simulate one plan again, for the arrays that an outcome does not keep."""
+    draws = StartDraws(outcome.stage_s.sum(axis=1), outcome.stage_s)
+    return simulate_plan(outcome.plan, trace, draws)
+
+
+def bill_outcome(outcome: Outcome, tables: Tables) -> Bill:
+    """Return the bill of one outcome at the prices and rules of these tables."""
+    plan = outcome.plan
+    offer = tables.offers[plan.offer_id]
+    base = tables.offers[plan.base_offer_id] if plan.base_offer_id else None
+    return bill(
+        outcome.sessions,
+        outcome.stage_s,
+        offer=offer,
+        rules=tables.provider_rules[offer.rules_id],
+        gpus_per_replica=plan.speed.gpus_per_replica,
+        horizon_s=outcome.horizon_s,
+        policy=plan.policy,
+        tables=tables,
+        requests=outcome.requests,
+        standing=plan.standing,
+        base_offer=base,
+        base_rules=tables.provider_rules[base.rules_id] if base else None,
+    )
+
+
+def frontier_table(
+    outcomes: Iterable[Outcome], tables: Tables, *, slo_p99_ttft_s: float
+) -> pd.DataFrame:
+    """Return one row a plan: what it costs, how long requests wait, whether it is efficient.
+
+    Columns: ``plan_id, label, detail, family, offer_id, is_provider_default, mitigations,
+    min_replicas, max_replicas, idle_timeout_s``; ``usd_per_month, usd_per_1k_requests,
+    usd_per_mtok``; ``p50_ttft_s`` … ``max_ttft_s, waited_on_start_share, rejected_share``;
+    ``starts, held_replicas, busy_share, billed_replicas``; ``efficient, meets_slo``.
+    """
+    rows = []
+    for outcome in outcomes:
+        plan, sessions = outcome.plan, outcome.sessions
+        cost = bill_outcome(outcome, tables)
+        up_s = sessions["starting_s"].sum() + sessions["busy_s"].sum() + sessions["idle_s"].sum()
+        rows.append(
+            {
+                "plan_id": plan.plan_id,
+                "label": plan.label,
+                "detail": plan.detail,
+                "family": plan.family,
+                "offer_id": plan.offer_id,
+                "is_provider_default": plan.is_provider_default,
+                "mitigations": ";".join(plan.mitigations),
+                "min_replicas": plan.policy.min_replicas,
+                "max_replicas": plan.policy.max_replicas,
+                "idle_timeout_s": plan.policy.idle_timeout_s,
+                "usd_per_month": cost.usd_per_month(tables.setting("hours_per_month")),
+                "usd_per_1k_requests": cost.usd_per_1k_requests(outcome.requests),
+                "usd_per_mtok": cost.usd_per_mtok(outcome.tokens),
+                **dataclasses.asdict(outcome.latency),
+                "starts": int((sessions["cold_start_index"] >= 0).sum()),
+                "held_replicas": up_s / outcome.horizon_s,
+                "busy_share": sessions["busy_s"].sum() / up_s if up_s > 0 else np.nan,
+                "billed_replicas": cost.billed_s / outcome.horizon_s,
+            }
+        )
+    table = pd.DataFrame(rows)
+    table["efficient"] = efficient(
+        table["usd_per_month"].to_numpy(), table["p99_ttft_s"].to_numpy()
+    )
+    table["meets_slo"] = table["p99_ttft_s"] <= slo_p99_ttft_s
+    return table
+
+
+def break_even_of(deployment: Deployment, tables: Tables) -> float:
+    """Return the share of the time a replica may be billed before always-on is cheaper [1]."""
+    return break_even_utilisation(
+        replica_usd_per_h(
+            deployment.dedicated,
+            gpus_per_replica=deployment.dedicated_speed.gpus_per_replica,
+            tables=tables,
+        ),
+        replica_usd_per_h(
+            deployment.serverless,
+            gpus_per_replica=deployment.speed.gpus_per_replica,
+            tables=tables,
+        ),
+    )
+
+
+def _outcome(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
+    if stop[0]:
+        raise Cancelled("the sweep was stopped before its end")
+    result = simulate_plan(plan, trace, draws, cancel=stop)
+    return Outcome(
+        plan=plan,
+        latency=summarise(result),
+        sessions=result.sessions,
+        stage_s=draws.stage_s,
+        horizon_s=result.horizon_s,
+        requests=int(trace.arrival_s.size),
+        tokens=int(
+            trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
+        ),
+    )
+
+
+def _cores() -> int:
+    return max(1, min(8, os.cpu_count() or 1))

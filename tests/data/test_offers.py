@@ -1,0 +1,113 @@
+"""Offers and provider rules: what a price list must be before anybody may trust a bill."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import statistics
+
+import pytest
+
+from frontier.coldstart import STAGES
+from frontier.tables import load_tables
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return load_tables()
+
+
+def test_enough_offers_of_each_kind_and_size(tables):
+    """From an L4 to a B200, serverless and by the hour, there is something to choose."""
+    offers = tables.offers.values()
+    kinds = {kind: [o for o in offers if o.kind == kind] for kind in ("serverless", "dedicated")}
+    for kind in kinds.values():
+        assert len(kind) >= 20
+        assert {"L4", "L40S", "A100-80GB", "H100-SXM-80GB", "H200", "B200"} <= {o.gpu for o in kind}
+    assert 12 <= sum(o.featured for o in offers) <= 24
+
+
+def test_shapes_and_kinds_make_sense(tables):
+    """A machine has at least one GPU, and a name that says how many tells the truth."""
+    for offer in tables.offers.values():
+        assert 1 <= offer.gpus_min <= offer.gpus_max, offer.offer_id
+        count = re.search(r"-(\d+)x(-|$)", offer.offer_id)
+        if count:
+            assert int(count[1]) == offer.gpus_min == offer.gpus_max, offer.offer_id
+
+
+def test_prices_are_of_one_order_for_one_gpu(tables):
+    """A price per instance taken for one per GPU stands a factor of 8 off: more than 4 is refused.
+
+    Against the median of the same GPU; spot and floors may be low.
+    """
+    by_gpu = {}
+    for offer in tables.offers.values():
+        by_gpu.setdefault(offer.gpu, []).append(offer)
+    for offers in by_gpu.values():
+        middle = statistics.median(o.usd_per_gpu_h for o in offers)
+        for offer in offers:
+            ratio = offer.usd_per_gpu_h / middle
+            assert ratio < 4, offer.offer_id
+            if offer.kind != "spot" and offer.price_kind == "list":
+                assert ratio > 0.25, offer.offer_id
+
+
+def test_prices_are_dated_and_not_older_than_two_years(tables):
+    """Every price has a date, not after the day it was read."""
+    for offer in tables.offers.values():
+        read_on = tables.source_of(offer).read_on
+        assert read_on - dt.timedelta(days=730) < offer.priced_on <= read_on, offer.offer_id
+
+
+def test_serverless_rules_name_an_idle_timeout_in_its_range(tables):
+    """The provider's default lies between the shortest and the longest that can be set."""
+    for rules in tables.provider_rules.values():
+        low = rules.idle_min_s or 0.0
+        high = rules.idle_max_s if rules.idle_max_s is not None else float("inf")
+        assert low <= (rules.idle_default_s if rules.idle_default_s is not None else low) <= high
+
+
+def test_a_refused_request_is_retried_after_a_known_time(tables):
+    """Refuse-and-retry needs the client's interval; the others have none."""
+    for rules in tables.provider_rules.values():
+        assert (rules.cold_request == "retry") == (rules.retry_s is not None), rules.rules_id
+
+
+def test_what_a_provider_does_not_say_is_marked(tables):
+    """``assumed`` names columns of the row, and an assumed flag takes the costlier reading.
+
+    The one exception is time before a machine exists: no provider read here bills that, so it is
+    taken as unbilled, except for machines by the hour. Weights brought by Baseten are the
+    provider's own statement about its own delivery network.
+    """
+    for rules in tables.provider_rules.values():
+        for name in rules.assumed:
+            assert hasattr(rules, name), f"{rules.rules_id}: {name}"
+            if name.startswith("bills_") and name != "bills_allocate":
+                exempt = (rules.rules_id, name) == ("baseten", "bills_fetch")
+                assert getattr(rules, name) or exempt, f"{rules.rules_id}: {name}"
+
+
+def test_machines_by_the_hour_bill_every_stage(tables):
+    """Nobody gives away the start of a machine that is paid by the hour."""
+    by_the_hour = {o.rules_id for o in tables.offers.values() if o.kind != "serverless"}
+    by_the_hour -= {o.rules_id for o in tables.offers.values() if o.kind == "serverless"}
+    for rules_id in by_the_hour:
+        rules = tables.provider_rules[rules_id]
+        assert all(getattr(rules, f"bills_{stage}") for stage in STAGES), rules_id
+        assert rules.bills_idle, rules_id
+
+
+def test_every_rule_is_used_or_waits_for_a_users_price(tables):
+    """Only Baseten, whose prices are not public, has rules and no offer."""
+    used = {offer.rules_id for offer in tables.offers.values()}
+    assert set(tables.provider_rules) - used == {"baseten"}
+
+
+def test_commitments_say_whether_their_terms_are_stated(tables):
+    """A discount that a provider advertises without a term does not pretend to have one."""
+    for row in tables.commitments.values():
+        assert 0 < row.discount < 1
+        assert (row.term_months is None) == (row.upfront_share is None), row.commitment_id
+        assert (row.provider is None) == (row.basis == "assumed"), row.commitment_id

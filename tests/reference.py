@@ -1,0 +1,275 @@
+"""A second simulator, slow and plain, written from the rules and not from the kernel.
+
+It keeps no clocks, heaps or trees: replicas are objects with a list of requests and the steps
+each has left, the past is a log of states, and seconds are added up from the log at the end.
+Numbers may be `fractions.Fraction`, which makes it exact and every tie a true one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+INF = math.inf
+# Floating-point leftovers of a finished request, in seconds; exact numbers have none.
+LEFTOVER_S = 1e-9
+
+
+@dataclass
+class Held:
+    request: int
+    steps_left: object
+
+
+@dataclass
+class Replica:
+    index: int
+    state: str = "off"  # off, starting, idle, busy, tier 0, tier 1, ...
+    since: object = 0
+    requests: list[Held] = field(default_factory=list)
+    prefill_until: object = 0
+    ready_at: object = INF
+    arrivals_seen: int = 0
+    looked_at: bool = False
+    tier: int = -1
+    log: list | None = None  # of the session: (state, from, to)
+
+    @property
+    def up(self):
+        return self.state in ("starting", "idle", "busy")
+
+    @property
+    def ready(self):
+        return self.state in ("idle", "busy")
+
+
+@dataclass
+class Session:
+    replica: int
+    started: object
+    ready: object
+    cold_start_index: int
+    log: list = field(default_factory=list)
+    ended: object = INF
+
+
+def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horizon):
+    """Return ttft, finish, waited and rejected, a list each, and a list of session dicts."""
+    n, most = len(arrival), len(step)
+    target = policy.target_concurrency or most
+    fleet = [Replica(i) for i in range(policy.max_replicas)]
+    sessions: dict[int, Session] = {}
+    every_session: list[Session] = []
+    changes = deque(policy.schedule)
+    minimum = policy.min_replicas
+    queue: deque[int] = deque()
+    ttft, finish = [INF] * n, [INF] * n
+    waited, rejected = [False] * n, [False] * n
+    now, arrived, drawn = 0, 0, 0
+
+    def turn(replica, state):
+        """Change a replica's state and log the one it leaves."""
+        if replica.index in sessions:
+            sessions[replica.index].log.append((replica.state, replica.since, now))
+        replica.state, replica.since = state, now
+        replica.looked_at = False
+        if state == "off":
+            sessions.pop(replica.index).ended = now
+
+    def open_session(replica, ready, draw):
+        sessions[replica.index] = Session(replica.index, now, ready, draw)
+        every_session.append(sessions[replica.index])
+
+    def step_of(replica):
+        return step[len(replica.requests) - 1]
+
+    def next_finish(replica):
+        fewest = min(held.steps_left for held in replica.requests)
+        return max(now, replica.prefill_until) + fewest * step_of(replica)
+
+    def awaits_release(replica):
+        unpinned = replica.index >= policy.pinned_replicas
+        return replica.state == "idle" and unpinned and not replica.looked_at
+
+    def advance(to):
+        for replica in fleet:
+            decoding = to - max(now, replica.prefill_until)
+            if replica.requests and decoding > 0 and step_of(replica) > 0:
+                for held in replica.requests:
+                    held.steps_left -= decoding / step_of(replica)
+
+    def dispatch():
+        while queue:
+            free = [r for r in fleet if r.ready and len(r.requests) < most]
+            if not free:
+                return
+            sign = -1 if policy.routing == "pack" else 1
+            replica = min(free, key=lambda r: (sign * len(r.requests), r.index))
+            request = queue.popleft()
+            if replica.state == "idle":
+                turn(replica, "busy")
+            replica.prefill_until = max(now, replica.prefill_until) + prefill[request]
+            replica.requests.append(Held(request, output_tokens[request] - 1))
+            ttft[request] = replica.prefill_until - arrival[request]
+            waited[request] = request < replica.arrivals_seen
+
+    def scale_up():
+        nonlocal drawn
+        in_system = len(queue) + sum(len(r.requests) for r in fleet)
+        wanted = minimum
+        if in_system:
+            wanted = max(wanted, math.ceil(in_system / target) + policy.buffer_replicas)
+        wanted = min(wanted, policy.max_replicas)
+        while sum(r.up for r in fleet) < wanted:
+            parked = [r for r in fleet if r.tier >= 0]
+            if parked:
+                quickest = min(parked, key=lambda r: (policy.parked[r.tier].resume_s, r.index))
+                quickest.ready_at = now + policy.parked[quickest.tier].resume_s
+                quickest.tier = -1
+                turn(quickest, "starting")
+            else:
+                replica = next(r for r in fleet if r.state == "off")
+                replica.state, replica.since = "starting", now
+                replica.ready_at = now + cold_start[drawn % len(cold_start)]
+                open_session(replica, None, drawn % len(cold_start))
+                drawn += 1
+
+    def move_down(replica):
+        """To the next parked tier or, from the last, off."""
+        replica.tier += 1
+        if replica.tier < len(policy.parked):
+            turn(replica, f"tier {replica.tier}")
+        else:
+            replica.tier = -1
+            turn(replica, "off")
+
+    for replica in fleet[:minimum]:
+        open_session(replica, 0, -1)
+        replica.state = "idle"
+
+    while True:
+        # Every thing that can come next, as (instant, rank in the instant, then what decides).
+        coming = []
+        for r in fleet:
+            if r.state == "busy":
+                coming.append((next_finish(r), 0, r.index, "finish"))
+            if r.state == "starting":
+                coming.append((r.ready_at, 0, r.index, "ready"))
+            if awaits_release(r):
+                due = max(now, r.since + policy.idle_timeout_s)
+                coming.append((due, 4, (r.since, r.index), "release"))
+            if r.tier >= 0:
+                coming.append((r.since + policy.parked[r.tier].stay_s, 4, (INF, r.index), "tier"))
+        if changes:
+            coming.append((changes[0][0], 1, 0, "change"))
+        if queue:
+            coming.append((arrival[queue[0]] + policy.queue_timeout_s, 2, 0, "refuse"))
+        if arrived < n:
+            coming.append((arrival[arrived], 3, 0, "arrive"))
+        coming = [entry for entry in coming if entry[0] < INF]
+        if not coming:
+            break
+        instant, rank, _, what = min(coming, key=lambda entry: entry[:3])
+        advance(instant)
+        now = instant
+
+        if rank == 0:
+            at_once = [entry for entry in coming if entry[:2] == (instant, 0)]
+            for _, _, index, happened in sorted(at_once, key=lambda entry: entry[2]):
+                replica = fleet[index]
+                if happened == "ready":
+                    turn(replica, "idle")
+                    if sessions[index].ready is None:
+                        sessions[index].ready = now
+                    replica.arrivals_seen = arrived
+                    continue
+                step_s = step_of(replica)
+                fewest = min(held.steps_left for held in replica.requests)
+                done = [
+                    held
+                    for held in replica.requests
+                    if (held.steps_left - fewest) * step_s <= LEFTOVER_S
+                ]
+                for held in done:
+                    finish[held.request] = now
+                    replica.requests.remove(held)
+                if not replica.requests:
+                    turn(replica, "idle")
+            dispatch()
+        elif what == "change":
+            _, new = changes.popleft()
+            if new < minimum:
+                for replica in fleet:
+                    replica.looked_at = False
+            minimum = new
+            scale_up()
+        elif what == "refuse":
+            rejected[queue.popleft()] = True
+        elif what == "arrive":
+            queue.append(arrived)
+            arrived += 1
+            scale_up()
+            dispatch()
+        elif what == "release":
+            replica = min((r for r in fleet if awaits_release(r)), key=lambda r: (r.since, r.index))
+            if sum(r.up for r in fleet) > minimum:
+                move_down(replica)
+            else:
+                replica.looked_at = True
+        else:
+            over = (
+                r
+                for r in fleet
+                if r.tier >= 0 and r.since + policy.parked[r.tier].stay_s == instant
+            )
+            move_down(next(over))
+
+    last = max([horizon, *(f for f in finish if f < INF)])
+    for replica in fleet:
+        if replica.index in sessions:
+            log = sessions[replica.index].log
+            log.append((replica.state, replica.since, INF))
+
+    def seconds(session, state):
+        return sum(
+            min(to, horizon) - start
+            for logged, start, to in session.log
+            if logged == state and start < horizon
+        )
+
+    rows = [
+        {
+            "replica": s.replica,
+            "started_s": s.started,
+            "ready_s": s.ready,
+            "ended_s": s.ended if s.ended < INF else last,
+            "starting_s": seconds(s, "starting"),
+            "busy_s": seconds(s, "busy"),
+            "idle_s": seconds(s, "idle"),
+            "parked_s": [seconds(s, f"tier {k}") for k in range(len(policy.parked))],
+            "cold_start_index": s.cold_start_index,
+        }
+        for s in every_session
+    ]
+    return ttft, finish, waited, rejected, rows
+
+
+def assert_same(result, expected, *, tolerance_s=1e-6):
+    """Compare a `RunResult` with what `simulate` returned."""
+    ttft, finish, waited, rejected, rows = expected
+    as_floats = lambda values: np.array([float(v) for v in values])  # noqa: E731
+    np.testing.assert_array_equal(result.rejected, rejected)
+    np.testing.assert_allclose(result.finish_s, as_floats(finish), rtol=0, atol=tolerance_s)
+    np.testing.assert_allclose(result.ttft_s, as_floats(ttft), rtol=0, atol=tolerance_s)
+    np.testing.assert_array_equal(result.waited_on_start, waited)
+    assert len(result.sessions) == len(rows)
+    for name in ("replica", "cold_start_index"):
+        assert result.sessions[name].tolist() == [row[name] for row in rows]
+    for name in ("started_s", "ready_s", "ended_s", "starting_s", "busy_s", "idle_s"):
+        found, wanted = result.sessions[name], as_floats([row[name] for row in rows])
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance_s, err_msg=name)
+    for found, row in zip(result.sessions["parked_s"], rows, strict=True):
+        np.testing.assert_allclose(found, as_floats(row["parked_s"]), rtol=0, atol=tolerance_s)
