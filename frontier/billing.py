@@ -4,7 +4,7 @@ A session is a stretch of one replica from start to off. A *meter* is what the p
 serverless, each session; by the hour, each machine while any of its replicas lives (replica r
 lives on machine ``r // replicas_per_machine``). A meter runs for whole increments and at least
 for the minimum, and it counts every GPU of its machine, used or not. Each dollar lands on exactly
-one of `LINES`, so a bill always adds up, and `bill_sessions` gives the meters themselves, from
+one of `LINES`, so a bill always adds up, and `bill_basis` gives the meters themselves, from
 which the bill can be computed again by hand.
 
 What is billed of a start is decided stage by stage. Seconds are billed in the order of the
@@ -17,6 +17,7 @@ percentiles. Prices are today's; nothing is discounted over time.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -62,10 +63,9 @@ METER = np.dtype(
         ("parked_gpu_s", np.float64),
         ("rounding_gpu_s", np.float64),
         ("unused_gpu_s", np.float64),
-        ("usd", np.float64),
     ]
 )
-"""One meter of `bill_sessions`: its GPU-seconds by line, and their price with CPU and RAM."""
+"""One meter of `bill_basis`: which machine, when, and its GPU-seconds by line."""
 
 _GPU_SECONDS = ("busy", "idle", "starting", "parked", "rounding", "unused")
 # A meter reading within a nanosecond of a whole number of increments is that number: without
@@ -119,6 +119,7 @@ class Terms:
 
 LIST_PRICE = Terms()
 _NO_STANDING = Standing()
+_NO_METERS = np.zeros(0, dtype=METER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,78 @@ class Bill:
     def tokens_per_usd(self, tokens: int) -> float:
         """Return tokens for a dollar; NaN where nothing was paid."""
         return tokens / self.usd_span if self.usd_span > 0 else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class PoolBasis:
+    """Prices and quantities of the replicas that share an offer.
+
+    Attributes
+    ----------
+    is_base : bool
+        Whether these are the pinned replicas of a hybrid plan.
+    usd_per_gpu_h, cpu_ram_usd_per_gpu_h, usd_per_gib_h : float
+        List price of a GPU, of the CPU and RAM that go with it, and of memory. [$/h]
+    multiplier : float
+        Region and availability. [1]
+    discount, covered_share : float
+        Discount of the commitment, and the share of the used hours that it covers. [1]
+    unused_committed_gpu_s, extra_start_gpu_s : float
+        GPU-seconds committed and not used; of starts, beyond the replicas' own. [s]
+    kept_ram_gib_s : float
+        Host memory that a mitigation keeps, times how long. [GiB s]
+    fee_usd_per_month, credit_usd_per_month : float
+        Of the provider's plan. [$/month]
+    """
+
+    is_base: bool
+    offer_id: str
+    rules_id: str
+    usd_per_gpu_h: float
+    cpu_ram_usd_per_gpu_h: float
+    multiplier: float
+    discount: float
+    covered_share: float
+    unused_committed_gpu_s: float
+    extra_start_gpu_s: float
+    kept_ram_gib_s: float
+    usd_per_gib_h: float
+    fee_usd_per_month: float
+    credit_usd_per_month: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BillBasis:
+    """All that a bill is computed from: prices, quantities, and the meters themselves.
+
+    Attributes
+    ----------
+    horizon_s : float
+        The span. [s]
+    hours_per_month : float
+        Hours counted to a month. [h]
+    requests, request_fee_usd : int, float
+        Requests served, and the fee of one. [$]
+    storage_gb, storage_usd_per_gb_month : float
+        What is stored throughout, and its price. [GB], [$/GB/month]
+    pools : tuple of PoolBasis
+        One, or two where pinned replicas have an offer of their own.
+    meters : ndarray of dtype `METER`, read-only
+    """
+
+    horizon_s: float
+    hours_per_month: float
+    requests: int
+    request_fee_usd: float
+    storage_gb: float
+    storage_usd_per_gb_month: float
+    pools: tuple[PoolBasis, ...]
+    meters: NDArray[np.void]
+
+    @property
+    def months(self) -> float:
+        """The span in months."""
+        return months(self.horizon_s, self.hours_per_month)
 
 
 def months(span_s: float, hours_per_month: float) -> float:
@@ -253,26 +326,13 @@ def bill(
         base_rules=base_rules,
         base_terms=base_terms,
     )
-    span = months(horizon_s, tables.setting("hours_per_month"))
+    charges = _charges(pools, rules, horizon_s, requests, standing, tables)
     usd = dict.fromkeys(LINES, 0.0)
-    plans_charged = set()
-    for pool in pools:
-        priced = _price_pool(pool, horizon_s, standing.host_ram_gib, tables)
-        for name, amount in priced.items():
+    for pool, basis in zip(pools, charges.pools, strict=True):
+        for name, amount in _pool_lines(basis, pool.gpu_s.sum(axis=1), charges.months).items():
             usd[name] += amount
-        if pool.rules.rules_id in plans_charged:
-            continue
-        plans_charged.add(pool.rules.rules_id)
-        if pool.terms.platform_fee:
-            usd["fees"] += pool.rules.platform_fee_usd_month * span
-        if pool.terms.free_credit:
-            credit = pool.rules.free_credit_usd_month * span
-            usd["credits"] -= min(credit, math.fsum(priced.values()))
-    usd["fees"] += rules.request_fee_usd * requests
-    storage_usd = rules.storage_usd_per_gb_month
-    if storage_usd is None:
-        storage_usd = tables.setting("storage_usd_per_gb_month")
-    usd["storage"] = standing.storage_gb * storage_usd * span
+    usd["fees"] += charges.request_fee_usd * requests
+    usd["storage"] += charges.storage_gb * charges.storage_usd_per_gb_month * charges.months
     return Bill(
         usd=tuple(usd.values()),
         horizon_s=horizon_s,
@@ -281,31 +341,33 @@ def bill(
     )
 
 
-def bill_sessions(
-    sessions: NDArray[np.void], stage_s: ArrayLike, *, tables: Tables, **conditions: Any
-) -> NDArray[np.void]:
-    """Return the meters behind a bill, one row a meter, so that it can be computed by hand.
+def bill_basis(
+    sessions: NDArray[np.void],
+    stage_s: ArrayLike,
+    *,
+    tables: Tables,
+    rules: ProviderRules,
+    horizon_s: float,
+    requests: int = 0,
+    standing: Standing = _NO_STANDING,
+    **conditions: Any,
+) -> BillBasis:
+    """Return what a bill is computed from, meter by meter, so that it can be computed by hand.
 
-    A row's ``usd`` is the sum of its ``*_gpu_s`` times the price of a GPU-second (and the
-    multiplier), plus CPU and RAM for that many GPU-seconds. A commitment, interruptions, extra
-    GPU-seconds of starts, storage, fees and credits belong to the whole bill and to no row.
-
-    Parameters
-    ----------
-    sessions, stage_s, tables
-        As for `bill`.
-    **conditions
-        The keywords of `bill` from ``offer`` to ``policy``, ``terms``, and those of the base.
-
-    Returns
-    -------
-    ndarray of dtype `METER`, read-only
+    The parameters are those of `bill`, to the letter; ``conditions`` are the ones not named here.
     """
-    pools = _pools(sessions, stage_s, **conditions)
-    rows = np.zeros(sum(pool.machine.size for pool in pools), dtype=METER)
+    pools = _pools(
+        sessions,
+        stage_s,
+        rules=rules,
+        horizon_s=horizon_s,
+        gpu_s_per_start=standing.gpu_s_per_start,
+        **conditions,
+    )
+    meters = np.zeros(sum(pool.machine.size for pool in pools), dtype=METER)
     first = 0
     for pool in pools:
-        part = rows[first : first + pool.machine.size]
+        part = meters[first : first + pool.machine.size]
         first += pool.machine.size
         part["base"] = pool.is_base
         part["machine"] = pool.machine
@@ -314,10 +376,9 @@ def bill_sessions(
         part["ended_s"] = pool.ended_s
         for name, seconds in zip(_GPU_SECONDS, pool.gpu_s, strict=True):
             part[f"{name}_gpu_s"] = seconds
-        rate = pool.usd_per_gpu_s + pool.cpu_ram_usd_per_gpu_s(tables)
-        part["usd"] = rate * pool.gpu_s.sum(axis=0)
-    rows.setflags(write=False)
-    return rows
+    meters.setflags(write=False)
+    charges = _charges(pools, rules, horizon_s, requests, standing, tables)
+    return dataclasses.replace(charges, meters=meters)
 
 
 def machine_shape(offer: Offer, gpus_per_replica: int) -> tuple[int, int]:
@@ -360,7 +421,7 @@ def replica_usd_per_h(
     gpu_usd_per_h = offer.usd_per_gpu_h * terms.multiplier
     if terms.commitment is not None and offer.kind != "serverless":
         gpu_usd_per_h *= 1 - terms.commitment.discount
-    cpu_ram_usd_per_h = _cpu_ram_usd_per_gpu_s(offer, tables) * terms.multiplier * SECONDS_PER_HOUR
+    cpu_ram_usd_per_h = _cpu_ram_usd_per_gpu_h(offer, tables) * terms.multiplier
     return machines * gpus * (gpu_usd_per_h + cpu_ram_usd_per_h) / replicas
 
 
@@ -490,13 +551,6 @@ class _Pool:
     gpu_s: NDArray[np.float64]
     extra_start_gpu_s: float
     held_s: float
-
-    @property
-    def usd_per_gpu_s(self) -> float:
-        return self.offer.usd_per_gpu_h / SECONDS_PER_HOUR * self.terms.multiplier
-
-    def cpu_ram_usd_per_gpu_s(self, tables: Tables) -> float:
-        return _cpu_ram_usd_per_gpu_s(self.offer, tables) * self.terms.multiplier
 
 
 def _pools(
@@ -634,26 +688,85 @@ def _meter(
     )
 
 
-def _price_pool(
-    pool: _Pool, horizon_s: float, host_ram_gib: float, tables: Tables
-) -> dict[str, float]:
-    """Return the dollars of one pool, by line, before fees and credits."""
-    rate = pool.usd_per_gpu_s
-    sums = pool.gpu_s.sum(axis=1)
-    factor, unused_commitment_gpu_s = 1.0, 0.0
-    commitment = pool.terms.commitment
-    if commitment is not None and pool.offer.kind != "serverless":
-        covered_s, used_s, committed_s = _coverage(pool, horizon_s)
-        factor = 1 - commitment.discount * (covered_s / used_s if used_s else 1.0)
-        unused_commitment_gpu_s = (committed_s - covered_s) * pool.gpus * (1 - commitment.discount)
-    usd = dict(zip(GPU_LINES, (sums * rate * factor).tolist(), strict=False))
-    usd["starting"] += pool.extra_start_gpu_s * rate * factor
-    usd["unused commitment"] = unused_commitment_gpu_s * rate
-    gpu_s = float(sums.sum()) + pool.extra_start_gpu_s
-    kept_ram_usd_per_s = host_ram_gib * (pool.offer.usd_per_gib_s or 0.0) * pool.terms.multiplier
-    usd["CPU and RAM"] = (
-        gpu_s * pool.cpu_ram_usd_per_gpu_s(tables) + pool.held_s * kept_ram_usd_per_s
+def _charges(
+    pools: list[_Pool],
+    rules: ProviderRules,
+    horizon_s: float,
+    requests: int,
+    standing: Standing,
+    tables: Tables,
+) -> BillBasis:
+    """Return the prices and quantities that turn the meters of these pools into dollars."""
+    storage_usd = rules.storage_usd_per_gb_month
+    if storage_usd is None:
+        storage_usd = tables.setting("storage_usd_per_gb_month")
+    charged_plans: set[str] = set()
+    bases = []
+    for pool in pools:
+        offer, terms = pool.offer, pool.terms
+        # A plan is charged, and its credit used up, once.
+        fresh = pool.rules.rules_id not in charged_plans
+        charged_plans.add(pool.rules.rules_id)
+        discount, covered_share, unused_gpu_s = 0.0, 0.0, 0.0
+        if terms.commitment is not None and offer.kind != "serverless":
+            covered_s, used_s, committed_s = _coverage(pool, horizon_s)
+            discount = terms.commitment.discount
+            covered_share = covered_s / used_s if used_s else 1.0
+            unused_gpu_s = (committed_s - covered_s) * pool.gpus
+        bases.append(
+            PoolBasis(
+                is_base=pool.is_base,
+                offer_id=offer.offer_id,
+                rules_id=pool.rules.rules_id,
+                usd_per_gpu_h=offer.usd_per_gpu_h,
+                cpu_ram_usd_per_gpu_h=_cpu_ram_usd_per_gpu_h(offer, tables),
+                multiplier=terms.multiplier,
+                discount=discount,
+                covered_share=covered_share,
+                unused_committed_gpu_s=unused_gpu_s,
+                extra_start_gpu_s=pool.extra_start_gpu_s,
+                kept_ram_gib_s=standing.host_ram_gib * pool.held_s,
+                usd_per_gib_h=(offer.usd_per_gib_s or 0.0) * SECONDS_PER_HOUR,
+                fee_usd_per_month=(
+                    pool.rules.platform_fee_usd_month if fresh and terms.platform_fee else 0.0
+                ),
+                credit_usd_per_month=(
+                    pool.rules.free_credit_usd_month if fresh and terms.free_credit else 0.0
+                ),
+            )
+        )
+    return BillBasis(
+        horizon_s=horizon_s,
+        hours_per_month=tables.setting("hours_per_month"),
+        requests=requests,
+        request_fee_usd=rules.request_fee_usd,
+        storage_gb=standing.storage_gb,
+        storage_usd_per_gb_month=storage_usd,
+        pools=tuple(bases),
+        meters=_NO_METERS,
     )
+
+
+def _pool_lines(
+    basis: PoolBasis, gpu_s: NDArray[np.float64], span_months: float
+) -> dict[str, float]:
+    """Return the dollars of one pool by line, ``gpu_s`` being its GPU-seconds by line."""
+    list_usd_per_gpu_s = basis.usd_per_gpu_h * basis.multiplier / SECONDS_PER_HOUR
+    usd_per_gpu_s = list_usd_per_gpu_s * (1 - basis.discount * basis.covered_share)
+    usd = dict(zip(GPU_LINES, (gpu_s * usd_per_gpu_s).tolist(), strict=False))
+    usd["starting"] += basis.extra_start_gpu_s * usd_per_gpu_s
+    usd["unused commitment"] = (
+        basis.unused_committed_gpu_s * list_usd_per_gpu_s * (1 - basis.discount)
+    )
+    billed_gpu_s = float(gpu_s.sum()) + basis.extra_start_gpu_s
+    usd["CPU and RAM"] = (
+        (billed_gpu_s * basis.cpu_ram_usd_per_gpu_h + basis.kept_ram_gib_s * basis.usd_per_gib_h)
+        * basis.multiplier
+        / SECONDS_PER_HOUR
+    )
+    used = math.fsum(usd.values())
+    usd["fees"] = basis.fee_usd_per_month * span_months
+    usd["credits"] = -min(basis.credit_usd_per_month * span_months, used)
     return usd
 
 
@@ -674,16 +787,16 @@ def _coverage(pool: _Pool, horizon_s: float) -> tuple[float, float, float]:
     return covered, used, committed * horizon_s
 
 
-def _cpu_ram_usd_per_gpu_s(offer: Offer, tables: Tables) -> float:
-    """Return the price of the CPU and RAM that go with a GPU, where they are metered [$/s]."""
-    total = 0.0
+def _cpu_ram_usd_per_gpu_h(offer: Offer, tables: Tables) -> float:
+    """Return the price of the CPU and RAM that go with a GPU, where they are metered [$/h]."""
+    usd_per_s = 0.0
     for usd, quantity, setting in (
         (offer.usd_per_vcpu_s, offer.vcpus_per_gpu, "vcpus_per_gpu"),
         (offer.usd_per_gib_s, offer.ram_gib_per_gpu, "ram_gib_per_gpu"),
     ):
         if usd:
-            total += usd * (tables.setting(setting) if quantity is None else quantity)
-    return total
+            usd_per_s += usd * (tables.setting(setting) if quantity is None else quantity)
+    return usd_per_s * SECONDS_PER_HOUR
 
 
 def _stage_flags(rules: ProviderRules) -> NDArray[np.float64]:

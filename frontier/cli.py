@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
     sweep.add_argument("--out", metavar="FILE", help="write the table: .csv or .json")
 
-    offers = commands.add_parser("offers", help="list the offers: id, kind, provider, GPU, $/h, date")
+    offers = commands.add_parser(
+        "offers", help="list the offers: id, kind, provider, GPU, $/h, date"
+    )
     offers.set_defaults(run=_offers)
     models = commands.add_parser("models", help="list the models: name, parameters, precisions")
     models.set_defaults(run=_models)
@@ -168,5 +170,3 @@ def _out_path(name: str | None) -> Path | None:
     if not path.parent.is_dir():
         raise InputError(f"--out: there is no folder '{path.parent}'")
     return path
-
-

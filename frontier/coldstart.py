@@ -223,7 +223,8 @@ class ColdStart:
         stage : str
             Name of the stage, or ``total`` for whole starts, which the stages then share out.
         seconds : float or iterable of float
-            One value, or several runs that are resampled as they are, peaks and all [s].
+            One value, about which the stage keeps its spread (one run says nothing of it), or
+            several runs that are resampled as they are, peaks and all [s].
 
         Raises
         ------
@@ -239,11 +240,10 @@ class ColdStart:
         return self.replace(
             stage,
             median_s=statistics.median(runs),
-            spread=1.0,
             basis="measured",
             source_ids=(),
             runs_s=runs if len(runs) > 1 else (),
-            note="measured by the user" + (f", {len(runs)} runs" if len(runs) > 1 else ""),
+            note=f"measured, {len(runs)} runs" if len(runs) > 1 else "measured once, usual spread",
         )
 
 
@@ -714,6 +714,8 @@ def _storage_rate(place: Storage, how: Loader, readers: int | None, gpus: int) -
         if place.mmap_gb_per_s is None:
             raise missing
         return place.mmap_gb_per_s
+    if how.mode == "direct" and place.kind != "disk":
+        raise InputError(f"{how.label} reads a local disk, and {place.label} is not one.")
     if place.cap_gb_per_s is None:
         raise missing
     limits = [place.cap_gb_per_s]

@@ -93,6 +93,8 @@ class Mitigated:
 class Mitigation:
     """The neutral mitigation: changes nothing. Each of `MITIGATIONS` overrides what it changes.
 
+    Fields have neutral values; `mitigation` makes one with the numbers of data/mitigations.csv.
+
     Attributes
     ----------
     key, label : str
@@ -326,7 +328,7 @@ class WeightStreamer(Mitigation):
     phase: ClassVar[int] = OVERLAP
     effects: ClassVar[Mapping[str, str]] = _stages(fetch="overlapped", load="overlapped")
     excludes: ClassVar[Mapping[str, str]] = _reasons(multi_tier="both are loaders")
-    readers: int = 16
+    readers: int = 1
 
     def rewrite_inputs(self, inputs: StartInputs) -> StartInputs:
         """Use the streaming loader on whatever storage there is."""
@@ -387,7 +389,7 @@ class ParallelFetch(Mitigation):
     effects: ClassVar[Mapping[str, str]] = _stages(
         engine_init="overlapped", fetch="divided", load="divided"
     )
-    workers: int = 4
+    workers: int = 1
 
     def rewrite_inputs(self, inputs: StartInputs) -> StartInputs:
         """Divide the fetch among the workers and begin it together with the engine."""
@@ -441,7 +443,7 @@ class FewerCaptures(Mitigation):
     label: ClassVar[str] = "Fewer capture sizes"
     phase: ClassVar[int] = DIVISION
     effects: ClassVar[Mapping[str, str]] = _stages(graph_capture="divided")
-    sizes: int = 8
+    sizes: int = 1
 
     def rewrite_inputs(self, inputs: StartInputs) -> StartInputs:
         """Capture at most that many sizes."""

@@ -69,6 +69,8 @@ class Deployment:
         One replica at the serverless and at the dedicated offer.
     start_inputs : StartInputs
         A start on the serverless platform, before any mitigation.
+    busiest_replicas : int
+        Replicas that the busiest minute keeps busy.
     max_replicas : int
         Most replicas of an autoscaled plan.
     mitigation_sets : tuple of tuple of Mitigation
@@ -86,6 +88,7 @@ class Deployment:
     dedicated_speed: ServingSpeed
     start_inputs: StartInputs
     start: ColdStart
+    busiest_replicas: int
     max_replicas: int
     mitigation_sets: tuple[tuple[Mitigation, ...], ...]
     assumed: tuple[str, ...]
@@ -154,6 +157,7 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         tables=tables,
     )
     start = inputs.predict(tables)
+    busiest = replicas_to_serve(trace, speed)
     sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, tables)
     too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
     assumed = [*start.assumed, *refused]
@@ -172,7 +176,8 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         dedicated_speed=dedicated_speed,
         start_inputs=inputs,
         start=start,
-        max_replicas=_most_replicas(scenario, speed, rules, trace, tables),
+        busiest_replicas=busiest,
+        max_replicas=_most_replicas(scenario, speed, rules, busiest, tables),
         mitigation_sets=sets,
         assumed=tuple(assumed),
     )
@@ -251,8 +256,9 @@ def warm_pool_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
     """Yield warm pools of a few sizes, each at a few idle timeouts for what comes on top."""
     timeouts_s = idle_timeouts_s(deployment.rules, tables)
     few = np.linspace(0, len(timeouts_s) - 1, int(tables.setting("grid_pool_timeouts")))
-    sizes = range(1, min(int(tables.setting("grid_pool_sizes")), deployment.max_replicas) + 1)
-    for size in sizes:
+    most = min(deployment.busiest_replicas, deployment.max_replicas)
+    few_sizes = np.linspace(1, most, min(most, int(tables.setting("grid_pool_sizes"))))
+    for size in sorted({round(size) for size in few_sizes}):
         tried = {timeouts_s[round(index)] for index in few}
         if size == deployment.max_replicas:
             tried = {max(tried)}  # nothing can come on top, so the timeout means nothing
@@ -270,7 +276,7 @@ def warm_pool_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
 def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Iterator[Plan]:
     """Yield always-on replicas, from one to a few more than the busiest minute fills."""
     speed = deployment.dedicated_speed
-    most = replicas_to_serve(trace, speed) * int(tables.setting("replica_headroom")) + 1
+    most = replicas_to_serve(trace, speed) * int(tables.setting("replica_headroom"))
     most = min(
         max(most, deployment.scenario.max_replicas or 0), int(tables.setting("most_replicas"))
     )
@@ -318,15 +324,14 @@ def _fit(
 
 
 def _most_replicas(
-    scenario: Scenario, speed: ServingSpeed, rules: ProviderRules, trace: Trace, tables: Tables
+    scenario: Scenario, speed: ServingSpeed, rules: ProviderRules, busiest: int, tables: Tables
 ) -> int:
     limit = int(tables.setting("most_replicas"))
     if rules.max_gpus_hard is not None:
         limit = min(limit, max(1, int(rules.max_gpus_hard) // speed.gpus_per_replica))
     if scenario.max_replicas is not None:
         return min(scenario.max_replicas, limit)
-    needed = replicas_to_serve(trace, speed) * int(tables.setting("replica_headroom"))
-    return max(1, min(needed, limit))
+    return max(1, min(busiest * int(tables.setting("replica_headroom")), limit))
 
 
 def _target(deployment: Deployment) -> float:

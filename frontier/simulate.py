@@ -81,8 +81,8 @@ class RunResult:
         ``starting_s`` (resumes included), ``busy_s``, ``idle_s`` and ``parked_s`` (one entry a
         tier) that lie within [0, ``horizon_s``], and ``cold_start_index``, the entry of
         ``cold_start_s`` it took, -1 if it was ready at time 0. ``ended_s`` may lie beyond the
-        horizon; for a session that never ends it is the horizon or the last finish, whichever
-        is later.
+        horizon; for a session that never ends it is the latest of the horizon, the last finish
+        of all and its own ``ready_s``.
     horizon_s : float
         End of the time that counts [s].
     """
@@ -252,7 +252,9 @@ def simulate_replicas(
     sessions["replica"], sessions["cold_start_index"] = owners.T
     sessions["started_s"], sessions["ready_s"], ended_s = seconds.T[:IN_START]
     last_s = max(float(horizon_s), float(np.max(finish_s, where=~rejected, initial=0.0)))
-    sessions["ended_s"] = np.where(np.isinf(ended_s), last_s, ended_s)
+    # One that never ends may have become ready after everything else was over.
+    never_s = np.maximum(sessions["ready_s"], last_s)
+    sessions["ended_s"] = np.where(np.isinf(ended_s), never_s, ended_s)
     for name, column in (("starting_s", IN_START), ("busy_s", IN_BUSY), ("idle_s", IN_IDLE)):
         sessions[name] = seconds[:, column]
     sessions["parked_s"] = seconds[:, IN_TIERS:]

@@ -65,12 +65,13 @@ _STAMPED = (
     ("init_end", r"init engine \(profile, create kv cache, warmup model\) took"),
     ("capture_begin", r"Capture [\w ]*?cuda graph begin"),
     ("capture_end", r"Capture [\w ]*?cuda graph end"),
-    ("cache_hit", r"Directly (?:load|lookup) the (?:compiled )?graph"),
+    ("cache_hit", r"Directly (?:load|lookup) (?:the (?:compiled )?graph|AOT compilation)"),
     ("ready", r"Application startup complete"),
     ("ready", r"The server is fired up and ready to roll"),
 )
 _TIMED_RE = tuple((event, engine, re.compile(p, re.I)) for event, engine, p in _TIMED)
 _STAMPED_RE = tuple((event, re.compile(pattern, re.I)) for event, pattern in _STAMPED)
+_NAME_RE = re.compile(r"weights for \S+")
 _STAMP_RE = re.compile(
     r"(?P<iso>\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?)"
     r"|\b(?P<short>\d{2}-\d{2} \d{2}:\d{2}:\d{2})\b"
@@ -339,8 +340,8 @@ def _read_log(rows: list[str]) -> StartLog:
         notes.append(
             "engine_init counts from the first line of the log; imports before it are not in it."
         )
-    if "load" in stages and "fetch" not in stages:
-        notes.append("No download was logged: fetch stays the model's.")
+    if any(one.timed.keys() & {"model", "loading"} and "download" not in one.timed for one in runs):
+        notes.append("Reading weights and copying them were logged as one: all of it is in fetch.")
     if "SGLang" in kinds and "compile" not in stages:
         notes.append("SGLang names no compilation: set the compile cache to none if it does none.")
     if any("init" in one.timed and not _named(one, "capture") for one in runs):
@@ -367,14 +368,15 @@ def _engine_line(
         parts = run.timed.setdefault(event, {})
         parts[of] = max(parts.get(of, 0.0), seconds)
         kinds[engine] = None
-        result = ReadLine(number, match.group(0), _MEANINGS[event], seconds)
+        text = _NAME_RE.sub("weights for …", match.group(0))
+        result = ReadLine(number, text, _MEANINGS[event], seconds)
         break
     for event, pattern in _STAMPED_RE:
         match = pattern.search(row)
         if not match:
             continue
         run.hit = run.hit or event == "cache_hit"
-        if stamp and (event.endswith("begin") is False or event not in run.stamps):
+        if stamp and (not event.endswith("begin") or event not in run.stamps):
             run.stamps[event] = stamp
         if result is None:
             result = ReadLine(number, match.group(0), _MEANINGS[event])
@@ -412,6 +414,8 @@ def _stages_of(run: _Run) -> dict[str, float]:
     stages: dict[str, float] = {}
     if run.pull_s is not None:
         stages["pull"] = run.pull_s
+    elif "Pulling" in run.pod and "Pulled" in run.pod:
+        stages["pull"] = max(0.0, run.pod["Pulled"] - run.pod["Pulling"])
     if "Scheduled" in run.pod and ("FailedScheduling" in run.pod or "TriggeredScaleUp" in run.pod):
         waited = [run.pod[r] for r in ("FailedScheduling", "TriggeredScaleUp") if r in run.pod]
         stages["allocate"] = max(0.0, run.pod["Scheduled"] - min(waited))

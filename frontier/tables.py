@@ -415,6 +415,39 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Abandonment:
+    """How many people leave when they wait for a first answer."""
+
+    abandonment_id: str
+    label: str
+    shape: str
+    grace_s: float | None
+    scale_s: float | None
+    exponent: float | None
+    share_per_s: float | None
+    most: float
+    factors: tuple[str, ...]
+    supported_s: float | None
+    on_llm_users: bool
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folklore:
+    """A break-even utilisation as it is told, without a price."""
+
+    folklore_id: str
+    label: str
+    utilisation_low: float
+    utilisation_high: float
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """Every table of data/, by key. Adding a field here adds a table."""
 
@@ -434,6 +467,8 @@ class Tables:
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
     commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
+    abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})
+    folklore: Mapping[str, Folklore] = field(metadata={"row": Folklore})
     examples: Mapping[str, Example] = field(metadata={"row": Example})
 
     def setting(self, setting_id: str) -> float:

@@ -245,7 +245,7 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
             "replica": s.replica,
             "started_s": s.started,
             "ready_s": s.ready,
-            "ended_s": s.ended if s.ended < INF else last,
+            "ended_s": s.ended if s.ended < INF else max(last, s.ready),
             "starting_s": seconds(s, "starting"),
             "busy_s": seconds(s, "busy"),
             "idle_s": seconds(s, "idle"),

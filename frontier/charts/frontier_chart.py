@@ -125,7 +125,7 @@ def frontier_figure(
             )
     _add_ring(figure, table, chosen_plan_id)
     _add_limit(figure, slo_p99_ttft_s, high_s)
-    _add_names(figure, table, marked or {})
+    _add_names(figure, table, marked or {}, low_s, high_s)
     _set_axes(figure, table, low_s, high_s)
     return theme.base_layout(figure, height_px=_HEIGHT_PX)
 
@@ -179,39 +179,68 @@ def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, high_s: float) -> None:
     figure.add_hline(
         y=slo_p99_ttft_s,
         line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"},
-        annotation_text=f"limit {units.seconds(slo_p99_ttft_s)}",
-        annotation_position="top right",
-        annotation_font_size=12,
+    )
+    figure.add_annotation(
+        x=1,
+        xref="paper",
+        xanchor="right",
+        y=np.log10(slo_p99_ttft_s),
+        yanchor="bottom",
+        text=f"limit {units.seconds(slo_p99_ttft_s)}",
+        showarrow=False,
+        font={"size": 12},
     )
 
 
-def _add_names(figure: go.Figure, table: pd.DataFrame, marked: dict[str, str]) -> None:
-    places: list[tuple[float, float]] = []
-    middle = float(table["usd_per_month"].median()) if len(table) else 0.0
+def _add_names(
+    figure: go.Figure, table: pd.DataFrame, marked: dict[str, str], low_s: float, high_s: float
+) -> None:
+    """Name a few points beside themselves, pushed apart where two would touch."""
+    wide = _is_wide(table)
+    low_usd, high_usd = _cost_range(table)
+    taken: list[tuple[float, float]] = []
     for plan_id, words in marked.items():
         point = _point_of(table, plan_id)
         if point is None:
             continue
         x, y = float(point["usd_per_month"]), float(point["p99_ttft_s"])
-        # Two names at one place go to opposite sides of it.
-        crowded = any(
-            abs(x - other_x) < 0.2 * max(x, other_x) and 0.4 < y / other_y < 2.5
-            for other_x, other_y in places
-        )
-        places.append((x, y))
+        across = _share_of(x, low_usd, high_usd, log=wide)
+        height = _share_of(y, low_s, high_s, log=True)
+        on_left = across > 0.55
+        up = height < 0.85
+        if any(abs(across - a) < 0.25 and abs(height - h) < 0.12 for a, h in taken):
+            up = not up
+        taken.append((across, height))
         figure.add_annotation(
-            x=np.log10(x) if _is_wide(table) else x,
+            x=np.log10(x) if wide else x,
             y=np.log10(y),
             text=words,
             showarrow=True,
             arrowhead=0,
             arrowwidth=1,
             arrowcolor=theme.GREY,
-            ax=-40 if x > middle else 40,
-            ay=34 if crowded else -34,
-            xanchor="right" if x > middle else "left",
+            standoff=10,
+            ax=-22 if on_left else 22,
+            ay=-26 if up else 26,
+            xanchor="right" if on_left else "left",
             font={"size": 12},
         )
+
+
+def _share_of(value: float, low: float, high: float, *, log: bool) -> float:
+    """Return where a value lies between two others, 0 to 1, as the axis shows it."""
+    if log:
+        value, low, high = np.log10(value), np.log10(low), np.log10(high)
+    return float((value - low) / (high - low))
+
+
+def _cost_range(table: pd.DataFrame) -> tuple[float, float]:
+    """Return the ends of the cost axis."""
+    if _is_wide(table):
+        return theme.log_range(list(table["usd_per_month"]), pad=0.05)
+    low_usd, high_usd = float(table["usd_per_month"].min()), float(table["usd_per_month"].max())
+    margin = max((high_usd - low_usd) * 0.08, high_usd * 0.05, 1.0)
+    return max(0.0, low_usd - margin), high_usd + margin
 
 
 def _is_wide(table: pd.DataFrame) -> bool:
@@ -230,10 +259,8 @@ def _set_axes(figure: go.Figure, table: pd.DataFrame, low_s: float, high_s: floa
         title="p99 time to first token",
     )
     figure.update_xaxes(title="Dollars a month", tickprefix="$", tickformat=",.0f")
+    low_usd, high_usd = _cost_range(table)
     if _is_wide(table):
-        low_usd, high_usd = theme.log_range(list(table["usd_per_month"]), pad=0.05)
         figure.update_xaxes(type="log", range=[np.log10(low_usd), np.log10(high_usd)], dtick="D2")
-    elif len(table):
-        low_usd, high_usd = table["usd_per_month"].min(), table["usd_per_month"].max()
-        margin = max((high_usd - low_usd) * 0.08, high_usd * 0.05)
-        figure.update_xaxes(range=[max(0.0, low_usd - margin), high_usd + margin])
+    else:
+        figure.update_xaxes(range=[low_usd, high_usd])

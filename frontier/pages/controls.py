@@ -1,20 +1,15 @@
-"""The sidebar: every choice of the scenario, kept in the URL, checked again in Python.
-
-Streamlit enforces option lists and bounds in the browser only, so `_checked` looks at each value
-once more. A choice that a link carries and that cannot be used is reported, not dropped silently.
-"""
+"""The sidebar: the traffic and every choice of the scenario."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 
 import streamlit as st
 
 from frontier import units
-from frontier.errors import FrontierError, InputError
-from frontier.pages import text
+from frontier.errors import FrontierError
+from frontier.pages import link, text
 from frontier.pages.store import store
 from frontier.plan import Scenario
 from frontier.serving import precisions_of
@@ -33,18 +28,15 @@ class Choices:
     trace: Trace | None
     is_upload: bool
     problem: str | None
-    ignored: tuple[str, ...]
 
 
 def sidebar() -> Choices:
     """Draw the sidebar and return what was chosen."""
     tables = load_tables()
-    asked = _asked_by_link()
     with st.sidebar:
         trace, is_upload, problem = _traffic(tables)
         scenario = _scenario(tables)
-    ignored = _ignored(asked)
-    return Choices(scenario, trace, is_upload, problem, ignored)
+    return Choices(scenario, trace, is_upload, problem)
 
 
 def current() -> Choices:
@@ -52,43 +44,17 @@ def current() -> Choices:
     return st.session_state["choices"]
 
 
-def _asked_by_link() -> dict[str, str]:
-    """Return the query of the link that opened this session; empty on later runs."""
-    if "link_read" in st.session_state:
-        return {}
-    st.session_state["link_read"] = True
-    return {key: st.query_params[key] for key in st.query_params}
-
-
-def _ignored(asked: dict[str, str]) -> tuple[str, ...]:
-    """Return a sentence for each choice of the link that could not be used."""
-    sentences = []
-    for key, value in asked.items():
-        if key not in st.session_state or key.startswith("embed"):
-            continue
-        used = st.session_state[key]
-        same = str(used) == value
-        if isinstance(used, int | float) and not isinstance(used, bool):
-            try:
-                same = math.isclose(float(value), float(used))
-            except ValueError:
-                same = False
-        if not same:
-            sentences.append(f"{key}={value} is not available; {used} is used instead")
-    return tuple(sentences)
-
-
 def _traffic(tables: Tables) -> tuple[Trace | None, bool, str | None]:
     examples = tables.examples
-    choice = st.selectbox(
+    choice = link.pick(
         "Traffic",
         [*examples, UPLOAD],
+        next(iter(examples)),
         format_func=lambda key: "Your own trace" if key == UPLOAD else examples[key].label,
         key="traffic",
-        bind="query-params",
     )
     if choice != UPLOAD:
-        example = examples.get(choice) or next(iter(examples.values()))
+        example = examples[choice]
         st.caption(f"Generated after published statistics: {example.description}.")
         return _generated(example.example_id), False, None
     return _uploaded()
@@ -161,11 +127,11 @@ def _ask(digest: str, parameter: str, question: TraceQuestion) -> None:
 
 def _scenario(tables: Tables) -> Scenario:
     example = next(iter(tables.examples.values()))
-    model = _pick("Model", list(tables.models), example.model, key="model")
+    model = link.pick("Model", list(tables.models), example.model, key="model")
     precisions = list(precisions_of(tables.models[model]))
-    precision = _pick("Precision", precisions, example.precision, key="precision")
+    precision = link.pick("Precision", precisions, example.precision, key="precision")
     gpus = _gpus_on_offer(tables)
-    gpu = _pick("GPU", gpus, tables.offers[example.serverless_offer].gpu, key="gpu")
+    gpu = link.pick("GPU", gpus, tables.offers[example.serverless_offer].gpu, key="gpu")
     serverless = _pick_offer(
         "Serverless offer", tables, gpu, ("serverless",), example.serverless_offer, "serverless"
     )
@@ -177,14 +143,14 @@ def _scenario(tables: Tables) -> Scenario:
         example.dedicated_offer,
         "dedicated",
     )
-    limit_s = st.number_input(
+    limit = tables.settings["slo_p99_ttft_s"]
+    limit_s = link.number(
         "p99 TTFT limit (s)",
-        min_value=tables.settings["slo_p99_ttft_s"].low,
-        max_value=tables.settings["slo_p99_ttft_s"].high,
-        value=example.slo_p99_ttft_s,
-        step=0.5,
+        example.slo_p99_ttft_s,
         key="limit",
-        bind="query-params",
+        low=limit.low,
+        high=limit.high,
+        step=0.5,
         help="99 of 100 requests must see their first token within this time.",
     )
     return Scenario(
@@ -192,33 +158,8 @@ def _scenario(tables: Tables) -> Scenario:
         precision=precision,
         serverless_offer=serverless,
         dedicated_offer=dedicated,
-        slo_p99_ttft_s=_checked("p99 TTFT limit", limit_s, tables, "slo_p99_ttft_s"),
+        slo_p99_ttft_s=limit_s,
     )
-
-
-def _checked(label: str, value: float, tables: Tables, setting_id: str) -> float:
-    """Return a number if it lies within its setting's range; the browser alone is not trusted."""
-    setting = tables.settings[setting_id]
-    if not (setting.low <= value <= setting.high):
-        raise InputError(
-            f"{label}: expected {setting.low:g} to {setting.high:g} {setting.unit}, found {value:g}"
-        )
-    return value
-
-
-def _pick(label: str, options: list[str], default: str, *, key: str, **options_of: object) -> str:
-    """Draw a selectbox that lives in the URL; an option that is not there is refused."""
-    value = st.selectbox(
-        label,
-        options,
-        index=options.index(default) if default in options else 0,
-        key=key,
-        bind="query-params",
-        **options_of,
-    )
-    if value not in options:
-        raise InputError(f"{label}: expected one of {', '.join(options)}, found '{value}'")
-    return value
 
 
 def _gpus_on_offer(tables: Tables) -> list[str]:
@@ -239,7 +180,7 @@ def _pick_offer(
         if offer.gpu == gpu and offer.kind in kinds
     }
     ordered = sorted(offers, key=lambda offer_id: offers[offer_id].usd_per_gpu_h)
-    chosen = _pick(
+    chosen = link.pick(
         label,
         ordered,
         default,

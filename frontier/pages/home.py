@@ -14,7 +14,7 @@ from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_
 from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
 from frontier.export import csv_bytes
-from frontier.pages import controls, results, text
+from frontier.pages import controls, link, results, text
 from frontier.sweep import Outcome, bill_outcome
 from frontier.tables import load_tables
 
@@ -71,13 +71,12 @@ def _choose_plan(swept: results.Swept) -> str:
     ids = list(swept.outcomes)
     fallback = answer.cheapest_plan_id or answer.dedicated_plan_id or ids[0]
     labels = dict(zip(swept.table["plan_id"], swept.table["label"], strict=True))
-    return st.selectbox(
+    return link.pick(
         "Plan",
         ids,
-        index=ids.index(fallback),
+        fallback,
         format_func=labels.__getitem__,
         key="plan",
-        bind="query-params",
         help="Pick one here or click a point of the chart.",
     )
 
@@ -109,7 +108,9 @@ def _draw_chart(swept: results.Swept, chosen: str) -> None:
         alt=f"Dollars a month against p99 time to first token. {swept.answer.headline}.",
     )
     hidden = not_drawn(swept.table)
-    words = f"{units.count(len(swept.table), 'plan')}, {int(swept.table['efficient'].sum())} efficient"
+    words = (
+        f"{units.count(len(swept.table), 'plan')}, {int(swept.table['efficient'].sum())} efficient"
+    )
     if hidden:
         words += f"; {hidden} not drawn because they refuse more than one request in a hundred"
     st.caption(words + ". Large points: no other plan is both cheaper and faster.")
@@ -328,7 +329,9 @@ def _draw_traffic() -> None:
     )
     lines = [f"Format: {text.plain(report.format)}; times in {text.plain(report.time_unit)}"]
     lines.append(f"{report.rows_read:,} rows read, {report.kept:,} kept")
-    lines += [f"{count:,} dropped: {text.plain(reason)}" for reason, count in report.dropped.items()]
+    lines += [
+        f"{count:,} dropped: {text.plain(reason)}" for reason, count in report.dropped.items()
+    ]
     lines += [text.plain(sentence) for sentence in (*report.assumed, *report.notes)]
     st.markdown("\n".join(f"- {line}" for line in lines))
 

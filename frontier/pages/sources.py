@@ -7,7 +7,7 @@ import dataclasses
 import pandas as pd
 import streamlit as st
 
-from frontier.pages import text
+from frontier.pages import link, text
 from frontier.tables import Tables, load_columns, load_tables
 
 _TITLES = {
@@ -39,12 +39,12 @@ def render() -> None:
         "in a paper, derived, or assumed by us. To change one for everybody, edit the CSV file of "
         "that name in `data/`."
     )
-    name = st.selectbox(
+    name = link.pick(
         "Table",
         ordered,
+        ordered[0],
         format_func=lambda table: _TITLES.get(table, table.replace("_", " ").capitalize()),
         key="table",
-        bind="query-params",
     )
     rows = getattr(tables, name)
     st.dataframe(
@@ -72,7 +72,7 @@ def render() -> None:
 
 
 def table_frame(tables: Tables, name: str) -> pd.DataFrame:
-    """Return a table for the screen: its columns, then title, kind, date and link of each source."""
+    """Return a table for the screen: its columns, then title, kind, date and link of sources."""
     records = []
     for row in getattr(tables, name).values():
         record = {item.name: _shown(getattr(row, item.name)) for item in dataclasses.fields(row)}
@@ -86,7 +86,9 @@ def table_frame(tables: Tables, name: str) -> pd.DataFrame:
             }
         records.append(record)
     frame = pd.DataFrame(records)
-    return frame.drop(columns=["source_id"]) if name != "sources" and "source_id" in frame else frame
+    return (
+        frame.drop(columns=["source_id"]) if name != "sources" and "source_id" in frame else frame
+    )
 
 
 def _shown(value: object) -> object:

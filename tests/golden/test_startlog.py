@@ -28,7 +28,7 @@ INFO:     Application startup complete.
 
 V1_TWO_RANKS = """
 (TP0) INFO 05-06 20:59:20 [model.py:1] Starting to load model x
-(TP0) INFO 05-06 20:59:50 [w.py:1] Time spent downloading weights for x: 20.5 seconds
+(TP0) INFO 05-06 20:59:50 [w.py:1] Time spent downloading weights for secret-org/x: 20.5 seconds
 (TP0) INFO 05-06 20:59:57 Loading weights took 24.84 seconds
 (TP1) INFO 05-06 20:59:58 Loading weights took 26.10 seconds
 (TP0) INFO 05-06 20:59:59 [r.py:4879] Model loading took 12.66 GiB memory and 51.5 seconds
@@ -99,6 +99,20 @@ def test_ranks_run_side_by_side_and_a_download_is_taken_out_of_the_loading():
     assert any("kv_cache" in note for note in log.notes)
 
 
+def test_a_cached_graph_counts_beside_the_tracing_where_the_sum_leaves_it_out():
+    """Older releases sum the tracing only; newer ones name an ahead-of-time artifact."""
+    old = (
+        "Dynamo bytecode transform time: 4.99 s\n"
+        "Directly load the compiled graph(s) for dynamic shape from the cache, took 2.810 s\n"
+        "torch.compile takes 4.99 s in total\n"
+    )
+    assert read_start_log(old).stage_s["compile"] == pytest.approx(7.80)
+    assert read_start_log(old).compile_state == "cached"
+    new = "Directly load AOT compilation from path /x\ntorch.compile took 8.51 s in total\n"
+    assert read_start_log(new).stage_s["compile"] == 8.51
+    assert read_start_log(new).compile_state == "cached"
+
+
 def test_a_v0_log_without_seconds_for_the_weights_is_read_by_its_clock():
     """V0 states gigabytes only; the time stamps around it give 16 s."""
     log = read_start_log(V0)
@@ -127,6 +141,8 @@ def test_pod_events_give_allocation_pull_and_boot():
     assert log.stage_s["allocate"] == 210
     assert log.stage_s["pull"] == pytest.approx(236.141)
     assert log.stage_s["boot"] == 2
+    unstated = "Normal  Pulling  90s  kubelet  a\nNormal  Pulled  30s  kubelet  b"
+    assert read_start_log(unstated).stage_s == {"pull": 60}
     cached = 'Normal  Pulled  5s  kubelet  Container image "reg/x:1" already present on machine'
     assert read_start_log(cached).stage_s == {"pull": 0}
 

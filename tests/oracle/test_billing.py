@@ -19,7 +19,7 @@ from frontier.billing import (
     Terms,
     TokenPrice,
     bill,
-    bill_sessions,
+    bill_basis,
     commitment_facts,
     machine_shape,
     replica_usd_per_h,
@@ -473,7 +473,7 @@ def test_the_meters_recompute_the_bill():
     """Price times seconds of each exported row, summed, is the bill."""
     rows = [wake_up(60, at_s=1000.0 * i) for i in range(5)]
     offer = TABLES.offers["modal-l40s"]
-    meters = bill_sessions(
+    meters = bill_basis(
         session_rows(*rows),
         [STAGES],
         tables=TABLES,

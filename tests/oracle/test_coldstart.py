@@ -243,6 +243,14 @@ def test_measured_runs_are_resampled_as_they_are_peaks_and_all():
     assert predict()["fetch"].basis != "measured"
 
 
+def test_one_measurement_moves_the_median_and_keeps_the_spread():
+    """A single run says where the stage lies and nothing of how it varies."""
+    plain = predict()
+    start = plain.with_measured("compile", 50.0)
+    assert start["compile"].median_s == 50
+    assert start["compile"].spread == plain["compile"].spread > 1
+
+
 def test_measured_whole_starts_are_the_total_and_the_stages_share_them_out():
     """Totals are the runs themselves; every stage is scaled alike."""
     start = predict().with_measured("total", [50.0, 100.0])
@@ -270,6 +278,7 @@ def test_a_stage_nobody_measured_reads_not_measured():
         ({"storage": "ebs-gp3", "loader": "download"}, "not remote"),
         ({"storage": "pd-balanced", "loader": "streamer"}, "give storage_gb_per_s"),
         ({"storage": "hf-hub", "loader": "mmap"}, "No rate is known"),
+        ({"storage": "s3", "loader": "fastsafetensors"}, "reads a local disk"),
         ({"image_state": "lost"}, "image_state must be one of"),
         ({"compile_state": "warm"}, "compile_state must be one of"),
         ({"capture_sizes": -1}, "capture_sizes"),

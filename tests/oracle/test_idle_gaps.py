@@ -63,7 +63,7 @@ def azure_arrivals(name):
     with path.open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
             whole, fraction = row["TIMESTAMP"].split(".")
-            moment = dt.datetime.fromisoformat(whole).replace(tzinfo=dt.timezone.utc)
+            moment = dt.datetime.fromisoformat(whole).replace(tzinfo=dt.UTC)
             at_s.append(moment.timestamp() + float(f"0.{fraction}"))
     return np.sort(at_s)
 

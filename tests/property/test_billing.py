@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontier.billing import GPU_LINES, Terms, bill, bill_sessions
+from frontier.billing import GPU_LINES, Terms, bill, bill_basis
 from frontier.mitigations import Standing
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.tables import load_tables
@@ -100,7 +100,7 @@ def test_whole_increments_are_billed_and_never_fewer_seconds(sessions, offer, in
     )
     sessions = sessions.copy()
     sessions["parked_s"] = 0
-    meters = bill_sessions(
+    meters = bill_basis(
         sessions,
         STARTS,
         tables=TABLES,
@@ -123,7 +123,7 @@ def test_a_machine_by_the_hour_is_paid_from_first_to_last(sessions, offer):
         offer, kind="dedicated", usd_per_vcpu_s=None, usd_per_gib_s=None, rules_id="aws-ec2"
     )
     cost = bill_of(sessions, offer)
-    meters = bill_sessions(
+    meters = bill_basis(
         sessions,
         STARTS,
         tables=TABLES,
