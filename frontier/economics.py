@@ -1,17 +1,21 @@
 """What the bills mean: which plans are efficient, where always-on wins, what the bounds are.
 
-Reads costs and waits; simulates nothing and knows no provider. The bounds come as synthetic
-sessions, so that `billing.bill` prices them by the same rules as any plan.
+Also what moves the answer (sensitivity) and what waiting may be worth (a layer apart from any
+bill). Reads costs and waits; simulates nothing and knows no provider. The bounds come as
+synthetic sessions, so that `billing.bill` prices them by the same rules as any plan.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frontier.errors import InputError
+from frontier.tables import Abandonment
 
 
 def efficient(cost: ArrayLike, p99_s: ArrayLike) -> NDArray[np.bool_]:
@@ -191,6 +195,253 @@ def never_cold_sessions(busy_s: ArrayLike, horizon_s: float) -> NDArray[np.void]
     rows["idle_s"] = horizon_s - rows["busy_s"]
     rows["cold_start_index"] = -1
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Where two costs are equal.
+
+    Attributes
+    ----------
+    at, low, high : float
+        The factor, and the range in which it lies: one standard error of the replicates, or the
+        width to which it was closed in on, whichever is wider.
+    dearer_above : bool
+        Whether the first of the two is the dearer one above it.
+    """
+
+    at: float
+    low: float
+    high: float
+    dearer_above: bool
+
+
+def crossings(
+    difference: Callable[[float], ArrayLike],
+    low: float,
+    high: float,
+    *,
+    samples: int,
+    tolerance: float,
+) -> tuple[Crossing, ...]:
+    """Return where a difference of two costs changes its sign, computed and not read off a grid.
+
+    Parameters
+    ----------
+    difference : callable
+        First cost less second at a factor (of the traffic, say); an array of replicates where
+        it is random, the same number at each factor.
+    low, high : float
+        Range of the factor, above 0; looked at on a log scale.
+    samples : int
+        Points at which it is computed first. Two crossings between two of them go unseen.
+    tolerance : float
+        Relative width to which each is closed in on. [1]
+
+    Returns
+    -------
+    tuple of Crossing, in order of the factor; empty: the sign never changes in that range
+
+    Raises
+    ------
+    InputError
+        If the range is empty or reaches 0.
+    """
+    from scipy.optimize import brentq
+
+    if not 0 < low < high < math.inf:
+        raise InputError(f"the range must be above 0 and not empty, got {low!r} to {high!r}")
+
+    def mean_at(log_factor: float) -> float:
+        return float(np.mean(difference(math.exp(log_factor))))
+
+    logs = np.linspace(math.log(low), math.log(high), samples)
+    values = np.array([mean_at(log) for log in logs])
+    found = []
+    for left in np.flatnonzero(np.sign(values[:-1]) * np.sign(values[1:]) < 0):
+        a, b = float(logs[left]), float(logs[left + 1])
+        root = float(brentq(mean_at, a, b, xtol=tolerance))
+        replicates = np.atleast_1d(np.asarray(difference(math.exp(root)), dtype=np.float64))
+        slope = (values[left + 1] - values[left]) / (b - a)
+        error = (
+            np.std(replicates, ddof=1) / math.sqrt(replicates.size) if replicates.size > 1 else 0
+        )
+        width = max(tolerance, float(error) / abs(slope))
+        found.append(
+            Crossing(
+                at=math.exp(root),
+                low=math.exp(root - width),
+                high=math.exp(root + width),
+                dearer_above=bool(slope > 0),
+            )
+        )
+    for at in np.flatnonzero(values == 0):
+        rises = values[min(at + 1, samples - 1)] > values[max(at - 1, 0)]
+        factor = math.exp(logs[at])
+        found.append(Crossing(factor, factor, factor, bool(rises)))
+    return tuple(sorted(found, key=lambda crossing: crossing.at))
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """One input of a sensitivity: its value, and how far it may lie to either side."""
+
+    key: str
+    label: str
+    unit: str
+    low: float
+    base: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of a tornado: the result with that input low, and high, all others at base."""
+
+    swing: Swing
+    at_low: float
+    at_high: float
+
+    @property
+    def spread(self) -> float:
+        """How far the result moves."""
+        return abs(self.at_high - self.at_low)
+
+
+def tornado(
+    evaluate: Callable[[Mapping[str, float]], float], swings: Iterable[Swing]
+) -> tuple[float, tuple[Bar, ...]]:
+    """Return the result at base, and how it moves with each input alone, largest first.
+
+    Parameters
+    ----------
+    evaluate : callable
+        The result, given those inputs that are not at their base, by key. What it must do again
+        for which input (bill, draw starts, simulate) is its own business.
+    swings : iterable of Swing
+    """
+    base = evaluate({})
+    bars = [
+        Bar(swing, evaluate({swing.key: swing.low}), evaluate({swing.key: swing.high}))
+        for swing in swings
+    ]
+    return base, tuple(sorted(bars, key=lambda bar: -bar.spread))
+
+
+def flip_value(
+    margin: Callable[[float], float], swing: Swing, *, samples: int, tolerance: float
+) -> float | None:
+    """Return the value of an input, nearest to its base, at which the verdict flips.
+
+    ``margin`` is positive while the verdict stands. None: it stands, or falls, over the whole
+    range of the swing.
+    """
+    found = crossings(margin, swing.low, swing.high, samples=samples, tolerance=tolerance)
+    if not found:
+        return None
+    return min((crossing.at for crossing in found), key=lambda at: abs(math.log(at / swing.base)))
+
+
+def abandon_share(
+    curve: Abandonment, wait_s: ArrayLike, *, baseline_share: float | None = None
+) -> NDArray[np.float64]:
+    """Return the share of people who leave after each wait [1].
+
+    ``most (1 - exp(-((t - grace) / scale) ** exponent))`` for a saturating curve, a straight
+    line from the grace on, or the excess over the share that leaves anyway. A wait beyond what
+    the source looked at counts as the longest it did look at; an infinite one (refused) is lost.
+
+    Parameters
+    ----------
+    curve : Abandonment
+        A preset, or one with the user's own numbers.
+    wait_s : array_like
+        Waits for the first token. [s]
+    baseline_share : float, optional
+        Share that leaves whatever the wait; needed where the curve is given in factors on it.
+
+    Raises
+    ------
+    InputError
+        If the curve needs a baseline and there is none, or lacks a number of its shape.
+    """
+    wait = np.asarray(wait_s, dtype=np.float64)
+    seen = np.minimum(wait, math.inf if curve.supported_s is None else curve.supported_s)
+    if curve.shape == "none":
+        share = np.zeros_like(wait)
+    elif curve.shape == "factors":
+        if baseline_share is None or not 0 <= baseline_share <= 1:
+            raise InputError(
+                f"{curve.label} needs the share that leaves anyway, from 0 to 1, "
+                f"got {baseline_share!r}"
+            )
+        points = np.array([[float(part) for part in point.split(":")] for point in curve.factors])
+        share = baseline_share * (np.interp(seen, points[:, 0], points[:, 1]) - 1.0)
+    else:
+        late = np.maximum(seen - (curve.grace_s or 0.0), 0.0)
+        if curve.shape == "linear":
+            share = late * _number(curve, "share_per_s")
+        else:
+            scaled = (late / _number(curve, "scale_s")) ** _number(curve, "exponent")
+            share = curve.most * -np.expm1(-scaled)
+    return np.where(np.isinf(wait), 1.0, np.clip(share, 0.0, curve.most))
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyPrice:
+    """What waiting is worth by one curve: a layer of its own, never part of a bill.
+
+    Attributes
+    ----------
+    lost : float
+        Expected number of requests after which somebody leaves.
+    usd : float
+        That many times the value of one. [$]
+    beyond_share : float
+        Share of the requests that waited longer than the curve's source looked at. [1]
+    on_llm_users : bool
+        Whether the curve was measured on users of a language model.
+    """
+
+    lost: float
+    usd: float
+    beyond_share: float
+    on_llm_users: bool
+
+
+def price_of_latency(
+    ttft_s: ArrayLike,
+    curve: Abandonment,
+    usd_per_lost: float,
+    *,
+    baseline_share: float | None = None,
+) -> LatencyPrice:
+    """Return what the waits of a run are worth by a curve and the user's value of one request."""
+    wait = np.asarray(ttft_s, dtype=np.float64)
+    lost = float(abandon_share(curve, wait, baseline_share=baseline_share).sum())
+    limit_s = math.inf if curve.supported_s is None else curve.supported_s
+    beyond = float(np.mean(np.isfinite(wait) & (wait > limit_s))) if wait.size else 0.0
+    return LatencyPrice(lost, lost * usd_per_lost, beyond, curve.on_llm_users)
+
+
+def break_even_value_usd(extra_usd: float, lost_before: float, lost_after: float) -> float:
+    """Return what one saved request must be worth for the faster plan to pay for itself [$].
+
+    The extra spend over the requests it saves. "Lost" may be counted by a curve, or without
+    any: as the requests that waited longer than the limit. 0 where the faster plan costs no
+    more; infinite where it saves none.
+    """
+    saved = lost_before - lost_after
+    if extra_usd <= 0:
+        return 0.0
+    return extra_usd / saved if saved > 0 else math.inf
+
+
+def _number(curve: Abandonment, name: str) -> float:
+    value = getattr(curve, name)
+    if value is None:
+        raise InputError(f"{curve.label} is {curve.shape} and needs {name}")
+    return float(value)
 
 
 _SESSION = np.dtype(

@@ -37,8 +37,10 @@ Where these words leave room, they are read as follows.
   request had caused the start, or when the start was a resume from a parked tier. One that was
   rejected has no replica, and did not.
 - Parking and resuming happen inside a session; a resume adds to its ``starting_s``.
-- Rejected at the same instant as another arrives: a request with no patience at all leaves
-  before the next one arrives.
+- With a queue timeout of 0 s a request that is not taken at once leaves before the next one of
+  the same instant arrives.
+- Requests whose finishes on one replica differ by less than a nanosecond finish together: the
+  difference is rounding, and a prompt taken in between would hold up the second by its prefill.
 """
 
 from __future__ import annotations

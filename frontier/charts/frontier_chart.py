@@ -80,7 +80,7 @@ def frontier_figure(
         The plan that is open beside the chart; ringed.
     """
     figure = go.Figure()
-    low_s, high_s = theme.log_range([*table["p99_ttft_s"], slo_p99_ttft_s])
+    low_s, high_s = theme.log_range([*table["p99_ttft_s"], slo_p99_ttft_s], pad=0.14)
     efficient = table[table["efficient"]].sort_values("usd_per_month")
     if len(efficient):
         figure.add_trace(
@@ -207,7 +207,7 @@ def _add_names(
         across = _share_of(x, low_usd, high_usd, log=wide)
         height = _share_of(y, low_s, high_s, log=True)
         on_left = across > 0.55
-        up = height < 0.85
+        up = height < 0.93
         if any(abs(across - a) < 0.25 and abs(height - h) < 0.12 for a, h in taken):
             up = not up
         taken.append((across, height))

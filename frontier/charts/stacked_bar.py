@@ -9,7 +9,9 @@ import plotly.graph_objects as go
 
 from frontier.charts import theme
 
-_HEIGHT_PX = 118
+_BAR_PX = 62
+_LEGEND_ROW_PX = 20
+_LEGEND_COLUMNS = 2
 _NAMED_SHARE = 0.09
 
 
@@ -76,17 +78,19 @@ def stacked_bar_figure(
             )
         )
     figure.update_layout(barmode="stack", bargap=0.2)
-    theme.base_layout(figure, height_px=_HEIGHT_PX)
+    # A card is narrow: room for two entries a row, so that the legend never scrolls.
+    legend_px = _LEGEND_ROW_PX * -(-len(table) // _LEGEND_COLUMNS)
+    theme.base_layout(figure, height_px=_BAR_PX + legend_px)
     figure.update_layout(
         legend={
             "orientation": "h",
             "yanchor": "top",
-            "y": -0.05,
+            "y": -4 / _BAR_PX,
             "x": 0,
             "traceorder": "normal",
             "font": {"size": 11},
         },
-        margin={"l": 0, "r": 0, "t": 2, "b": 2},
+        margin={"l": 0, "r": 0, "t": 2, "b": legend_px + 4},
     )
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)

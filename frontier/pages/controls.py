@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from dataclasses import dataclass
 
@@ -188,7 +189,7 @@ def _pick_offer(
         format_func=lambda offer_id: _offer_label(offers[offer_id]),
     )
     offer = offers[chosen]
-    st.caption(text.money(f"{offer.product}, price of {offer.priced_on or 'no stated date'}"))
+    st.caption(f"{text.plain(offer.product)}; price {text.age(offer.priced_on, dt.date.today())}")
     return chosen
 
 

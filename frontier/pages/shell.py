@@ -24,6 +24,7 @@ def run() -> None:
         position="top",
     )
     link.begin()
+    notices = st.container()
     try:
         # Here and not in the pages, so that the choices outlive a change of page.
         st.session_state["choices"] = controls.sidebar()
@@ -31,5 +32,5 @@ def run() -> None:
     except FrontierError as error:
         st.error(text.plain(str(error)), icon=":material/error:")
     for sentence in link.ignored():
-        st.warning(text.plain(f"From your link: {sentence}."), icon=":material/link_off:")
+        notices.warning(text.plain(f"From your link: {sentence}."), icon=":material/link_off:")
     link.end()

@@ -109,7 +109,7 @@ def test_whole_increments_are_billed_and_never_fewer_seconds(sessions, offer, in
         gpus_per_replica=1,
         horizon_s=HORIZON,
         policy=POLICY,
-    )
+    ).meters
     gpu_s = sum(meters[name] for name in DTYPE_GPU_S)
     steps = gpu_s / meters["gpus"] / increment_s
     assert steps == pytest.approx(np.round(steps), abs=1e-6)
@@ -132,7 +132,7 @@ def test_a_machine_by_the_hour_is_paid_from_first_to_last(sessions, offer):
         gpus_per_replica=1,
         horizon_s=HORIZON,
         policy=POLICY,
-    )
+    ).meters
     hours = (meters["gpus"] * (meters["ended_s"] - meters["started_s"])).sum() / 3600
     paid = cost.usd_span - cost.lines["rounding"]
     assert paid == pytest.approx(hours * offer.usd_per_gpu_h, rel=1e-9, abs=1e-9)

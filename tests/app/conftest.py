@@ -1,0 +1,25 @@
+"""The app, run without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+
+
+@pytest.fixture
+def open_app():
+    """Give a function that opens a page of the app at an address and runs it once."""
+    from streamlit.testing.v1 import AppTest
+
+    def _open(page: str | None = None, **query: str) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=90)
+        for key, value in query.items():
+            app.query_params[key] = value
+        if page is not None:
+            app.switch_page(page)
+        return app.run()
+
+    return _open

@@ -1,0 +1,89 @@
+"""The command line: the same answer, one clear line for a mistake."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from frontier.cli import main
+
+
+@pytest.fixture
+def trace_file(tmp_path):
+    """Write a day of sparse requests in the product's own columns."""
+    generator = np.random.default_rng(3)
+    times = np.sort(generator.uniform(0, 86_400, 300))
+    path = tmp_path / "trace.csv"
+    pd.DataFrame({"timestamp": times, "prompt_tokens": 800, "output_tokens": 200}).to_csv(
+        path, index=False
+    )
+    return path
+
+
+_SCENARIO = [
+    "--model=Llama-3.1-8B-Instruct",
+    "--serverless=modal-l40s",
+    "--dedicated=crusoe-l40s",
+]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_sweep_prints_the_answer_and_writes_the_table(trace_file, tmp_path, capsys, suffix):
+    """The headline is printed; the file holds one row a plan with cost and p99."""
+    out = tmp_path / f"frontier.{suffix}"
+    assert main(["sweep", f"--trace={trace_file}", *_SCENARIO, f"--out={out}"]) == 0
+    printed = capsys.readouterr().out
+    assert "a month at" in printed
+    plans = (
+        pd.read_csv(out)
+        if suffix == "csv"
+        else pd.DataFrame(json.loads(out.read_text(encoding="utf-8"))["plans"])
+    )
+    assert {"plan_id", "usd_per_month", "p99_ttft_s", "efficient"} <= set(plans.columns)
+    assert plans["efficient"].any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], "command"),
+        (["fly"], "fly"),
+        (["sweep"], "--trace"),
+        (["sweep", "--trace=nowhere.csv", *_SCENARIO], "nowhere.csv"),
+        (["sweep", "--trace=TRACE", "--model=Lama", *_SCENARIO[1:]], "Lama"),
+        (["sweep", "--trace=TRACE", _SCENARIO[0], "--serverless=x", _SCENARIO[2]], "'x'"),
+        (["sweep", "--trace=TRACE", *_SCENARIO[:2], "--dedicated=modal-l40s"], "serverless"),
+        (["sweep", "--trace=TRACE", *_SCENARIO, "--slo-p99-ttft=-1"], "--slo-p99-ttft"),
+        (["sweep", "--trace=TRACE", *_SCENARIO, "--slo-p99-ttft=soon"], "soon"),
+        (["sweep", "--trace=TRACE", *_SCENARIO, "--out=x.xlsx"], "x.xlsx"),
+        (["sweep", "--trace=TRACE", *_SCENARIO, "--precision=fp3"], "fp3"),
+        (["sweep", "--trace=TRACE", *_SCENARIO, "--max-replicas=0"], "--max-replicas"),
+    ],
+)
+def test_a_bad_argument_gets_one_line_and_exit_code_2(trace_file, capsys, arguments, names):
+    """One line on the error stream that names what was wrong, nothing else, exit code 2."""
+    told = [word.replace("TRACE", str(trace_file)) for word in arguments]
+    assert main(told) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.strip().splitlines()) == 1
+    assert names in captured.err
+
+
+def test_offers_are_listed_one_a_line(capsys):
+    """Id, kind, provider, GPU, price and date of every offer."""
+    assert main(["offers"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 30
+    assert any("modal-l40s" in line and "1.951" in line and "2026-07-01" in line for line in lines)
+
+
+def test_models_are_listed_one_a_line(capsys):
+    """At least forty models, each with the precisions there are."""
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 40
+    assert any("Llama-3.1-8B-Instruct" in line and "bf16" in line for line in lines)

@@ -1,0 +1,136 @@
+"""Every page opens; choices, links and mistakes are answered in sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from frontier import sweep
+from frontier.pages import shell
+from frontier.tables import load_tables
+
+
+def _said(app) -> str:
+    return " ".join(element.value for element in (*app.subheader, *app.markdown, *app.caption))
+
+
+def test_first_visit_shows_an_answer_without_any_upload(open_app):
+    """The default example works at once: a headline with dollars and seconds, a chart, a plan."""
+    app = open_app()
+    assert not app.exception
+    assert "a month at" in app.subheader[0].value
+    assert app.get("plotly_chart")
+    assert {metric.label for metric in app.metric} >= {"A month", "p99 TTFT", "Waited on a start"}
+
+
+@pytest.mark.parametrize("path", [path for *_, path in shell.PAGES if path])
+def test_every_page_opens(open_app, path):
+    """No page of the list raises on its first run."""
+    import streamlit as st
+
+    app = open_app()
+    for *_, render, page_path in shell.PAGES:
+        if page_path == path:
+            # AppTest cannot follow function pages: the page's own render() is run instead.
+            app = _run_page(render.__module__)
+    assert not app.exception, [error.value for error in app.exception]
+    assert not app.error, [error.value for error in app.error]
+    assert st is not None
+
+
+def _run_page(module: str):
+    from streamlit.testing.v1 import AppTest
+
+    script = (
+        "import importlib\n"
+        "import streamlit as st\n"
+        "from frontier.pages import controls, link\n"
+        "link.begin()\n"
+        "st.session_state['choices'] = controls.sidebar()\n"
+        f"importlib.import_module('{module}').render()\n"
+    )
+    return AppTest.from_string(script, default_timeout=90).run()
+
+
+def test_changing_the_limit_simulates_nothing_again(open_app, monkeypatch):
+    """The limit is no part of a simulation: moving it re-reads kept outcomes."""
+    app = open_app()
+    calls = []
+    original = sweep.simulate_plan
+    monkeypatch.setattr(
+        sweep, "simulate_plan", lambda *a, **k: calls.append(1) or original(*a, **k)
+    )
+    app.number_input(key="limit").set_value(300.0).run()
+    assert not app.exception
+    assert "Scale-to-zero wins here" in app.subheader[0].value
+    assert calls == []
+
+
+def test_a_link_reopens_the_same_view(open_app):
+    """Offers, limit and plan come back from the address."""
+    app = open_app(serverless="runpod-flex-l40s", limit="5", plan="dedicated-2")
+    assert app.selectbox(key="serverless").value == "runpod-flex-l40s"
+    assert app.number_input(key="limit").value == 5.0
+    assert app.selectbox(key="plan").value == "dedicated-2"
+    assert not app.warning
+
+
+def test_a_choice_of_a_link_that_cannot_be_used_is_said(open_app):
+    """An unknown GPU and an absurd limit fall back to the default, with a sentence each."""
+    app = open_app(gpu="TPU", limit="-3")
+    said = " ".join(warning.value for warning in app.warning)
+    assert "gpu=TPU" in said
+    assert "limit=" in said
+    assert app.selectbox(key="gpu").value == "L40S"
+
+
+def test_a_model_that_does_not_fit_is_answered_with_the_gpus_it_needs(open_app):
+    """The largest model on an L40S: a sentence, not a traceback, and the sidebar stays."""
+    app = open_app(model="DeepSeek-R1", precision="fp8")
+    assert not app.exception
+    assert "L40S" in app.error[0].value
+    assert app.selectbox(key="model").value == "DeepSeek-R1"
+
+
+def test_an_uploaded_trace_is_used_and_named(open_app):
+    """A small CSV in the product's own columns becomes the traffic of the page."""
+    rows = "".join(f"{index * 400.0},500,100\n" for index in range(400))
+    app = open_app(traffic="upload")
+    content = ("timestamp,prompt_tokens,output_tokens\n" + rows).encode()
+    app.file_uploader(key="trace_file").set_value(("mine.csv", content, "text/csv")).run()
+    assert not app.exception
+    assert "a month at" in app.subheader[0].value
+    assert "400 requests" in _said(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.csv", b""),
+        ("header.csv", b"timestamp,prompt_tokens,output_tokens\n"),
+        ("words.csv", b"timestamp,prompt_tokens,output_tokens\nsoon,1,1\nlater,1,1\n"),
+        ("other.csv", b"apples,pears\n1,2\n"),
+        ("noise.parquet", b"PAR1 this is no parquet file"),
+        ("bomb.gz", b"\x1f\x8b not gzip"),
+    ],
+)
+def test_a_bad_file_is_refused_in_a_sentence(open_app, name, content):
+    """Whatever is uploaded is used or refused with words; no traceback reaches the screen."""
+    app = open_app(traffic="upload")
+    app.file_uploader(key="trace_file").set_value((name, content, "text/csv")).run()
+    assert not app.exception
+    assert app.error, "expected a sentence about the file"
+    assert "Traceback" not in app.error[0].value
+
+
+def test_a_source_can_be_followed_from_the_table_to_the_screen():
+    """The Data page shows, for every offer, the title, kind and date of its source."""
+    from frontier.pages.sources import table_frame
+
+    tables = load_tables()
+    frame = table_frame(tables, "offers").set_index("offer_id")
+    for offer in tables.offers.values():
+        source = tables.sources[offer.source_id]
+        shown = frame.loc[offer.offer_id]
+        assert shown["Source"] == source.title
+        assert shown["Kind"] == source.kind
+        assert shown["Read on"] == source.read_on.isoformat()

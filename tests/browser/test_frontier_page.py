@@ -1,0 +1,83 @@
+"""The Frontier page in a real browser: chart, click, plan; narrow, dark, accessible."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import wait_until_done
+
+pytestmark = pytest.mark.browser
+
+# Streamlit's own dropzone and navigation, which we cannot change.
+_NOT_OURS = {"presentation-role-conflict"}
+
+
+def _plan_shown(page) -> str:
+    return page.get_by_test_id("stSelectbox").filter(has_text="Plan").first.inner_text()
+
+
+def test_a_click_on_a_point_opens_its_plan(open_page):
+    """The chart is drawn; clicking a point changes the plan beside it and the address."""
+    page = open_page()
+    page.wait_for_selector(".st-key-frontier_chart .scatterlayer .points path", timeout=60_000)
+    assert "a month at" in page.get_by_role("heading").first.inner_text()
+    before = _plan_shown(page)
+    cost_before = page.get_by_test_id("stMetricValue").first.inner_text()
+    points = page.locator(".st-key-frontier_chart .scatterlayer .points path")
+    # The cheapest efficient plan is the first drawn of the large points.
+    points.last.click(force=True)
+    page.wait_for_timeout(500)
+    wait_until_done(page)
+    boxes = [points.nth(index).bounding_box() for index in range(points.count())]
+    leftmost = min(range(len(boxes)), key=lambda index: boxes[index]["x"])
+    box = boxes[leftmost]
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function(
+        "before => document.querySelector('[data-testid=stMetricValue]').innerText !== before",
+        arg=cost_before,
+        timeout=20_000,
+    )
+    wait_until_done(page)
+    assert _plan_shown(page) != before
+    assert "plan=" in page.url
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_is_wider_than_the_page(open_page, width, dark):
+    """At both widths and in both themes the page does not scroll sideways."""
+    page = open_page(width=width, dark=dark)
+    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
+    overflow = page.evaluate(
+        "() => document.querySelector('[data-testid=stMain]').scrollWidth - "
+        "document.querySelector('[data-testid=stMain]').clientWidth"
+    )
+    assert overflow <= 0
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_serious_accessibility_fault(open_page, dark):
+    """Axe finds nothing serious or critical in either theme, beyond Streamlit's own."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = open_page(dark=dark)
+    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
+    found = axe.Axe().run(page).response["violations"]
+    serious = {
+        fault["id"]: [node["html"][:160] for node in fault["nodes"]]
+        for fault in found
+        if fault["impact"] in ("serious", "critical") and fault["id"] not in _NOT_OURS
+    }
+    assert not serious
+
+
+def test_the_answer_stands_on_the_first_screen(open_page):
+    """At 1280 × 800, before any scrolling: headline, chart and the chosen plan's cost."""
+    page = open_page()
+    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
+    for locator in (
+        page.get_by_role("heading").first,
+        page.locator(".st-key-frontier_chart"),
+        page.get_by_test_id("stMetricValue").first,
+    ):
+        box = locator.bounding_box()
+        assert box["y"] + min(box["height"], 300) <= 800
