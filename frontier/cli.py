@@ -68,7 +68,7 @@ def _sweep(told: argparse.Namespace) -> None:
     # Everything below needs pandas and numba, which a list of offers does not.
     from frontier.answer import find_answer
     from frontier.plan import Scenario, default_grid, deploy
-    from frontier.sweep import break_even_of, frontier_table, simulate_plans
+    from frontier.sweep import break_even_of, frontier_table, sweep
     from frontier.tables import look_up
     from frontier.trace import read_trace
 
@@ -92,7 +92,7 @@ def _sweep(told: argparse.Namespace) -> None:
         max_replicas=told.max_replicas,
     )
     deployment = deploy(scenario, trace, tables)
-    outcomes = simulate_plans(default_grid(deployment, trace, tables), trace, tables)
+    outcomes = sweep(default_grid(deployment, trace, tables), trace, tables)
     table = frontier_table(outcomes, tables, slo_p99_ttft_s=limit_s)
     answer = find_answer(
         table,

@@ -8,6 +8,7 @@ at any price.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,13 @@ from frontier.serving import ServingSpeed, serving_speed
 from frontier.tables import Model, Offer, ProviderRules, Tables, look_up
 from frontier.trace import Trace
 
-SCALE_TO_ZERO, WARM_POOL, DEDICATED = "scale-to-zero", "warm pool", "dedicated"
+SCALE_TO_ZERO, WARM_POOL, HYBRID, DEDICATED, BOUND = (
+    "scale-to-zero",
+    "warm pool",
+    "hybrid",
+    "dedicated",
+    "bound",
+)
 _PEAK_WINDOW_S = units.SECONDS_PER_MINUTE
 _DEFAULT_MITIGATIONS = ("image-cache", "weight-streamer", "gpu-snapshot")
 
@@ -159,6 +166,11 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     start = inputs.predict(tables)
     busiest = replicas_to_serve(trace, speed)
     sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, tables)
+    if not _same_replica(speed, dedicated_speed):
+        refused = (
+            *refused,
+            f"No hybrid plans: {serverless.gpu} and {dedicated.gpu} do not run the same replica.",
+        )
     too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
     assumed = [*start.assumed, *refused]
     if too_long:
@@ -200,11 +212,13 @@ def replicas_to_serve(trace: Trace, speed: ServingSpeed) -> int:
 
 
 def default_grid(deployment: Deployment, trace: Trace, tables: Tables) -> tuple[Plan, ...]:
-    """Return the plans to compare: scale-to-zero, warm pools and dedicated replicas."""
+    """Return the plans to compare: scale-to-zero, warm pools, hybrids and dedicated replicas."""
+    # The simpler family first: where two plans come out equal, the first one is named.
     return (
         *scale_to_zero_plans(deployment, tables),
-        *warm_pool_plans(deployment, tables),
         *dedicated_plans(deployment, trace, tables),
+        *warm_pool_plans(deployment, tables),
+        *hybrid_plans(deployment, tables),
     )
 
 
@@ -254,16 +268,12 @@ def scale_to_zero_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan
 
 def warm_pool_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
     """Yield warm pools of a few sizes, each at a few idle timeouts for what comes on top."""
-    timeouts_s = idle_timeouts_s(deployment.rules, tables)
-    few = np.linspace(0, len(timeouts_s) - 1, int(tables.setting("grid_pool_timeouts")))
-    most = min(deployment.busiest_replicas, deployment.max_replicas)
-    few_sizes = np.linspace(1, most, min(most, int(tables.setting("grid_pool_sizes"))))
-    for size in sorted({round(size) for size in few_sizes}):
-        tried = {timeouts_s[round(index)] for index in few}
+    for size in _few_sizes(deployment, tables):
+        tried = _few_timeouts_s(deployment, tables)
         if size == deployment.max_replicas:
-            tried = {max(tried)}  # nothing can come on top, so the timeout means nothing
-        for chosen in deployment.mitigation_sets:
-            for timeout_s in sorted(tried):
+            tried = tried[-1:]  # nothing can come on top, so the timeout means nothing
+        for chosen in _none_and_most(deployment, tables):
+            for timeout_s in tried:
                 policy = ScalingPolicy(
                     min_replicas=size,
                     max_replicas=deployment.max_replicas,
@@ -271,6 +281,33 @@ def warm_pool_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
                     target_concurrency=_target(deployment),
                 )
                 yield _autoscaled(deployment, WARM_POOL, policy, chosen, tables)
+
+
+def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
+    """Yield a dedicated base with serverless overflow, where both run the same replica.
+
+    The base is pinned: never released, and billed at the dedicated offer. Where the two offers
+    have different GPUs there is no such plan; `Deployment.assumed` says so.
+    """
+    if not _same_replica(deployment.speed, deployment.dedicated_speed):
+        return
+    base_offer = deployment.dedicated.offer_id
+    for size in _few_sizes(deployment, tables):
+        if size == deployment.max_replicas:
+            continue  # nothing can flow over: that is a dedicated plan
+        for timeout_s in _few_timeouts_s(deployment, tables):
+            policy = ScalingPolicy(
+                min_replicas=size,
+                pinned_replicas=size,
+                max_replicas=deployment.max_replicas,
+                idle_timeout_s=timeout_s,
+                target_concurrency=_target(deployment),
+            )
+            for chosen in _none_and_most(deployment, tables):
+                yield dataclasses.replace(
+                    _autoscaled(deployment, HYBRID, policy, chosen, tables),
+                    base_offer_id=base_offer,
+                )
 
 
 def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Iterator[Plan]:
@@ -297,6 +334,40 @@ def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
             speed=speed,
             offer_id=deployment.dedicated.offer_id,
         )
+
+
+def _few_sizes(deployment: Deployment, tables: Tables) -> tuple[int, ...]:
+    """Return a few numbers of replicas, from one to those that the busiest minute fills."""
+    most = min(deployment.busiest_replicas, deployment.max_replicas)
+    few = np.linspace(1, most, min(most, int(tables.setting("grid_pool_sizes"))))
+    return tuple(sorted({round(size) for size in few}))
+
+
+def _none_and_most(deployment: Deployment, tables: Tables) -> tuple[tuple[Mitigation, ...], ...]:
+    """Return the empty set of mitigations and the one with the shortest start.
+
+    Replicas that are always up leave few starts to shorten: the sets between would crowd the list.
+    """
+    quickest = min(
+        deployment.mitigation_sets,
+        key=lambda chosen: (
+            apply_mitigations(
+                deployment.start, ScalingPolicy(), None, chosen, deployment.start_inputs, tables
+            ).start.typical_s
+        ),
+    )
+    return ((), quickest) if quickest else ((),)
+
+
+def _few_timeouts_s(deployment: Deployment, tables: Tables) -> tuple[float, ...]:
+    """Return a few of the idle timeouts, shortest and longest among them [s]."""
+    timeouts_s = idle_timeouts_s(deployment.rules, tables)
+    few = np.linspace(0, len(timeouts_s) - 1, int(tables.setting("grid_pool_timeouts")))
+    return tuple(sorted({timeouts_s[round(index)] for index in few}))
+
+
+def _same_replica(one: ServingSpeed, other: ServingSpeed) -> bool:
+    return one.gpu == other.gpu and one.gpus_per_replica == other.gpus_per_replica
 
 
 def _offer(offer_id: str, tables: Tables, *, serverless: bool) -> Offer:
@@ -378,12 +449,20 @@ def _autoscaled(
     names = [item.label for item in mitigations]
     keep = f"{policy.idle_timeout_s:g} s"
     pool = f" of {policy.min_replicas}" if policy.min_replicas else ""
-    head = "Scale-to-zero" if family == SCALE_TO_ZERO else f"Warm pool{pool}"
+    head = {
+        SCALE_TO_ZERO: "Scale-to-zero",
+        WARM_POOL: f"Warm pool{pool}",
+        HYBRID: f"{policy.pinned_replicas} dedicated + overflow",
+    }[family]
     short = "".join(f" + {name.lower()}" for name in names)
     return Plan(
         plan_id="-".join(
             (
-                "zero" if family == SCALE_TO_ZERO else f"pool{policy.min_replicas}",
+                {
+                    SCALE_TO_ZERO: "zero",
+                    WARM_POOL: f"pool{policy.min_replicas}",
+                    HYBRID: f"hybrid{policy.pinned_replicas}",
+                }[family],
                 f"{policy.idle_timeout_s:g}s",
                 *applied.applied,
             )

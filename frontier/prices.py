@@ -547,7 +547,7 @@ def _skypilot(
     ``GpuInfo`` is a Python literal; its memory is in MiB, or in GB where the number is small.
     """
     alone: dict[tuple[str, str, str], float] = {}
-    for number, cells in rows:
+    for _, cells in rows:
         if not cells["InstanceType"] and cells["AcceleratorName"]:
             count = _float(cells["AcceleratorCount"])
             for column in ("Price", "SpotPrice"):
@@ -608,6 +608,8 @@ def _usable(
     elif not count >= 1 or count % 1 or gpus.is_fraction(gpu, memory_gb):
         remarks.note(row, f"Left out, part of a GPU ({name[:40]})")
     else:
+        if _lacks_form(name):
+            remarks.note(row, f"'{name}' does not say which form; taken as {gpu}")
         return gpu
     return None
 

@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from frontier.billing import Bill, bill, replica_usd_per_h
+from frontier.billing import Bill, bill, billed_start_s, replica_usd_per_h
 from frontier.coldstart import STAGES, ColdStart, StartDraws
-from frontier.economics import break_even_utilisation, efficient
-from frontier.plan import Deployment, Plan
+from frontier.economics import break_even_utilisation, clairvoyant_sessions, efficient
+from frontier.errors import InfeasibleError
+from frontier.plan import BOUND, DEDICATED, SCALE_TO_ZERO, Deployment, Plan
 from frontier.simulate import Cancelled, LatencySummary, RunResult, simulate_plan, summarise
 from frontier.tables import Tables
 from frontier.trace import Trace
@@ -106,6 +107,21 @@ def simulate_plans(
     return tuple(outcomes[index] for index in range(len(plans)))
 
 
+def sweep(
+    plans: Sequence[Plan],
+    trace: Trace,
+    tables: Tables,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Outcome, ...]:
+    """Simulate every plan, and add the clairvoyant bound where there is one."""
+    outcomes = simulate_plans(plans, trace, tables, progress=progress)
+    try:
+        return (*outcomes, clairvoyant_outcome(outcomes, trace, tables))
+    except InfeasibleError:
+        return outcomes
+
+
 def rerun(outcome: Outcome, trace: Trace) -> RunResult:
     """Simulate one plan again, for the arrays that an outcome does not keep."""
     draws = StartDraws(outcome.stage_s.sum(axis=1), outcome.stage_s)
@@ -171,11 +187,55 @@ def frontier_table(
             }
         )
     table = pd.DataFrame(rows)
-    table["efficient"] = efficient(
-        table["usd_per_month"].to_numpy(), table["p99_ttft_s"].to_numpy()
+    # The bound is no plan anybody can buy, so it beats none.
+    real = (table["family"] != BOUND).to_numpy()
+    table["efficient"] = False
+    table.loc[real, "efficient"] = efficient(
+        table.loc[real, "usd_per_month"].to_numpy(), table.loc[real, "p99_ttft_s"].to_numpy()
     )
     table["meets_slo"] = table["p99_ttft_s"] <= slo_p99_ttft_s
     return table
+
+
+def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace, tables: Tables) -> Outcome:
+    """Return the bound: what serving this trace costs whoever knows it beforehand.
+
+    It never makes a request wait on a start and, in each gap, keeps a replica or drops it,
+    whichever is cheaper under the serverless offer's rules. Requests are served as on the largest
+    always-on plan; a replica holds its target concurrency.
+
+    Raises
+    ------
+    InfeasibleError
+        If there is no always-on plan that serves every request, or no autoscaled one.
+    """
+    served = [o for o in outcomes if o.plan.family == DEDICATED and not o.latency.rejected_share]
+    scaled = [o for o in outcomes if o.plan.family == SCALE_TO_ZERO and not o.plan.mitigations]
+    if not served or not scaled:
+        raise InfeasibleError("the clairvoyant bound needs an always-on and a scale-to-zero plan")
+    largest, plain = served[-1], scaled[0]
+    rules = tables.provider_rules[tables.offers[plain.plan.offer_id].rules_id]
+    stage_s = np.array([list(plain.plan.start.wall_s.values())])
+    sessions = clairvoyant_sessions(
+        trace.arrival_s,
+        rerun(largest, trace).finish_s,
+        concurrency=plain.plan.policy.target_concurrency,
+        start_s=float(stage_s.sum()),
+        billed_start_s=float(billed_start_s(stage_s, rules)[0]),
+        idle_rate_factor=rules.idle_rate_factor if rules.bills_idle else 0.0,
+        horizon_s=trace.horizon_s,
+    )
+    plan = dataclasses.replace(
+        plain.plan,
+        plan_id=BOUND,
+        label="Clairvoyant bound",
+        detail="knows the trace; no real plan can",
+        family=BOUND,
+        is_provider_default=False,
+    )
+    return dataclasses.replace(
+        largest, plan=plan, sessions=sessions, stage_s=stage_s, latency=largest.latency
+    )
 
 
 def break_even_of(deployment: Deployment, tables: Tables) -> float:

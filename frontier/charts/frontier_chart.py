@@ -32,17 +32,18 @@ def frontier_table(swept: pd.DataFrame, *, slo_p99_ttft_s: float) -> pd.DataFram
     Returns
     -------
     DataFrame
-        plan_ids (list), labels (list), family, usd_per_month, p99_ttft_s, efficient,
-        meets_slo, waited_on_start_share; sorted by cost.
+        plan_ids (list), labels (list), family (of the first), usd_per_month, p99_ttft_s,
+        waited_on_start_share, efficient, meets_slo; sorted by cost.
     """
     drawn = swept[np.isfinite(swept["p99_ttft_s"]) & np.isfinite(swept["usd_per_month"])].copy()
     # A cent and a millisecond: what nobody could tell apart on the chart or the bill.
     drawn["cost_key"] = drawn["usd_per_month"].round(2)
     drawn["time_key"] = drawn["p99_ttft_s"].round(3)
-    grouped = drawn.groupby(["family", "cost_key", "time_key"], sort=False, observed=True)
+    grouped = drawn.groupby(["cost_key", "time_key"], sort=False)
     points = grouped.agg(
         plan_ids=("plan_id", list),
         labels=("label", list),
+        family=("family", "first"),
         usd_per_month=("usd_per_month", "first"),
         p99_ttft_s=("p99_ttft_s", "first"),
         efficient=("efficient", "any"),

@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 _ASKED, _DEFAULTS, _IGNORED = "link_asked", "link_defaults", "link_ignored"
+_KEPT, _LAST = "link_kept", "link_last_defaults"
 
 
 def begin() -> None:
@@ -23,15 +24,21 @@ def begin() -> None:
             key: st.query_params[key] for key in st.query_params if not key.startswith("embed")
         }
         st.session_state[_IGNORED] = []
+        st.session_state[_KEPT] = {}
+        st.session_state[_LAST] = {}
     st.session_state[_DEFAULTS] = {}
 
 
 def end() -> None:
     """Write the choices that differ from their defaults into the address."""
+    defaults = st.session_state[_DEFAULTS]
+    # Streamlit forgets a widget that a page does not draw; the choice outlives it here.
+    st.session_state[_KEPT] |= {key: st.session_state[key] for key in defaults}
+    st.session_state[_LAST] |= defaults
     chosen = {
-        key: str(st.session_state[key])
-        for key, default in st.session_state[_DEFAULTS].items()
-        if st.session_state.get(key, default) != default
+        key: str(value)
+        for key, value in st.session_state[_KEPT].items()
+        if value != st.session_state[_LAST][key]
     }
     kept = {key: st.query_params[key] for key in st.query_params if key.startswith("embed")}
     # A choice asked for by the link whose widget has not been drawn yet (it stands on another
@@ -87,6 +94,9 @@ def number(
 def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None:
     st.session_state[_DEFAULTS][key] = default
     asked = st.session_state[_ASKED].pop(key, None)
+    kept = st.session_state[_KEPT].get(key)
+    # What was left at its default follows the default; what somebody chose stays.
+    follows = st.session_state.get(key, kept) == st.session_state[_LAST].get(key)
     if asked is not None:
         value = parse(asked)
         if value is None:
@@ -94,5 +104,7 @@ def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None
                 f"{key}={asked} cannot be used here; {default} is used instead"
             )
         st.session_state[key] = default if value is None else value
-    elif key not in st.session_state:
+    elif follows:
         st.session_state[key] = default
+    elif key not in st.session_state:
+        st.session_state[key] = kept

@@ -16,7 +16,13 @@ from frontier.pages import text
 from frontier.pages.controls import Choices
 from frontier.pages.store import store
 from frontier.plan import Deployment, default_grid, deploy, first_look
-from frontier.sweep import Outcome, break_even_of, frontier_table, simulate_plans
+from frontier.sweep import (
+    Outcome,
+    break_even_of,
+    frontier_table,
+    simulate_plans,
+    sweep,
+)
 from frontier.tables import Tables, load_tables
 
 
@@ -49,7 +55,7 @@ def swept(choices: Choices, show_first_look: Callable[[Swept], None]) -> Swept:
         bar = st.progress(0.0, "A first look…")
         first = simulate_plans(first_look(grid), trace, tables)
         show_first_look(_swept(deployment, first, scenario.slo_p99_ttft_s, tables))
-        outcomes = simulate_plans(
+        outcomes = sweep(
             grid,
             trace,
             tables,
