@@ -145,19 +145,17 @@ def _about_default(default: pd.Series | None, cheapest: pd.Series | None) -> str
             start + f"is that plan: {units.percent(default['waited_on_start_share'])} of requests "
             "wait on a start."
         )
-    cost = units.dollars(default["usd_per_month"])
-    if cheapest is None:
-        money = f"would cost {cost} a month"
-    else:
+    money = f"would cost {units.dollars(default['usd_per_month'])} a month"
+    joint = ";"
+    if cheapest is not None:
         difference = default["usd_per_month"] - cheapest["usd_per_month"]
-        money = f"would {'save' if difference < 0 else 'cost'} " + (
-            f"{units.dollars(abs(difference))} a month{' more' if difference >= 0 else ''} ({cost})"
-        )
+        money += f", {units.dollars(abs(difference))} {'less' if difference < 0 else 'more'}"
+        joint = ", but" if difference < 0 else ", and"
     if not math.isfinite(default["p99_ttft_s"]):
-        return f"{start}{money}, and refuse over one request in a hundred."
+        return f"{start}{money}{joint} it would refuse over one request in a hundred."
     return (
-        f"{start}{money}; {units.percent(default['waited_on_start_share'])} of requests wait on a "
-        f"start, and one in a hundred waits {units.seconds(default['p99_ttft_s'])} or longer."
+        f"{start}{money}{joint} {units.percent(default['waited_on_start_share'])} of requests "
+        f"would wait on a start, one in a hundred {units.seconds(default['p99_ttft_s'])} or longer."
     )
 
 

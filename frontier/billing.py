@@ -18,6 +18,7 @@ percentiles. Prices are today's; nothing is discounted over time.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -188,6 +189,8 @@ class PoolBasis:
     ----------
     is_base : bool
         Whether these are the pinned replicas of a hybrid plan.
+    priced_on : date
+        Date of the price.
     usd_per_gpu_h, cpu_ram_usd_per_gpu_h, usd_per_gib_h : float
         List price of a GPU, of the CPU and RAM that go with it, and of memory. [$/h]
     multiplier : float
@@ -205,6 +208,7 @@ class PoolBasis:
     is_base: bool
     offer_id: str
     rules_id: str
+    priced_on: dt.date
     usd_per_gpu_h: float
     cpu_ram_usd_per_gpu_h: float
     multiplier: float
@@ -329,7 +333,7 @@ def bill(
     charges = _charges(pools, rules, horizon_s, requests, standing, tables)
     usd = dict.fromkeys(LINES, 0.0)
     for pool, basis in zip(pools, charges.pools, strict=True):
-        for name, amount in _pool_lines(basis, pool.gpu_s.sum(axis=1), charges.months).items():
+        for name, amount in pool_lines(basis, pool.gpu_s.sum(axis=1), charges.months).items():
             usd[name] += amount
     usd["fees"] += charges.request_fee_usd * requests
     usd["storage"] += charges.storage_gb * charges.storage_usd_per_gb_month * charges.months
@@ -379,6 +383,38 @@ def bill_basis(
     meters.setflags(write=False)
     charges = _charges(pools, rules, horizon_s, requests, standing, tables)
     return dataclasses.replace(charges, meters=meters)
+
+
+def pool_lines(
+    basis: PoolBasis, gpu_s: NDArray[np.float64], span_months: float
+) -> dict[str, float]:
+    """Return the dollars of one pool by line [$].
+
+    Parameters
+    ----------
+    basis : PoolBasis
+    gpu_s : ndarray, shape (6,)
+        GPU-seconds on its meters: busy, idle, starting, parked, rounding, unused. [s]
+    span_months : float
+        The span in months, for fees and credits.
+    """
+    list_usd_per_gpu_s = basis.usd_per_gpu_h * basis.multiplier / SECONDS_PER_HOUR
+    usd_per_gpu_s = list_usd_per_gpu_s * (1 - basis.discount * basis.covered_share)
+    usd = dict(zip(GPU_LINES, (gpu_s * usd_per_gpu_s).tolist(), strict=False))
+    usd["starting"] += basis.extra_start_gpu_s * usd_per_gpu_s
+    usd["unused commitment"] = (
+        basis.unused_committed_gpu_s * list_usd_per_gpu_s * (1 - basis.discount)
+    )
+    billed_gpu_s = float(gpu_s.sum()) + basis.extra_start_gpu_s
+    usd["CPU and RAM"] = (
+        (billed_gpu_s * basis.cpu_ram_usd_per_gpu_h + basis.kept_ram_gib_s * basis.usd_per_gib_h)
+        * basis.multiplier
+        / SECONDS_PER_HOUR
+    )
+    used = math.fsum(usd.values())
+    usd["fees"] = basis.fee_usd_per_month * span_months
+    usd["credits"] = -min(basis.credit_usd_per_month * span_months, used)
+    return usd
 
 
 def machine_shape(offer: Offer, gpus_per_replica: int) -> tuple[int, int]:
@@ -718,6 +754,7 @@ def _charges(
                 is_base=pool.is_base,
                 offer_id=offer.offer_id,
                 rules_id=pool.rules.rules_id,
+                priced_on=offer.priced_on,
                 usd_per_gpu_h=offer.usd_per_gpu_h,
                 cpu_ram_usd_per_gpu_h=_cpu_ram_usd_per_gpu_h(offer, tables),
                 multiplier=terms.multiplier,
@@ -745,29 +782,6 @@ def _charges(
         pools=tuple(bases),
         meters=_NO_METERS,
     )
-
-
-def _pool_lines(
-    basis: PoolBasis, gpu_s: NDArray[np.float64], span_months: float
-) -> dict[str, float]:
-    """Return the dollars of one pool by line, ``gpu_s`` being its GPU-seconds by line."""
-    list_usd_per_gpu_s = basis.usd_per_gpu_h * basis.multiplier / SECONDS_PER_HOUR
-    usd_per_gpu_s = list_usd_per_gpu_s * (1 - basis.discount * basis.covered_share)
-    usd = dict(zip(GPU_LINES, (gpu_s * usd_per_gpu_s).tolist(), strict=False))
-    usd["starting"] += basis.extra_start_gpu_s * usd_per_gpu_s
-    usd["unused commitment"] = (
-        basis.unused_committed_gpu_s * list_usd_per_gpu_s * (1 - basis.discount)
-    )
-    billed_gpu_s = float(gpu_s.sum()) + basis.extra_start_gpu_s
-    usd["CPU and RAM"] = (
-        (billed_gpu_s * basis.cpu_ram_usd_per_gpu_h + basis.kept_ram_gib_s * basis.usd_per_gib_h)
-        * basis.multiplier
-        / SECONDS_PER_HOUR
-    )
-    used = math.fsum(usd.values())
-    usd["fees"] = basis.fee_usd_per_month * span_months
-    usd["credits"] = -min(basis.credit_usd_per_month * span_months, used)
-    return usd
 
 
 def _coverage(pool: _Pool, horizon_s: float) -> tuple[float, float, float]:

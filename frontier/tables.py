@@ -216,6 +216,8 @@ class Platform:
     storage: str
     loader: str
     compile_state: str
+    own_nodes: bool
+    offers: tuple[str, ...]
     basis: str
     source_id: str
     description: str

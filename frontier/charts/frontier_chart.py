@@ -99,6 +99,8 @@ def frontier_figure(
         of_family = table[table["family"] == family]
         for is_efficient in (False, True):
             points = of_family[of_family["efficient"] == is_efficient]
+            opacity = 1.0 if is_efficient or family == "bound" else 0.35
+            size_px = 13 if is_efficient else 11 if family == "bound" else 7
             if points.empty:
                 continue
             figure.add_trace(
@@ -112,16 +114,16 @@ def frontier_figure(
                     marker={
                         "color": mark.colour,
                         "symbol": mark.symbol,
-                        "size": 13 if is_efficient else 7,
-                        "opacity": 1.0 if is_efficient else 0.35,
+                        "size": size_px,
+                        "opacity": opacity,
                         "line": {"width": 1 if is_efficient else 0, "color": "white"},
                     },
                     customdata=[ids[0] for ids in points["plan_ids"]],
                     text=[_hover(row) for row in points.itertuples()],
                     hovertemplate="%{text}<extra></extra>",
                     # Streamlit dims what is not selected; the ring below says what is chosen.
-                    selected={"marker": {"opacity": 1.0 if is_efficient else 0.35}},
-                    unselected={"marker": {"opacity": 1.0 if is_efficient else 0.35}},
+                    selected={"marker": {"opacity": opacity}},
+                    unselected={"marker": {"opacity": opacity}},
                 )
             )
     _add_ring(figure, table, chosen_plan_id)

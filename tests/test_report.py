@@ -1,0 +1,326 @@
+"""What is taken away: the workbook computes the bill itself, and text stays text everywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import io
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+
+from frontier.billing import LINES, Terms, bill, bill_basis
+from frontier.mitigations import Standing
+from frontier.policy import ParkedTier, ScalingPolicy
+from frontier.report import (
+    INCLUDED,
+    NOT_INCLUDED,
+    Currency,
+    Report,
+    html_report,
+    meters_csv,
+    neutral,
+    report_json,
+    table_csv,
+    workbook,
+)
+from frontier.tables import load_tables
+
+TABLES = load_tables()
+HORIZON = 7 * 86400.0
+EVIL = ("=1+1", '=HYPERLINK("http://a","b")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\0=1")
+SCRIPT = "<script>alert(1)</script>"
+
+
+def hybrid_week():
+    """Make a week with every line: base under a commitment, overflow, parking, storage, fees."""
+    rng = np.random.default_rng(1)
+    count = 60
+    rows = np.zeros(
+        count + 1,
+        dtype=[
+            ("replica", np.int32),
+            *((name, np.float64) for name in ("started_s", "ready_s", "ended_s")),
+            *((name, np.float64) for name in ("starting_s", "busy_s", "idle_s")),
+            ("parked_s", np.float64, (1,)),
+            ("cold_start_index", np.int64),
+        ],
+    )
+    rows["replica"][1:] = 1 + np.arange(count) % 3
+    rows["started_s"][1:] = np.sort(rng.uniform(0, 0.8 * HORIZON, count))
+    rows["starting_s"][1:] = 40.0
+    rows["busy_s"][1:] = rng.uniform(5, 600, count)
+    rows["idle_s"][1:] = 300.0
+    rows["parked_s"][1:] = 200.0
+    rows["ended_s"][1:] = rows["started_s"][1:] + 540 + rows["busy_s"][1:]
+    rows["cold_start_index"][1:] = np.arange(count)
+    rows[0] = (0, 0, 0, 0.6 * HORIZON, 0, 0.2 * HORIZON, 0.4 * HORIZON, (0,), -1)
+    base = TABLES.offers["crusoe-h100-8x"]
+    overflow = dataclasses.replace(TABLES.offers["modal-h100"], rules_id="koyeb")
+    rules = dataclasses.replace(TABLES.provider_rules["koyeb"], request_fee_usd=0.0001)
+    return dict(
+        sessions=rows,
+        stage_s=np.full((8, 10), 4.0),
+        offer=overflow,
+        rules=rules,
+        gpus_per_replica=1,
+        horizon_s=HORIZON,
+        policy=ScalingPolicy(
+            min_replicas=1,
+            max_replicas=4,
+            pinned_replicas=1,
+            idle_timeout_s=300,
+            parked=(ParkedTier(600, 1, 0.3),),
+        ),
+        tables=TABLES,
+        terms=Terms(multiplier=1.5),
+        requests=3556,
+        standing=Standing(storage_gb=80, host_ram_gib=16, gpu_s_per_start=12),
+        base_offer=base,
+        base_rules=TABLES.provider_rules["crusoe"],
+        base_terms=Terms(commitment=TABLES.commitments["preset-35"], interruptions_per_h=0.01),
+    )
+
+
+def plans_table():
+    return pd.DataFrame(
+        {
+            "plan_id": ["hybrid", "zero-60s", "=cmd|' /C calc'!A0", "refusing"],
+            "label": ["Hybrid", SCRIPT, "=1+1", "Refusing"],
+            "family": ["hybrid", "scale-to-zero", "dedicated", "scale-to-zero"],
+            "usd_per_month": [3000.0, 500.0, 1095.0, -0.0],
+            "p99_ttft_s": [0.9, 60.0, 0.48, np.inf],
+            "efficient": [False, True, True, False],
+            "change": [-5.0, 2.0, np.nan, 0.0],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def report():
+    week = hybrid_week()
+    return Report(
+        title="Internal RAG =1+1",
+        headline="Always-on wins here: $1,095 a month at 0.48 s",
+        reasons=(EVIL[0], f"Because {SCRIPT}"),
+        made_on=dt.date(2026, 11, 24),
+        version="0.1.0",
+        link="https://example.org/?model=x&n=1",
+        scenario=tuple((text, text) for text in (*EVIL[:5], SCRIPT)),
+        plan_label="=Hybrid of one",
+        bill=bill(**week),
+        basis=bill_basis(**week),
+        tokens=4_200_000,
+        latency=(("p50", 0.2), ("p99", float("inf"))),
+        plans=plans_table(),
+        plan_id="hybrid",
+        slo_p99_ttft_s=2.0,
+        assumptions=("@SUM(1)", "Weights are read from a network volume."),
+        sources=tuple(
+            (offer, TABLES.source_of(TABLES.offers[offer]))
+            for offer in ("modal-h100", "crusoe-l40s")
+        ),
+        currency=Currency("EUR", 0.91, dt.date(2026, 11, 20)),
+    )
+
+
+def figures(sheet):
+    """Read the Bill sheet: lines in three columns, totals and units of cost."""
+    cells = {
+        row[0].value: [cell.value for cell in row[1:6]] for row in sheet.iter_rows() if row[0].value
+    }
+    return cells
+
+
+def assert_bill(cells, report, factor=1.0):
+    cost, basis = report.bill, report.basis
+    for line in LINES:
+        assert cells[line][2] == pytest.approx(cost.lines[line] * factor, rel=1e-9, abs=1e-9), line
+    assert cells["Total"][2] == pytest.approx(cost.usd_span * factor)
+    month = cost.usd_per_month(basis.hours_per_month) * factor
+    assert cells["Total"][3] == pytest.approx(month)
+    assert cells["A month"][0] == pytest.approx(month)
+    assert cells["A year"][0] == pytest.approx(12 * month)
+    assert cells["1,000 requests"][0] == pytest.approx(
+        cost.usd_per_1k_requests(basis.requests) * factor
+    )
+    assert cells["1 M tokens"][0] == pytest.approx(cost.usd_per_mtok(report.tokens) * factor)
+    assert cells["Tokens for a dollar"][0] == pytest.approx(
+        cost.tokens_per_usd(report.tokens) / factor
+    )
+    assert cells["A month in EUR"][0] == pytest.approx(0.91 * month)
+
+
+def test_the_week_has_every_line(report):
+    """The example proves nothing about a line that is zero in it."""
+    missing = {line for line, usd in report.bill.lines.items() if usd == 0}
+    assert missing == set()
+
+
+def test_stored_values_are_the_bill(report):
+    """A viewer that computes nothing shows the right totals."""
+    book = openpyxl.load_workbook(io.BytesIO(workbook(report)), data_only=True)
+    assert_bill(figures(book["Bill"]), report)
+
+
+def test_a_real_spreadsheet_computes_the_same_bill(report, tmp_path):
+    """LibreOffice, given formulas without values, finds every total; other prices, other totals.
+
+    In the second file each price, fee and credit is doubled, so every figure must double.
+    """
+    soffice = shutil.which("soffice")
+    if soffice is None:
+        pytest.skip("LibreOffice (soffice) is not installed")
+    for name, factor in (("same", 1), ("double", 2)):
+        book = openpyxl.load_workbook(io.BytesIO(workbook(report)))
+        for row in book["Inputs"].iter_rows(min_row=2):
+            if row[3].value and str(row[3].value).startswith("$"):
+                for cell in row[1:3]:
+                    if isinstance(cell.value, int | float):
+                        cell.value *= factor
+        book.save(tmp_path / f"{name}.xlsx")  # openpyxl keeps formulas and drops their values
+    out = tmp_path / "computed"
+    subprocess.run(
+        [
+            soffice,
+            "--headless",
+            f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}",
+            "--convert-to",
+            "xlsx",
+            "--outdir",
+            out,
+            tmp_path / "same.xlsx",
+            tmp_path / "double.xlsx",
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    for name, factor in (("same", 1), ("double", 2)):
+        book = openpyxl.load_workbook(out / f"{name}.xlsx", data_only=True)
+        assert_bill(figures(book["Bill"]), report, factor)
+        meters = [row[12].value for row in book["Meters"].iter_rows(min_row=2)]
+        assert len(meters) == report.basis.meters.size
+        assert not any(
+            isinstance(cell.value, str) and cell.value.startswith("#")
+            for sheet in book
+            for row in sheet.iter_rows()
+            for cell in row
+        )
+
+
+def test_only_our_own_cells_are_formulas(report):
+    """Formulas stand where this program writes numbers; whatever a user typed is a string."""
+    book = openpyxl.load_workbook(io.BytesIO(workbook(report)))
+    formulas = {
+        name: {
+            cell.coordinate
+            for row in book[name].iter_rows()
+            for cell in row
+            if cell.data_type == "f"
+        }
+        for name in book.sheetnames
+    }
+    assert not formulas["Plans"]
+    assert not formulas["Assumptions"]
+    assert not formulas["Sources"]
+    assert all(re.fullmatch(r"[B-F]\d+", at) for at in formulas["Bill"])
+    assert all(re.fullmatch(r"[LM]\d+", at) for at in formulas["Meters"])
+    assert book["Plans"]["A4"].value == "=cmd|' /C calc'!A0"
+    assert book["Plans"]["A4"].data_type == "s"
+    assert book["Plans"]["G2"].value == -5.0
+    assert book["Bill"]["A3"].data_type == "s"
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_a_text_that_looks_like_a_formula_is_quoted_in_csv(text):
+    """Each start that OWASP names gets a quote before it, in cells and in headers."""
+    assert neutral(text) == f"'{text}"
+    table = pd.DataFrame({text: [text], "n": [-1.5]})
+    lines = table_csv(table).decode("utf-8-sig")
+    back = pd.read_csv(io.StringIO(lines, newline=""), keep_default_na=False)
+    assert back.columns[0].startswith("'")
+    assert str(back.iloc[0, 0]).startswith("'")
+
+
+def test_numbers_stay_numbers_in_csv():
+    """A negative number is not a formula, and plain text is left alone."""
+    lines = table_csv(pd.DataFrame({"n": [-1.5, 2.0], "t": ["plain", "a=b"]})).decode("utf-8-sig")
+    assert lines.splitlines() == ["n,t", "-1.5,plain", "2.0,a=b"]
+
+
+def test_meters_as_csv_recompute_the_gpu_lines(report):
+    """The CSV alone, with the prices, gives the GPU time of the bill."""
+    table = pd.read_csv(io.BytesIO(meters_csv(report.basis)))
+    assert len(table) == report.bill.meters
+    gpu_s = table.filter(like="_gpu_s").sum(axis=1)
+    assert (gpu_s / table["gpus"]).sum() == pytest.approx(report.bill.billed_s)
+
+
+def test_the_page_asks_for_nothing_and_runs_nothing(report):
+    """No script, image, font, style or frame from anywhere; what a user typed is escaped."""
+    page = html_report(report)
+    assert SCRIPT not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert not re.search(r"<(script|img|iframe|link|object|embed|video|form)\b", page)
+    assert not re.search(r"\b(src|srcset|action|on\w+)\s*=", page)
+    assert not re.search(r"url\(|@import", page)
+    outside = re.findall(r'(\w+)="https?://', page)
+    assert set(outside) <= {"href"}
+    assert "default-src 'none'" in page
+
+
+def test_the_page_says_all_that_it_must(report):
+    """Date, version, link, costs, lines, what is in and out, assumptions, sources."""
+    page = html_report(report)
+    for text in (
+        "2026-11-24",
+        "Frontier 0.1.0",
+        "https://example.org/?model=x&amp;n=1",
+        *INCLUDED,
+        *NOT_INCLUDED,
+        "Weights are read from a network volume.",
+        "https://modal.com/pricing",
+        "a month of 730 h",
+        "EUR a month, at 0.91 on 2026-11-20",
+        "1 plan without a finite p99 not drawn",
+    ):
+        assert text.replace("'", "&#x27;") in page, text
+    for line, usd in report.bill.lines.items():
+        assert not usd or f"<td>{line}</td>" in page
+
+
+def test_a_javascript_link_is_no_link(report):
+    """Only addresses of the web become links."""
+    page = html_report(dataclasses.replace(report, link="javascript:alert(1)"))
+    assert 'href="javascript' not in page
+
+
+def test_the_json_is_plain_and_complete(report):
+    """It parses, says null where a number is not finite, and its lines add up to the bill."""
+    content = json.loads(report_json(report))
+    assert content["latency_s"] == {"p50": 0.2, "p99": None}
+    assert sum(content["usd_by_line"].values()) == pytest.approx(report.bill.usd_span)
+    assert content["plans"][3]["p99_ttft_s"] is None
+    assert content["not_included"] == list(NOT_INCLUDED)
+    assert content["sources"][0]["read_on"] == "2026-11-23"
+
+
+def test_a_plan_that_never_ran_has_a_workbook_too(report):
+    """No meters, no requests: formulas over nothing, and no division by zero."""
+    week = hybrid_week() | {"requests": 0, "base_offer": None, "terms": Terms()}
+    week["sessions"] = week["sessions"][:0]
+    empty = dataclasses.replace(
+        report, bill=bill(**week), basis=bill_basis(**week), tokens=0, currency=None
+    )
+    book = openpyxl.load_workbook(io.BytesIO(workbook(empty)), data_only=True)
+    cells = figures(book["Bill"])
+    assert cells["Total"][2] == pytest.approx(empty.bill.usd_span)
+    assert cells["1,000 requests"][0] in (None, "")
+    assert "no cost" in html_report(empty)
