@@ -28,10 +28,11 @@ from frontier.coldstart import STAGES, ColdStart, Stage, StartInputs
 from frontier.errors import InputError
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.serving import ServingSpeed
-from frontier.tables import MitigationNumber, Tables, load_tables, look_up
+from frontier.tables import MitigationNumber, Platform, Tables, load_tables, look_up
 from frontier.units import BYTES_PER_GB, BYTES_PER_GIB
 
 REMOVAL, OVERLAP, DIVISION, SNAPSHOT = range(4)
+OWN_NODES, THE_PLATFORM = "own nodes", "the platform"
 PREWARM_KINDS = ("hour-of-week", "histogram", "last-value")
 Schedule = tuple[tuple[float, int], ...]
 
@@ -105,6 +106,9 @@ class Mitigation:
         What it does to each stage; empty if it changes when replicas run and not how they start.
     excludes : mapping of key to reason
         Mitigations it cannot be combined with.
+    needs : str
+        `OWN_NODES` if the user must run the nodes, `THE_PLATFORM` if it is the platform's to
+        offer; empty if anybody can do it.
     """
 
     key: ClassVar[str] = "none"
@@ -112,6 +116,7 @@ class Mitigation:
     phase: ClassVar[int] = REMOVAL
     effects: ClassVar[Mapping[str, str]] = MappingProxyType({})
     excludes: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    needs: ClassVar[str] = ""
 
     def rewrite_inputs(self, inputs: StartInputs) -> StartInputs:
         """Return the inputs from which the start is predicted with this mitigation."""
@@ -345,6 +350,7 @@ class MultiTier(Mitigation):
 
     key: ClassVar[str] = "multi-tier"
     label: ClassVar[str] = "Multi-tier loading (ServerlessLLM)"
+    needs: ClassVar[str] = OWN_NODES
     phase: ClassVar[int] = OVERLAP
     effects: ClassVar[Mapping[str, str]] = _stages(fetch="replaced", load="overlapped")
     excludes: ClassVar[Mapping[str, str]] = _reasons(
@@ -385,6 +391,7 @@ class ParallelFetch(Mitigation):
 
     key: ClassVar[str] = "parallel-fetch"
     label: ClassVar[str] = "Pipeline-parallel fetch (HydraServe)"
+    needs: ClassVar[str] = OWN_NODES
     phase: ClassVar[int] = DIVISION
     effects: ClassVar[Mapping[str, str]] = _stages(
         engine_init="overlapped", fetch="divided", load="divided"
@@ -489,6 +496,7 @@ class CpuSnapshot(Mitigation):
 
     key: ClassVar[str] = "cpu-snapshot"
     label: ClassVar[str] = "CPU memory snapshot"
+    needs: ClassVar[str] = THE_PLATFORM
     phase: ClassVar[int] = SNAPSHOT
     effects: ClassVar[Mapping[str, str]] = _stages(engine_init="shortened")
     imports_speedup: float = 1.0
@@ -519,6 +527,7 @@ class GpuSnapshot(Mitigation):
 
     key: ClassVar[str] = "gpu-snapshot"
     label: ClassVar[str] = "GPU memory snapshot (platform)"
+    needs: ClassVar[str] = THE_PLATFORM
     phase: ClassVar[int] = SNAPSHOT
     effects: ClassVar[Mapping[str, str]] = _stages(
         **dict.fromkeys(_SNAPSHOT_REPLACES, "removed"), fetch="replaced"
@@ -582,6 +591,7 @@ class NodeSnapshot(GpuSnapshot):
 
     key: ClassVar[str] = "node-snapshot"
     label: ClassVar[str] = "GPU memory snapshot (own nodes)"
+    needs: ClassVar[str] = OWN_NODES
     excludes: ClassVar[Mapping[str, str]] = _reasons(
         **dict.fromkeys(GpuSnapshot.excludes, "the snapshot replaces the same stages"),
         gpu_snapshot="both restore the whole engine",
@@ -594,6 +604,7 @@ class SleepLevel1(Mitigation):
 
     key: ClassVar[str] = "sleep-1"
     label: ClassVar[str] = "vLLM sleep level 1"
+    needs: ClassVar[str] = OWN_NODES
     excludes: ClassVar[Mapping[str, str]] = _reasons(sleep_2="a replica sleeps at one level")
     stay_s: float = math.inf
     held_fraction: float = 1.0
@@ -627,6 +638,7 @@ class SleepLevel2(Mitigation):
 
     key: ClassVar[str] = "sleep-2"
     label: ClassVar[str] = "vLLM sleep level 2"
+    needs: ClassVar[str] = OWN_NODES
     excludes: ClassVar[Mapping[str, str]] = _reasons(sleep_1="a replica sleeps at one level")
     stay_s: float = math.inf
     held_fraction: float = 1.0
@@ -657,6 +669,7 @@ class RetainedState(Mitigation):
 
     key: ClassVar[str] = "retained-state"
     label: ClassVar[str] = "Retained warm state (FlashBoot)"
+    needs: ClassVar[str] = THE_PLATFORM
     stay_s: float = 0.0
     resume_s: float = 0.0
 
@@ -773,6 +786,15 @@ def numbers_of(key: str, tables: Tables | None = None) -> tuple[MitigationNumber
     """Return the numbers of one mitigation, each with its basis and source."""
     tables = tables or load_tables()
     return tuple(row for row in tables.mitigations.values() if row.mitigation == key)
+
+
+def missing_for(item: Mitigation, platform: Platform) -> str:
+    """Return what a platform is not known to have for a mitigation; empty if nothing is missing."""
+    if item.needs == OWN_NODES and not platform.own_nodes:
+        return f"needs nodes of your own; {platform.label} runs them for you"
+    if item.needs == THE_PLATFORM and item.key not in platform.offers:
+        return f"{platform.label} is not known to offer it"
+    return ""
 
 
 def apply_mitigations(

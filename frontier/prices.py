@@ -656,6 +656,7 @@ def _offers(
     offers: dict[str, tuple[int, Offer]] = {}
     rules: dict[str, ProviderRules] = {}
     seen: set[tuple[object, ...]] = set()
+    times: Counter[str] = Counter()
     for line in lines:
         owner = line.provider.casefold()
         owner = _PROVIDER_NAMES.get(owner, owner)
@@ -679,10 +680,10 @@ def _offers(
             remarks.error(line.row, "offer_id", "a name that comes once", line.offer_id)
             continue
         base = offer_id or _slug(f"own-{line.provider}-{line.gpu}-{line.gpus_min}x-{kind}")
-        offer_id, times = base, 1
+        offer_id = base
         while offer_id in offers:
-            times += 1
-            offer_id = f"{base}-{times}"
+            times[base] += 1
+            offer_id = f"{base}-{times[base] + 1}"
         if line.overrides:
             own = dataclasses.replace(
                 tables.provider_rules[rules_id], rules_id=f"{offer_id}-rules", **line.overrides

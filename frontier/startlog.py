@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from frontier.coldstart import STAGES, ColdStart, StartInputs
 from frontier.errors import InputError
 from frontier.tables import Tables, load_tables
-from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+from frontier.units import BYTES_PER_MB, SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 TOTAL = "total"
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -193,8 +193,66 @@ class StartLog:
         """Return the inputs with those host factors, to predict other models on this host."""
         return dataclasses.replace(inputs, **self.host_factors(inputs, tables))
 
+    def own_start(
+        self,
+        inputs: StartInputs,
+        *,
+        model: str,
+        precision: str,
+        gpu: str,
+        tables: Tables | None = None,
+    ) -> OwnStart:
+        """Return what a scenario needs of this log: a start of that model on that GPU."""
+        return OwnStart(
+            model=model,
+            precision=precision,
+            gpu=gpu,
+            runs_s=tuple(self.runs_s.items()),
+            host_factors=tuple(self.host_factors(inputs, tables).items()),
+            compile_state=self.compile_state,
+        )
 
-def read_start_log(text: str) -> StartLog:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnStart:
+    """A start as the user measured it: hashable, so that results can be kept under it.
+
+    Attributes
+    ----------
+    model, precision, gpu : str
+        What was started. The seconds hold for that alone; the host factors hold for any model.
+    runs_s : tuple of (stage, seconds)
+        Measured runs by stage, ``total`` for whole starts [s].
+    host_factors : tuple of (name, factor)
+        Fields of `StartInputs` that the runs imply [1].
+    compile_state : str or None
+        ``cold`` or ``cached``, where it is known.
+    """
+
+    model: str
+    precision: str
+    gpu: str
+    runs_s: tuple[tuple[str, tuple[float, ...]], ...]
+    host_factors: tuple[tuple[str, float], ...] = ()
+    compile_state: str | None = None
+
+    def is_of(self, model: str, precision: str, gpu: str) -> bool:
+        """Whether these are starts of that model on that GPU."""
+        return (self.model, self.precision, self.gpu) == (model, precision, gpu)
+
+    def calibrate(self, inputs: StartInputs) -> StartInputs:
+        """Return the inputs with the user's host factors and compile state."""
+        state = {"compile_state": self.compile_state} if self.compile_state else {}
+        return dataclasses.replace(inputs, **dict(self.host_factors), **state)
+
+    def apply(self, start: ColdStart) -> ColdStart:
+        """Return the start with the measured seconds in place of the predicted ones."""
+        for name, runs in self.runs_s:
+            start = start.with_measured(name, runs)
+        return start
+
+
+def read_start_log(text: str, tables: Tables | None = None) -> StartLog:
     """Return what a text says about the stages of a start.
 
     Parameters
@@ -206,8 +264,28 @@ def read_start_log(text: str) -> StartLog:
     ------
     InputError
         If nothing in it is recognised; the message shows what was looked for. If a CSV names an
-        unknown stage or a bad number; the message names the row.
+        unknown stage or a bad number; the message names the row. If the text is larger, or a
+        time longer, than data/settings.csv allows.
     """
+    tables = tables or load_tables()
+    most_bytes = tables.setting("start_log_max_bytes")
+    if len(text.encode("utf-8", "replace")) > most_bytes:
+        raise InputError(
+            f"The text is larger than {most_bytes / BYTES_PER_MB:g} MB. Keep the lines from the "
+            "start of the engine until it is ready."
+        )
+    log = _read(text)
+    longest_s = tables.setting("start_longest_s")
+    for name, runs in log.runs_s.items():
+        if max(runs) > longest_s:
+            raise InputError(
+                f"{name}: {max(runs):,.0f} s is longer than a start can be believed to take "
+                f"({longest_s:,.0f} s). Give seconds, not milliseconds."
+            )
+    return log
+
+
+def _read(text: str) -> StartLog:
     if not text.strip():
         raise InputError(f"The text is empty. Expected one of: {_LOOKED_FOR}.")
     rows = [line.strip() for line in text.splitlines()]

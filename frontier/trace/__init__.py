@@ -1,4 +1,6 @@
-"""Traffic: the `Trace`, readers of files, generators, reshaping and statistics."""
+"""Traffic: what a trace is, and the readers and generators that make one."""
+
+from __future__ import annotations
 
 from frontier.trace.model import (
     Trace,

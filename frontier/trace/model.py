@@ -1,15 +1,17 @@
-"""A trace: arrivals and tokens as arrays, and the report of how they were read.
+"""What a trace is: when each request arrived and how long it was, and how that was found out.
 
-A `Trace` is made by `make_trace` alone, which checks the arrays, freezes them and computes the
-digest under which results are kept. How files become arrays is the business of the readers.
+A `Trace` is what every simulation starts from. It is made by the readers and by the generators,
+always through `make_trace`, which checks it, freezes its arrays and gives it the digest by which
+results are kept. This module reads no file and computes no statistic.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -18,58 +20,108 @@ from numpy.typing import ArrayLike, NDArray
 from frontier.errors import InputError
 
 
-@dataclass(frozen=True, slots=True)
-class TraceReport:
-    """What was read, dropped and assumed; it travels with every result.
+class TraceQuestion(InputError):
+    """The file can be read in more than one way, and only its owner knows which is right.
+
+    Ask again with ``read_trace(..., parameter=value)``, the value being one of the choices.
 
     Attributes
     ----------
-    format, time_unit : str
-        As they were recognised.
+    parameter : str
+        Name of the argument of `read_trace` that answers.
+    choices : tuple of (str, str)
+        Each possible value and what it would mean for this file.
+    """
+
+    def __init__(self, message: str, parameter: str, choices: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+        self.choices = choices
+
+
+class UnknownFormat(InputError):
+    """No known format has these columns; the user may say which one is which.
+
+    Ask again with ``read_trace(..., columns={role: column})``.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Columns found in the file.
+    suggested : mapping of str to str
+        Roles (time, prompt_tokens, output_tokens, model, session_id) for which a column has a
+        telling name.
+    """
+
+    def __init__(
+        self, message: str, columns: tuple[str, ...], suggested: Mapping[str, str]
+    ) -> None:
+        super().__init__(message)
+        self.columns = columns
+        self.suggested = MappingProxyType(dict(suggested))
+
+
+@dataclass(frozen=True, slots=True)
+class TraceReport:
+    """What was understood of a file, or how a trace was made; shown with every result.
+
+    Attributes
+    ----------
+    format : str
+        Name of the format or of the generator.
+    time_unit : str
+        How times were written: "s", "ms", "us", "ns", "days" or "date and time".
     rows_read, kept : int
-        ``rows_read`` is ``kept`` and all that was dropped.
+        Rows of the file and those that became requests: ``rows_read = kept + sum(dropped)``.
     dropped : mapping of str to int
         Rows left out, by reason.
-    assumed, notes : tuple of str
-        Sentences for the screen.
+    assumed : tuple of str
+        Sentences on what the file does not say and was filled in.
+    notes : tuple of str
+        Sentences on what the reader should know about the file.
     bucket_s : float or None
-        Width of the buckets of a rate series, below which an idle timeout cannot be judged [s].
+        Width of a bucket, if the input counted requests instead of listing them [s].
     """
 
     format: str
-    time_unit: str
-    rows_read: int
-    kept: int
-    dropped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    time_unit: str = "s"
+    rows_read: int = 0
+    kept: int = 0
+    dropped: Mapping[str, int] = MappingProxyType({})
     assumed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     bucket_s: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dropped", MappingProxyType(dict(self.dropped)))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """Requests in order of arrival.
+    """Requests in order of arrival. Two traces are equal if their digests are.
 
     Attributes
     ----------
     name : str
-        What it is called on screen.
+        What the user calls it.
     arrival_s : ndarray of float64, shape (n,)
-        Arrivals from the start of the observed time, sorted [s].
+        Seconds from the first request, ascending; the first is 0.
     prompt_tokens, output_tokens : ndarray of int32, shape (n,)
-        Tokens of each request; an answer has at least one.
+        Tokens in (0 or more) and out (1 or more).
     span_s : float
-        From the first arrival to the last [s].
+        From the first to the last arrival [s].
     horizon_s : float
-        The time that was observed [s].
+        Time observed from the first arrival on, at least the span [s].
     t0_utc : datetime or None
-        The instant of time 0, where it is known.
+        When the first request arrived, if that is known.
     resolution_s : float
-        Step to which the times were rounded when they were recorded; 0 if not seen [s].
+        Step to which times were rounded at their origin; 0 if there is none [s].
     session_id : ndarray of int32, shape (n,), or None
-        Number of the conversation each request belongs to.
+        Requests of one conversation have the same number.
     digest : str
         SHA-256 of the arrays and the horizon.
+    report : TraceReport
+        What was read, dropped and assumed.
     """
 
     name: str
@@ -84,29 +136,11 @@ class Trace:
     digest: str
     report: TraceReport
 
+    def __eq__(self, other: object) -> bool:
+        return self.digest == other.digest if isinstance(other, Trace) else NotImplemented
 
-class TraceQuestion(InputError):
-    """Something only the user knows: ``parameter`` of `read_trace` takes one of ``choices``."""
-
-    def __init__(
-        self, question: str, parameter: str, choices: tuple[tuple[str, str], ...]
-    ) -> None:
-        listed = "; ".join(f"{parameter}={value}: {label}" for value, label in choices)
-        super().__init__(f"{question} ({listed})")
-        self.question = question
-        self.parameter = parameter
-        self.choices = choices
-
-
-class UnknownFormat(InputError):
-    """No reader knows these columns; ``suggested`` maps ours to the likeliest of them."""
-
-    def __init__(
-        self, message: str, columns: tuple[str, ...], suggested: Mapping[str, str]
-    ) -> None:
-        super().__init__(message)
-        self.columns = columns
-        self.suggested = suggested
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
 
 def make_trace(
@@ -115,68 +149,104 @@ def make_trace(
     prompt_tokens: ArrayLike,
     output_tokens: ArrayLike,
     *,
-    report: TraceReport,
     horizon_s: float | None = None,
     t0_utc: dt.datetime | None = None,
     resolution_s: float = 0.0,
     session_id: ArrayLike | None = None,
+    report: TraceReport,
 ) -> Trace:
-    """Return a checked, frozen trace.
+    """Return a checked trace with read-only arrays and its digest. Nothing is sorted or mended.
+
+    An array of the right type is taken over, not copied, and becomes read-only.
 
     Parameters
     ----------
+    name : str
+        What to call it.
+    arrival_s : array_like, shape (n,)
+        Arrivals [s], ascending from 0. At least one.
+    prompt_tokens, output_tokens : array_like of int, shape (n,)
+        Tokens in (≥ 0) and out (≥ 1).
     horizon_s : float, optional
-        Time that was observed [s]; up to the last arrival if None.
+        Time observed [s]; the span unless given.
+    t0_utc : datetime, optional
+        When the first request arrived, with its time zone.
+    resolution_s : float
+        Step to which times were rounded [s].
+    session_id : array_like of int, shape (n,), optional
+        Number of each request's conversation.
+    report : TraceReport
+        How the trace came about.
 
     Raises
     ------
     InputError
-        If there are fewer than two different times, the arrays differ in length, times are
-        negative, unsorted or not finite, tokens are negative, or the horizon is too short.
+        If arrays differ in length, are empty, hold a time or a token count that cannot be, or
+        the horizon ends before the last request.
     """
-    arrivals = np.array(arrival_s, dtype=np.float64)
-    prompts = np.array(prompt_tokens, dtype=np.int32)
-    outputs = np.array(output_tokens, dtype=np.int32)
-    sessions = None if session_id is None else np.array(session_id, dtype=np.int32)
-    if not arrivals.size:
-        raise InputError("The file has a header but no requests.")
-    for words, values in (
-        ("prompt_tokens", prompts),
-        ("output_tokens", outputs),
-        ("session_id", arrivals if sessions is None else sessions),
+    arrival = np.ascontiguousarray(arrival_s, dtype=np.float64)
+    prompts = _whole(prompt_tokens, "prompt tokens")
+    outputs = _whole(output_tokens, "output tokens")
+    sessions = None if session_id is None else _whole(session_id, "session numbers")
+    if arrival.ndim != 1 or arrival.size == 0:
+        raise InputError(f"A trace needs at least one request; found shape {arrival.shape}.")
+    for what, array in (
+        ("prompt tokens", prompts),
+        ("output tokens", outputs),
+        ("session numbers", sessions),
     ):
-        if values.shape != arrivals.shape:
-            raise InputError(f"{words}: expected {arrivals.size} entries, found {values.size}")
-    if not np.all(np.isfinite(arrivals)) or arrivals[0] < 0 or np.any(np.diff(arrivals) < 0):
-        raise InputError("Arrival times must be finite, at least 0 s and sorted.")
-    if np.any(prompts < 0) or np.any(outputs < 1):
-        raise InputError("A request needs at least 0 prompt tokens and 1 output token.")
-    span_s = float(arrivals[-1] - arrivals[0])
-    if span_s <= 0:
+        if array is not None and array.shape != arrival.shape:
+            raise InputError(f"Expected {arrival.size:,} {what}, found {array.size:,}.")
+    # A generated week begins on its Monday, not at its first request.
+    if arrival[0] < 0.0 or not math.isfinite(arrival[-1]):
         raise InputError(
-            "All requests have the same time; rate and idle time need at least two different times."
+            f"Arrivals run from at least 0 to a finite time; found {arrival[0]:g} to "
+            f"{arrival[-1]:g} s."
         )
-    horizon_s = float(arrivals[-1]) if horizon_s is None else float(horizon_s)
-    if not arrivals[-1] <= horizon_s < np.inf:
+    if not np.all(arrival[1:] >= arrival[:-1]):  # also false where a time is not a number
+        raise InputError("Arrivals must be in order of time; at least one is not.")
+    if prompts.min() < 0:
+        raise InputError(f"Prompt tokens cannot be negative; found {prompts.min():,}.")
+    if outputs.min() < 1:
+        raise InputError(f"A request has at least 1 output token; found {outputs.min():,}.")
+    span_s = float(arrival[-1])
+    horizon = span_s if horizon_s is None else float(horizon_s)
+    if not span_s <= horizon < math.inf:
         raise InputError(
-            f"horizon_s: expected at least the last arrival, {arrivals[-1]:g} s, found {horizon_s:g}"
+            f"The observed window must reach the last request at {span_s:,.3f} s; "
+            f"found {horizon:,.3f} s."
         )
-    digest = hashlib.sha256(np.float64(horizon_s).tobytes())
-    for values in (arrivals, prompts, outputs):
-        values.setflags(write=False)
-        digest.update(values.data)
-    if sessions is not None:
-        sessions.setflags(write=False)
+    if t0_utc is not None:
+        if t0_utc.tzinfo is None:
+            raise InputError("The time of the first request needs a time zone.")
+        t0_utc = t0_utc.astimezone(dt.UTC)
+    digest = hashlib.sha256()
+    for array in (arrival, prompts, outputs, sessions):
+        if array is not None:
+            array.setflags(write=False)
+            digest.update(array.data)
+    digest.update(np.float64(horizon).tobytes())
     return Trace(
         name=name,
-        arrival_s=arrivals,
+        arrival_s=arrival,
         prompt_tokens=prompts,
         output_tokens=outputs,
         span_s=span_s,
-        horizon_s=horizon_s,
+        horizon_s=horizon,
         t0_utc=t0_utc,
-        resolution_s=resolution_s,
+        resolution_s=float(resolution_s),
         session_id=sessions,
         digest=digest.hexdigest(),
         report=report,
     )
+
+
+def _whole(values: ArrayLike, what: str) -> NDArray[np.int32]:
+    array = np.asarray(values)
+    if array.dtype == np.int32:
+        return np.ascontiguousarray(array)
+    largest = np.iinfo(np.int32).max
+    with np.errstate(invalid="ignore"):
+        if array.size and not np.all((array == np.floor(array)) & (np.abs(array) <= largest)):
+            raise InputError(f"Expected whole {what} up to {largest:,}.")
+    return np.ascontiguousarray(array, dtype=np.int32)

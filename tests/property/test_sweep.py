@@ -1,0 +1,247 @@
+"""Laws of a sweep: prices never move a latency, plans share their luck, a stop is a stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from frontier.answer import find_answer
+from frontier.charts.frontier_chart import frontier_figure
+from frontier.charts.frontier_chart import frontier_table as chart_points
+from frontier.errors import InfeasibleError, InputError
+from frontier.plan import BOUND, DEDICATED, HYBRID, Scenario, default_grid, deploy, first_look
+from frontier.sweep import (
+    bill_outcome,
+    break_even_of,
+    frontier_table,
+    rerun,
+    simulate_plans,
+    sweep,
+)
+from frontier.tables import load_tables
+from frontier.trace import TraceReport, make_trace
+
+SCENARIO = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0)
+
+
+def make(arrival_s, *, prompt=1000, output=200, horizon_s=None):
+    """Return a trace of equal requests."""
+    size = len(arrival_s)
+    return make_trace(
+        "made",
+        arrival_s,
+        np.full(size, prompt),
+        np.full(size, output),
+        horizon_s=horizon_s,
+        report=TraceReport("made", "s", size, size),
+    )
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return load_tables()
+
+
+@pytest.fixture(scope="module")
+def trace():
+    """Two days of sparse requests, and a burst in which one replica is not enough."""
+    generator = np.random.default_rng(11)
+    sparse = generator.uniform(0, 172_800, 400)
+    burst = 90_000 + generator.uniform(0, 30, 300)
+    return make(np.sort(np.concatenate([sparse, burst])), horizon_s=172_800.0)
+
+
+@pytest.fixture(scope="module")
+def deployment(trace, tables):
+    return deploy(SCENARIO, trace, tables)
+
+
+@pytest.fixture(scope="module")
+def outcomes(deployment, trace, tables):
+    return sweep(default_grid(deployment, trace, tables), trace, tables)
+
+
+@pytest.fixture(scope="module")
+def table(outcomes, tables):
+    return frontier_table(outcomes, tables, slo_p99_ttft_s=2.0)
+
+
+def repriced(tables, factor):
+    """Return the tables with every price times a factor."""
+    offers = {
+        key: dataclasses.replace(offer, usd_per_gpu_h=offer.usd_per_gpu_h * factor)
+        for key, offer in tables.offers.items()
+    }
+    return dataclasses.replace(tables, offers=MappingProxyType(offers))
+
+
+def test_no_price_changes_a_latency_and_none_is_simulated_again(outcomes, tables, table):
+    """Twice the price: the same waits, a dearer bill, and the same kept sessions."""
+    dearer = frontier_table(outcomes, repriced(tables, 2.0), slo_p99_ttft_s=2.0)
+    for column in table.columns[table.columns.str.endswith("_ttft_s")]:
+        pd.testing.assert_series_equal(table[column], dearer[column])
+    assert (dearer["usd_per_month"] > table["usd_per_month"]).all()
+
+
+def test_plan_ids_are_unique_and_labels_tell_plans_apart(table):
+    """A link names one plan, and so does the list."""
+    assert table["plan_id"].is_unique
+    assert table["label"].is_unique
+
+
+def test_a_bill_adds_up_to_the_total_of_the_table(outcomes, tables, table):
+    """The lines of each plan's bill are its dollars a month."""
+    hours = tables.setting("hours_per_month")
+    for outcome, usd in zip(outcomes, table["usd_per_month"], strict=True):
+        lines = bill_outcome(outcome, tables).lines_per_month(hours)
+        assert sum(lines.values()) == pytest.approx(usd)
+
+
+def test_efficient_plans_are_those_that_none_beats(table):
+    """Checked pair by pair, the bound aside."""
+    real = table[table["family"] != BOUND]
+    cost, wait = real["usd_per_month"].to_numpy(), real["p99_ttft_s"].to_numpy()
+    no_worse = (cost[:, None] <= cost) & (wait[:, None] <= wait)
+    better = (cost[:, None] < cost) | (wait[:, None] < wait)
+    beaten = (no_worse & better).any(axis=0)
+    np.testing.assert_array_equal(real["efficient"].to_numpy(), ~beaten)
+
+
+def test_no_real_plan_without_waits_costs_less_than_the_clairvoyant_bound(table):
+    """Whoever knows the trace pays least of all serverless plans that make nobody wait."""
+    bound = table.loc[table["family"] == BOUND, "usd_per_month"].item()
+    warm = table[(table["waited_on_start_share"] == 0) & (table["offer_id"] == "modal-l40s")]
+    warm = warm[~warm["family"].isin((BOUND, HYBRID))]
+    assert len(warm)
+    assert (warm["usd_per_month"] >= bound - 1e-6).all()
+
+
+def test_more_always_on_replicas_never_wait_longer_and_cost_in_proportion(table):
+    """Dedicated 1…n: the p99 falls or stays, the bill is n times the first."""
+    dedicated = table[table["family"] == DEDICATED].sort_values("max_replicas")
+    assert len(dedicated) >= 2
+    assert (np.diff(dedicated["p99_ttft_s"]) <= 1e-9).all()
+    per_replica = dedicated["usd_per_month"] / dedicated["max_replicas"]
+    np.testing.assert_allclose(per_replica, per_replica.iloc[0])
+
+
+def test_a_hybrid_base_is_billed_at_the_dedicated_offer(outcomes, tables):
+    """Dearer serverless makes a hybrid dearer by less than its overflow costs; a free one not."""
+    hybrid = next(o for o in outcomes if o.plan.family == HYBRID)
+    only_base = outcomes[[o.plan.plan_id for o in outcomes].index("dedicated-1")]
+    base_usd = bill_outcome(only_base, tables).usd_span
+    assert bill_outcome(hybrid, tables).usd_span >= base_usd - 1e-6
+    cheap = dataclasses.replace(
+        tables.offers["modal-l40s"], usd_per_gpu_h=1e-9, usd_per_vcpu_s=None, usd_per_gib_s=None
+    )
+    free = dataclasses.replace(
+        tables, offers=MappingProxyType({**tables.offers, "modal-l40s": cheap})
+    )
+    assert bill_outcome(hybrid, free).usd_span == pytest.approx(base_usd, rel=1e-2)
+
+
+def test_a_rerun_gives_the_arrays_behind_the_percentiles(outcomes, trace):
+    """What was kept of a run and what it gives again are the same run."""
+    outcome = outcomes[0]
+    again = rerun(outcome, trace)
+    assert again.ttft_percentile(99) == outcome.latency.p99_ttft_s
+    np.testing.assert_array_equal(again.sessions, outcome.sessions)
+
+
+def test_results_do_not_depend_on_the_number_of_threads(deployment, trace, tables):
+    """One worker or four: the same outcomes in the same order."""
+    plans = default_grid(deployment, trace, tables)[:12]
+    one = simulate_plans(plans, trace, tables, workers=1)
+    four = simulate_plans(plans, trace, tables, workers=4)
+    assert [o.latency for o in one] == [o.latency for o in four]
+
+
+def test_a_caller_that_raises_stops_the_threads(deployment, trace, tables):
+    """What progress raises comes back, and no worker is left running."""
+
+    class Enough(Exception):
+        pass
+
+    def progress(done, total):
+        raise Enough
+
+    before = threading.active_count()
+    with pytest.raises(Enough):
+        simulate_plans(default_grid(deployment, trace, tables), trace, tables, progress=progress)
+    assert threading.active_count() <= before
+
+
+def test_a_first_look_is_part_of_the_grid_and_holds_the_outline(deployment, trace, tables):
+    """The provider's default and an always-on plan come first."""
+    grid = default_grid(deployment, trace, tables)
+    few = first_look(grid)
+    assert set(few) <= set(grid)
+    assert any(plan.is_provider_default for plan in few)
+    assert any(plan.family == DEDICATED for plan in few)
+
+
+def test_a_retried_request_waits_whole_retries(trace, tables):
+    """Where a cold request gets 503, what it waits beyond its prompt is a multiple of the retry."""
+    scenario = dataclasses.replace(SCENARIO, serverless_offer="hf-l40s")
+    grid = default_grid(deploy(scenario, trace, tables), trace, tables)
+    plan = next(plan for plan in grid if plan.retry_s is not None)
+    outcome = simulate_plans([plan], trace, tables)[0]
+    result = rerun(outcome, trace)
+    cold = result.waited_on_start & ~result.rejected
+    assert cold.any()
+    waits_s = result.ttft_s - plan.speed.prefill_s(trace.prompt_tokens)
+    retries = waits_s[cold] / plan.retry_s
+    np.testing.assert_allclose(retries, np.round(retries), atol=1e-6)
+
+
+def test_the_answer_names_the_cheapest_plan_under_the_limit(table, deployment, tables):
+    """At any limit, no plan of the table that holds it is cheaper than the one named."""
+    for limit_s in (0.5, 2.0, 60.0, 600.0):
+        answer = find_answer(
+            table,
+            slo_p99_ttft_s=limit_s,
+            break_even_utilisation=break_even_of(deployment, tables),
+        )
+        holding = table[(table["family"] != BOUND) & (table["p99_ttft_s"] <= limit_s)]
+        if holding.empty:
+            assert answer.cheapest_plan_id is None
+            assert "No plan holds" in answer.headline
+            continue
+        named = table.set_index("plan_id").loc[answer.cheapest_plan_id]
+        assert named["usd_per_month"] == holding["usd_per_month"].min()
+        assert "a month at" in answer.headline
+
+
+def test_no_break_even_is_said_where_always_on_costs_no_less(table):
+    """A dedicated hour at the serverless price: the answer says that there is no break-even."""
+    answer = find_answer(table, slo_p99_ttft_s=2.0, break_even_utilisation=1.2)
+    assert any("no break-even" in reason for reason in answer.reasons)
+
+
+def test_equal_plans_are_one_point_that_lists_them(table):
+    """The chart has one point a (cost, p99); together its points name every drawn plan once."""
+    points = chart_points(table, slo_p99_ttft_s=2.0)
+    listed = [plan_id for ids in points["plan_ids"] for plan_id in ids]
+    finite = table[np.isfinite(table["p99_ttft_s"])]
+    assert sorted(listed) == sorted(finite["plan_id"])
+    assert not points[["usd_per_month", "p99_ttft_s"]].round(6).duplicated().any()
+    assert frontier_figure(points, slo_p99_ttft_s=2.0, chosen_plan_id=listed[0]).data
+
+
+def test_a_model_that_does_not_fit_names_the_gpus_it_needs(trace, tables):
+    """DeepSeek-R1 on L40S: refused before anything is simulated."""
+    scenario = dataclasses.replace(SCENARIO, model="DeepSeek-R1", precision="fp8")
+    with pytest.raises(InfeasibleError, match="L40S"):
+        deploy(scenario, trace, tables)
+
+
+def test_a_serverless_offer_is_not_taken_for_a_dedicated_one(trace, tables):
+    """Swapped offers are refused by name."""
+    scenario = dataclasses.replace(SCENARIO, dedicated_offer="modal-l40s")
+    with pytest.raises(InputError, match="modal-l40s"):
+        deploy(scenario, trace, tables)
