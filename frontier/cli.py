@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 def _sweep(told: argparse.Namespace) -> None:
     # Everything below needs pandas and numba, which a list of offers does not.
     from frontier.answer import find_answer
+    from frontier.export import csv_bytes
     from frontier.plan import Scenario, default_grid, deploy
     from frontier.sweep import break_even_of, frontier_table, sweep
     from frontier.tables import look_up
@@ -124,7 +125,7 @@ def _sweep(told: argparse.Namespace) -> None:
                 encoding="utf-8",
             )
         else:
-            table.to_csv(out, index=False)
+            out.write_bytes(csv_bytes(table))
         print(f"\nWrote {units.count(len(table), 'plan')} to {out}")
 
 

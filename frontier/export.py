@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+
+
+def neutral(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula (OWASP ASVS 1.2.10)."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
-    """Return a table as CSV in UTF-8.
+    """Return a table as CSV in UTF-8: text cells and headers neutralised, numbers as they are."""
 
-    Text that a spreadsheet would take for a formula gets a leading apostrophe (OWASP ASVS
-    1.2.10); numbers stay numbers, negative ones included.
-    """
-    safe = table.copy()
-    for name in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[name]):
-            safe[name] = safe[name].map(_neutral)
-    return safe.to_csv(index=False).encode("utf-8")
+    def cell(value: Any) -> Any:
+        return neutral(value) if isinstance(value, str) else value
 
-
-def _neutral(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+    safe = table.map(cell).rename(columns=cell)
+    return safe.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig")

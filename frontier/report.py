@@ -21,6 +21,7 @@ import numpy as np
 
 from frontier import units
 from frontier.billing import LINES, METER, Bill, BillBasis, pool_lines
+from frontier.export import csv_bytes
 from frontier.tables import Source
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ NOT_INCLUDED = (
     "What waiting costs in lost users",
 )
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 _MONTHS_PER_YEAR = 12
 _GPU_COLUMNS = tuple(name for name in METER.names if name.endswith("_gpu_s"))
 
@@ -125,26 +125,11 @@ class Report:
         }
 
 
-def neutral(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula: a leading quote where it might."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
-def table_csv(table: pd.DataFrame) -> bytes:
-    """Return a table as CSV in UTF-8, text cells and headers neutralised, numbers as they are."""
-
-    def cell(value: Any) -> Any:
-        return neutral(value) if isinstance(value, str) else value
-
-    safe = table.map(cell).rename(columns=cell)
-    return safe.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig")
-
-
 def meters_csv(basis: BillBasis) -> bytes:
     """Return the meters of a bill as CSV, one row a meter."""
     import pandas as pd
 
-    return table_csv(pd.DataFrame({name: basis.meters[name] for name in METER.names}))
+    return csv_bytes(pd.DataFrame({name: basis.meters[name] for name in METER.names}))
 
 
 def report_json(report: Report) -> bytes:

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from frontier.billing import LINES, Terms, bill, bill_basis
+from frontier.export import csv_bytes, neutral
 from frontier.mitigations import Standing
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.report import (
@@ -25,9 +26,7 @@ from frontier.report import (
     Report,
     html_report,
     meters_csv,
-    neutral,
     report_json,
-    table_csv,
     workbook,
 )
 from frontier.tables import load_tables
@@ -243,7 +242,7 @@ def test_a_text_that_looks_like_a_formula_is_quoted_in_csv(text):
     """Each start that OWASP names gets a quote before it, in cells and in headers."""
     assert neutral(text) == f"'{text}"
     table = pd.DataFrame({text: [text], "n": [-1.5]})
-    lines = table_csv(table).decode("utf-8-sig")
+    lines = csv_bytes(table).decode("utf-8-sig")
     back = pd.read_csv(io.StringIO(lines, newline=""), keep_default_na=False)
     assert back.columns[0].startswith("'")
     assert str(back.iloc[0, 0]).startswith("'")
@@ -251,7 +250,7 @@ def test_a_text_that_looks_like_a_formula_is_quoted_in_csv(text):
 
 def test_numbers_stay_numbers_in_csv():
     """A negative number is not a formula, and plain text is left alone."""
-    lines = table_csv(pd.DataFrame({"n": [-1.5, 2.0], "t": ["plain", "a=b"]})).decode("utf-8-sig")
+    lines = csv_bytes(pd.DataFrame({"n": [-1.5, 2.0], "t": ["plain", "a=b"]})).decode("utf-8-sig")
     assert lines.splitlines() == ["n,t", "-1.5,plain", "2.0,a=b"]
 
 
