@@ -70,7 +70,7 @@ def find_answer(
     span_is_short : bool
         Whether the trace covers less than a day, so that a month is an extrapolation.
     """
-    own = table[table["family"] != "bound"]
+    own = table[~table["family"].isin(("bound", "api"))]
     holding = own[own["p99_ttft_s"] <= slo_p99_ttft_s]
     cheapest = _cheapest(holding)
     default = _cheapest(own[own["is_provider_default"]])
@@ -82,7 +82,7 @@ def find_answer(
         sentence
         for sentence in (
             _about_default(default, cheapest),
-            _about_break_even(default, break_even_utilisation),
+            _about_break_even(default, dedicated, break_even_utilisation),
             "The trace covers less than a day: the monthly cost is an extrapolation."
             if span_is_short
             else "",
@@ -159,21 +159,31 @@ def _about_default(default: pd.Series | None, cheapest: pd.Series | None) -> str
     )
 
 
-def _about_break_even(default: pd.Series | None, break_even_utilisation: float) -> str:
+def _about_break_even(
+    default: pd.Series | None, dedicated: pd.Series | None, break_even_utilisation: float
+) -> str:
     if break_even_utilisation >= 1:
         return (
             "There is no break-even: an always-on hour costs no less than a serverless one, so "
             "always-on never wins on cost, only on latency."
         )
+    count = 1 if dedicated is None else int(dedicated["max_replicas"])
+    rival, whose = (
+        ("an always-on replica", "its")
+        if count == 1
+        else (
+            f"{count} always-on replicas",
+            "their",
+        )
+    )
     sentence = (
-        "Break-even: scale-to-zero is the cheaper one while its replicas are billed for less than "
-        f"{units.percent(break_even_utilisation)} of the time"
+        f"Break-even: scale-to-zero costs less than {rival} while it is billed for under "
+        f"{units.percent(break_even_utilisation)} of {whose} time"
     )
     if default is None:
         return sentence + "."
     return (
-        f"{sentence}; this traffic keeps them billed {units.percent(default['billed_replicas'])} "
-        "of it."
+        f"{sentence}; this traffic makes that {units.percent(default['billed_replicas'] / count)}."
     )
 
 
@@ -184,7 +194,7 @@ def _short(row: pd.Series) -> str:
         "hybrid": "A hybrid",
         "scheduled": "A schedule",
         "pre-warmed": "Pre-warming",
-        "api": "The per-token API",
+        "reserved": "A reservation",
     }
     return names[row["family"]]
 

@@ -61,6 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     offers.set_defaults(run=_offers)
     models = commands.add_parser("models", help="list the models: name, parameters, precisions")
     models.set_defaults(run=_models)
+    validate = commands.add_parser("validate", help="put predictions beside measurements")
+    subjects = validate.add_subparsers(dest="subject", required=True, metavar="subject")
+    start = subjects.add_parser("start", help="cold starts, case by case, and the median errors")
+    start.set_defaults(run=_validate_start)
+    start.add_argument(
+        "--cases", metavar="FILE", help="other starts, in the columns of data/validation_cases.csv"
+    )
     return parser
 
 
@@ -70,7 +77,6 @@ def _sweep(told: argparse.Namespace) -> None:
     from frontier.export import csv_bytes
     from frontier.plan import Scenario, default_grid, deploy
     from frontier.sweep import break_even_of, frontier_table, sweep
-    from frontier.tables import look_up
     from frontier.trace import read_trace
 
     tables = load_tables()
@@ -80,12 +86,12 @@ def _sweep(told: argparse.Namespace) -> None:
     if told.max_replicas is not None and told.max_replicas < 1:
         raise InputError(f"--max-replicas: expected at least 1, found {told.max_replicas}")
     out = _out_path(told.out)
-    model = look_up(tables.models, told.model, "model")
+    model = tables.model(told.model)
     trace = read_trace(
         _readable(told.trace), time_unit=told.time_unit, on_clock_reset=told.on_clock_reset
     )
     scenario = Scenario(
-        model=told.model,
+        model=model.model,
         precision=told.precision or model.native_precision,
         serverless_offer=told.serverless,
         dedicated_offer=told.dedicated,
@@ -153,6 +159,13 @@ def _models(told: argparse.Namespace) -> None:
             f"{model.model:<38} {model.total_params_b:>8.4g}B  {model.architecture:<6} "
             f"{', '.join(precisions_of(model))}"
         )
+
+
+def _validate_start(told: argparse.Namespace) -> None:
+    from frontier.coldstart import read_cases, validate_start, validation_report
+
+    cases = None if told.cases is None else read_cases(told.cases)
+    print(validation_report(validate_start(cases)))
 
 
 def _readable(name: str) -> Path:

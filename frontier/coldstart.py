@@ -834,7 +834,10 @@ def validate_start(
     cases = tables.validation_cases.values() if cases is None else cases
     results = []
     for case in cases:
-        wall = _inputs_of(case, tables).predict(tables).wall_s
+        try:
+            wall = _inputs_of(case, tables).predict(tables).wall_s
+        except InputError as error:
+            raise InputError(f"case {case.case_id}: {error}") from None
         first = STAGES.index(case.start_at)
         results.append(
             CaseResult(
@@ -893,13 +896,13 @@ def _inputs_of(case: StartCase, tables: Tables) -> StartInputs:
         )
         if getattr(case, name) is not None
     }
+    look_up(tables.platforms, case.platform, "platform")
     model = case.model
     if model not in tables.models:
         missing = {"params_b", "layers", "architecture", "checkpoint_gb"} - set(known)
         if missing:
             raise InputError(
-                f"case {case.case_id}: {model} is not in models.csv, so the case must give "
-                f"{', '.join(sorted(missing))}"
+                f"{model} is not in models.csv, so the case must give {', '.join(sorted(missing))}"
             )
         # Any row serves: each figure that comes from it is replaced.
         model = next(n for n, row in tables.models.items() if _has(row, case.precision))

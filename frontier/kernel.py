@@ -46,10 +46,12 @@ OFF, STARTING, READY, PARKED = 0, 1, 2, 3
 # Columns of `count`, one row a replica and one more for the two ends of the idle list.
 STATE, HELD, SESSION, IDLE_BEFORE, IDLE_AFTER = 0, 1, 2, 3, 4
 ARRIVED_BEFORE = 5  # the number of requests that had arrived when it last became ready
+CAUSE = 6  # the request whose arrival made it start, -1 if a change of the minimum did
 # Columns of `time`, one row a replica.
 SINCE = 0  # when it began to start, to be busy, to be idle or to be parked [s]
 CLOCK = 1  # decode steps taken, as of DECODE_FROM
 DECODE_FROM = 2  # when its clock runs on: the end of its prefills, or its last change if later [s]
+READY_AT = 3  # when it last became ready [s]
 # Columns of `seconds`, one row a session; the tiers' columns follow from IN_TIERS on.
 STARTED, FIRST_READY, ENDED, IN_START, IN_BUSY, IN_IDLE, IN_TIERS = 0, 1, 2, 3, 4, 5, 6
 
@@ -306,6 +308,8 @@ def _run(
     first_token_s,
     finish_s,
     waited_on_start,
+    start_wait_s,
+    caused_start,
     owners,
     seconds,
     progress,
@@ -359,6 +363,7 @@ def _run(
             release_s = max(now, time[unlooked, SINCE] + idle_timeout_s)
 
         scale_up = False
+        cause = -1
         if replica_event_s <= min(change_event_s, refusal_s, arrival_event_s, release_s):
             if replica_event_s == np.inf:
                 break
@@ -373,6 +378,7 @@ def _run(
                         seconds[session, FIRST_READY] = now
                     count[replica, STATE] = READY
                     count[replica, ARRIVED_BEFORE] = arrived
+                    time[replica, READY_AT] = now
                 else:
                     part = IN_BUSY
                     held -= _finish(
@@ -396,6 +402,7 @@ def _run(
             head += 1
         elif arrival_event_s <= release_s:
             now = arrival_event_s
+            cause = arrived
             arrived += 1
             scale_up = True
         else:
@@ -437,6 +444,7 @@ def _run(
                     next_draw = (next_draw + 1) % cold_start_s.size
                 up += 1
                 count[replica, STATE] = STARTING
+                count[replica, CAUSE] = cause
                 time[replica, SINCE] = now
                 _set_event(events_s, replica, now + delay_s)
 
@@ -464,7 +472,10 @@ def _run(
                 steps,
             )
             _show(count, time, events_s, room, finish_step, decode_step_s, replica, pack)
-            waited_on_start[head] = head < count[replica, ARRIVED_BEFORE]
+            if head < count[replica, ARRIVED_BEFORE]:
+                waited_on_start[head] = True
+                start_wait_s[head] = time[replica, READY_AT] - arrival_s[head]
+                caused_start[head] = count[replica, CAUSE] == head
             held += 1
             head += 1
 
@@ -534,6 +545,10 @@ def run_replicas(
     first_token_s, finish_s : float64, shape (n,)
         Instants [s], infinite for a rejected request.
     waited_on_start : bool, shape (n,)
+    start_wait_s : float64, shape (n,)
+        From arrival until the request's replica was ready [s]; 0 if it was.
+    caused_start : bool, shape (n,)
+        Its own arrival made the replica start that it waited for.
     owners : int64, shape (sessions, 2)
         Replica and entry of ``cold_start_s`` (-1 if it was ready at time 0).
     seconds : float64, shape (sessions, 6 + tiers)
@@ -542,11 +557,13 @@ def run_replicas(
     """
     n, most = arrival_s.size, decode_step_s.size
     width = 1 << (max_replicas - 1).bit_length()
-    count = np.zeros((max_replicas + 1, 6), np.int64)
+    count = np.zeros((max_replicas + 1, 7), np.int64)
     count[-1, IDLE_BEFORE] = count[-1, IDLE_AFTER] = max_replicas
     first_token_s = np.full(n, np.inf)
     finish_s = np.full(n, np.inf)
     waited_on_start = np.zeros(n, np.bool_)
+    start_wait_s = np.zeros(n)
+    caused_start = np.zeros(n, np.bool_)
     owners = np.zeros((2 * max_replicas, 2), np.int64)
     seconds = np.zeros((2 * max_replicas, IN_TIERS + stay_s.size))
     fixed = (
@@ -569,7 +586,7 @@ def run_replicas(
         horizon_s,
         stop,
         count,
-        np.zeros((max_replicas, 3)),  # time
+        np.zeros((max_replicas, 4)),  # time
         np.full(2 * width, np.inf),  # events_s: tree of the next finish or ready, least at the root
         np.zeros(2 * width, np.int64),  # room: tree of where to dispatch, greatest at the root
         np.zeros(max_replicas * most),  # finish_step: a heap a replica, least first
@@ -577,6 +594,8 @@ def run_replicas(
         first_token_s,
         finish_s,
         waited_on_start,
+        start_wait_s,
+        caused_start,
     )
     progress = np.zeros(9, np.int64)
     progress[8] = max_replicas
@@ -590,6 +609,8 @@ def run_replicas(
         first_token_s,
         finish_s,
         waited_on_start,
+        start_wait_s,
+        caused_start,
         owners[:sessions],
         seconds[:sessions],
     )

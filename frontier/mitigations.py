@@ -789,11 +789,11 @@ def numbers_of(key: str, tables: Tables | None = None) -> tuple[MitigationNumber
 
 
 def missing_for(item: Mitigation, platform: Platform) -> str:
-    """Return what a platform is not known to have for a mitigation; empty if nothing is missing."""
+    """Return what a platform is not known to have for a mitigation; empty if it has it all."""
     if item.needs == OWN_NODES and not platform.own_nodes:
-        return f"needs nodes of your own; {platform.label} runs them for you"
+        return "nodes of your own"
     if item.needs == THE_PLATFORM and item.key not in platform.offers:
-        return f"{platform.label} is not known to offer it"
+        return "a known offer of it"
     return ""
 
 

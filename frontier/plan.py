@@ -19,21 +19,77 @@ import numpy as np
 from frontier import units
 from frontier.coldstart import ColdStart, StartInputs, start_inputs_for
 from frontier.errors import InfeasibleError, InputError
-from frontier.mitigations import Mitigation, Standing, apply_mitigations, mitigation
+from frontier.mitigations import (
+    MITIGATIONS,
+    PREWARM_KINDS,
+    Mitigation,
+    Standing,
+    apply_mitigations,
+    mitigation,
+    prewarm_schedule,
+    weekly_schedule,
+)
 from frontier.policy import ScalingPolicy
 from frontier.serving import ServingSpeed, serving_speed
+from frontier.startlog import OwnStart
 from frontier.tables import Model, Offer, ProviderRules, Tables, look_up
 from frontier.trace import Trace
 
-SCALE_TO_ZERO, WARM_POOL, HYBRID, DEDICATED, BOUND = (
+SCALE_TO_ZERO, WARM_POOL, HYBRID, SCHEDULED, DEDICATED, RESERVED, API, BOUND = (
     "scale-to-zero",
     "warm pool",
     "hybrid",
+    "scheduled",
     "dedicated",
+    "reserved",
+    "api",
     "bound",
 )
 _PEAK_WINDOW_S = units.SECONDS_PER_MINUTE
+_MACHINE_WORDS = {"dedicated": "Dedicated", "reserved": "Reserved", "spot": "Spot"}
 _DEFAULT_MITIGATIONS = ("image-cache", "weight-streamer", "gpu-snapshot")
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeHours:
+    """Hours of the day (UTC), on so many days of the week from Monday.
+
+    Raises
+    ------
+    InputError
+        If the hours do not follow each other within a day.
+    """
+
+    from_h: float
+    to_h: float
+    days: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.from_h < self.to_h <= units.SECONDS_PER_DAY / units.SECONDS_PER_HOUR:
+            raise InputError(
+                f"Office hours must end after they begin: from {self.from_h:g} to {self.to_h:g} h."
+            )
+
+    @property
+    def windows(self) -> tuple[tuple[float, float], ...]:
+        """From and to, in seconds since the start of the week, a pair a day [s]."""
+        day_s, hour_s = units.SECONDS_PER_DAY, units.SECONDS_PER_HOUR
+        return tuple(
+            (day * day_s + self.from_h * hour_s, day * day_s + self.to_h * hour_s)
+            for day in range(self.days)
+        )
+
+    @property
+    def days_in_words(self) -> str:
+        """The days, as "Monday to Friday"."""
+        names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+        if self.days in (1, len(names)):
+            return "Monday" if self.days == 1 else "every day"
+        return f"Monday to {names[self.days - 1]}"
+
+    def __str__(self) -> str:
+        """Return the hours in words."""
+        return f"{self.days_in_words} {self.from_h:g} to {self.to_h:g} h UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +110,12 @@ class Scenario:
         Most replicas of an autoscaled plan; None: twice what the busiest minute fills.
     target_concurrency : int or None
         Requests a replica is meant to hold; None: the default of the GPU's size.
+    start_changes : tuple of (name, value)
+        Fields of `StartInputs` in place of the platform's defaults.
+    own_start : OwnStart or None
+        Starts that the user measured, in place of the model's.
+    office : OfficeHours or None
+        When the machines of a scheduled plan run; None: the hours of data/settings.csv.
     """
 
     model: str
@@ -64,6 +126,9 @@ class Scenario:
     mitigations: tuple[str, ...] = _DEFAULT_MITIGATIONS
     max_replicas: int | None = None
     target_concurrency: int | None = None
+    start_changes: tuple[tuple[str, str | float], ...] = ()
+    own_start: OwnStart | None = None
+    office: OfficeHours | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +182,8 @@ class Plan:
         A cold request is refused and retried by the client so often [s]; None: it waits.
     is_provider_default : bool
         Scale-to-zero as the provider ships it.
+    is_committed : bool
+        Its machines by the hour are bought under the buyer's commitment.
     """
 
     plan_id: str
@@ -132,6 +199,7 @@ class Plan:
     standing: Standing = field(default_factory=Standing)
     retry_s: float | None = None
     is_provider_default: bool = False
+    is_committed: bool = False
     assumed: tuple[str, ...] = field(default=())
 
 
@@ -145,7 +213,7 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     InfeasibleError
         If the model does not fit; the message names the GPUs it needs.
     """
-    model = look_up(tables.models, scenario.model, "model")
+    model = tables.model(scenario.model)
     serverless = _offer(scenario.serverless_offer, tables, serverless=True)
     dedicated = _offer(scenario.dedicated_offer, tables, serverless=False)
     rules = tables.provider_rules[serverless.rules_id]
@@ -155,15 +223,7 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     )
     speed = _fit(serverless, model, scenario.precision, context_tokens, tables)
     dedicated_speed = _fit(dedicated, model, scenario.precision, context_tokens, tables)
-    inputs = start_inputs_for(
-        rules.platform_id,
-        model.model,
-        serverless.gpu,
-        speed.precision,
-        gpus=speed.gpus_per_replica,
-        tables=tables,
-    )
-    start = inputs.predict(tables)
+    inputs, start = _start(scenario, rules, serverless.gpu, speed, tables)
     busiest = replicas_to_serve(trace, speed)
     sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, tables)
     if not _same_replica(speed, dedicated_speed):
@@ -173,6 +233,10 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         )
     too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
     assumed = [*start.assumed, *refused]
+    if trace.t0_utc is None:
+        assumed.append(
+            "The trace has no date: for office hours it is taken to begin on a Monday at 0 h."
+        )
     if too_long:
         assumed.append(
             f"{units.count(too_long, 'request')} exceed the {model.max_context_tokens:,}-token "
@@ -195,30 +259,36 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     )
 
 
-def replicas_to_serve(trace: Trace, speed: ServingSpeed) -> int:
-    """Return the replicas that the trace's busiest minute keeps busy at the target concurrency.
+def replica_rps(trace: Trace, speed: ServingSpeed) -> float:
+    """Return the requests of this trace that one replica at its target concurrency finishes [1/s].
 
     A replica that holds ``c`` requests finishes one in ``prefill + output × step(c) / c``
-    seconds, so the rate of the busiest minute times that is the number of busy replicas.
+    seconds, with the trace's mean prompt and output.
     """
+    held = speed.target_concurrency
+    prefill_s = float(np.mean(speed.prefill_s(trace.prompt_tokens))) - speed.overhead_s
+    decode_s = float(np.mean(trace.output_tokens)) * float(speed.decode_step_s[held - 1]) / held
+    return 1 / (prefill_s + decode_s)
+
+
+def replicas_to_serve(trace: Trace, speed: ServingSpeed) -> int:
+    """Return the replicas that the trace's busiest minute keeps busy at the target concurrency."""
     ends = np.searchsorted(trace.arrival_s, trace.arrival_s + _PEAK_WINDOW_S, side="right")
     peak_rps = float((ends - np.arange(ends.size)).max()) / min(
         _PEAK_WINDOW_S, max(trace.horizon_s, 1.0)
     )
-    held = speed.target_concurrency
-    prefill_s = float(np.mean(speed.prefill_s(trace.prompt_tokens))) - speed.overhead_s
-    decode_s = float(np.mean(trace.output_tokens)) * float(speed.decode_step_s[held - 1]) / held
-    return max(1, math.ceil(peak_rps * (prefill_s + decode_s)))
+    return max(1, math.ceil(peak_rps / replica_rps(trace, speed)))
 
 
 def default_grid(deployment: Deployment, trace: Trace, tables: Tables) -> tuple[Plan, ...]:
-    """Return the plans to compare: scale-to-zero, warm pools, hybrids and dedicated replicas."""
+    """Return the plans to compare, family by family."""
     # The simpler family first: where two plans come out equal, the first one is named.
     return (
         *scale_to_zero_plans(deployment, tables),
         *dedicated_plans(deployment, trace, tables),
         *warm_pool_plans(deployment, tables),
         *hybrid_plans(deployment, tables),
+        *scheduled_plans(deployment, trace, tables),
     )
 
 
@@ -266,10 +336,127 @@ def scale_to_zero_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan
             )
 
 
+def default_idle_timeout_s(rules: ProviderRules, tables: Tables) -> float:
+    """Return the provider's own idle timeout, or the shortest one tried if it states none [s]."""
+    if rules.idle_default_s is not None:
+        return float(rules.idle_default_s)
+    return idle_timeouts_s(rules, tables)[0]
+
+
+def mitigated_plan(
+    deployment: Deployment, mitigations: tuple[Mitigation, ...], tables: Tables
+) -> Plan:
+    """Return scale-to-zero at the provider's idle timeout with these mitigations.
+
+    Raises
+    ------
+    InputError
+        If they cannot be combined, or one cannot be used; the message says why.
+    """
+    policy = ScalingPolicy(
+        max_replicas=deployment.max_replicas,
+        idle_timeout_s=default_idle_timeout_s(deployment.rules, tables),
+        target_concurrency=_target(deployment),
+    )
+    return _autoscaled(deployment, SCALE_TO_ZERO, policy, mitigations, tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """What can be done against the cold starts of one deployment.
+
+    Attributes
+    ----------
+    usable : dict of str to Mitigation
+        By option: the key, followed by the kind where there are several.
+    refused : dict of str to str
+        Why the others cannot be used, or would change nothing, by option.
+    """
+
+    usable: dict[str, Mitigation]
+    refused: dict[str, str]
+
+
+def mitigation_menu(
+    deployment: Deployment,
+    trace: Trace,
+    tables: Tables,
+    *,
+    asleep_held_fraction: float,
+    warm_windows: Iterable[tuple[float, float]],
+) -> Menu:
+    """Try every mitigation alone on a deployment.
+
+    Parameters
+    ----------
+    asleep_held_fraction : float
+        Share of a replica that is paid while it sleeps [1].
+    warm_windows : iterable of (from_s, to_s)
+        When scheduled pre-warming keeps a replica, since the start of the week [s].
+    """
+    lead_s = deployment.start.typical_s
+    predicted = {
+        f"predicted-prewarm:{kind}": prewarm_schedule(
+            kind,
+            trace.arrival_s,
+            trace.horizon_s,
+            lead_s=lead_s,
+            replica_rps=replica_rps(trace, deployment.speed),
+            tables=tables,
+        )
+        for kind in PREWARM_KINDS
+    }
+    numbers: dict[str, dict[str, object]] = {
+        "sleep-1": {"held_fraction": asleep_held_fraction},
+        "sleep-2": {"held_fraction": asleep_held_fraction},
+        "scheduled-prewarm": {
+            "schedule": weekly_schedule(
+                warm_windows,
+                trace.horizon_s,
+                lead_s=lead_s,
+                week_offset_s=week_offset_s(trace),
+                tables=tables,
+            )
+        },
+        **{
+            option: {"kind": option.partition(":")[2], "schedule": schedule}
+            for option, schedule in predicted.items()
+        },
+    }
+    keys = [cls.key for cls in MITIGATIONS if cls.key != "predicted-prewarm"]
+    bare = mitigated_plan(deployment, (), tables)
+    usable: dict[str, Mitigation] = {}
+    refused: dict[str, str] = {}
+    for option in (*keys, *predicted):
+        item = mitigation(option.partition(":")[0], tables, **numbers.get(option, {}))
+        most_s = deployment.rules.idle_max_s
+        if item.key == "keep-alive" and most_s is not None and item.idle_timeout_s > most_s:
+            refused[option] = (
+                f"{deployment.rules.provider} keeps an idle replica at most {units.seconds(most_s)}"
+            )
+            continue
+        try:
+            plan = mitigated_plan(deployment, (item,), tables)
+        except InputError as error:
+            refused[option] = str(error)
+            continue
+        if (plan.start, plan.policy) == (bare.start, bare.policy) and plan.speed is bare.speed:
+            refused[option] = _why_nothing(item)
+        else:
+            usable[option] = item
+    return Menu(usable, refused)
+
+
+def _why_nothing(item: Mitigation) -> str:
+    if getattr(item, "schedule", None) == ():
+        return "changes nothing: what it has seen of this trace gives it no reason to start early"
+    return "changes nothing: this start is like that already"
+
+
 def warm_pool_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
     """Yield warm pools of a few sizes, each at a few idle timeouts for what comes on top."""
     for size in _few_sizes(deployment, tables):
-        tried = _few_timeouts_s(deployment, tables)
+        tried = _few_timeouts_s(deployment.rules, tables)
         if size == deployment.max_replicas:
             tried = tried[-1:]  # nothing can come on top, so the timeout means nothing
         for chosen in _none_and_most(deployment, tables):
@@ -295,7 +482,7 @@ def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
     for size in _few_sizes(deployment, tables):
         if size == deployment.max_replicas:
             continue  # nothing can flow over: that is a dedicated plan
-        for timeout_s in _few_timeouts_s(deployment, tables):
+        for timeout_s in _few_timeouts_s(deployment.rules, tables):
             policy = ScalingPolicy(
                 min_replicas=size,
                 pinned_replicas=size,
@@ -313,11 +500,8 @@ def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
 def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Iterator[Plan]:
     """Yield always-on replicas, from one to a few more than the busiest minute fills."""
     speed = deployment.dedicated_speed
-    most = replicas_to_serve(trace, speed) * int(tables.setting("replica_headroom"))
-    most = min(
-        max(most, deployment.scenario.max_replicas or 0), int(tables.setting("most_replicas"))
-    )
-    for count in range(1, most + 1):
+    word = _MACHINE_WORDS[deployment.dedicated.kind]
+    for count in range(1, _most_dedicated(deployment, trace, tables) + 1):
         policy = ScalingPolicy(
             min_replicas=count,
             max_replicas=count,
@@ -326,7 +510,7 @@ def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
         )
         yield Plan(
             plan_id=f"dedicated-{count}",
-            label=f"Dedicated × {count}",
+            label=f"{word} × {count}",
             detail=f"{units.count(count, 'replica')} always on",
             family=DEDICATED,
             policy=policy,
@@ -334,6 +518,101 @@ def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
             speed=speed,
             offer_id=deployment.dedicated.offer_id,
         )
+
+
+def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Iterator[Plan]:
+    """Yield machines by the hour that run in office hours and on demand outside them.
+
+    In the windows the minimum is the size, started a start's length before; a request outside
+    them starts a replica at the same offer, with the start of that offer's platform.
+    """
+    rules = tables.provider_rules[deployment.dedicated.rules_id]
+    speed, office = deployment.dedicated_speed, office_hours(deployment.scenario, tables)
+    # The user's changes and timings are of the serverless platform's start, not of this one's.
+    machines = dataclasses.replace(deployment.scenario, start_changes=(), own_start=None)
+    _, start = _start(machines, rules, deployment.dedicated.gpu, speed, tables)
+    for size in _few_sizes(deployment, tables):
+        changes = weekly_schedule(
+            office.windows,
+            trace.horizon_s,
+            replicas=size,
+            lead_s=start.typical_s,
+            week_offset_s=week_offset_s(trace),
+            tables=tables,
+        )
+        # What is on when the trace begins has been started before it.
+        begun = bool(changes) and changes[0][0] == 0
+        for timeout_s in _few_timeouts_s(rules, tables):
+            policy = ScalingPolicy(
+                min_replicas=changes[0][1] if begun else 0,
+                schedule=changes[1:] if begun else changes,
+                max_replicas=max(size, _most_dedicated(deployment, trace, tables)),
+                idle_timeout_s=timeout_s,
+                target_concurrency=_target(deployment, speed),
+            )
+            yield Plan(
+                plan_id=f"office{size}-{timeout_s:g}s",
+                label=f"Office hours × {size}, {timeout_s:g} s",
+                detail=f"{units.count(size, 'replica')} {office}, started on demand outside and "
+                f"kept {units.seconds(timeout_s)}",
+                family=SCHEDULED,
+                policy=policy,
+                start=start,
+                speed=speed,
+                offer_id=deployment.dedicated.offer_id,
+                retry_s=rules.retry_s if rules.cold_request == "retry" else None,
+            )
+
+
+def office_hours(scenario: Scenario, tables: Tables) -> OfficeHours:
+    """Return the office hours of a scenario: its own, else those of data/settings.csv."""
+    return scenario.office or OfficeHours(
+        tables.setting("office_from_h"),
+        tables.setting("office_to_h"),
+        int(tables.setting("office_days")),
+    )
+
+
+def week_offset_s(trace: Trace) -> float:
+    """Return how far into the week (from Monday, 0 h UTC) a trace begins; 0 without a date [s]."""
+    clock = trace.t0_utc
+    if clock is None:
+        return 0.0
+    midnight = clock.replace(hour=0, minute=0, second=0, microsecond=0)
+    return clock.weekday() * units.SECONDS_PER_DAY + (clock - midnight).total_seconds()
+
+
+def committed(plan: Plan) -> Plan | None:
+    """Return a plan with its always-on machines under the buyer's commitment, or None.
+
+    None for plans that have no machine which is always on. A dedicated plan becomes one of its
+    own; the base of a hybrid is always used, so a buyer with a commitment puts it there.
+    """
+    if plan.family == DEDICATED:
+        count = plan.policy.max_replicas
+        return dataclasses.replace(
+            plan,
+            plan_id=f"reserved-{count}",
+            label=f"Reserved × {count}",
+            detail=f"{plan.detail}, under your commitment",
+            family=RESERVED,
+            is_committed=True,
+        )
+    if plan.family == HYBRID:
+        return dataclasses.replace(
+            plan,
+            label=plan.label.replace(" dedicated ", " reserved ", 1),
+            detail=f"{plan.detail}, base under your commitment",
+            is_committed=True,
+        )
+    return None
+
+
+def _most_dedicated(deployment: Deployment, trace: Trace, tables: Tables) -> int:
+    most = replicas_to_serve(trace, deployment.dedicated_speed)
+    most *= int(tables.setting("replica_headroom"))
+    most = max(most, deployment.scenario.max_replicas or 0)
+    return min(most, int(tables.setting("most_replicas")))
 
 
 def _few_sizes(deployment: Deployment, tables: Tables) -> tuple[int, ...]:
@@ -359,9 +638,9 @@ def _none_and_most(deployment: Deployment, tables: Tables) -> tuple[tuple[Mitiga
     return ((), quickest) if quickest else ((),)
 
 
-def _few_timeouts_s(deployment: Deployment, tables: Tables) -> tuple[float, ...]:
+def _few_timeouts_s(rules: ProviderRules, tables: Tables) -> tuple[float, ...]:
     """Return a few of the idle timeouts, shortest and longest among them [s]."""
-    timeouts_s = idle_timeouts_s(deployment.rules, tables)
+    timeouts_s = idle_timeouts_s(rules, tables)
     few = np.linspace(0, len(timeouts_s) - 1, int(tables.setting("grid_pool_timeouts")))
     return tuple(sorted({timeouts_s[round(index)] for index in few}))
 
@@ -376,6 +655,39 @@ def _offer(offer_id: str, tables: Tables, *, serverless: bool) -> Offer:
         wanted = "a serverless" if serverless else "a dedicated"
         raise InputError(f"Expected {wanted} offer, found {offer_id}, which is {offer.kind}.")
     return offer
+
+
+def _start(
+    scenario: Scenario, rules: ProviderRules, gpu: str, speed: ServingSpeed, tables: Tables
+) -> tuple[StartInputs, ColdStart]:
+    """Return a start on that platform and GPU: the model's, or as the user measured it."""
+    changes = dict(scenario.start_changes)
+    inputs = start_inputs_for(
+        rules.platform_id,
+        scenario.model,
+        gpu,
+        speed.precision,
+        gpus=speed.gpus_per_replica,
+        tables=tables,
+        **changes,
+    )
+    own = scenario.own_start
+    if own is None:
+        start = inputs.predict(tables)
+    elif own.is_of(scenario.model, scenario.precision, gpu):
+        inputs = own.calibrate(inputs)
+        start = own.apply(inputs.predict(tables))
+    else:
+        said = (
+            f"Your timings are of {own.model} ({own.precision}) on {own.gpu}: only the host "
+            "factors they imply are used here, the seconds are the model's."
+        )
+        inputs = dataclasses.replace(own.calibrate(inputs), assumed=(*inputs.assumed, said))
+        start = inputs.predict(tables)
+    if "allocate_s" in changes and start["allocate"].basis != "measured":
+        # The platform's own word is for the platform's own time.
+        start = start.replace("allocate", basis="assumed", source_ids=(), note="as you set it")
+    return inputs, start
 
 
 def _fit(
@@ -405,13 +717,9 @@ def _most_replicas(
     return max(1, min(busiest * int(tables.setting("replica_headroom")), limit))
 
 
-def _target(deployment: Deployment) -> float:
-    asked = deployment.scenario.target_concurrency
-    return float(
-        min(asked, deployment.speed.max_sequences)
-        if asked is not None
-        else deployment.speed.target_concurrency
-    )
+def _target(deployment: Deployment, speed: ServingSpeed | None = None) -> float:
+    asked, speed = deployment.scenario.target_concurrency, speed or deployment.speed
+    return float(min(asked, speed.max_sequences) if asked is not None else speed.target_concurrency)
 
 
 def _mitigation_sets(

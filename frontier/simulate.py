@@ -75,6 +75,13 @@ class RunResult:
         Instant of the last token [s]; infinite if rejected.
     waited_on_start : ndarray of bool, shape (n,)
         The request's replica was not yet ready when it arrived.
+    start_wait_s : ndarray, shape (n,)
+        From arrival until that replica was ready [s]; 0 if the request did not wait on a start.
+    caused_start : ndarray of bool, shape (n,)
+        The start it waited on was made by its own arrival.
+    delay_s : ndarray, shape (n,)
+        The part of ``ttft_s`` spent away from queue and replica: the overhead of a request and
+        the wait for a client's next try [s]; 0 from `simulate_replicas`.
     rejected : ndarray of bool, shape (n,)
         It left the queue without being served.
     sessions : structured ndarray, shape (m,)
@@ -92,6 +99,9 @@ class RunResult:
     ttft_s: NDArray[np.float64]
     finish_s: NDArray[np.float64]
     waited_on_start: NDArray[np.bool_]
+    start_wait_s: NDArray[np.float64]
+    caused_start: NDArray[np.bool_]
+    delay_s: NDArray[np.float64]
     rejected: NDArray[np.bool_]
     sessions: NDArray[np.void]
     horizon_s: float
@@ -211,7 +221,16 @@ def simulate_replicas(
     minima = [policy.min_replicas, *(minimum for _, minimum in policy.schedule)]
     # No more than this can ever be wanted, so no room is kept for more.
     reachable = max(*minima, math.ceil(arrival_s.size / target) + policy.buffer_replicas, 1)
-    completed, first_token_s, finish_s, waited_on_start, owners, seconds = run_replicas(
+    (
+        completed,
+        first_token_s,
+        finish_s,
+        waited_on_start,
+        start_wait_s,
+        caused_start,
+        owners,
+        seconds,
+    ) = run_replicas(
         arrival_s,
         prefill_s,
         tokens,
@@ -262,9 +281,20 @@ def simulate_replicas(
     sessions["parked_s"] = seconds[:, IN_TIERS:]
 
     ttft_s = first_token_s - arrival_s
-    for array in (ttft_s, finish_s, waited_on_start, rejected, sessions):
-        array.setflags(write=False)
-    return RunResult(ttft_s, finish_s, waited_on_start, rejected, sessions, float(horizon_s))
+    result = RunResult(
+        ttft_s=ttft_s,
+        finish_s=finish_s,
+        waited_on_start=waited_on_start,
+        start_wait_s=start_wait_s,
+        caused_start=caused_start,
+        delay_s=np.zeros(ttft_s.size),
+        rejected=rejected,
+        sessions=sessions,
+        horizon_s=float(horizon_s),
+    )
+    for name in RunResult.__slots__[:-1]:  # all but horizon_s
+        getattr(result, name).setflags(write=False)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,9 +370,84 @@ def simulate_plan(
         until_retry_s = np.ceil(waits_s / plan.retry_s) * plan.retry_s - waits_s
         delay_s += np.where(result.waited_on_start, until_retry_s, 0.0)
     ttft_s, finish_s = result.ttft_s + delay_s, result.finish_s + delay_s
-    ttft_s.setflags(write=False)
-    finish_s.setflags(write=False)
-    return dataclasses.replace(result, ttft_s=ttft_s, finish_s=finish_s)
+    for array in (ttft_s, finish_s, delay_s):
+        array.setflags(write=False)
+    return dataclasses.replace(result, ttft_s=ttft_s, finish_s=finish_s, delay_s=delay_s)
+
+
+_ROUNDING_S = 1e-6
+CAUSES = ("refused", "caused a start", "joined a start", "queued", "own prompt")
+
+
+@dataclass(frozen=True, slots=True)
+class TtftParts:
+    """Where the time to first token of each request went.
+
+    Attributes
+    ----------
+    start_s : ndarray, shape (n,)
+        Waiting for a replica that was starting or resuming [s].
+    queue_s : ndarray, shape (n,)
+        Waiting on ready replicas: for a free slot, and behind the prompts of others [s].
+    prompt_s : ndarray, shape (n,)
+        The request's own prefill [s].
+    overhead_s : ndarray, shape (n,)
+        API, tokeniser and scheduler [s].
+    retry_s : ndarray, shape (n,)
+        Waiting for the client's next try after a refusal [s].
+    cause : ndarray of int8, shape (n,)
+        Index into `CAUSES`. The first that holds: it was *refused*; it waited on a start that its
+        own arrival made (*caused a start*) or that was under way or made by another (*joined a
+        start*); it *queued* for longer than its own prompt and overhead took; else its *own
+        prompt*.
+    """
+
+    start_s: NDArray[np.float64]
+    queue_s: NDArray[np.float64]
+    prompt_s: NDArray[np.float64]
+    overhead_s: NDArray[np.float64]
+    retry_s: NDArray[np.float64]
+    cause: NDArray[np.int8]
+
+
+def explain(result: RunResult, plan: Plan, trace: Trace) -> TtftParts:
+    """Split every TTFT of `simulate_plan` into parts that add up to it.
+
+    The queue is what the other parts leave over: a first token comes at arrival + wait for the
+    start + wait on the replica + own prefill + overhead + wait for a retry. A refused request has
+    an infinite TTFT and no parts: all of its are 0.
+
+    Parameters
+    ----------
+    result : RunResult
+        What `simulate_plan` returned for this plan and trace.
+    plan : Plan
+    trace : Trace
+    """
+    served = ~result.rejected
+    overhead_s = np.where(served, plan.speed.overhead_s, 0.0)
+    prompt_s = np.where(
+        served, plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s, 0.0
+    )
+    retry_s = np.where(served, result.delay_s, 0.0) - overhead_s
+    others_s = result.start_wait_s + prompt_s + overhead_s + retry_s
+    queue_s = np.where(served, result.ttft_s, 0.0) - others_s
+    # Differences of instants late in a trace are off by their rounding: that is no queue.
+    queue_s[queue_s < _ROUNDING_S] = 0.0
+    cause = np.select(
+        [
+            result.rejected,
+            result.caused_start,
+            result.waited_on_start,
+            queue_s > prompt_s + overhead_s,
+        ],
+        range(len(CAUSES) - 1),
+        default=len(CAUSES) - 1,
+    ).astype(np.int8)
+    parts = TtftParts(result.start_wait_s, queue_s, prompt_s, overhead_s, retry_s, cause)
+    for name in TtftParts.__slots__:
+        getattr(parts, name).setflags(write=False)
+    return parts
 
 
 def _share(flags: NDArray[np.bool_]) -> float:

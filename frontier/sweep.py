@@ -12,18 +12,31 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from frontier.billing import Bill, bill, billed_start_s, replica_usd_per_h
+from frontier import units
+from frontier.billing import (
+    LIST_PRICE,
+    Bill,
+    BillBasis,
+    Terms,
+    TokenPrice,
+    bill,
+    bill_basis,
+    billed_start_s,
+    months,
+    replica_usd_per_h,
+)
 from frontier.coldstart import STAGES, ColdStart, StartDraws
 from frontier.economics import break_even_utilisation, clairvoyant_sessions, efficient
 from frontier.errors import InfeasibleError
-from frontier.plan import BOUND, DEDICATED, SCALE_TO_ZERO, Deployment, Plan
+from frontier.plan import API, BOUND, DEDICATED, SCALE_TO_ZERO, Deployment, Plan, committed
 from frontier.simulate import Cancelled, LatencySummary, RunResult, simulate_plan, summarise
-from frontier.tables import Tables
+from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
 
 # How often the caller hears of progress while no plan finishes; also how soon it may stop us.
@@ -51,6 +64,62 @@ class Outcome:
     horizon_s: float
     requests: int
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """What a buyer chose or negotiated beyond the list prices; the default is nothing.
+
+    Attributes
+    ----------
+    serverless, machines : Terms
+        Of replicas that scale to zero, and of machines paid by the hour.
+    commitment : Commitment or None
+        Under which `committed_outcomes` buys the machines that are always on.
+    interruptions_per_h : float or None
+        Of a spot machine [1/h]; None: the setting. It changes the cost and no percentile.
+    """
+
+    serverless: Terms = LIST_PRICE
+    machines: Terms = LIST_PRICE
+    commitment: Commitment | None = None
+    interruptions_per_h: float | None = None
+
+    def terms(self, offer: Offer, tables: Tables, *, is_committed: bool = False) -> Terms:
+        """Return the terms of an offer."""
+        if offer.kind == "serverless":
+            return self.serverless
+        rate = self.interruptions_per_h
+        if rate is None:
+            rate = tables.setting("interruptions_per_h")
+        return dataclasses.replace(
+            self.machines,
+            commitment=self.commitment if is_committed else None,
+            interruptions_per_h=rate if offer.kind == "spot" else 0.0,
+        )
+
+    def at(self, factor: float) -> Deal:
+        """Return this deal with every metered price times a factor; fees stay."""
+        serverless, machines = (
+            dataclasses.replace(terms, multiplier=terms.multiplier * factor)
+            for terms in (self.serverless, self.machines)
+        )
+        return dataclasses.replace(self, serverless=serverless, machines=machines)
+
+
+LIST_DEAL = Deal()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenApi:
+    """A per-token API as the user knows it: the reference point beside the plans.
+
+    ``cached_share`` of the input tokens are billed at the cached price. [1]
+    """
+
+    price: TokenPrice
+    p99_ttft_s: float
+    cached_share: float = 0.0
 
 
 def start_normals(tables: Tables) -> NDArray[np.float64]:
@@ -128,41 +197,87 @@ def rerun(outcome: Outcome, trace: Trace) -> RunResult:
     return simulate_plan(outcome.plan, trace, draws)
 
 
-def bill_outcome(outcome: Outcome, tables: Tables) -> Bill:
-    """Return the bill of one outcome at the prices and rules of these tables."""
+def rerun_with_instant_starts(outcome: Outcome, trace: Trace) -> RunResult:
+    """Simulate one plan as if every start and resume took no time: what is left is no start's."""
+    policy = outcome.plan.policy
+    parked = tuple(dataclasses.replace(tier, resume_s=0.0) for tier in policy.parked)
+    plan = dataclasses.replace(
+        outcome.plan, policy=dataclasses.replace(policy, parked=parked), retry_s=None
+    )
+    return simulate_plan(plan, trace, StartDraws(np.zeros(1), np.zeros((1, len(STAGES)))))
+
+
+def bill_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> Bill:
+    """Return the bill of one outcome at the prices and rules of these tables, on these terms."""
+    return bill(outcome.sessions, outcome.stage_s, **_conditions(outcome, tables, deal))
+
+
+def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> BillBasis:
+    """Return what that bill is computed from, meter by meter."""
+    return bill_basis(outcome.sessions, outcome.stage_s, **_conditions(outcome, tables, deal))
+
+
+def _conditions(outcome: Outcome, tables: Tables, deal: Deal) -> dict[str, Any]:
     plan = outcome.plan
     offer = tables.offers[plan.offer_id]
     base = tables.offers[plan.base_offer_id] if plan.base_offer_id else None
-    return bill(
-        outcome.sessions,
-        outcome.stage_s,
-        offer=offer,
-        rules=tables.provider_rules[offer.rules_id],
-        gpus_per_replica=plan.speed.gpus_per_replica,
-        horizon_s=outcome.horizon_s,
-        policy=plan.policy,
-        tables=tables,
-        requests=outcome.requests,
-        standing=plan.standing,
-        base_offer=base,
-        base_rules=tables.provider_rules[base.rules_id] if base else None,
-    )
+    conditions: dict[str, Any] = {
+        "offer": offer,
+        "rules": tables.provider_rules[offer.rules_id],
+        "gpus_per_replica": plan.speed.gpus_per_replica,
+        "horizon_s": outcome.horizon_s,
+        "policy": plan.policy,
+        "tables": tables,
+        "requests": outcome.requests,
+        "standing": plan.standing,
+        "terms": deal.terms(offer, tables, is_committed=plan.is_committed),
+    }
+    if base is not None:
+        conditions |= {
+            "base_offer": base,
+            "base_rules": tables.provider_rules[base.rules_id],
+            "base_terms": deal.terms(base, tables, is_committed=plan.is_committed),
+        }
+    return conditions
+
+
+def committed_outcomes(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+    """Return the outcomes with the buyer's commitment used where machines are always on.
+
+    Each dedicated plan comes twice, by the hour and committed; hybrids have a committed base.
+    Nothing is simulated: a contract changes no replica.
+    """
+    found: list[Outcome] = []
+    for outcome in outcomes:
+        plan = committed(outcome.plan)
+        if plan is None or outcome.plan.family == DEDICATED:
+            found.append(outcome)
+        if plan is not None:
+            found.append(dataclasses.replace(outcome, plan=plan))
+    return tuple(found)
 
 
 def frontier_table(
-    outcomes: Iterable[Outcome], tables: Tables, *, slo_p99_ttft_s: float
+    outcomes: Iterable[Outcome],
+    tables: Tables,
+    *,
+    slo_p99_ttft_s: float,
+    deal: Deal = LIST_DEAL,
+    api: TokenApi | None = None,
+    trace: Trace | None = None,
 ) -> pd.DataFrame:
     """Return one row a plan: what it costs, how long requests wait, whether it is efficient.
 
     Columns: ``plan_id, label, detail, family, offer_id, is_provider_default, mitigations,
     min_replicas, max_replicas, idle_timeout_s``; ``usd_per_month, usd_per_1k_requests,
     usd_per_mtok``; ``p50_ttft_s`` … ``max_ttft_s, waited_on_start_share, rejected_share``;
-    ``starts, held_replicas, busy_share, billed_replicas``; ``efficient, meets_slo``.
+    ``starts, held_replicas, busy_share, billed_replicas``; ``efficient, meets_slo``. An ``api``
+    is one more row, for the tokens of that ``trace``; like the bound, it is never efficient.
     """
     rows = []
     for outcome in outcomes:
         plan, sessions = outcome.plan, outcome.sessions
-        cost = bill_outcome(outcome, tables)
+        cost = bill_outcome(outcome, tables, deal)
         up_s = sessions["starting_s"].sum() + sessions["busy_s"].sum() + sessions["idle_s"].sum()
         rows.append(
             {
@@ -186,15 +301,40 @@ def frontier_table(
                 "billed_replicas": cost.billed_s / outcome.horizon_s,
             }
         )
+    if api is not None and trace is not None:
+        rows.append(_api_row(api, trace, tables))
     table = pd.DataFrame(rows)
-    # The bound is no plan anybody can buy, so it beats none.
-    real = (table["family"] != BOUND).to_numpy()
+    # The bound is no plan anybody can buy, and an API is not this model on these GPUs.
+    real = ~table["family"].isin((BOUND, API)).to_numpy()
     table["efficient"] = False
     table.loc[real, "efficient"] = efficient(
         table.loc[real, "usd_per_month"].to_numpy(), table.loc[real, "p99_ttft_s"].to_numpy()
     )
     table["meets_slo"] = table["p99_ttft_s"] <= slo_p99_ttft_s
     return table
+
+
+def _api_row(api: TokenApi, trace: Trace, tables: Tables) -> dict[str, Any]:
+    usd = api.price.usd(trace.prompt_tokens, trace.output_tokens, api.cached_share)
+    tokens = trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
+    return {
+        "plan_id": API,
+        "label": "Per-token API",
+        "detail": "your price and p99",
+        "family": API,
+        "offer_id": "",
+        "is_provider_default": False,
+        "mitigations": "",
+        "min_replicas": 0,
+        "max_replicas": 0,
+        "idle_timeout_s": np.nan,
+        "usd_per_month": usd / months(trace.horizon_s, tables.setting("hours_per_month")),
+        "usd_per_1k_requests": usd / trace.arrival_s.size * 1e3,
+        "usd_per_mtok": usd / tokens * units.TOKENS_PER_MTOK,
+        "p99_ttft_s": api.p99_ttft_s,
+        "rejected_share": 0.0,
+        "starts": 0,
+    }
 
 
 def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace, tables: Tables) -> Outcome:
@@ -238,18 +378,23 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace, tables: Table
     )
 
 
-def break_even_of(deployment: Deployment, tables: Tables) -> float:
-    """Return the share of the time a replica may be billed before always-on is cheaper [1]."""
+def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL) -> float:
+    """Return the share of the time a replica may be billed before always-on is cheaper [1].
+
+    Always-on is by the hour here, whatever the commitment: that is a plan of its own.
+    """
     return break_even_utilisation(
         replica_usd_per_h(
             deployment.dedicated,
             gpus_per_replica=deployment.dedicated_speed.gpus_per_replica,
             tables=tables,
+            terms=deal.terms(deployment.dedicated, tables),
         ),
         replica_usd_per_h(
             deployment.serverless,
             gpus_per_replica=deployment.speed.gpus_per_replica,
             tables=tables,
+            terms=deal.terms(deployment.serverless, tables),
         ),
     )
 

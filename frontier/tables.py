@@ -35,8 +35,8 @@ Row = TypeVar("Row")
 class Column:
     """One line of columns.csv: what a cell of that column may hold.
 
-    ``type`` is one of text, number, integer, flag (yes/no), date (ISO), choice and list
-    (texts joined by ";"). ``refers_to`` names the table whose key the cell must be.
+    ``type`` is one of text, number, integer, flag (yes/no), date (ISO), choice, list
+    (texts joined by ";") and numbers (numbers joined by ";"). ``refers_to`` names the table whose key the cell must be.
     """
 
     table: str
@@ -450,6 +450,87 @@ class Folklore:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceShape:
+    """How the rate of requests goes up and down over a day and a week.
+
+    ``weekday_levels`` and ``weekend_levels`` are 24 hourly rates over the mean of their kind of
+    day, the weekend's empty where nobody measured it apart; ``weekend_level`` is the mean of a
+    weekend day over that of a weekday.
+    """
+
+    shape: str
+    label: str
+    clock: str
+    weekday_levels: tuple[float, ...]
+    weekend_levels: tuple[float, ...]
+    weekend_level: float
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuantiles:
+    """A distribution by its published quantiles; `frontier.trace.generate` says how it is drawn."""
+
+    distribution: str
+    label: str
+    unit: str
+    probabilities: tuple[float, ...]
+    values: tuple[float, ...]
+    minimum: float | None
+    maximum: float | None
+    mean: float | None
+    lower_slope: float | None
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TracePreset:
+    """A kind of traffic that can be generated; see `frontier.trace.generate`."""
+
+    preset: str
+    label: str
+    arrivals: str
+    requests_per_day: float
+    rate_basis: str
+    session_cv: float
+    shape: str
+    noise_sigma: float
+    on_share: float
+    on_mean_s: float | None
+    turns: str | None
+    turn_gap_s: str | None
+    prompt_tokens: str
+    output_tokens: str
+    prompt_output_spearman: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class TracePublished:
+    """One statistic of a published trace, or of a population of them.
+
+    With ``share_at_most`` the row says which share of the population has that value or less.
+    """
+
+    published_id: str
+    trace: str
+    label: str
+    statistic: str
+    value: float
+    share_at_most: float | None
+    unit: str
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """Every table of data/, by key. Adding a field here adds a table."""
 
@@ -472,6 +553,10 @@ class Tables:
     abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})
     folklore: Mapping[str, Folklore] = field(metadata={"row": Folklore})
     examples: Mapping[str, Example] = field(metadata={"row": Example})
+    trace_shapes: Mapping[str, TraceShape] = field(metadata={"row": TraceShape})
+    trace_quantiles: Mapping[str, TraceQuantiles] = field(metadata={"row": TraceQuantiles})
+    trace_presets: Mapping[str, TracePreset] = field(metadata={"row": TracePreset})
+    trace_published: Mapping[str, TracePublished] = field(metadata={"row": TracePublished})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""
@@ -493,6 +578,19 @@ class Tables:
             if name in row.aliases:
                 return row
         return look_up(self.gpus, name, "GPU")
+
+    def model(self, name: str) -> Model:
+        """Return the model of that name, or of that repository (``owner/name``).
+
+        Raises
+        ------
+        InputError
+            If no model goes by that name.
+        """
+        for row in self.models.values():
+            if name.casefold() in (row.repo.casefold(), row.model.casefold()):
+                return row
+        return look_up(self.models, name, "model")
 
     def source_of(self, row: Any) -> Source:
         """Return the source that a row of any table names."""
@@ -605,16 +703,18 @@ def read_cell(text: str, column: Column, where: str) -> Any:
     if not text:
         if column.required:
             raise TableError(f"{where}: expected {_expected(column)}, found an empty cell")
-        return () if column.type == "list" else None
+        return () if column.type in ("list", "numbers") else None
     try:
         value = _READERS[column.type](text)
     except ValueError:
         raise TableError(f"{where}: expected {_expected(column)}, found '{text}'") from None
     if column.type == "choice" and value not in column.choices:
         raise TableError(f"{where}: expected {_expected(column)}, found '{text}'")
-    if column.type in ("number", "integer") and not (
-        (column.minimum is None or value >= column.minimum)
-        and (column.maximum is None or value <= column.maximum)
+    numbers = {"number": (value,), "integer": (value,), "numbers": value}.get(column.type, ())
+    if not all(
+        (column.minimum is None or number >= column.minimum)
+        and (column.maximum is None or number <= column.maximum)
+        for number in numbers
     ):
         raise TableError(f"{where}: expected {_expected(column)}, found {text}")
     return value
@@ -711,6 +811,7 @@ _READERS = {
     "date": dt.date.fromisoformat,
     "choice": str,
     "list": lambda text: tuple(part.strip() for part in text.split(";") if part.strip()),
+    "numbers": lambda text: tuple(_number(part) for part in text.split(";")),
 }
 
 
@@ -723,6 +824,7 @@ def _expected(column: Column) -> str:
         "date": "a date like 2026-11-24",
         "choice": f"one of {', '.join(column.choices)}",
         "list": "texts joined by ;",
+        "numbers": "numbers joined by ;",
     }[column.type]
     if column.minimum is not None and column.maximum is not None:
         words += f" from {column.minimum:g} to {column.maximum:g}"

@@ -6,6 +6,7 @@ unit in the name. Conversion happens here, where a label is made, and nowhere el
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 SECONDS_PER_MINUTE = 60.0
@@ -72,6 +73,20 @@ def seconds(value_s: float) -> str:
     if value < 2 * SECONDS_PER_DAY:
         return f"{sign}{significant(value / SECONDS_PER_HOUR)} h"
     return f"{sign}{significant(value / SECONDS_PER_DAY)} days"
+
+
+def clock(value_s: float) -> str:
+    """Return the time of day that many seconds after midnight: 14:05."""
+    minutes = int(value_s % SECONDS_PER_DAY // SECONDS_PER_MINUTE)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def moment(value_s: float, t0: dt.datetime | None = None) -> str:
+    """Return an instant of a trace: 2026-09-12 14:05:12, or day 3, 14:05:12 without its date."""
+    if t0 is not None:
+        return f"{t0 + dt.timedelta(seconds=value_s):%Y-%m-%d %H:%M:%S}"
+    day, rest = divmod(value_s, SECONDS_PER_DAY)
+    return f"day {day + 1:.0f}, {clock(rest)}:{int(rest % SECONDS_PER_MINUTE):02d}"
 
 
 def percent(share: float) -> str:

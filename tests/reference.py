@@ -34,6 +34,7 @@ class Replica:
     ready_at: object = INF
     arrivals_seen: int = 0
     looked_at: bool = False
+    cause: int | None = None
     tier: int = -1
     log: list | None = None  # of the session: (state, from, to)
 
@@ -57,7 +58,7 @@ class Session:
 
 
 def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horizon):
-    """Return ttft, finish, waited and rejected, a list each, and a list of session dicts."""
+    """Return a list a request each, by name, and ``sessions``, a list of dicts."""
     n, most = len(arrival), len(step)
     target = policy.target_concurrency or most
     fleet = [Replica(i) for i in range(policy.max_replicas)]
@@ -68,6 +69,7 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
     queue: deque[int] = deque()
     ttft, finish = [INF] * n, [INF] * n
     waited, rejected = [False] * n, [False] * n
+    start_wait, caused = [0] * n, [False] * n
     now, arrived, drawn = 0, 0, 0
 
     def turn(replica, state):
@@ -115,8 +117,11 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
             replica.requests.append(Held(request, output_tokens[request] - 1))
             ttft[request] = replica.prefill_until - arrival[request]
             waited[request] = request < replica.arrivals_seen
+            if waited[request]:
+                start_wait[request] = replica.ready_at - arrival[request]
+                caused[request] = replica.cause == request
 
-    def scale_up():
+    def scale_up(cause=None):
         nonlocal drawn
         in_system = len(queue) + sum(len(r.requests) for r in fleet)
         wanted = minimum
@@ -128,11 +133,11 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
             if parked:
                 quickest = min(parked, key=lambda r: (policy.parked[r.tier].resume_s, r.index))
                 quickest.ready_at = now + policy.parked[quickest.tier].resume_s
-                quickest.tier = -1
+                quickest.tier, quickest.cause = -1, cause
                 turn(quickest, "starting")
             else:
                 replica = next(r for r in fleet if r.state == "off")
-                replica.state, replica.since = "starting", now
+                replica.state, replica.since, replica.cause = "starting", now, cause
                 replica.ready_at = now + cold_start[drawn % len(cold_start)]
                 open_session(replica, None, drawn % len(cold_start))
                 drawn += 1
@@ -211,7 +216,7 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
         elif what == "arrive":
             queue.append(arrived)
             arrived += 1
-            scale_up()
+            scale_up(cause=arrived - 1)
             dispatch()
         elif what == "release":
             replica = min((r for r in fleet if awaits_release(r)), key=lambda r: (r.since, r.index))
@@ -254,17 +259,26 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
         }
         for s in every_session
     ]
-    return ttft, finish, waited, rejected, rows
+    return {
+        "ttft_s": ttft,
+        "finish_s": finish,
+        "waited_on_start": waited,
+        "start_wait_s": start_wait,
+        "caused_start": caused,
+        "rejected": rejected,
+        "sessions": rows,
+    }
 
 
 def assert_same(result, expected, *, tolerance_s=1e-6):
     """Compare a `RunResult` with what `simulate` returned."""
-    ttft, finish, waited, rejected, rows = expected
+    rows = expected["sessions"]
     as_floats = lambda values: np.array([float(v) for v in values])  # noqa: E731
-    np.testing.assert_array_equal(result.rejected, rejected)
-    np.testing.assert_allclose(result.finish_s, as_floats(finish), rtol=0, atol=tolerance_s)
-    np.testing.assert_allclose(result.ttft_s, as_floats(ttft), rtol=0, atol=tolerance_s)
-    np.testing.assert_array_equal(result.waited_on_start, waited)
+    for name in ("rejected", "waited_on_start", "caused_start"):
+        np.testing.assert_array_equal(getattr(result, name), expected[name], err_msg=name)
+    for name in ("finish_s", "ttft_s", "start_wait_s"):
+        found, wanted = getattr(result, name), as_floats(expected[name])
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance_s, err_msg=name)
     assert len(result.sessions) == len(rows)
     for name in ("replica", "cold_start_index"):
         assert result.sessions[name].tolist() == [row[name] for row in rows]

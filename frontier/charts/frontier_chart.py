@@ -17,6 +17,7 @@ from frontier.charts import theme
 
 _HEIGHT_PX = 430
 _LISTED_PLANS = 4
+_BAND = ("usd_low", "usd_high")
 
 
 def frontier_table(swept: pd.DataFrame, *, slo_p99_ttft_s: float) -> pd.DataFrame:
@@ -33,7 +34,8 @@ def frontier_table(swept: pd.DataFrame, *, slo_p99_ttft_s: float) -> pd.DataFram
     -------
     DataFrame
         plan_ids (list), labels (list), family (of the first), usd_per_month, p99_ttft_s,
-        waited_on_start_share, efficient, meets_slo; sorted by cost.
+        waited_on_start_share, efficient, meets_slo, and usd_low and usd_high where the input has
+        them; sorted by cost.
     """
     drawn = swept[np.isfinite(swept["p99_ttft_s"]) & np.isfinite(swept["usd_per_month"])].copy()
     # A cent and a millisecond: what nobody could tell apart on the chart or the bill.
@@ -48,6 +50,7 @@ def frontier_table(swept: pd.DataFrame, *, slo_p99_ttft_s: float) -> pd.DataFram
         p99_ttft_s=("p99_ttft_s", "first"),
         efficient=("efficient", "any"),
         waited_on_start_share=("waited_on_start_share", "first"),
+        **{name: (name, "first") for name in _BAND if name in drawn},
     ).reset_index()
     points["meets_slo"] = points["p99_ttft_s"] <= slo_p99_ttft_s
     return points.drop(columns=["cost_key", "time_key"]).sort_values(
@@ -95,6 +98,8 @@ def frontier_figure(
                 showlegend=False,
             )
         )
+        if set(_BAND) <= set(table):
+            _add_band(figure, efficient)
     for family, mark in theme.FAMILY_MARKS.items():
         of_family = table[table["family"] == family]
         for is_efficient in (False, True):
@@ -133,14 +138,43 @@ def frontier_figure(
     return theme.base_layout(figure, height_px=_HEIGHT_PX)
 
 
+def _add_band(figure: go.Figure, efficient: pd.DataFrame) -> None:
+    """Draw what each efficient plan would cost if every price were off by the band."""
+    figure.add_trace(
+        go.Scatter(
+            x=efficient["usd_per_month"],
+            y=efficient["p99_ttft_s"],
+            mode="markers",
+            marker={"size": 1, "color": theme.GREY},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": efficient["usd_high"] - efficient["usd_per_month"],
+                "arrayminus": efficient["usd_per_month"] - efficient["usd_low"],
+                "color": theme.GREY,
+                "thickness": 1.5,
+                "width": 5,
+            },
+            name="Price band",
+            hoverinfo="skip",
+            showlegend=True,
+        )
+    )
+
+
 def _hover(row: object) -> str:
     labels = list(row.labels[:_LISTED_PLANS])  # type: ignore[attr-defined]
     if len(row.labels) > _LISTED_PLANS:  # type: ignore[attr-defined]
         labels.append(f"and {len(row.labels) - _LISTED_PLANS} more alike")  # type: ignore[attr-defined]
-    return (
+    words = (
         "<br>".join(labels)
         + f"<br><b>{units.dollars(row.usd_per_month)}</b> a month, "  # type: ignore[attr-defined]
         + f"p99 <b>{units.seconds(row.p99_ttft_s)}</b>"  # type: ignore[attr-defined]
+    )
+    if np.isnan(row.waited_on_start_share):  # type: ignore[attr-defined]
+        return words
+    return (
+        words
         + f"<br>{units.percent(row.waited_on_start_share)} of requests waited on a start"  # type: ignore[attr-defined]
     )
 
@@ -239,9 +273,10 @@ def _share_of(value: float, low: float, high: float, *, log: bool) -> float:
 
 def _cost_range(table: pd.DataFrame) -> tuple[float, float]:
     """Return the ends of the cost axis."""
+    drawn = table[["usd_per_month", *(name for name in _BAND if name in table)]]
+    low_usd, high_usd = float(drawn.min(axis=None)), float(drawn.max(axis=None))
     if _is_wide(table):
-        return theme.log_range(list(table["usd_per_month"]), pad=0.05)
-    low_usd, high_usd = float(table["usd_per_month"].min()), float(table["usd_per_month"].max())
+        return theme.log_range([low_usd, high_usd, *table["usd_per_month"]], pad=0.05)
     margin = max((high_usd - low_usd) * 0.08, high_usd * 0.05, 1.0)
     return max(0.0, low_usd - margin), high_usd + margin
 

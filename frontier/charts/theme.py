@@ -34,6 +34,7 @@ FAMILY_MARKS = {
     "scheduled": FamilyMark("Scheduled", PINK, "triangle-up"),
     "pre-warmed": FamilyMark("Pre-warmed", SKY, "pentagon"),
     "dedicated": FamilyMark("Dedicated (always-on)", VERMILION, "star"),
+    "reserved": FamilyMark("Reserved", VERMILION, "star-diamond"),
     "api": FamilyMark("Per-token API", GREY, "cross"),
     "bound": FamilyMark("Clairvoyant bound", GREY, "hourglass"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
@@ -9,12 +10,17 @@ from dataclasses import dataclass
 import streamlit as st
 
 from frontier import units
+from frontier.edits import OWN_SOURCE, simulated
 from frontier.errors import FrontierError
-from frontier.pages import link, text
+from frontier.pages import link, session, text
+from frontier.pages.deal_controls import Conditions, deal_section
+from frontier.pages.start_controls import start_section
 from frontier.pages.store import store
 from frontier.plan import Scenario
+from frontier.prices import staleness
 from frontier.serving import precisions_of
-from frontier.tables import Offer, Tables, load_tables
+from frontier.sweep import Deal, TokenApi
+from frontier.tables import Offer, ProviderRules, Tables, load_tables
 from frontier.trace import Trace, TraceQuestion, generate_trace, read_trace
 
 UPLOAD = "upload"
@@ -23,21 +29,60 @@ _UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the sidebar says: the scenario and the traffic, or why there is none yet."""
+    """What the sidebar says: the scenario and the traffic, or why there is none yet.
+
+    Attributes
+    ----------
+    deal, api : Deal, TokenApi or None
+        Terms and the reference point: money only, no part of a simulation.
+    rows : tuple
+        What of the chosen offers and their rules a simulation depends on.
+    """
 
     scenario: Scenario
     trace: Trace | None
     is_upload: bool
     problem: str | None
+    deal: Deal
+    api: TokenApi | None
+    rows: tuple[object, ...]
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """All that outcomes depend on, to keep them under: neither the limit nor any price."""
+        scenario = dataclasses.replace(self.scenario, slo_p99_ttft_s=0.0)
+        return (scenario, self.trace.digest, self.trace.t0_utc, self.rows)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether results hold anything the user brought, and so stay in the session."""
+        return self.is_upload or self.scenario.own_start is not None or session.is_changed()
 
 
 def sidebar() -> Choices:
     """Draw the sidebar and return what was chosen."""
-    tables = load_tables()
+    session.restore()
+    tables = session.tables()
     with st.sidebar:
         trace, is_upload, problem = _traffic(tables)
-        scenario = _scenario(tables)
-    return Choices(scenario, trace, is_upload, problem)
+        scenario, conditions = _scenario(tables)
+    chosen = (scenario.serverless_offer, scenario.dedicated_offer)
+    session.carry(chosen)
+    rows = [row for key in chosen for row in _offer_and_rules(key, tables)]
+    return Choices(
+        scenario,
+        trace,
+        is_upload,
+        problem,
+        deal=conditions.deal,
+        api=conditions.api,
+        rows=tuple(simulated(row) for row in rows),
+    )
+
+
+def _offer_and_rules(offer_id: str, tables: Tables) -> tuple[Offer, ProviderRules]:
+    offer = tables.offers[offer_id]
+    return offer, tables.provider_rules[offer.rules_id]
 
 
 def current() -> Choices:
@@ -126,7 +171,7 @@ def _ask(digest: str, parameter: str, question: TraceQuestion) -> None:
     )
 
 
-def _scenario(tables: Tables) -> Scenario:
+def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
     example = next(iter(tables.examples.values()))
     model = link.pick("Model", list(tables.models), example.model, key="model")
     precisions = list(precisions_of(tables.models[model]))
@@ -154,13 +199,19 @@ def _scenario(tables: Tables) -> Scenario:
         step=0.5,
         help="99 of 100 requests must see their first token within this time.",
     )
-    return Scenario(
+    conditions = deal_section(tables, serverless, dedicated)
+    start_changes, own_start = start_section(tables, serverless)
+    scenario = Scenario(
         model=model,
         precision=precision,
         serverless_offer=serverless,
         dedicated_offer=dedicated,
         slo_p99_ttft_s=limit_s,
+        start_changes=start_changes,
+        own_start=own_start,
+        office=conditions.office,
     )
+    return scenario, conditions
 
 
 def _gpus_on_offer(tables: Tables) -> list[str]:
@@ -189,9 +240,24 @@ def _pick_offer(
         format_func=lambda offer_id: _offer_label(offers[offer_id]),
     )
     offer = offers[chosen]
-    st.caption(f"{text.plain(offer.product)}; price {text.age(offer.priced_on, dt.date.today())}")
+    st.caption(_about_price(offer, tables))
     return chosen
 
 
+def _about_price(offer: Offer, tables: Tables) -> str:
+    today = dt.date.today()
+    product = text.plain(offer.product)
+    listed = session.unedited().offers[offer.offer_id].usd_per_gpu_h
+    if offer.usd_per_gpu_h != listed:
+        return f"{product}; " + text.money(
+            f"your price, {units.dollars(listed)} before you changed it"
+        )
+    words = f"{product}; price {text.age(offer.priced_on, today)}"
+    if staleness(offer, today, tables) != "fresh":
+        words += ", **stale**: look it up anew"
+    return words
+
+
 def _offer_label(offer: Offer) -> str:
-    return f"{offer.provider} · {units.dollars(offer.usd_per_gpu_h)}/GPU-h"
+    yours = " · yours" if offer.source_id == OWN_SOURCE else ""
+    return f"{offer.provider} · {units.dollars(offer.usd_per_gpu_h)}/GPU-h{yours}"

@@ -8,15 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from frontier import units
-from frontier.answer import Answer
 from frontier.billing import Bill
 from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_drawn
 from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
 from frontier.export import csv_bytes
-from frontier.pages import controls, link, results, text
-from frontier.sweep import Outcome, bill_outcome
-from frontier.tables import load_tables
+from frontier.pages import controls, link, results, session, takeaway, text
+from frontier.pages.plans import choose_plan
+from frontier.sweep import Outcome
 
 _STAGE_WORDS = {
     "allocate": "finding a GPU",
@@ -51,7 +50,7 @@ def render() -> None:
     swept = results.swept(choices, lambda partial: _draw_answer(answer_place, partial))
     _draw_answer(answer_place, swept)
     with card_column:
-        chosen = _choose_plan(swept)
+        chosen = choose_plan(swept, help="Pick one here or click a point of the chart.")
     with chart_place.container():
         _draw_chart(swept, chosen)
     with card_column:
@@ -65,22 +64,6 @@ def _draw_answer(place: st.delta_generator.DeltaGenerator, swept: results.Swept)
         st.markdown(text.money(" ".join(swept.answer.reasons)))
 
 
-def _choose_plan(swept: results.Swept) -> str:
-    """Return the plan to open: the one clicked or picked, else the cheapest under the limit."""
-    answer: Answer = swept.answer
-    ids = list(swept.outcomes)
-    fallback = answer.cheapest_plan_id or answer.dedicated_plan_id or ids[0]
-    labels = dict(zip(swept.table["plan_id"], swept.table["label"], strict=True))
-    return link.pick(
-        "Plan",
-        ids,
-        fallback,
-        format_func=labels.__getitem__,
-        key="plan",
-        help="Pick one here or click a point of the chart.",
-    )
-
-
 def _clicked(plan_ids: list[str]) -> None:
     points = st.session_state["frontier_chart"].selection.points
     if points:
@@ -92,14 +75,23 @@ def _clicked(plan_ids: list[str]) -> None:
 
 def _draw_chart(swept: results.Swept, chosen: str) -> None:
     limit_s = swept.slo_p99_ttft_s
-    points = frontier_table(swept.table, slo_p99_ttft_s=limit_s)
+    # The toggle stands beneath the chart and is read before it is drawn.
+    chart_place = st.container()
+    tables = session.tables()
+    band = link.flag(
+        f"Show prices ± {units.percent(tables.setting('price_band'))}",
+        key="band",
+        help=text.plain(tables.settings["price_band"].description) + ".",
+    )
+    table = results.with_price_band(swept) if band else swept.table
+    points = frontier_table(table, slo_p99_ttft_s=limit_s)
     figure = frontier_figure(
         points,
         slo_p99_ttft_s=limit_s,
         marked=swept.answer.marked(),
         chosen_plan_id=chosen,
     )
-    st.plotly_chart(
+    chart_place.plotly_chart(
         figure,
         key="frontier_chart",
         on_select=lambda: _clicked(list(swept.outcomes)),
@@ -117,8 +109,7 @@ def _draw_chart(swept: results.Swept, chosen: str) -> None:
 
 
 def _draw_card(outcome: Outcome) -> None:
-    tables = load_tables()
-    cost = bill_outcome(outcome, tables)
+    cost = results.bill_of(outcome)
     latency = outcome.latency
     up_s = sum(outcome.sessions[part].sum() for part in ("starting_s", "busy_s", "idle_s"))
     busy = outcome.sessions["busy_s"].sum() / up_s if up_s > 0 else math.nan
@@ -138,12 +129,13 @@ def _draw_card(outcome: Outcome) -> None:
 
 
 def _describe(outcome: Outcome) -> str:
-    tables = load_tables()
+    tables = session.tables()
     plan = outcome.plan
     offer = tables.offers[plan.offer_id]
     gpus = plan.speed.gpus_per_replica
     return (
-        f"{offer.provider} {offer.product}, {f'{gpus} × ' if gpus > 1 else ''}{offer.gpu}; "
+        f"{text.plain(offer.provider)} {text.plain(offer.product)}, "
+        f"{f'{gpus} × ' if gpus > 1 else ''}{offer.gpu}; "
         f"{plan.detail}; at most {units.count(plan.policy.max_replicas, 'replica')}"
     )
 
@@ -191,7 +183,7 @@ def _draw_start(outcome: Outcome) -> None:
 def _draw_details(swept: results.Swept, chosen: str) -> None:
     outcome = swept.outcomes[chosen]
     tabs = st.tabs(
-        ["This plan", "All plans", "What is in the number", "Traffic that was read"],
+        ["This plan", "All plans", "What is in the number", "Traffic that was read", "Take away"],
         key="detail",
         on_change="rerun",
     )
@@ -207,10 +199,13 @@ def _draw_details(swept: results.Swept, chosen: str) -> None:
     if tabs[3].open:
         with tabs[3]:
             _draw_traffic()
+    if tabs[4].open:
+        with tabs[4]:
+            takeaway.draw(swept, chosen)
 
 
 def _draw_plan_tables(outcome: Outcome) -> None:
-    cost = bill_outcome(outcome, load_tables())
+    cost = results.bill_of(outcome)
     latency = outcome.latency
     left, middle, right = st.columns(3)
     with left:
@@ -277,7 +272,7 @@ def _draw_plan_tables(outcome: Outcome) -> None:
         )
     if outcome.plan.policy.min_replicas < outcome.plan.policy.max_replicas:
         st.markdown("**Stages of a start**")
-        st.table(results.stage_words(outcome.plan.start, load_tables()))
+        st.table(results.stage_words(outcome.plan.start, session.tables()))
 
 
 def _draw_all(swept: results.Swept) -> None:
@@ -316,7 +311,7 @@ def _draw_all(swept: results.Swept) -> None:
 def _draw_included(swept: results.Swept) -> None:
     for title, sentences in results.included(swept).items():
         st.markdown(f"**{title}**")
-        st.markdown("\n".join(f"- {text.money(sentence)}" for sentence in sentences))
+        st.markdown("\n".join(f"- {text.plain(sentence)}" for sentence in sentences))
 
 
 def _draw_traffic() -> None:
@@ -337,4 +332,4 @@ def _draw_traffic() -> None:
 
 
 def _hours() -> float:
-    return load_tables().setting("hours_per_month")
+    return session.tables().setting("hours_per_month")

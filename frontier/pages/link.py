@@ -7,14 +7,17 @@ never dropped silently.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
+_SEPARATOR = ","
 _ASKED, _DEFAULTS, _IGNORED = "link_asked", "link_defaults", "link_ignored"
-_KEPT, _LAST = "link_kept", "link_last_defaults"
+_KEPT, _LAST, _CARRIED = "link_kept", "link_last_defaults", "link_carried"
 
 
 def begin() -> None:
@@ -27,6 +30,7 @@ def begin() -> None:
         st.session_state[_KEPT] = {}
         st.session_state[_LAST] = {}
     st.session_state[_DEFAULTS] = {}
+    st.session_state[_CARRIED] = {}
 
 
 def end() -> None:
@@ -35,16 +39,56 @@ def end() -> None:
     # Streamlit forgets a widget that a page does not draw; the choice outlives it here.
     st.session_state[_KEPT] |= {key: st.session_state[key] for key in defaults}
     st.session_state[_LAST] |= defaults
-    chosen = {
-        key: str(value)
-        for key, value in st.session_state[_KEPT].items()
-        if value != st.session_state[_LAST][key]
-    }
-    kept = {key: st.query_params[key] for key in st.query_params if key.startswith("embed")}
+    parameters = choices()
+    parameters |= {key: st.query_params[key] for key in st.query_params if key.startswith("embed")}
+    if parameters != dict(st.query_params):
+        st.query_params.from_dict(parameters)
+
+
+def choices() -> dict[str, str]:
+    """Return every choice that differs from its default, as the address holds it."""
+    defaults = {**st.session_state[_LAST], **st.session_state[_DEFAULTS]}
+    values = dict(st.session_state[_KEPT])
+    values |= {key: st.session_state[key] for key in st.session_state[_DEFAULTS]}
+    chosen = {key: _text(value) for key, value in values.items() if value != defaults[key]}
     # A choice asked for by the link whose widget has not been drawn yet (it stands on another
     # page, or beneath a result that is still being made) is still to come: it stays.
-    if {**st.session_state[_ASKED], **chosen, **kept} != dict(st.query_params):
-        st.query_params.from_dict({**st.session_state[_ASKED], **chosen, **kept})
+    return {**st.session_state[_ASKED], **chosen, **st.session_state[_CARRIED]}
+
+
+def address() -> str:
+    """Return the link that opens this view again."""
+    asked = choices()
+    base = (st.context.url or "").partition("?")[0]
+    return f"{base}?{urlencode(asked)}" if asked else base
+
+
+def ask(wanted: Mapping[str, str]) -> None:
+    """Make these choices, and no others, as if a link with them had been opened.
+
+    To be called before any widget is drawn: from a callback.
+    """
+    st.session_state[_KEPT] = {}
+    for key, default in st.session_state[_LAST].items():
+        st.session_state[key] = default
+    st.session_state[_ASKED] = dict(wanted)
+    st.session_state[_IGNORED] = []
+
+
+def taken(prefix: str) -> dict[str, str]:
+    """Take out of the link what begins so, for a choice that has no widget of its own."""
+    asked = st.session_state[_ASKED]
+    return {key: asked.pop(key) for key in list(asked) if key.startswith(prefix)}
+
+
+def carry(parameters: Mapping[str, str]) -> None:
+    """Put parameters that have no widget into the address of this run."""
+    st.session_state[_CARRIED] |= parameters
+
+
+def ignore(sentence: str) -> None:
+    """Say of a parameter of the link that it could not be used."""
+    st.session_state[_IGNORED].append(sentence)
 
 
 def ignored() -> tuple[str, ...]:
@@ -63,6 +107,20 @@ def pick(label: str, options: Iterable[str], default: str, *, key: str, **how: A
     st.selectbox(label, options, key=key, **how)
     # The browser alone keeps to the list of options.
     return st.session_state[key] if st.session_state[key] in options else default
+
+
+def many(label: str, options: Iterable[str], *, key: str, **how: Any) -> list[str]:
+    """Draw a multiselect, empty by default, whose choices live in the address; return them."""
+    options = list(options)
+
+    def parse(asked: str) -> list[str] | None:
+        chosen = asked.split(_SEPARATOR)
+        return chosen if set(chosen) <= set(options) else None
+
+    _restore(key, [], parse)
+    st.session_state[key] = [value for value in st.session_state[key] if value in options]
+    st.multiselect(label, options, key=key, **how)
+    return [value for value in st.session_state[key] if value in options]
 
 
 def number(
@@ -89,6 +147,43 @@ def number(
     st.number_input(label, kind(low), kind(high), key=key, **how)
     value = st.session_state[key]
     return kind(value) if value is not None and low <= value <= high else kind(default)
+
+
+def flag(label: str, *, key: str, default: bool = False, **how: Any) -> bool:
+    """Draw a toggle whose state lives in the address under ``key``; return it."""
+    _restore(key, default, lambda asked: {"1": True, "0": False}.get(asked))
+    st.toggle(label, key=key, **how)
+    return bool(st.session_state[key])
+
+
+def line(label: str, default: str, *, key: str, accepts: Callable[[str], bool], **how: Any) -> str:
+    """Draw a text field whose value lives in the address under ``key``; return it.
+
+    What is not accepted counts as the default.
+    """
+    _restore(key, default, lambda asked: asked if accepts(asked) else None)
+    st.text_input(label, key=key, **how)
+    return st.session_state[key] if accepts(st.session_state[key]) else default
+
+
+def day(label: str, default: dt.date, *, key: str, **how: Any) -> dt.date:
+    """Draw a date field whose value lives in the address under ``key``; return it."""
+
+    def parse(asked: str) -> dt.date | None:
+        try:
+            return dt.date.fromisoformat(asked)
+        except ValueError:
+            return None
+
+    _restore(key, default, parse)
+    st.date_input(label, key=key, **how)
+    return st.session_state[key] or default
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    return _SEPARATOR.join(value) if isinstance(value, list) else str(value)
 
 
 def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None:

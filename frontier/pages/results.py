@@ -11,19 +11,22 @@ import streamlit as st
 
 from frontier import units
 from frontier.answer import Answer, find_answer
+from frontier.billing import Bill
 from frontier.coldstart import ColdStart
-from frontier.pages import text
+from frontier.pages import controls, session, text
 from frontier.pages.controls import Choices
-from frontier.pages.store import store
+from frontier.pages.store import find, store
 from frontier.plan import Deployment, default_grid, deploy, first_look
 from frontier.sweep import (
     Outcome,
+    bill_outcome,
     break_even_of,
+    committed_outcomes,
     frontier_table,
     simulate_plans,
     sweep,
 )
-from frontier.tables import Tables, load_tables
+from frontier.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +47,15 @@ def swept(choices: Choices, show_first_look: Callable[[Swept], None]) -> Swept:
     While a new sweep runs, ``show_first_look`` gets the few plans that outline the answer, and a
     bar shows the progress; a new input stops the threads at once.
     """
-    scenario, trace = choices.scenario, choices.trace
-    tables = load_tables()
-    kept = store(private=choices.is_upload)
-    key = ("sweep", dataclasses.replace(scenario, slo_p99_ttft_s=0.0), trace.digest)
-    found = kept.get(key)
+    trace, tables = choices.trace, session.tables()
+    key = ("sweep", *choices.content)
+    found = find(key)
     if found is None:
-        deployment = deploy(scenario, trace, tables)
+        deployment = deploy(choices.scenario, trace, tables)
         grid = default_grid(deployment, trace, tables)
         bar = st.progress(0.0, "A first look…")
         first = simulate_plans(first_look(grid), trace, tables)
-        show_first_look(_swept(deployment, first, scenario.slo_p99_ttft_s, tables))
+        show_first_look(_swept(deployment, first, choices, tables))
         outcomes = sweep(
             grid,
             trace,
@@ -65,27 +66,65 @@ def swept(choices: Choices, show_first_look: Callable[[Swept], None]) -> Swept:
         )
         bar.empty()
         found = (deployment, outcomes)
-        kept.put(key, found)
+        store(private=choices.is_private).put(key, found)
     deployment, outcomes = found
-    return _swept(deployment, outcomes, scenario.slo_p99_ttft_s, tables)
+    return _swept(deployment, outcomes, choices, tables)
 
 
 def _swept(
-    deployment: Deployment, outcomes: tuple[Outcome, ...], slo_p99_ttft_s: float, tables: Tables
+    deployment: Deployment, outcomes: tuple[Outcome, ...], choices: Choices, tables: Tables
 ) -> Swept:
-    table = frontier_table(outcomes, tables, slo_p99_ttft_s=slo_p99_ttft_s)
+    limit_s, deal = choices.scenario.slo_p99_ttft_s, choices.deal
+    # Kept without regard to prices: those in force now are put in their place.
+    serverless = tables.offers[deployment.serverless.offer_id]
+    deployment = dataclasses.replace(
+        deployment,
+        serverless=serverless,
+        rules=tables.provider_rules[serverless.rules_id],
+        dedicated=tables.offers[deployment.dedicated.offer_id],
+    )
+    if deal.commitment is not None:
+        outcomes = committed_outcomes(outcomes)
+    table = frontier_table(
+        outcomes,
+        tables,
+        slo_p99_ttft_s=limit_s,
+        deal=deal,
+        api=choices.api,
+        trace=choices.trace,
+    )
     return Swept(
         deployment=deployment,
         outcomes={outcome.plan.plan_id: outcome for outcome in outcomes},
         table=table,
         answer=find_answer(
             table,
-            slo_p99_ttft_s=slo_p99_ttft_s,
-            break_even_utilisation=break_even_of(deployment, tables),
+            slo_p99_ttft_s=limit_s,
+            break_even_utilisation=break_even_of(deployment, tables, deal),
             span_is_short=outcomes[0].horizon_s < units.SECONDS_PER_DAY,
         ),
-        slo_p99_ttft_s=slo_p99_ttft_s,
+        slo_p99_ttft_s=limit_s,
     )
+
+
+def bill_of(outcome: Outcome, price_factor: float = 1.0) -> Bill:
+    """Return the bill of an outcome on this session's prices and terms."""
+    return bill_outcome(outcome, session.tables(), controls.current().deal.at(price_factor))
+
+
+def with_price_band(swept: Swept) -> pd.DataFrame:
+    """Return the frontier table with the cost of efficient plans if every price were off."""
+    tables = session.tables()
+    band, hours = tables.setting("price_band"), tables.setting("hours_per_month")
+    table = swept.table.copy()
+    for name, factor in (("usd_low", 1 - band), ("usd_high", 1 + band)):
+        table[name] = [
+            bill_of(swept.outcomes[row.plan_id], factor).usd_per_month(hours)
+            if row.efficient
+            else row.usd_per_month
+            for row in table.itertuples()
+        ]
+    return table
 
 
 def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:
@@ -112,7 +151,7 @@ def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:
 
 def included(swept: Swept) -> dict[str, list[str]]:
     """Return what is in the numbers, what is not, and what was assumed, as sentences."""
-    deployment, tables = swept.deployment, load_tables()
+    deployment, tables = swept.deployment, session.tables()
     serverless, dedicated = deployment.serverless, deployment.dedicated
     hours = tables.setting("hours_per_month")
     cores = ""

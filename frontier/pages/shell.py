@@ -5,10 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from frontier.errors import FrontierError
-from frontier.pages import controls, home, link, method, sources, text
+from frontier.pages import cold_start, controls, home, link, method, sources, tail, text
 
 PAGES = (
     ("Frontier", ":material/ssid_chart:", home.render, ""),
+    ("Cold start", ":material/timer:", cold_start.render, "cold-start"),
+    ("Tail", ":material/area_chart:", tail.render, "tail"),
     ("Data and sources", ":material/table_view:", sources.render, "sources"),
     ("Method", ":material/functions:", method.render, "method"),
 )

@@ -62,3 +62,13 @@ def store(*, private: bool) -> Store:
     if "private_store" not in st.session_state:
         st.session_state["private_store"] = Store(_SESSION_ENTRIES)
     return st.session_state["private_store"]
+
+
+def find(key: Hashable) -> Any | None:
+    """Return what either store keeps under that key, or None.
+
+    A key holds all that a result depends on, so what was made before the session had anything of
+    its own is as good as new.
+    """
+    kept = store(private=False).get(key)
+    return store(private=True).get(key) if kept is None else kept

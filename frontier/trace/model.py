@@ -11,8 +11,7 @@ import datetime as dt
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,7 +57,7 @@ class UnknownFormat(InputError):
     ) -> None:
         super().__init__(message)
         self.columns = columns
-        self.suggested = MappingProxyType(dict(suggested))
+        self.suggested = dict(suggested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +86,10 @@ class TraceReport:
     time_unit: str = "s"
     rows_read: int = 0
     kept: int = 0
-    dropped: Mapping[str, int] = MappingProxyType({})
+    dropped: Mapping[str, int] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     bucket_s: float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "dropped", MappingProxyType(dict(self.dropped)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

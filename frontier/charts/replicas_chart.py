@@ -1,0 +1,193 @@
+"""Replicas through time: starting, up and parked, and the requests in the system.
+
+Averages over equal bins, exact in their integral: replica-seconds of all bins are those of the
+sessions. A session keeps when it started, was first ready and ended, but not when it was parked in
+between: the up, parked and resuming seconds of a session that was parked are spread evenly over
+the time from its first ready to its end.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from frontier import units
+from frontier.charts import theme
+from frontier.simulate import RunResult
+
+MOST_BINS = 600
+_HEIGHT_PX = 420
+_MOST_TICKS = 7
+_MINUTE, _HOUR, _DAY = units.SECONDS_PER_MINUTE, units.SECONDS_PER_HOUR, units.SECONDS_PER_DAY
+_STEPS_S = (
+    *(step * _MINUTE for step in (1, 5, 10, 30)),
+    *(step * _HOUR for step in (1, 3, 6, 12)),
+    *(step * _DAY for step in (1, 2, 7, 14, 28, 91, 364)),
+)
+_STATES = {
+    "up": ("Up", theme.GREEN, ""),
+    "starting": ("Starting", theme.BLUE, "/"),
+    "parked": ("Parked", theme.SKY, "."),
+}
+
+
+def replicas_table(
+    result: RunResult,
+    arrival_s: NDArray[np.float64],
+    *,
+    queue_timeout_s: float = math.inf,
+    from_s: float = 0.0,
+    to_s: float | None = None,
+) -> pd.DataFrame:
+    """Return averages over up to 600 equal bins of a window.
+
+    Parameters
+    ----------
+    result : RunResult
+    arrival_s : ndarray, shape (n,)
+        Arrivals of the requests. [s]
+    queue_timeout_s : float
+        When a rejected request leaves, after its arrival. [s]
+    from_s, to_s : float
+        The window, within the horizon; to the horizon if None. [s]
+
+    Returns
+    -------
+    DataFrame
+        from_s, to_s [s]; starting, up, parked (replicas); in_system (requests); averages over
+        the bin.
+    """
+    to_s = result.horizon_s if to_s is None else to_s
+    edges_s = np.linspace(from_s, to_s, MOST_BINS + 1)
+    rows, horizon_s = result.sessions, result.horizon_s
+    started_s, ready_s, ended_s = (
+        np.minimum(rows[name], horizon_s) for name in ("started_s", "ready_s", "ended_s")
+    )
+    after_ready_s = ended_s - ready_s
+    lasts = after_ready_s > 0
+
+    def share(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.divide(seconds, after_ready_s, out=np.zeros(len(rows)), where=lasts)
+
+    resuming_s = np.maximum(rows["starting_s"] - (ready_s - started_s), 0.0)
+    left_s = np.where(result.rejected, arrival_s + queue_timeout_s, result.finish_s)
+    one = np.ones(len(rows))
+    return pd.DataFrame(
+        {
+            "from_s": edges_s[:-1],
+            "to_s": edges_s[1:],
+            "starting": _averages(started_s, ready_s, one, edges_s)
+            + _averages(ready_s, ended_s, share(resuming_s), edges_s),
+            "up": _averages(ready_s, ended_s, share(rows["busy_s"] + rows["idle_s"]), edges_s),
+            "parked": _averages(ready_s, ended_s, share(rows["parked_s"].sum(axis=1)), edges_s),
+            "in_system": _averages(arrival_s, left_s, np.ones(arrival_s.size), edges_s),
+        }
+    )
+
+
+def replicas_figure(table: pd.DataFrame, *, t0_utc: dt.datetime | None = None) -> go.Figure:
+    """Draw `replicas_table`: replicas stacked above, requests in the system beneath.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `replicas_table`.
+    t0_utc : datetime or None
+        The instant of time 0; None: not known, days count from there.
+    """
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    # A step needs the end of the last bin too.
+    edges_s = [*table["from_s"], table["to_s"].iloc[-1]]
+    for name, (label, colour, pattern) in _STATES.items():
+        if not table[name].any():
+            continue
+        figure.add_trace(
+            go.Scatter(
+                x=edges_s,
+                y=[*table[name], table[name].iloc[-1]],
+                name=label,
+                stackgroup="replicas",
+                line={"shape": "hv", "width": 0.5, "color": colour},
+                fillpattern={"shape": pattern, "fgcolor": colour, "size": 6, "fillmode": "overlay"},
+                hovertemplate=f"{label}: %{{y:.2f}}<extra></extra>",
+            ),
+            row=1,
+            col=1,
+        )
+    figure.add_trace(
+        go.Scatter(
+            x=edges_s,
+            y=[*table["in_system"], table["in_system"].iloc[-1]],
+            name="Requests in the system",
+            mode="lines",
+            line={"shape": "hv", "width": 1.5, "color": theme.VERMILION},
+            hovertemplate="In the system: %{y:.2f}<extra></extra>",
+        ),
+        row=2,
+        col=1,
+    )
+    ticks_s, labels, title = _clock_ticks(edges_s[0], edges_s[-1], t0_utc)
+    theme.base_layout(figure, height_px=_HEIGHT_PX)
+    figure.update_layout(hovermode="x")
+    figure.update_xaxes(tickvals=ticks_s, ticktext=labels, range=[edges_s[0], edges_s[-1]])
+    figure.update_xaxes(title=title, row=2, col=1)
+    figure.update_xaxes(showspikes=False)
+    figure.update_yaxes(title="Replicas", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(title="Requests", rangemode="tozero", row=2, col=1)
+    return figure
+
+
+def _averages(
+    from_s: NDArray[np.float64],
+    to_s: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    edges_s: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return, for each bin, the average over time of the weights of the intervals that hold.
+
+    The sum of weights is a step function of time; its integral is piecewise linear, known at the
+    ends of the intervals and read off at the edges of the bins.
+    """
+    at_s = np.concatenate((from_s, to_s))
+    if not at_s.size:
+        return np.zeros(edges_s.size - 1)
+    order = np.argsort(at_s, kind="stable")
+    at_s = at_s[order]
+    level = np.cumsum(np.concatenate((weight, -weight))[order])
+    integral = np.concatenate(([0.0], np.cumsum(level[:-1] * np.diff(at_s))))
+    # Not below 0: what rounding leaves of sums that cancel.
+    return np.maximum(np.diff(np.interp(edges_s, at_s, integral)) / np.diff(edges_s), 0.0)
+
+
+def _clock_ticks(
+    from_s: float, to_s: float, t0_utc: dt.datetime | None
+) -> tuple[list[float], list[str], str]:
+    """Return tick positions at round times of the clock, their labels, and the axis title."""
+    midnight_s = 0.0
+    if t0_utc is not None:
+        midnight = t0_utc.replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight_s = (midnight - t0_utc).total_seconds()
+
+    def day(at_s: float) -> str:
+        if t0_utc is not None:
+            return f"{t0_utc + dt.timedelta(seconds=at_s):%d %b}"
+        return f"day {at_s // _DAY + 1:.0f}"
+
+    step_s = next((s for s in _STEPS_S if (to_s - from_s) / s <= _MOST_TICKS), _STEPS_S[-1])
+    first = math.ceil((from_s - midnight_s) / step_s)
+    ticks_s = midnight_s + step_s * np.arange(
+        first, math.floor((to_s - midnight_s) / step_s) + 1, dtype=np.float64
+    )
+    is_long = to_s - from_s > _DAY
+    labels = [
+        day(at_s) if is_long and (at_s - midnight_s) % _DAY == 0 else units.clock(at_s - midnight_s)
+        for at_s in ticks_s.tolist()
+    ]
+    origin = "days count from the start of the trace" if t0_utc is None else "UTC"
+    return ticks_s.tolist(), labels, origin if is_long else f"{day(from_s)} ({origin})"

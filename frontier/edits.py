@@ -1,0 +1,349 @@
+"""Cells that somebody changed for themselves: checked like the tables, applied, taken along.
+
+An `Edit` holds the new cell as text, as it would stand in the CSV file, so that one set of checks
+(data/columns.csv) serves files, the screen, links and scenario files. Edits are applied all or
+none. A price that was changed is the user's own: it is dated today and says so. `simulated` tells
+what of a row a simulation depends on, which no price does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from frontier.errors import InputError, TableError
+from frontier.tables import (
+    Column,
+    Offer,
+    ProviderRules,
+    Tables,
+    check_references,
+    load_columns,
+    read_cell,
+)
+
+EDITABLE = {
+    "offers": (
+        "usd_per_gpu_h",
+        "usd_per_vcpu_s",
+        "usd_per_gib_s",
+        "vcpus_per_gpu",
+        "ram_gib_per_gpu",
+        "gpus_min",
+        "gpus_max",
+    ),
+    "provider_rules": (
+        "increment_s",
+        "minimum_s",
+        "idle_default_s",
+        "idle_min_s",
+        "idle_max_s",
+        "idle_rate_factor",
+        "scale_down_rule",
+        "cold_request",
+        "retry_s",
+        "bills_allocate",
+        "bills_pull",
+        "bills_boot",
+        "bills_engine_init",
+        "bills_fetch",
+        "bills_load",
+        "bills_compile",
+        "bills_kv_cache",
+        "bills_graph_capture",
+        "bills_other",
+        "bills_idle",
+        "platform_fee_usd_month",
+        "free_credit_usd_month",
+        "request_fee_usd",
+        "storage_usd_per_gb_month",
+        "region_multiplier",
+        "availability_multiplier",
+        "max_gpus_hard",
+    ),
+}
+"""The columns that a session may change, by table."""
+
+OWN_SOURCE = "own-prices"
+_PRICES = ("usd_per_gpu_h", "usd_per_vcpu_s", "usd_per_gib_s")
+# What a bill reads, a list shows or a reader is told, and no simulation depends on.
+_ONLY_BILLED = frozenset(
+    (
+        "increment_s",
+        "minimum_s",
+        "region_multiplier",
+        "availability_multiplier",
+        "price_kind",
+        "vcpus_per_gpu",
+        "ram_gib_per_gpu",
+        "available",
+        "featured",
+        "priced_on",
+        "basis",
+        "source_id",
+        "note",
+        "assumed",
+    )
+)
+_FILE_KIND, _FILE_FORMAT = "frontier-scenario", 1
+_LONGEST_TEXT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One changed cell; ``text`` is what would stand in the CSV file, empty for an empty cell."""
+
+    table: str
+    key: str
+    column: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioFile:
+    """A scenario as it travels in a file.
+
+    Attributes
+    ----------
+    choices : mapping of str to str
+        What the address bar would hold.
+    edits : tuple of Edit
+    offers, rules : tuple of Offer, tuple of ProviderRules
+        Of the user's own price table.
+    """
+
+    choices: Mapping[str, str]
+    edits: tuple[Edit, ...]
+    offers: tuple[Offer, ...]
+    rules: tuple[ProviderRules, ...]
+
+
+def cell_text(value: object) -> str:
+    """Return a value as its cell stands in a CSV file: what `read_cell` reads back."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ";".join(map(str, value))
+    if isinstance(value, float):
+        return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return value.isoformat() if isinstance(value, dt.date) else str(value)
+
+
+def problems_of(tables: Tables, edits: Iterable[Edit]) -> tuple[str, ...]:
+    """Return a sentence for each edit, or row of edits, that cannot be applied."""
+    return _edited(tables, edits, None)[1]
+
+
+def with_edits(tables: Tables, edits: Iterable[Edit], *, today: dt.date) -> Tables:
+    """Return the tables with every edit applied.
+
+    Parameters
+    ----------
+    today : date
+        The date that a changed price gets.
+
+    Raises
+    ------
+    InputError
+        If one of them cannot be applied: then none is. One sentence for each that is wrong.
+    """
+    edited, problems = _edited(tables, edits, today)
+    if problems:
+        raise InputError("; ".join(problems))
+    return edited
+
+
+def _edited(
+    tables: Tables, edits: Iterable[Edit], today: dt.date | None
+) -> tuple[Tables, tuple[str, ...]]:
+    columns = {
+        (column.table, column.column): column
+        for described in load_columns().values()
+        for column in described
+    }
+    problems: list[str] = []
+    changes: dict[tuple[str, str], dict[str, Any]] = {}
+    for edit in edits:
+        where = f"{edit.table}, {edit.key}"
+        if edit.column not in EDITABLE.get(edit.table, ()):
+            problems.append(f"{where}: the column {edit.column} cannot be changed here")
+        elif edit.key not in getattr(tables, edit.table):
+            problems.append(f"{where}: there is no such row")
+        else:
+            try:
+                value = read_cell(edit.text, columns[edit.table, edit.column], where)
+            except TableError as error:
+                problems.append(str(error))
+            else:
+                changes.setdefault((edit.table, edit.key), {})[edit.column] = value
+    replaced: dict[str, dict[str, Any]] = {}
+    for (table, key), cells in changes.items():
+        row = dataclasses.replace(getattr(tables, table)[key], **cells)
+        problems += [f"{table}, {key}: {words}" for words in _contradictions(row)]
+        if today is not None and any(name in cells for name in _PRICES):
+            row = dataclasses.replace(
+                row, price_kind="quoted", priced_on=today, basis="assumed", source_id=OWN_SOURCE
+            )
+        replaced.setdefault(table, {})[key] = row
+    edited = dataclasses.replace(
+        tables,
+        **{
+            table: MappingProxyType({**getattr(tables, table), **rows})
+            for table, rows in replaced.items()
+        },
+    )
+    return edited, tuple(problems)
+
+
+def _contradictions(row: Offer | ProviderRules) -> list[str]:
+    """Return what makes no sense in a row although each cell alone does."""
+    if isinstance(row, Offer):
+        found = [] if row.usd_per_gpu_h > 0 else ["expected a price above 0, found 0"]
+        if row.gpus_min > row.gpus_max:
+            found.append(f"expected at most {row.gpus_max} GPUs as gpus_min, found {row.gpus_min}")
+        return found
+    found = []
+    low = row.idle_min_s or 0.0
+    high = math.inf if row.idle_max_s is None else row.idle_max_s
+    usual = low if row.idle_default_s is None else row.idle_default_s
+    if not low <= usual <= high:
+        found.append(
+            f"expected an idle timeout from {low:g} to {high:g} s as idle_default_s, "
+            f"found {usual:g}"
+        )
+    if row.cold_request == "retry" and row.retry_s is None:
+        found.append("expected a time as retry_s where requests are retried, found an empty cell")
+    return found
+
+
+def simulated(row: Offer | ProviderRules) -> tuple[tuple[str, object], ...]:
+    """Return what of a row a simulation may depend on: neither prices nor rounding nor notes."""
+    table = "offers" if isinstance(row, Offer) else "provider_rules"
+    prices = {column.column for column in load_columns()[table] if "$" in column.unit}
+    return tuple(
+        (item.name, getattr(row, item.name))
+        for item in dataclasses.fields(row)
+        if item.name not in prices and item.name not in _ONLY_BILLED
+    )
+
+
+# --- the scenario file --------------------------------------------------------------------------
+
+
+def scenario_json(scenario: ScenarioFile, *, version: str, made_on: dt.date) -> bytes:
+    """Return a scenario as JSON, for `read_scenario`."""
+    columns = load_columns()
+    content = {
+        "kind": _FILE_KIND,
+        "format": _FILE_FORMAT,
+        "version": version,
+        "made_on": made_on.isoformat(),
+        "choices": dict(scenario.choices),
+        "changes": [dataclasses.asdict(edit) for edit in scenario.edits],
+        "own_offers": [_cells(row, columns["offers"]) for row in scenario.offers],
+        "own_rules": [_cells(row, columns["provider_rules"]) for row in scenario.rules],
+    }
+    return json.dumps(content, ensure_ascii=False, indent=2).encode()
+
+
+def _cells(row: Offer | ProviderRules, columns: Iterable[Column]) -> dict[str, str]:
+    return {column.column: cell_text(getattr(row, column.column)) for column in columns}
+
+
+def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
+    """Return the scenario of a file, every cell checked.
+
+    Parameters
+    ----------
+    tables : Tables
+        Which the offers of the file may refer to, and whose limit on uploads holds.
+
+    Raises
+    ------
+    InputError
+        If it is no scenario file, or anything in it cannot be used; nothing is used then.
+    """
+    most = tables.setting("upload_max_bytes")
+    if len(content) > most:
+        raise InputError(f"A scenario file may have at most {most / 1e6:g} MB")
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        raise InputError("Expected a scenario file in JSON, found something else") from None
+    if not isinstance(found, dict) or found.get("kind") != _FILE_KIND:
+        raise InputError("Expected a scenario file made by this page, found other JSON")
+    if found.get("format") != _FILE_FORMAT:
+        raise InputError(
+            f"Expected a scenario file of format {_FILE_FORMAT}, found {found.get('format')!r}"
+        )
+    choices = found.get("choices", {})
+    if not isinstance(choices, dict) or not all(map(_is_short_text, choices.values())):
+        raise InputError("The scenario file: expected texts as choices, found something else")
+    rules = _rows(found, "own_rules", "provider_rules", ProviderRules, tables)
+    offers = _rows(found, "own_offers", "offers", Offer, tables)
+    edits = []
+    for number, cells in enumerate(_records(found, "changes", tables), start=1):
+        if cells.keys() != {"table", "key", "column", "text"}:
+            raise InputError(
+                f"The scenario file, change {number}: expected table, key, column and text"
+            )
+        edits.append(Edit(**cells))
+    own = dataclasses.replace(
+        tables,
+        offers=MappingProxyType({**tables.offers, **{row.offer_id: row for row in offers}}),
+        provider_rules=MappingProxyType(
+            {**tables.provider_rules, **{row.rules_id: row for row in rules}}
+        ),
+    )
+    problems = [f"{row.offer_id}: {words}" for row in offers for words in _contradictions(row)] + [
+        f"{row.rules_id}: {words}" for row in rules for words in _contradictions(row)
+    ]
+    try:
+        check_references(own, load_columns())
+    except TableError as error:
+        problems.append(str(error))
+    problems += problems_of(own, edits)
+    if problems:
+        raise InputError(f"The scenario file was not used: {'; '.join(problems)}")
+    return ScenarioFile(MappingProxyType(choices), tuple(edits), offers, rules)
+
+
+def _is_short_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
+
+
+def _records(found: dict[str, Any], name: str, tables: Tables) -> list[dict[str, str]]:
+    records, most = found.get(name, []), tables.setting("upload_max_rows")
+    if not isinstance(records, list) or len(records) > most:
+        raise InputError(f"The scenario file: expected a list of at most {most:,.0f} as {name}")
+    for number, record in enumerate(records, start=1):
+        if not isinstance(record, dict) or not all(map(_is_short_text, record.values())):
+            raise InputError(f"The scenario file, {name} {number}: expected a record of texts")
+    return records
+
+
+def _rows(
+    found: dict[str, Any], name: str, table: str, row_type: type, tables: Tables
+) -> tuple[Any, ...]:
+    columns = load_columns()[table]
+    rows: dict[str, Any] = {}
+    for number, cells in enumerate(_records(found, name, tables), start=1):
+        where = f"The scenario file, {name} {number}"
+        if cells.keys() != {column.column for column in columns}:
+            raise InputError(f"{where}: expected the columns of {table}.csv")
+        try:
+            values = {
+                column.column: read_cell(cells[column.column], column, where) for column in columns
+            }
+        except TableError as error:
+            raise InputError(str(error)) from None
+        rows[values[columns[0].column]] = row_type(**values)
+    return tuple(rows.values())

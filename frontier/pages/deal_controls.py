@@ -1,0 +1,234 @@
+"""The sidebar's part about money and hours: terms, months, office hours, a per-token API."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import streamlit as st
+
+from frontier import units
+from frontier.billing import LIST_PRICE, Terms, TokenPrice
+from frontier.edits import OWN_SOURCE
+from frontier.pages import link, session, text
+from frontier.plan import OfficeHours
+from frontier.sweep import Deal, TokenApi
+from frontier.tables import Commitment, Tables, load_tables
+
+_NONE, _OWN = "none", "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the section asks: terms, the reference point, and when office machines run."""
+
+    deal: Deal
+    api: TokenApi | None
+    office: OfficeHours
+
+
+def deal_section(tables: Tables, serverless: str, dedicated: str) -> Conditions:
+    """Draw the section for the two chosen offers and return what was asked."""
+    with st.expander("Terms and discounts"):
+        commitment = _commitment(tables, dedicated)
+        terms = _terms(tables, serverless)
+        machines = dataclasses.replace(LIST_PRICE, free_credit=terms.free_credit)
+        deal = Deal(terms, machines, commitment, _interruptions_per_h(tables, dedicated))
+        # The row as shipped: the one in force already has what stands in this field.
+        hours = load_tables().settings["hours_per_month"]
+        link.number(
+            "Hours in a month",
+            hours.value,
+            key=session.HOURS,
+            low=hours.low,
+            high=hours.high,
+            step=1.0,
+            format="%.0f",
+            help="8,760 hours a year over 12. Every export names the hours it used.",
+        )
+    with st.expander("Office hours, per-token API"):
+        office = _office(tables)
+        api = _api(tables)
+    return Conditions(deal, api, office)
+
+
+def _commitment(tables: Tables, dedicated: str) -> Commitment | None:
+    offer = tables.offers[dedicated]
+    if offer.kind != "dedicated":
+        st.caption(f"The dedicated offer is a {offer.kind} price: no commitment on top of it.")
+        return None
+    rows = {
+        key: row
+        for key, row in tables.commitments.items()
+        if row.provider is None or row.provider.casefold() == offer.provider.casefold()
+    }
+    words = {_NONE: "None, by the hour", **{key: row.label for key, row in rows.items()}}
+    words[_OWN] = "Your own"
+    chosen = link.pick(
+        "Commitment on the dedicated offer",
+        list(words),
+        _NONE,
+        key="commitment",
+        format_func=words.__getitem__,
+        help="Adds reserved plans to the chart and puts the base of hybrids under it.",
+    )
+    if chosen == _NONE:
+        return None
+    if chosen != _OWN:
+        row = rows[chosen]
+        st.caption(text.plain(f"{row.basis[:1].upper()}{row.basis[1:]}. {row.note or ''}").strip())
+        return row
+    percent = 100.0
+    discount = tables.settings["commitment_discount"]
+    months, upfront = tables.settings["commitment_months"], tables.settings["commitment_upfront"]
+    return Commitment(
+        commitment_id=_OWN,
+        label="Your commitment",
+        provider=None,
+        discount=link.number(
+            "Discount (%)",
+            discount.value * percent,
+            key="discount",
+            low=discount.low * percent,
+            high=discount.high * percent,
+            step=1.0,
+            format="%.0f",
+        )
+        / percent,
+        term_months=int(
+            link.number(
+                "Term (months)",
+                months.value,
+                key="term",
+                low=months.low,
+                high=months.high,
+                whole=True,
+            )
+        ),
+        upfront_share=link.number(
+            "Paid upfront (%)",
+            upfront.value * percent,
+            key="upfront",
+            low=upfront.low * percent,
+            high=upfront.high * percent,
+            step=5.0,
+            format="%.0f",
+        )
+        / percent,
+        basis="assumed",
+        source_id=OWN_SOURCE,
+        note=None,
+    )
+
+
+def _terms(tables: Tables, serverless: str) -> Terms:
+    """Ask only for what the chosen offer's rules know: multipliers, fee, credit."""
+    rules = tables.provider_rules[tables.offers[serverless].rules_id]
+    multiplier = 1.0
+    if rules.region_multiplier is not None and link.flag(
+        f"Choose the region (× {rules.region_multiplier:g})", key="region"
+    ):
+        multiplier *= rules.region_multiplier
+    if rules.availability_multiplier is not None and link.flag(
+        f"Never preempted (× {rules.availability_multiplier:g})", key="kept_up"
+    ):
+        multiplier *= rules.availability_multiplier
+    credit = fee = True
+    if rules.free_credit_usd_month:
+        credit = link.flag(
+            text.money(f"Count the {units.dollars(rules.free_credit_usd_month)} monthly credit"),
+            key="credit",
+            default=True,
+            help="Off if other workloads of the account use it up.",
+        )
+    if rules.platform_fee_usd_month:
+        fee = link.flag(
+            text.money(f"Count the {units.dollars(rules.platform_fee_usd_month)} monthly fee"),
+            key="fee",
+            default=True,
+            help="Off if the account pays it anyway.",
+        )
+    return Terms(multiplier=multiplier, free_credit=credit, platform_fee=fee)
+
+
+def _interruptions_per_h(tables: Tables, dedicated: str) -> float | None:
+    if tables.offers[dedicated].kind != "spot":
+        return None
+    row = tables.settings["interruptions_per_h"]
+    rate = link.number(
+        "Spot interruptions an hour",
+        row.value,
+        key="interruptions",
+        low=row.low,
+        high=row.high,
+        step=0.01,
+        format="%.3f",
+    )
+    st.caption(
+        f"{text.plain(row.basis.capitalize())}: no provider publishes a rate. Each interruption "
+        "repeats a start, which changes the cost and not the percentiles."
+    )
+    return rate
+
+
+def _office(tables: Tables) -> OfficeHours:
+    begin, end = tables.settings["office_from_h"], tables.settings["office_to_h"]
+    days = tables.settings["office_days"]
+    st.caption("Scheduled plans run machines in these hours (UTC), and on demand outside them.")
+    left, right = st.columns(2)
+    with left:
+        from_h = link.number(
+            "From (h)", begin.value, key="office_from", low=begin.low, high=begin.high, whole=True
+        )
+    with right:
+        to_h = link.number(
+            "To (h)", end.value, key="office_to", low=end.low, high=end.high, whole=True
+        )
+    words = {str(count): _days(count) for count in range(int(days.low), int(days.high) + 1)}
+    chosen = link.pick(
+        "Days",
+        list(words),
+        str(int(days.value)),
+        key="office_days",
+        format_func=words.__getitem__,
+    )
+    return OfficeHours(from_h, to_h, int(chosen))
+
+
+def _days(count: int) -> str:
+    return OfficeHours(0, 1, count).days_in_words
+
+
+def _api(tables: Tables) -> TokenApi | None:
+    if not link.flag(
+        "Compare with a per-token API",
+        key="api",
+        help="A reference point on the chart, at the prices and the p99 that you give.",
+    ):
+        return None
+    price, share = tables.settings["api_usd_per_mtok"], tables.settings["api_cached_share"]
+    usd = {
+        key: link.number(label, price.value, key=key, low=price.low, high=price.high, step=0.05)
+        for key, label in (
+            ("api_input", "Input, $ for a million tokens"),
+            ("api_output", "Output, $ for a million tokens"),
+            ("api_cached", "Cached input, $ for a million tokens"),
+        )
+    }
+    cached = link.number(
+        "Cached share of input",
+        share.value,
+        key="api_share",
+        low=share.low,
+        high=share.high,
+        step=0.05,
+    )
+    p99 = tables.settings["api_p99_ttft_s"]
+    p99_s = link.number(
+        "Its p99 TTFT (s)", p99.value, key="api_p99", low=p99.low, high=p99.high, step=0.1
+    )
+    if not usd["api_input"] and not usd["api_output"]:
+        st.caption("Give its prices to see it on the chart.")
+        return None
+    prices = TokenPrice(usd["api_input"], usd["api_output"], usd["api_cached"])
+    return TokenApi(prices, p99_s, cached)

@@ -1,0 +1,153 @@
+"""The tables in force for this session: those of data/, with its own prices and changes applied.
+
+Pages ask `tables()` where the rest of the product loads the tables. What a session changed lives
+in the session and, where it can, in the link; nothing is written to disk or shown to others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from types import MappingProxyType
+
+import streamlit as st
+
+from frontier.edits import Edit, ScenarioFile, cell_text, problems_of, with_edits
+from frontier.pages import link
+from frontier.prices import PriceUpload, with_prices
+from frontier.tables import Tables, load_tables
+
+HOURS = "hours"
+_EDITS, _UPLOAD, _MADE = "session_edits", "session_upload", "session_tables"
+_PRICE = "price."
+_LINKED = ("offers", "usd_per_gpu_h")
+
+
+def tables() -> Tables:
+    """Return the tables in force: with the session's prices, changes and hours of a month."""
+    hours = st.session_state.get(HOURS)
+    key = (_edits(), upload(), hours, dt.date.today())
+    made = st.session_state.get(_MADE)
+    if made is None or made[0] != key:
+        found = with_edits(unedited(), key[0].values(), today=key[-1])
+        if hours is not None:
+            found = _with_hours(found, hours)
+        made = st.session_state[_MADE] = ({**key[0]}, *key[1:]), found
+    return made[1]
+
+
+def unedited() -> Tables:
+    """Return the tables with the session's own price table, and without its changes."""
+    own = upload()
+    return load_tables() if own is None else with_prices(load_tables(), own)
+
+
+def _with_hours(found: Tables, hours: float) -> Tables:
+    row = found.settings["hours_per_month"]
+    if hours == row.value or not row.low <= hours <= row.high:
+        return found
+    settings = {**found.settings, "hours_per_month": dataclasses.replace(row, value=float(hours))}
+    return dataclasses.replace(found, settings=MappingProxyType(settings))
+
+
+def upload() -> PriceUpload | None:
+    """Return the price table that the session brought, if there is one."""
+    return st.session_state.get(_UPLOAD)
+
+
+def is_changed() -> bool:
+    """Whether the session has prices or changes of its own."""
+    return upload() is not None or bool(_edits())
+
+
+def edits() -> tuple[Edit, ...]:
+    """Return the changed cells, in the order in which they were changed."""
+    return tuple(_edits().values())
+
+
+def change(wanted: list[Edit]) -> tuple[str, ...]:
+    """Change these cells, all or none; return why not, a sentence for each that is wrong."""
+    base = unedited()
+    merged = _edits() | {(edit.table, edit.key, edit.column): edit for edit in wanted}
+    kept = {
+        where: edit for where, edit in merged.items() if problems_of(base, [edit]) or _differs(edit)
+    }
+    problems = problems_of(base, kept.values())
+    if not problems:
+        st.session_state[_EDITS] = kept
+    return problems
+
+
+def _differs(edit: Edit) -> bool:
+    return edit.text != shipped_text(edit)
+
+
+def shipped_text(edit: Edit) -> str:
+    """Return what stood in a changed cell before."""
+    return cell_text(getattr(getattr(unedited(), edit.table)[edit.key], edit.column))
+
+
+def reset(edit: Edit | None = None) -> None:
+    """Undo one change, or all of them."""
+    kept = {} if edit is None else {key: one for key, one in _edits().items() if one != edit}
+    st.session_state[_EDITS] = kept
+
+
+def use_prices(own: PriceUpload | None) -> None:
+    """Use the offers of a price table, or those of none; changes of rows now gone go with them."""
+    st.session_state[_UPLOAD] = own
+    rows = unedited()
+    st.session_state[_EDITS] = {
+        where: edit
+        for where, edit in _edits().items()
+        if edit.key in getattr(rows, edit.table) and not problems_of(rows, [edit])
+    }
+
+
+def restore() -> None:
+    """Take the changed prices out of the link that opened this session."""
+    for name, text in link.taken(_PRICE).items():
+        edit = Edit(_LINKED[0], name.removeprefix(_PRICE), _LINKED[1], text)
+        for problem in change([edit]):
+            link.ignore(f"{name}={text} cannot be used: {problem}")
+
+
+def carry(offer_ids: tuple[str, ...]) -> None:
+    """Let the changed prices of these offers travel in the link."""
+    link.carry(
+        {
+            f"{_PRICE}{edit.key}": edit.text
+            for edit in edits()
+            if (edit.table, edit.column) == _LINKED and edit.key in offer_ids
+        }
+    )
+
+
+def scenario_file() -> ScenarioFile:
+    """Return everything that opens this view again, own prices included."""
+    own = upload()
+    wanted = {key: value for key, value in link.choices().items() if not key.startswith(_PRICE)}
+    return ScenarioFile(
+        choices=wanted,
+        edits=edits(),
+        offers=own.offers if own else (),
+        rules=own.rules if own else (),
+    )
+
+
+def use_scenario(scenario: ScenarioFile) -> None:
+    """Use a scenario file, and nothing of what was chosen before; from a callback."""
+    own = None
+    if scenario.offers:
+        own = PriceUpload(
+            "scenario", scenario.offers, scenario.rules, len(scenario.offers), warnings=()
+        )
+    st.session_state[_UPLOAD] = own
+    st.session_state[_EDITS] = {
+        (edit.table, edit.key, edit.column): edit for edit in scenario.edits
+    }
+    link.ask(scenario.choices)
+
+
+def _edits() -> dict[tuple[str, str, str], Edit]:
+    return st.session_state.get(_EDITS, {})

@@ -1,0 +1,79 @@
+"""The sidebar's part about the start: what differs from the platform's, and the user's timings."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from frontier.coldstart import COMPILE_STATES, IMAGE_STATES, platform_of
+from frontier.pages import link, text
+from frontier.startlog import OwnStart
+from frontier.tables import Tables
+
+_OWN_START = "own_start"
+_IMAGE_WORDS = {
+    "registry": "Pulled from a registry",
+    "streamed": "Streamed lazily",
+    "cached": "Already on the node",
+}
+_COMPILE_WORDS = {
+    "cold": "Compiled at each start",
+    "cached": "Compiled graphs kept",
+    "none": "No compilation",
+}
+
+
+def own_start() -> OwnStart | None:
+    """Return the timings the user chose to use, if there are any."""
+    return st.session_state.get(_OWN_START)
+
+
+def use_timings(own: OwnStart) -> None:
+    """Let these timings stand for the start on every page; nothing is written to disk."""
+    st.session_state[_OWN_START] = own
+
+
+def forget_timings() -> None:
+    """Go back to the model's start."""
+    st.session_state.pop(_OWN_START, None)
+
+
+def start_section(
+    tables: Tables, serverless_offer: str
+) -> tuple[tuple[tuple[str, str | float], ...], OwnStart | None]:
+    """Draw the section; return what differs from the platform's start, and the own timings."""
+    own = own_start()
+    if own is not None:
+        st.caption(f":material/timer: Start: your timings ({text.plain(own.model)} on {own.gpu})")
+        st.button("Use the model's start again", on_click=forget_timings, key="forget_timings")
+    rules = tables.provider_rules[tables.offers[serverless_offer].rules_id]
+    platform = platform_of(rules.platform_id, tables)
+    with st.expander("Change the start"):
+        st.caption(
+            f"As {text.plain(platform.label)} does it ({platform.basis}; "
+            f"{text.plain(tables.source_of(platform).title)}), unless you change it here."
+        )
+        longest = tables.settings["start_longest_s"]
+        asked: dict[str, tuple[str | float, str | float]] = {}
+        for field, label, options in (
+            ("host", "Host", {key: row.label for key, row in tables.hosts.items()}),
+            ("storage", "Weights are on", {key: row.label for key, row in tables.storage.items()}),
+            ("loader", "Loaded by", {key: row.label for key, row in tables.loaders.items()}),
+            ("image_state", "Container image", {key: _IMAGE_WORDS[key] for key in IMAGE_STATES}),
+            ("compile_state", "Compilation", {key: _COMPILE_WORDS[key] for key in COMPILE_STATES}),
+        ):
+            usual = getattr(platform, field)
+            ordered = [usual, *(key for key in options if key != usual)]
+            chosen = link.pick(label, ordered, usual, key=field, format_func=options.__getitem__)
+            asked[field] = (chosen, usual)
+        asked["allocate_s"] = (
+            link.number(
+                "Seconds until there is a GPU",
+                platform.allocate_s,
+                key="allocate_s",
+                low=0.0,
+                high=longest.value,
+                step=5.0,
+            ),
+            platform.allocate_s,
+        )
+    return tuple((name, value) for name, (value, usual) in asked.items() if value != usual), own

@@ -1,0 +1,332 @@
+"""The Tail page: what the slowest requests waited for, and what the replicas did meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from frontier import units
+from frontier.charts.replicas_chart import replicas_figure, replicas_table
+from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
+from frontier.charts.tail_chart import (
+    CAUSE_MARKS,
+    PART_COLOURS,
+    PART_LABELS,
+    slowest_percent,
+    slowest_table,
+    tail_figure,
+    tail_table,
+)
+from frontier.export import csv_bytes
+from frontier.pages import controls, link, results, text
+from frontier.pages.plans import choose_plan
+from frontier.pages.store import store
+from frontier.plan import BOUND
+from frontier.simulate import explain
+from frontier.sweep import Outcome, rerun, rerun_with_instant_starts
+from frontier.trace import Trace
+
+_WINDOWS = {"all": "The whole trace", "hour": "The hour around the p99 request"}
+_LISTED = 20
+_CAUSE_WORDS = {
+    **{cause: mark.label for cause, mark in CAUSE_MARKS.items()},
+    "refused": "Refused",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tail:
+    """What the page shows of one plan; small, whatever the length of the trace.
+
+    Attributes
+    ----------
+    points : DataFrame
+        `charts.tail_chart.tail_table`.
+    slowest : DataFrame
+        `charts.tail_chart.slowest_table` of the slowest 1 %, slowest first.
+    mean_s, slowest_mean_s : dict of str to float
+        Mean seconds by part, over the served requests and those of them in the slowest 1 %.
+    p99_instant_s : float
+        p99 TTFT if every start were instant [s].
+    windows : dict of str to DataFrame
+        `charts.replicas_chart.replicas_table` by window.
+    """
+
+    points: pd.DataFrame
+    slowest: pd.DataFrame
+    mean_s: dict[str, float]
+    slowest_mean_s: dict[str, float]
+    p99_instant_s: float
+    windows: dict[str, pd.DataFrame]
+
+
+def render() -> None:
+    """Draw the page for the choices in the sidebar."""
+    choices = controls.current()
+    if choices.trace is None:
+        st.header("Your traffic, please")
+        if choices.problem:
+            st.error(text.plain(choices.problem), icon=":material/upload_file:")
+        st.write("Choose an example or upload a request log in the sidebar.")
+        return
+    trace = choices.trace
+    swept = results.swept(choices, lambda partial: None)
+    plan_id = choose_plan(swept)
+    outcome = swept.outcomes[plan_id]
+    if outcome.plan.family == BOUND:
+        st.info(
+            "The clairvoyant bound is a cost, not a plan: no request waits on a start in it. "
+            "Choose a plan to see its tail.",
+            icon=":material/info:",
+        )
+        return
+    scenario = dataclasses.replace(choices.scenario, slo_p99_ttft_s=0.0)
+    tail = store(private=choices.is_private).get_or_make(
+        ("tail", trace.digest, scenario, plan_id), lambda: _tail(outcome, trace)
+    )
+    headline, detail = _words(tail, outcome)
+    st.subheader(headline, anchor=False)
+    st.markdown(detail)
+    _draw_distribution(tail, outcome, swept.slo_p99_ttft_s)
+    _draw_parts(tail)
+    _draw_replicas(tail, outcome, trace)
+    _draw_slowest(tail, trace)
+
+
+def _tail(outcome: Outcome, trace: Trace) -> Tail:
+    result = rerun(outcome, trace)
+    parts = explain(result, outcome.plan, trace)
+    slowest = slowest_percent(result.ttft_s)
+
+    def mean_s(requests: np.ndarray) -> dict[str, float]:
+        served = requests[~result.rejected[requests]]
+        if not served.size:
+            return {}
+        return {name: float(getattr(parts, name)[served].mean()) for name in PART_LABELS}
+
+    starts = (outcome.sessions["cold_start_index"] >= 0).any() or result.waited_on_start.any()
+    return Tail(
+        points=tail_table(result.ttft_s, parts.cause),
+        slowest=slowest_table(result, parts, trace, slowest),
+        mean_s=mean_s(np.arange(trace.arrival_s.size)),
+        slowest_mean_s=mean_s(slowest),
+        p99_instant_s=rerun_with_instant_starts(outcome, trace).ttft_percentile(99)
+        if starts
+        else outcome.latency.p99_ttft_s,
+        windows={
+            name: replicas_table(
+                result,
+                trace.arrival_s,
+                queue_timeout_s=outcome.plan.policy.queue_timeout_s,
+                from_s=from_s,
+                to_s=to_s,
+            )
+            # The least slow of the slowest 1 % is the request at p99.
+            for name, (from_s, to_s) in _windows(trace, float(trace.arrival_s[slowest[-1]])).items()
+        },
+    )
+
+
+def _windows(trace: Trace, around_s: float) -> dict[str, tuple[float, float]]:
+    """Return the windows of the chart of replicas: everything, and one hour within it [s]."""
+    windows = {"all": (0.0, trace.horizon_s)}
+    hour_s = units.SECONDS_PER_HOUR
+    if trace.horizon_s > hour_s:
+        from_s = min(max(0.0, around_s - hour_s / 2), trace.horizon_s - hour_s)
+        windows["hour"] = (from_s, from_s + hour_s)
+    return windows
+
+
+def _words(tail: Tail, outcome: Outcome) -> tuple[str, str]:
+    """Return the answer as a headline, and the sentences beneath it."""
+    count = len(tail.slowest)
+    share = tail.slowest["cause"].value_counts(normalize=True).to_dict()
+    on_start = share.get("caused a start", 0.0) + share.get("joined a start", 0.0)
+    shares = {
+        "waited on a cold start": on_start,
+        "queued behind other requests": share.get("queued", 0.0),
+        "waited mostly for their own prompt": share.get("own prompt", 0.0),
+        "were refused": share.get("refused", 0.0),
+    }
+    said = sorted(((part, words) for words, part in shares.items() if part), reverse=True)
+    headline = f"Of the slowest 1 % of requests ({count:,}), " + ", ".join(
+        f"{_rounded(part)} {words}" if part < 1 else f"all {words}" for part, words in said
+    )
+    p99_s, instant_s = outcome.latency.p99_ttft_s, tail.p99_instant_s
+    now = f"p99 is {units.seconds(p99_s)}" if math.isfinite(p99_s) else "p99 is never reached"
+    if not on_start:
+        detail = f"{now}; none of these waits is a cold start's."
+    elif math.isfinite(instant_s):
+        detail = f"{now}; were every start instant, it would be {units.seconds(instant_s)}."
+    else:
+        detail = f"{now}, and would not be if every start were instant."
+    if on_start:
+        caused, joined = share.get("caused a start", 0.0), share.get("joined a start", 0.0)
+        if caused and joined:
+            detail += (
+                f" {_rounded(caused)} of the slowest caused the start they waited for, "
+                f"{_rounded(joined)} came while it was under way."
+            )
+    rejected = outcome.latency.rejected_share
+    if rejected:
+        detail += (
+            f" {units.percent(rejected)} of all requests were refused: they count as slower than "
+            "any other and are not drawn."
+        )
+    return headline, detail
+
+
+def _rounded(share: float) -> str:
+    return units.percent(round(share, 2)) if share >= 0.01 else units.percent(share)
+
+
+def _draw_distribution(tail: Tail, outcome: Outcome, slo_p99_ttft_s: float) -> None:
+    title, popover = st.columns([3, 1], vertical_alignment="bottom")
+    title.markdown("**How many requests wait how long, and why**")
+    with popover.popover("What the causes mean", icon=":material/help:"):
+        st.markdown(
+            "Each request has one cause, the first that holds:\n"
+            "- **Refused**: it was turned away, or left the queue, without an answer.\n"
+            "- **Caused a start, waited for it**: its own arrival started the replica that "
+            "served it.\n"
+            "- **Waited on another's start**: its replica was still starting when it came, and "
+            "another request, or the schedule, had started it.\n"
+            "- **Queued behind others**: its replica was up, and it waited longer for a free "
+            "place and for other prompts than its own prompt and the API took.\n"
+            "- **Its own prompt**: what is left. Prefill and the API took most of the time.\n\n"
+            "Its seconds are split whatever the cause: until the replica was ready; then until "
+            "its own prompt's turn; the prompt (prefill); the API, tokeniser and scheduler; and, "
+            "where a provider refuses cold requests, until the client's next try."
+        )
+    if tail.points.empty:
+        st.info("Every request was refused: there is nothing to draw.", icon=":material/info:")
+        return
+    latency = outcome.latency
+    named = {"Median": latency.p50_ttft_s, "p95": latency.p95_ttft_s, "p99": latency.p99_ttft_s}
+    st.plotly_chart(
+        tail_figure(tail.points, slo_p99_ttft_s=slo_p99_ttft_s),
+        key="tail_chart",
+        config={"displayModeBar": False},
+        alt="Share of requests at least as slow as a time to first token. "
+        + ", ".join(f"{name} {units.seconds(value_s)}" for name, value_s in named.items()),
+    )
+    _download(tail.points, "tail.csv", key="tail_csv")
+
+
+def _draw_parts(tail: Tail) -> None:
+    columns = st.columns(2, gap="medium")
+    for column, name, words, mean_s in (
+        (columns[0], "all", "All requests", tail.mean_s),
+        (columns[1], "slowest", "The slowest 1 %", tail.slowest_mean_s),
+    ):
+        with column:
+            table = stacked_bar_table(mean_s, PART_LABELS)
+            if table.empty:
+                st.markdown(f"**{words}: none was served**")
+                continue
+            total_s = sum(mean_s.values())
+            st.markdown(f"**{words}: {units.seconds(total_s)} on average**")
+            st.plotly_chart(
+                stacked_bar_figure(
+                    table,
+                    colours=PART_COLOURS,
+                    shown=[units.seconds(value_s) for value_s in table["amount"]],
+                ),
+                key=f"parts_{name}",
+                config={"displayModeBar": False},
+                alt=f"{words}, mean seconds: "
+                + ", ".join(
+                    f"{row.label} {units.seconds(row.amount)}" for row in table.itertuples()
+                ),
+            )
+
+
+def _draw_replicas(tail: Tail, outcome: Outcome, trace: Trace) -> None:
+    title, choice = st.columns([2, 1], vertical_alignment="bottom")
+    title.markdown("**Replicas through time**")
+    with choice:
+        window = link.pick(
+            "Window",
+            list(tail.windows),
+            "all",
+            key="window",
+            format_func=_WINDOWS.__getitem__,
+        )
+    table = tail.windows[window]
+    width_s = table["to_s"] - table["from_s"]
+    held = (table["up"] + table["starting"]).max()
+    means = {
+        name: float(np.average(table[name], weights=width_s))
+        for name in ("up", "starting", "parked", "in_system")
+    }
+    summary = (
+        f"On average {units.significant(means['up'])} up, "
+        f"{units.significant(means['starting'])} starting"
+        + (f", {units.significant(means['parked'])} parked" if means["parked"] else "")
+        + f"; at most {units.significant(held)} up or starting, and "
+        f"{units.significant(means['in_system'])} requests in the system"
+    )
+    st.plotly_chart(
+        replicas_figure(table, t0_utc=trace.t0_utc),
+        key=f"replicas_chart_{window}",
+        config={"displayModeBar": False},
+        alt=f"Replicas and requests through time. {summary}.",
+    )
+    st.caption(
+        f"{summary}. Each step is an average over {units.seconds(float(width_s.iloc[0]))}."
+        + (
+            " When a replica was parked is not recorded: its parked seconds are spread evenly over "
+            "its life."
+            if outcome.plan.policy.parked
+            else ""
+        )
+    )
+    _download(table, f"replicas_{window}.csv", key="replicas_csv")
+
+
+def _draw_slowest(tail: Tail, trace: Trace) -> None:
+    rows = tail.slowest.head(_LISTED)
+    st.markdown(f"**The {units.count(len(rows), 'slowest request', 'slowest requests')}**")
+    seconds = [name for name in PART_LABELS if tail.slowest[name].any()]
+    headings = {name: _capital(PART_LABELS[name]) for name in seconds}
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Arrived": [units.moment(at_s, trace.t0_utc) for at_s in rows["arrival_s"]],
+                "TTFT": [units.seconds(ttft_s) for ttft_s in rows["ttft_s"]],
+                "Cause": rows["cause"].map(_CAUSE_WORDS),
+                **{headings[name]: rows[name].map(units.seconds) for name in seconds},
+                "Prompt tokens": rows["prompt_tokens"],
+            }
+        ),
+        hide_index=True,
+    )
+    if trace.t0_utc is not None:
+        st.caption("Times are UTC.")
+    _download(
+        tail.slowest,
+        "slowest_requests.csv",
+        key="slowest_csv",
+        label="Download the slowest 1 % as CSV",
+    )
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _download(table: pd.DataFrame, name: str, *, key: str, label: str = "Download as CSV") -> None:
+    st.download_button(
+        label,
+        lambda: csv_bytes(table),
+        name,
+        "text/csv",
+        key=key,
+        on_click="ignore",
+        icon=":material/download:",
+    )

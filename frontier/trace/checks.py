@@ -1,0 +1,326 @@
+"""What can be wrong with times, and what is done about it: told, mended, or asked.
+
+The rules are those a careful person would follow with the file open: nothing is sorted, shifted
+or spread without a sentence that says so, and where two readings are possible a `TraceQuestion`
+shows both in the file's own numbers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontier import units
+from frontier.errors import InputError
+from frontier.tables import Tables
+from frontier.trace.columns import Clock
+from frontier.trace.model import TraceQuestion
+
+SECONDS_IN = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "days": units.SECONDS_PER_DAY}
+_UNIT_WORDS = {
+    "s": "seconds",
+    "ms": "milliseconds",
+    "us": "microseconds",
+    "ns": "nanoseconds",
+    "days": "days (a spreadsheet's numbers for dates)",
+}
+# Numbers of this size count from 1970: a second of today is about 1.7e9 s.
+_EPOCHS = {"s": (1e9, 1e10), "ms": (1e12, 1e13), "us": (1e15, 1e16), "ns": (1e18, 1e19)}
+# Days since 1899-12-30, as spreadsheets count: 1982 to 2064.
+_SHEET_DAYS = (30_000, 60_000)
+SHEET_EPOCH_S = -2_209_161_600
+_RESOLUTIONS_S = (3600.0, 60.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found while reading, gathered for the report."""
+
+    dropped: Counter[str] = field(default_factory=Counter)
+    assumed: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def unit_of(
+    clock: Clock,
+    offsets: NDArray[np.float64],
+    *,
+    known: str,
+    usual: str | None,
+    told: str | None,
+    column: str,
+    tables: Tables,
+) -> tuple[str, bool]:
+    """Return the unit of numbers in a time column, and whether they count from a fixed date.
+
+    Parameters
+    ----------
+    clock : Clock
+        What the column was found to hold.
+    offsets : ndarray, shape (n,)
+        Times after the first, in the unit in question.
+    known, usual : str
+        What the format says of the unit: "find" if nothing, and what it usually is.
+    told : str or None
+        The user's answer.
+    column : str
+        Name of the column, for the question.
+    tables : Tables
+        For the settings.
+
+    Raises
+    ------
+    TraceQuestion
+        If seconds and milliseconds (or days) are both possible.
+    """
+    if told is not None and told not in SECONDS_IN:
+        raise InputError(f"Times can be in {', '.join(SECONDS_IN)}; found '{told}'.")
+    if clock.is_date:
+        return "date and time", True
+    first = float(clock.origin or 0)
+    epoch = next((unit for unit, (low, high) in _EPOCHS.items() if low <= first < high), None)
+    if told is not None:
+        return told, told in (epoch, "days")
+    if known != "find":
+        return known, known == epoch
+    if epoch is not None:
+        return epoch, True
+    span = float(offsets.max() - offsets.min())
+    looks_like_sheet = (
+        not clock.whole
+        and _SHEET_DAYS[0] <= first < _SHEET_DAYS[1]
+        and span < tables.setting("trace_sheet_days")
+    )
+    if not looks_like_sheet and not clock.whole and span < tables.setting("trace_fraction_span"):
+        return "s", False
+    steps = np.diff(offsets)
+    steps = steps[steps > 0]
+    coarse = steps.size > 0 and (
+        np.median(steps) >= tables.setting("trace_ms_step")
+        or span >= tables.setting("trace_ms_span")
+    )
+    if usual is not None and clock.whole and coarse:
+        return usual, False
+    candidates = ("s", "days") if looks_like_sheet else ("s", "ms")
+    readings = {unit: _reading(offsets.size, span * SECONDS_IN[unit]) for unit in candidates}
+    raise TraceQuestion(
+        f"Is '{column}' in "
+        + " or ".join(f"{_UNIT_WORDS[unit]} ({text})" for unit, text in readings.items())
+        + "?",
+        "time_unit",
+        tuple((unit, f"{_UNIT_WORDS[unit]}: {text}") for unit, text in readings.items()),
+    )
+
+
+def _reading(requests: int, span_s: float) -> str:
+    rate = units.rate(requests / span_s) if span_s else "all at one time"
+    return f"{rate} over {units.seconds(span_s)}"
+
+
+def in_order(
+    time_s: NDArray[np.float64],
+    *,
+    has_date: bool,
+    has_zone: bool,
+    answer: str | None,
+    anchor_s: Callable[[slice], float] | None,
+    row_of: Callable[[int], int],
+    findings: Findings,
+    tables: Tables,
+) -> tuple[NDArray[np.float64], NDArray[np.intp] | slice]:
+    """Return times in order and the rows they belong to.
+
+    Dates are sorted, whatever their order. A clock that counts from the start of a log and jumps
+    back means a second log in the same file: to sort would lay one on the other, so it is asked.
+
+    Parameters
+    ----------
+    time_s : ndarray, shape (n,)
+        Times in the order of the file [s].
+    has_date, has_zone : bool
+        Whether times are dates, and whether those name their zone.
+    answer : str or None
+        The user's answer to the question: "sequence", "overlay", "part1" …, "dst" or "sort".
+    anchor_s : callable, optional
+        Gives the date [s since 1970] of time 0 in some rows, where another column tells it.
+    row_of : callable
+        Row of the file, by index.
+    findings : Findings
+        Takes the sentences and the rows left out.
+    tables : Tables
+        For the settings.
+
+    Raises
+    ------
+    TraceQuestion
+        If the clock was reset, or set back by an hour.
+    """
+    steps = np.diff(time_s)
+    back = np.flatnonzero(steps < 0)
+    if not back.size:
+        return time_s, slice(None)
+    if not (steps > 0).any() or back.size > 0.5 * np.count_nonzero(steps):
+        turned, rest = time_s[::-1], np.diff(time_s[::-1])
+        # A shuffled file has as many steps forward as back; one that is turned round has few.
+        if np.count_nonzero(rest < 0) <= 0.01 * rest.size:
+            findings.notes.append("The file lists the newest request first; it was turned round.")
+            order = np.argsort(turned, kind="stable")
+            return turned[order], (time_s.size - 1) - order
+    if not has_date:
+        starts = _restarts(time_s, back, tables)
+        if len(starts) > 1:
+            return _join(time_s, starts, answer, anchor_s, row_of, findings, tables)
+    elif not has_zone and back.size == 1 and 0.9 <= -steps[back[0]] / 3600 <= 1.0:
+        at = int(back[0]) + 1
+        if answer == "dst":
+            shifted = time_s.copy()
+            shifted[at:] += units.SECONDS_PER_HOUR
+            findings.notes.append(
+                f"Row {row_of(at):,}: the clock was set back by an hour (end of summer time); "
+                "the rows after it were moved on by an hour."
+            )
+            return shifted, slice(None)
+        if answer != "sort":
+            raise TraceQuestion(
+                f"Row {row_of(at):,}: time goes back by {units.seconds(-steps[back[0]])}. Was the "
+                "clock set back at the end of summer time?",
+                "on_clock_reset",
+                (
+                    ("dst", "Yes: move the rows after it on by an hour"),
+                    ("sort", "No: the rows are only out of order, sort them"),
+                ),
+            )
+    late = int(np.count_nonzero(time_s < np.maximum.accumulate(time_s)))
+    verb = "row was" if late == 1 else "rows were"
+    findings.notes.append(f"{late:,} {verb} out of order and sorted by time.")
+    order = np.argsort(time_s, kind="stable")
+    return time_s[order], order
+
+
+def _restarts(
+    time_s: NDArray[np.float64], back: NDArray[np.intp], tables: Tables
+) -> NDArray[np.intp]:
+    """Return where each log begins: steps back that are long, or that reach a log's start."""
+    long_s = tables.setting("trace_clock_reset_s")
+    starts, begin = [0], 0
+    for index in back:
+        at = int(index) + 1
+        reached = time_s[begin:at].max()
+        fall, run = reached - time_s[at], reached - time_s[begin]
+        if fall >= long_s or (run > 0 and fall > tables.setting("trace_reset_share") * run):
+            starts.append(at)
+            begin = at
+    return np.array(starts)
+
+
+def _join(
+    time_s: NDArray[np.float64],
+    starts: NDArray[np.intp],
+    answer: str | None,
+    anchor_s: Callable[[slice], float] | None,
+    row_of: Callable[[int], int],
+    findings: Findings,
+    tables: Tables,
+) -> tuple[NDArray[np.float64], NDArray[np.intp] | slice]:
+    ends = [*starts[1:], time_s.size]
+    parts = [slice(int(start), int(end)) for start, end in zip(starts, ends, strict=True)]
+    if answer == "overlay":
+        findings.notes.append(f"{len(parts)} logs in the file were laid over one another.")
+        order = np.argsort(time_s, kind="stable")
+        return time_s[order], order
+    if answer == "sequence":
+        joined, dated = _one_after_another(time_s, parts, anchor_s)
+        where = (
+            "at the dates that its session names tell"
+            if dated
+            else "one mean gap after the last request of the one before"
+        )
+        findings.assumed.append(
+            f"{len(parts)} logs in the file were put one after the other, each {where}."
+        )
+        order = np.argsort(joined, kind="stable")
+        return joined[order], order
+    numbers = {f"part{number}": part for number, part in enumerate(parts, 1)}
+    if answer in numbers:
+        part = numbers[answer]
+        findings.dropped["rows of another log in the same file"] += (
+            time_s.size - part.stop + part.start
+        )
+        order = part.start + np.argsort(time_s[part], kind="stable")
+        return time_s[order], order
+    at = parts[1].start
+    jump = units.seconds(float(time_s[parts[0]].max() - time_s[at]))
+    most = int(tables.setting("trace_most_parts"))
+    only = tuple(
+        (
+            key,
+            f"Use only part {key.removeprefix('part')}: "
+            f"{units.count(part.stop - part.start, 'request')} over "
+            f"{units.seconds(float(np.ptp(time_s[part])))}",
+        )
+        for key, part in list(numbers.items())[:most]
+    )
+    raise TraceQuestion(
+        f"Row {row_of(at):,}: time jumps back by {jump}. This looks like {len(parts)} logs in one "
+        "file. How do they belong together?",
+        "on_clock_reset",
+        (
+            ("sequence", "Put them one after the other"),
+            *only,
+            ("overlay", "Lay them over one another, as if they ran at the same time"),
+        ),
+    )
+
+
+def _one_after_another(
+    time_s: NDArray[np.float64],
+    parts: list[slice],
+    anchor_s: Callable[[slice], float] | None,
+) -> tuple[NDArray[np.float64], bool]:
+    joined = time_s.copy()
+    if anchor_s is not None:
+        anchors = np.array([anchor_s(part) for part in parts])
+        if np.isfinite(anchors).all() and np.all(np.diff(anchors) > 0):
+            for part, anchor in zip(parts, anchors, strict=True):
+                joined[part] += np.rint(anchor - anchors[0])
+            return joined, True
+    for before, part in zip(parts, parts[1:], strict=False):
+        gap = float(np.ptp(joined[before])) / max(before.stop - before.start - 1, 1)
+        joined[part] += joined[before].max() + gap - joined[part].min()
+    return joined, False
+
+
+def quantum_of(time_s: NDArray[np.float64], tables: Tables) -> float:
+    """Return the step to which times were rounded if that hides how requests follow, else 0 [s].
+
+    Half of the gaps or more are zero, each time occurs five times or more on average, and the
+    other gaps are whole multiples of one step (which bursts of a load generator are not).
+    """
+    gaps = np.diff(time_s)
+    positive = gaps[gaps > 0]
+    if (
+        positive.size == 0
+        or gaps.size - positive.size < tables.setting("trace_zero_gap_share") * gaps.size
+        or positive.size + 1 > tables.setting("trace_distinct_share") * time_s.size
+    ):
+        return 0.0
+    step = float(np.quantile(positive, 0.1, method="inverted_cdf"))
+    off = np.abs(positive / step - np.rint(positive / step))
+    regular = off <= tables.setting("trace_lattice_tolerance") * np.rint(positive / step)
+    if np.mean(regular) < 0.9:
+        return 0.0
+    return float(np.median(positive[positive < 1.5 * step]))
+
+
+def resolution_of(time_s: NDArray[np.float64]) -> float:
+    """Return the coarsest decimal step of which all times are multiples; 0 below 100 ns [s]."""
+    for step in _RESOLUTIONS_S:
+        multiples = time_s / step
+        # Half a nanosecond, and what the arithmetic of large multiples may lose.
+        if np.all(np.abs(multiples - np.rint(multiples)) <= 1e-6 + 4e-16 * multiples):
+            return step
+    return 0.0

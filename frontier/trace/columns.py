@@ -1,0 +1,331 @@
+"""Cells to numbers: times, token counts, names, each with the cells that make no sense marked.
+
+Everything works on one batch of an Arrow column at a time and gives numpy arrays; a cell that
+cannot be read is marked, never guessed. Spreadsheet damage (decimal commas, thousands separators)
+is mended where only one reading is possible.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontier.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MISSING = -1
+
+_NS_PER_S = 1_000_000_000
+_NOT_A_TIME = np.iinfo(np.int64).min
+_SAMPLE = 1000
+_LOG_DATE = "%d/%b/%Y:%H:%M:%S %z"
+
+
+@dataclass(slots=True)
+class Clock:
+    """Turns one column of times into offsets from its first time, batch after batch.
+
+    The first batch decides whether the column holds numbers or dates.
+
+    Attributes
+    ----------
+    is_date : bool or None
+        Dates, whose offsets are seconds; else numbers, whose offsets are in the unit of the
+        file. None until a time was read.
+    origin : int or float
+        The first time: nanoseconds since 1970 for dates, else the number as it stands.
+    has_zone : bool
+        Whether dates name their time zone.
+    whole : bool
+        Whether every number so far is whole.
+    bad : tuple of (int, str), or None
+        Row and text of the first cell that is no time.
+    """
+
+    decimal_comma: bool = False
+    is_date: bool | None = None
+    origin: float | None = None
+    has_zone: bool = False
+    whole: bool = True
+    bad: tuple[int, str] | None = None
+    _day_first: bool | None = None
+
+    def offsets(self, cells: pa.Array, first_row: int) -> NDArray[np.float64]:
+        """Return the offsets of some cells, not-a-number where a cell is no time."""
+        import pyarrow as pa
+
+        cells = _plain(cells)
+        if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
+            self.is_date = True
+            self.has_zone = self.has_zone or getattr(cells.type, "tz", None) is not None
+            result = self._of_dates(cells)
+        elif pa.types.is_string(cells.type):
+            result = self._of_text(cells)
+        else:
+            self.is_date = False
+            result = self._of_numbers(_numpy(cells))
+        if self.bad is None and np.isnan(result).any():
+            at = int(np.flatnonzero(np.isnan(result))[0])
+            text = cells[at].as_py()
+            self.bad = (first_row + at, "an empty cell" if text is None else f"'{text}'")
+        return result
+
+    def _of_numbers(self, numbers: NDArray[np.number]) -> NDArray[np.float64]:
+        if numbers.dtype.kind == "f":
+            numbers = np.where(np.isinf(numbers), np.nan, numbers)
+            good = numbers[~np.isnan(numbers)]
+            if not good.size:
+                return numbers
+            if float(np.abs(good).max()) < 2.0**53 and np.all(good == np.floor(good)):
+                pass
+            else:
+                self.whole = False
+        elif not numbers.size:
+            return numbers.astype(np.float64)
+        else:
+            good = numbers
+        if self.origin is None:
+            self.origin = good[0].item()
+        # Whole numbers are subtracted as such: nanoseconds since 1970 do not fit in a float.
+        if numbers.dtype.kind == "i" and isinstance(self.origin, int):
+            return (numbers - self.origin).astype(np.float64)
+        return numbers.astype(np.float64) - float(self.origin)
+
+    def _of_dates(self, cells: pa.Array) -> NDArray[np.float64]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        zone = getattr(cells.type, "tz", None)
+        ns = pc.cast(cells, pa.timestamp("ns", zone), safe=False).cast(pa.int64())
+        return self._of_ns(pc.fill_null(ns, _NOT_A_TIME).to_numpy(zero_copy_only=False))
+
+    def _of_ns(self, ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        good = ns != _NOT_A_TIME
+        if self.origin is None and good.any():
+            self.origin = int(ns[good][0])
+        result = np.full(ns.size, np.nan)
+        if self.origin is not None:
+            result[good] = (ns[good] - int(self.origin)) / _NS_PER_S
+        return result
+
+    def _of_text(self, cells: pa.Array) -> NDArray[np.float64]:
+        import pyarrow.compute as pc
+
+        if self.is_date is None and len(cells) > cells.null_count:
+            some = cells.drop_null()[:_SAMPLE]
+            self.is_date = 2 * np.count_nonzero(_numbers(some, self.decimal_comma)[1]) > len(some)
+        if not self.is_date:
+            _refuse_lost_precision(cells)
+            return self._of_numbers(_numbers(cells, self.decimal_comma)[0])
+        return self._of_date_text(pc.utf8_trim_whitespace(cells))
+
+    def _of_date_text(self, cells: pa.Array) -> NDArray[np.float64]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        for zone in (None, "UTC"):
+            try:
+                dates = pc.cast(cells, pa.timestamp("ns", zone))
+            except pa.ArrowInvalid:
+                continue
+            self.has_zone = self.has_zone or (zone is not None and dates.null_count < len(dates))
+            return self._of_dates(dates)
+        return self._of_ns(self._slow_dates(cells))
+
+    def _slow_dates(self, cells: pa.Array) -> NDArray[np.int64]:
+        """Read dates one by one: mixed precision, a decimal comma, log and slash formats."""
+        import pandas as pd
+
+        text = pd.Series(cells.to_pylist(), dtype=object).str.replace(
+            r"(:\d\d),(\d+)", r"\1.\2", regex=True
+        )
+        zoned = text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", na=False)
+        dates = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
+        if 2 * int(dates.isna().sum()) > len(text):
+            logged = pd.to_datetime(text, format=_LOG_DATE, utc=True, errors="coerce")
+            slashed = self._slash_dates(text) if logged.isna().all() else logged
+            dates = slashed if slashed.notna().sum() > dates.notna().sum() else dates
+        self.has_zone = self.has_zone or bool(zoned[dates.notna()].any())
+        return dates.dt.as_unit("ns").astype("int64").to_numpy(copy=True)
+
+    def _slash_dates(self, text: object) -> object:
+        import pandas as pd
+
+        parts = text.str.extract(r"^(\d{1,2})[/.](\d{1,2})[/.](\d{4})[ ,]+(.*)$")  # type: ignore[attr-defined]
+        first, second = (pd.to_numeric(parts[column], errors="coerce") for column in (0, 1))
+        if first.notna().any() and self._day_first is None:
+            if (first > 12).any() == (second > 12).any():
+                example = next(cell for cell in text[first.notna()])  # type: ignore[index]
+                raise InputError(
+                    f"Dates such as '{example}' can mean two days. Export them as "
+                    "2025-09-17 18:15:46."
+                )
+            self._day_first = bool((first > 12).any())
+        day, month = (parts[0], parts[1]) if self._day_first else (parts[1], parts[0])
+        iso = parts[2] + "-" + month.str.zfill(2) + "-" + day.str.zfill(2) + " " + parts[3]
+        return pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
+
+
+@dataclass(slots=True)
+class Codes:
+    """Numbers names in the order in which they come, batch after batch."""
+
+    names: dict[str, int] = field(default_factory=dict)
+
+    def of(self, cells: pa.Array) -> NDArray[np.int32]:
+        """Return the number of each cell's name, `MISSING` where the cell is empty."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        cells = _plain(cells)
+        encoded = pc.dictionary_encode(pc.cast(cells, pa.string()))
+        known = [
+            self.names.setdefault(name, len(self.names)) for name in encoded.dictionary.to_pylist()
+        ]
+        lookup = np.array([*known, MISSING], dtype=np.int32)
+        at = pc.fill_null(encoded.indices, len(known)).to_numpy(zero_copy_only=False)
+        return lookup[at]
+
+
+def tokens(
+    cells: pa.Array, decimal_comma: bool = False
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Return token counts, `MISSING` where a cell is empty, and which cells are no count.
+
+    No count is what is negative, has a fraction, is not a number or exceeds 2³¹ − 1.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    cells = _plain(cells)
+    if pa.types.is_string(cells.type):
+        if decimal_comma:
+            # Nothing has a fraction of a token: 1.234 can only be 1234.
+            cells = pc.replace_substring_regex(cells, r"^(\d{1,3})\.(\d{3})$", r"\1\2")
+        numbers, bad = _numbers(cells, decimal_comma)
+    elif pa.types.is_boolean(cells.type):
+        return np.zeros(len(cells), np.int32), np.ones(len(cells), bool)
+    else:
+        numbers, bad = _numpy(cells), np.zeros(len(cells), dtype=bool)
+    empty = cells.is_null().to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):
+        fits = (numbers >= 0) & (numbers <= np.iinfo(np.int32).max) & (numbers == np.floor(numbers))
+    if numbers.dtype.kind == "f":
+        empty = empty | (np.isnan(numbers) & ~bad)
+    bad = (bad | ~fits) & ~empty
+    return np.where(fits & ~empty, numbers, MISSING).astype(np.int32), bad
+
+
+def numbers(cells: pa.Array, decimal_comma: bool = False) -> NDArray[np.float64]:
+    """Return cells as numbers, not-a-number where one is empty or none."""
+    import pyarrow as pa
+
+    cells = _plain(cells)
+    found = _numbers(cells, decimal_comma)[0] if pa.types.is_string(cells.type) else _numpy(cells)
+    return found.astype(np.float64)
+
+
+def in_json(cells: pa.Array, keys: Sequence[str]) -> pa.Array:
+    """Return, of cells that hold a JSON object as text, the first of some keys that is there."""
+    import pyarrow as pa
+
+    values = []
+    for text in cells.to_pylist():
+        try:
+            held = json.loads(text) if isinstance(text, str) else {}
+        except (ValueError, RecursionError):
+            held = {}
+        held = held if isinstance(held, dict) else {}
+        found = (held[key] for key in keys if isinstance(held.get(key), int | float))
+        values.append(next(found, None))
+    return pa.array(values, pa.float64())
+
+
+def hashes(cells: pa.Array) -> NDArray[np.uint64]:
+    """Return a 64-bit hash of each cell, by which equal ones are found without keeping them."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pc.fill_null(pc.cast(_plain(cells), pa.string()), "")
+    return pd.util.hash_array(text.to_numpy(zero_copy_only=False).astype(object), categorize=False)
+
+
+def as_text(cells: pa.Array) -> pa.Array:
+    """Return cells as text, whatever they were."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.cast(_plain(cells), pa.string())
+
+
+def _plain(cells: pa.Array) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    kind = cells.type
+    if pa.types.is_large_string(kind) or pa.types.is_null(kind) or pa.types.is_string_view(kind):
+        return pc.cast(cells, pa.string())
+    if pa.types.is_decimal(kind) or pa.types.is_unsigned_integer(kind):
+        return pc.cast(cells, pa.float64())
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+        raise InputError(f"A column of times, tokens or names holds {kind}; expected plain cells.")
+    return cells
+
+
+def _numpy(cells: pa.Array) -> NDArray[np.number]:
+    """Return numbers as int64 if none is missing, else as float64 with not-a-number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_integer(cells.type) and not cells.null_count:
+        return pc.cast(cells, pa.int64()).to_numpy(zero_copy_only=False)
+    return pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+
+
+def _numbers(cells: pa.Array, decimal_comma: bool) -> tuple[NDArray[np.number], NDArray[np.bool_]]:
+    """Return text as numbers and which cells are none (empty cells are not-a-number, not bad)."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    cells = pc.utf8_trim_whitespace(cells)
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            return _numpy(pc.cast(cells, kind)), np.zeros(len(cells), dtype=bool)
+        except pa.ArrowInvalid:
+            continue
+    thousands, decimal = (".", ",") if decimal_comma else (",", ".")
+    escaped = "\\" + thousands
+    grouped = pc.match_substring_regex(cells, rf"^-?\d{{1,3}}({escaped}\d{{3}})+(\{decimal}\d+)?$")
+    if decimal_comma:
+        # 45.123 has one dot and no comma: a decimal point, unless a cell has a decimal comma.
+        commas = pc.any(pc.match_substring(cells, ",")).as_py()
+        grouped = pc.and_(grouped, pa.scalar(bool(commas)))
+    cells = pc.if_else(grouped, pc.replace_substring(cells, thousands, ""), cells)
+    if decimal_comma:
+        cells = pc.replace_substring(cells, ",", ".")
+    text = pd.Series(cells.to_pylist(), dtype=object)
+    numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
+    return numbers, np.isnan(numbers) & text.notna().to_numpy()
+
+
+def _refuse_lost_precision(cells: pa.Array) -> None:
+    import pyarrow.compute as pc
+
+    lost = pc.match_substring_regex(cells, r"^\s*\d[.,]\d{1,6}[eE]\+?\d+\s*$")
+    if pc.any(lost).as_py():
+        example = cells.filter(lost)[0].as_py()
+        raise InputError(
+            f"Times like {example} lost precision in a spreadsheet. "
+            "Export the file again, with times as text."
+        )

@@ -1,0 +1,711 @@
+"""From a file, in memory or on disk, to batches of the few columns that are wanted.
+
+CSV (comma, semicolon, tab or bar), JSON, JSON lines, Parquet and web server logs, plain or gzip,
+in UTF-8, UTF-16 or UTF-32. Files are read as a stream under caps on bytes that count what comes
+*out* of the decompressor, so that a small file cannot become a large one; nothing is written to
+disk, nothing is unpickled, and columns nobody asked for are never kept. What the columns mean is
+decided in `formats`, what their cells mean in `columns`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from frontier.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Source = str | Path | bytes | bytearray | memoryview | BinaryIO
+Progress = Callable[[int, int], None]
+
+_HEAD_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 23
+_BATCH_ROWS = 1 << 16
+_SAMPLE_RECORDS = 200
+_BAD_LINE = "rows that could not be read as {}"
+
+_REFUSED = (
+    (b"PK\x03\x04", "a zip archive or a spreadsheet", "Save the sheet as CSV, or unpack it first."),
+    (b"PK\x05\x06", "an empty zip archive", "Upload the trace itself."),
+    (b"\xd0\xcf\x11\xe0", "an old spreadsheet", "Save the sheet as CSV."),
+    (b"\x93NUMPY", "a NumPy file", "Save the table as CSV or Parquet."),
+    (b"ARROW1", "an Arrow or Feather file", "Save the table as Parquet."),
+    (b"\x89HDF", "an HDF5 file", "Save the table as CSV or Parquet."),
+    (b"ORC", "an ORC file", "Save the table as CSV or Parquet."),
+    (b"SQLite format 3", "a database", "Export the table as CSV."),
+    (b"%PDF", "a PDF", "Export the table as CSV."),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Decompress it, or use gzip."),
+    (b"BZh", "compressed with bzip2", "Decompress it, or use gzip."),
+    (b"\xfd7zXZ", "compressed with xz", "Decompress it, or use gzip."),
+    (b"7z\xbc\xaf", "a 7z archive", "Unpack it first."),
+)
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+# UTF-32 before UTF-16: the mark of one begins with the mark of the other.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_DELIMITERS = ",;\t|"
+
+_NGINX = re.compile(
+    r"(?P<peer>\S+) \S+ .*?\[(?P<time_local>\d{2}/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "
+    r'"(?P<method>[A-Z]+) (?P<path>\S+)[^"]*" (?P<status>\d{3})'
+    r"(?P<rest>.*)$"
+)
+_NGINX_SECONDS = re.compile(r"\b(?:rt|request_time)[=:]\s*\"?(\d+\.\d+)")
+_ENVOY = re.compile(
+    r"\[(?P<start_time>\d{4}-\d\d-\d\dT[^\]]+)\] "
+    r'"(?P<method>\S+) (?P<path>\S+) [^"]*" (?P<status>\d+|-)'
+    r".*?$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How much is read before a file is called too large."""
+
+    rows: int
+    bytes: int
+    document_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of the wanted columns; ``first_row`` is the number of the first in the file."""
+
+    first_row: int
+    rows: int
+    columns: Mapping[str, pa.Array]
+
+
+@dataclass(slots=True)
+class Table:
+    """A file whose columns are known and whose rows have yet to be read.
+
+    Attributes
+    ----------
+    kind : str
+        "CSV", "JSON", "JSON lines", "Parquet" or "access log".
+    names : tuple of str
+        Its columns.
+    batches : callable
+        Gives the rows of the columns asked for, in batches, once.
+    objects, lists, texts : frozenset of str
+        Columns that hold an object, a list or text, as far as the first rows show.
+    decimal_comma : bool
+        Cells are separated by something else, so that a comma may be a decimal comma.
+    broken : Counter
+        Rows that could not be read, by reason; complete when the batches are through.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    batches: Callable[[Sequence[str]], Iterator[Batch]]
+    objects: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    decimal_comma: bool = False
+    broken: Counter[str] = field(default_factory=Counter)
+
+
+@contextmanager
+def open_table(source: Source, caps: Caps, progress: Progress | None = None) -> Iterator[Table]:
+    """Give the table in a file, having looked at its beginning only.
+
+    Parameters
+    ----------
+    source : path, bytes or binary file
+        The file. A file object is read from where it stands and left open.
+    caps : Caps
+        How much to read at most.
+    progress : callable, optional
+        Called with the bytes read and the bytes in all (0 if unknown); what it raises stops the
+        reading.
+
+    Raises
+    ------
+    InputError
+        If the file is empty, of a kind that is not read, or larger than the caps.
+    """
+    with ExitStack() as stack:
+        raw, size = _open(source, stack)
+        counted = _Bounded(raw, None, progress, size)
+        stream = io.BufferedReader(counted, _HEAD_BYTES)
+        cap = caps.bytes
+        if stream.peek(2)[:2] == _GZIP:
+            unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream))
+            stream = io.BufferedReader(_Bounded(unpacked, cap), _HEAD_BYTES)
+            if _peek(stream)[:2] == _GZIP:
+                raise InputError("The file is gzip inside gzip. Decompress it once.")
+        else:
+            counted.cap = cap
+        head = _peek(stream)
+        if not head:
+            raise InputError("The file is empty.")
+        _refuse(head)
+        if head.startswith(_PARQUET):
+            yield _parquet(source, stream, caps, stack)
+            return
+        stream, head = _as_utf8(stream, head)
+        if not head.strip():
+            raise InputError("The file is empty.")
+        yield _text_table(stream, head, caps)
+
+
+def _open(source: Source, stack: ExitStack) -> tuple[BinaryIO, int]:
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if not path.is_file():
+            raise InputError(f"There is no file '{path.name}'.")
+        return stack.enter_context(path.open("rb", buffering=0)), path.stat().st_size
+    if isinstance(source, bytes | bytearray | memoryview):
+        return io.BytesIO(source), len(source)
+    return source, 0
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that fills its reader's buffer, counts the bytes and stops at a cap."""
+
+    def __init__(
+        self, raw: Any, cap: int | None, progress: Progress | None = None, size: int = 0
+    ) -> None:
+        super().__init__()
+        self._raw, self.cap, self._progress, self._size = raw, cap, progress, size
+        self._read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        filled = 0
+        while filled < len(view):
+            try:
+                piece = self._raw.read(len(view) - filled)
+            except (EOFError, gzip.BadGzipFile, OSError) as error:
+                if isinstance(self._raw, gzip.GzipFile):
+                    raise InputError(f"The gzip file is damaged or cut off: {error}.") from error
+                raise
+            except Exception as error:
+                if type(error).__module__ == "zlib":
+                    raise InputError(f"The gzip file is damaged: {error}.") from error
+                raise
+            if not piece:
+                break
+            view[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        self._read += filled
+        if self.cap is not None and self._read > self.cap:
+            raise InputError(
+                f"The file holds more than {self.cap / 1e6:,.0f} MB of data. Keep one week, or "
+                "only the columns time, prompt and output tokens; or count requests by the minute."
+            )
+        if self._progress is not None:
+            self._progress(self._read, self._size)
+        return filled
+
+
+class _Recoded(io.RawIOBase):
+    """A stream of UTF-8 made from one of another encoding."""
+
+    def __init__(self, stream: Any, encoding: str) -> None:
+        super().__init__()
+        self._text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left:
+            self._left = self._text.read(max(1, len(buffer) // 4)).encode()
+        piece, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _peek(stream: io.BufferedReader) -> bytes:
+    return stream.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+
+
+def _refuse(head: bytes) -> None:
+    for magic, what, instead in _REFUSED:
+        if head.startswith(magic):
+            raise InputError(f"The file is {what}, which is not read. {instead}")
+    if _PICKLE.match(head):
+        raise InputError(
+            "The file is a Python pickle, which could run code and is not read. "
+            "Save the table as CSV or Parquet."
+        )
+
+
+def _as_utf8(stream: io.BufferedReader, head: bytes) -> tuple[io.BufferedReader, bytes]:
+    encoding = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    if encoding is None and b"\0" in head[:200]:
+        # Text of mostly Latin letters in UTF-16 has a zero in every other byte.
+        odd, even = head[1:200:2], head[:200:2]
+        if odd.count(0) > len(odd) / 2 and not even.count(0):
+            encoding = "utf-16-le"
+        elif even.count(0) > len(even) / 2 and not odd.count(0):
+            encoding = "utf-16-be"
+        else:
+            raise InputError("The file is not text, and not Parquet or gzip either.")
+    if encoding is not None:
+        stream = io.BufferedReader(_Recoded(stream, encoding), _HEAD_BYTES)
+        head = _peek(stream)
+    if head.startswith(codecs.BOM_UTF8):
+        stream.read(len(codecs.BOM_UTF8))
+        head = head[len(codecs.BOM_UTF8) :]
+    return stream, head
+
+
+def _text_table(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
+    text = head.decode("utf-8", errors="replace").lstrip()
+    first = next(line for line in text.splitlines() if line.strip())
+    if _NGINX.match(first) or _ENVOY.match(first):
+        return _access_log(stream, _ENVOY if _ENVOY.match(first) else _NGINX)
+    if text[0] not in "{[":
+        return _csv(stream, head)
+    sample = _json_lines_of(text, whole=len(head) < _HEAD_BYTES)
+    return _json_lines(stream, sample) if sample else _document(stream, caps)
+
+
+# --- CSV ----------------------------------------------------------------------------------------
+
+
+def _csv(stream: io.BufferedReader, head: bytes) -> Table:
+    lines = head.decode("utf-8", errors="replace").splitlines()
+    skip = 0
+    while skip < len(lines) and (
+        not lines[skip].strip() or lines[skip].startswith("#") or lines[skip].startswith("sep=")
+    ):
+        skip += 1
+    if skip == len(lines):
+        raise InputError("The file has comments but no header and no requests.")
+    header = lines[skip]
+    bare = re.sub(r'"[^"]*"', "", header)
+    delimiter = max(_DELIMITERS, key=bare.count)
+    names = _unique(cell.strip() for cell in next(csv.reader([header], delimiter=delimiter)))
+    if all(re.fullmatch(r"[-+0-9.,:eETZ ]+", name) for name in names):
+        raise InputError(
+            f"The first line holds values, not names of columns: {header[:80]}. "
+            "Add a header line, for example timestamp,prompt_tokens,output_tokens."
+        )
+    table = Table("CSV", names, lambda wanted: iter(()), decimal_comma=delimiter != ",")
+    table.batches = lambda wanted: _csv_batches(stream, table, wanted, delimiter, skip + 1)
+    return table
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        seen[name] += 1
+        result.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
+    return tuple(result)
+
+
+def _csv_batches(
+    stream: io.BufferedReader, table: Table, wanted: Sequence[str], delimiter: str, skip: int
+) -> Iterator[Batch]:
+    import pyarrow as pa
+    from pyarrow import csv as pacsv
+
+    def skip_row(row: Any) -> str:
+        table.broken[f"rows with another number of cells than the {len(table.names)} columns"] += 1
+        return "skip"
+
+    # Cells stay text: one that is not a number must cost one row, not the file.
+    convert = pacsv.ConvertOptions(
+        include_columns=list(wanted),
+        column_types={name: pa.string() for name in wanted},
+        strings_can_be_null=True,
+        null_values=["", "null", "NULL", "None", "NaN", "nan", "\\N"],
+    )
+    try:
+        reader = pacsv.open_csv(
+            stream,
+            read_options=pacsv.ReadOptions(
+                column_names=list(table.names), skip_rows=skip, block_size=_BLOCK_BYTES
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip_row
+            ),
+            convert_options=convert,
+        )
+        row = skip + 1
+        for batch in reader:
+            yield Batch(row, batch.num_rows, dict(zip(wanted, batch.columns, strict=True)))
+            row += batch.num_rows
+    except pa.ArrowInvalid as error:
+        raise InputError(f"The CSV file cannot be read: {_short(error)}") from error
+
+
+# --- JSON ---------------------------------------------------------------------------------------
+
+
+def _json_lines_of(text: str, whole: bool) -> list[dict[str, Any]]:
+    """Return the first records if the text is JSON lines, and nothing if it is one document."""
+    lines = text.splitlines()
+    if not whole:
+        lines = lines[:-1]
+    lines = [line for line in lines if line.strip()][:_SAMPLE_RECORDS]
+    if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines[:2]):
+        return []
+    records = [record for line in lines if isinstance(record := _loads(line), dict)]
+    return records if 2 * len(records) >= len(lines) else []
+
+
+def _loads(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json_lines(stream: io.BufferedReader, sample: list[dict[str, Any]]) -> Table:
+    flat = [row for record in sample for row in flatten(record)]
+    types = _types(flat)
+    # A record that is a row of plain cells needs no flattening: Arrow can read it, and fast.
+    plain = len(flat) == len(sample) and not any(name not in sample[0] for name in flat[0])
+    table = Table(
+        "JSON lines",
+        tuple(types),
+        lambda wanted: iter(()),
+        objects=frozenset(k for record in sample for k, v in record.items() if isinstance(v, dict)),
+        lists=frozenset(k for record in sample for k, v in record.items() if isinstance(v, list)),
+        texts=frozenset(name for name, kind in types.items() if kind is str),
+    )
+    table.batches = lambda wanted: _json_batches(stream, table, wanted, types if plain else {})
+    return table
+
+
+def _types(rows: Iterable[Mapping[str, Any]]) -> dict[str, type]:
+    """Return the columns of some rows and the narrowest type that holds all their values."""
+    found: dict[str, set[type]] = {}
+    for row in rows:
+        for name, value in row.items():
+            found.setdefault(name, set()).update(() if value is None else (type(value),))
+    return {
+        name: next(iter(kinds)) if len(kinds) == 1 else float if kinds == {int, float} else object
+        for name, kinds in found.items()
+    }
+
+
+def _json_batches(
+    stream: io.BufferedReader, table: Table, wanted: Sequence[str], types: Mapping[str, type]
+) -> Iterator[Batch]:
+    import pyarrow as pa
+    from pyarrow import json as pajson
+
+    arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    schema = None
+    if all(types.get(name) in arrow for name in wanted):
+        schema = pa.schema([(name, arrow[types[name]]) for name in wanted])
+    row, left = 1, b""
+    while True:
+        block = stream.read(_BLOCK_BYTES)
+        cut = block.rfind(b"\n") + 1 if block else 0
+        piece, left = (left + block[:cut], block[cut:]) if cut else (b"", left + block)
+        if not block:
+            piece, left = left, b""
+        if piece.strip():
+            columns = None
+            if schema is not None:
+                try:
+                    read = pajson.read_json(
+                        io.BytesIO(piece),
+                        read_options=pajson.ReadOptions(block_size=len(piece) + 1),
+                        parse_options=pajson.ParseOptions(
+                            explicit_schema=schema, unexpected_field_behavior="ignore"
+                        ),
+                    ).combine_chunks()
+                    columns = {name: _one(read[name]) for name in wanted}
+                except pa.ArrowInvalid:
+                    columns = None  # a broken or an unusual line: read this piece line by line
+            if columns is None:
+                columns = _as_columns(_records_of(piece, table), wanted)
+            rows = len(next(iter(columns.values())))
+            yield Batch(row, rows, columns)
+            row += rows
+        if not block:
+            return
+
+
+def _one(chunked: Any) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.concat_arrays(chunked.chunks) if chunked.num_chunks else pa.array([], chunked.type)
+
+
+def _records_of(piece: bytes, table: Table) -> Iterator[dict[str, Any]]:
+    for line in piece.splitlines():
+        if line.strip():
+            record = _loads(line)
+            if isinstance(record, dict):
+                yield from flatten(record)
+            else:
+                table.broken[_BAD_LINE.format("JSON")] += 1
+
+
+def _document(stream: io.BufferedReader, caps: Caps) -> Table:
+    content = stream.read(caps.document_bytes + 1)
+    if len(content) > caps.document_bytes:
+        raise InputError(
+            f"One JSON document of more than {caps.document_bytes / 1e6:,.0f} MB is not read. "
+            "Write one record a line (JSON lines), or CSV or Parquet."
+        )
+    broken: Counter[str] = Counter()
+    try:
+        document = json.loads(content)
+    except RecursionError:
+        raise InputError("The JSON is nested too deeply to be a trace.") from None
+    except json.JSONDecodeError as error:
+        lines = [line for line in content.splitlines() if line.strip()]
+        records = [record for line in lines if isinstance(record := _loads(line), dict)]
+        if not records:
+            raise InputError(
+                f"The file is not valid JSON: {error.msg} in line {error.lineno}."
+            ) from error
+        document = records
+        if len(lines) > len(records):
+            broken[_BAD_LINE.format("JSON")] = len(lines) - len(records)
+    except ValueError as error:
+        raise InputError(f"The file is not valid JSON: {_short(error)}") from error
+    rows = list(_records_in(document))
+    del document, content
+    types = _types(rows)
+
+    def batches(wanted: Sequence[str]) -> Iterator[Batch]:
+        for start in range(0, len(rows), _BATCH_ROWS):
+            some = rows[start : start + _BATCH_ROWS]
+            yield Batch(start + 1, len(some), _as_columns(some, wanted))
+
+    return Table(
+        "JSON",
+        tuple(types),
+        batches,
+        texts=frozenset(name for name, kind in types.items() if kind is str),
+        broken=broken,
+    )
+
+
+def _records_in(document: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(document, list):
+        for item in document:
+            if isinstance(item, list):
+                yield from _records_in(item)
+            elif isinstance(item, dict):
+                yield from flatten(item)
+    elif isinstance(document, dict):
+        # Answers of web interfaces wrap their records: {"data": [...], "meta": {...}}.
+        lists = [
+            value
+            for key, value in document.items()
+            if isinstance(value, list)
+            and value
+            and isinstance(value[0], dict)
+            and key not in ("resourceSpans", "resource_spans", "spans", "requests")
+        ]
+        if len(lists) == 1:
+            yield from _records_in(lists[0])
+        else:
+            yield from flatten(document)
+
+
+def flatten(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give the rows in a record: one, unless it holds spans, an agent's requests or samples.
+
+    Cells that are objects are opened by one level (``usage.input``), those of ``attributes`` keep
+    their own names. Lists are left out.
+    """
+    data = record.get("data")
+    if isinstance(data, dict) and "resultType" in data:
+        yield from _samples(data)
+        return
+    groups = record.get("resourceSpans") or record.get("resource_spans")
+    if isinstance(groups, list):
+        for group in _dicts(groups):
+            scopes = group.get("scopeSpans") or group.get("scope_spans")
+            for scope in _dicts(scopes or group.get("instrumentationLibrarySpans")):
+                for span in _dicts(scope.get("spans")):
+                    yield _flat(span)
+        return
+    if isinstance(record.get("spans"), list):
+        for span in _dicts(record["spans"]):
+            yield _flat(span)
+        return
+    requests = record.get("requests")
+    if isinstance(requests, list) and requests and isinstance(requests[0], dict):
+        for request in _dicts(requests):
+            yield {"session_id": record.get("id"), **_flat(request)}
+        return
+    yield _flat(record)
+
+
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for key, value in record.items():
+        if key == "attributes" and isinstance(value, list):
+            for item in _dicts(value):
+                held = item.get("value")
+                if isinstance(held, dict) and len(held) == 1:
+                    held = next(iter(held.values()))
+                if not isinstance(held, list | dict):
+                    row[str(item.get("key"))] = held
+        elif isinstance(value, dict):
+            prefix = "" if key == "attributes" else f"{key}."
+            for child, held in value.items():
+                if not isinstance(held, list | dict):
+                    row[f"{prefix}{child}"] = held
+        elif not isinstance(value, list):
+            row[key] = value
+    return row
+
+
+def _samples(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if data["resultType"] != "matrix":
+        raise InputError(
+            f"The Prometheus answer is of type '{data['resultType']}', one moment only. "
+            "Ask for a range (query_range), whose type is 'matrix'."
+        )
+    for number, series in enumerate(_dicts(data.get("result"))):
+        metric = series.get("metric") or {}
+        values = series.get("values")
+        for point in values if isinstance(values, list) else []:
+            if isinstance(point, list) and len(point) == 2:
+                yield {
+                    "sample_time": point[0],
+                    "sample_value": point[1],
+                    "series": number,
+                    "series_metric": metric.get("__name__"),
+                    "series_model": metric.get("model_name"),
+                }
+
+
+def _as_columns(rows: Iterable[Mapping[str, Any]], wanted: Sequence[str]) -> dict[str, pa.Array]:
+    import pyarrow as pa
+
+    cells: dict[str, list[Any]] = {name: [] for name in wanted}
+    for row in rows:
+        for name, column in cells.items():
+            column.append(row.get(name))
+    columns = {}
+    for name, values in cells.items():
+        try:
+            columns[name] = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # values of several types
+            columns[name] = pa.array(
+                [None if value is None else str(value) for value in values], pa.string()
+            )
+    return columns
+
+
+# --- Parquet and logs ---------------------------------------------------------------------------
+
+
+def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitStack) -> Table:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    if isinstance(source, str | Path) and Path(source).suffix != ".gz":
+        place: Any = str(source)
+    else:
+        content = stream.read()
+        place = pa.BufferReader(content)
+    try:
+        file = stack.enter_context(parquet.ParquetFile(place))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
+    if file.metadata.num_rows > caps.rows:
+        raise too_many_rows(caps.rows)
+    types = {item.name: item.type for item in file.schema_arrow}
+
+    def batches(wanted: Sequence[str]) -> Iterator[Batch]:
+        row = 1
+        try:
+            for batch in file.iter_batches(_BATCH_ROWS, columns=list(wanted), use_threads=False):
+                yield Batch(row, batch.num_rows, {name: batch[name] for name in wanted})
+                row += batch.num_rows
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
+
+    return Table(
+        "Parquet",
+        tuple(types),
+        batches,
+        objects=frozenset(name for name, kind in types.items() if pa.types.is_struct(kind)),
+        lists=frozenset(name for name, kind in types.items() if pa.types.is_list(kind)),
+        texts=frozenset(
+            name
+            for name, kind in types.items()
+            if pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        ),
+    )
+
+
+def _access_log(stream: io.BufferedReader, pattern: re.Pattern[str]) -> Table:
+    is_envoy = pattern is _ENVOY
+    names = ("start_time" if is_envoy else "time_local", "method", "path", "status")
+    table = Table("access log", names, lambda wanted: iter(()))
+    if not is_envoy:
+        head = _peek(stream).decode("utf-8", errors="replace")
+        if _NGINX_SECONDS.search(head):
+            table.names = (*names, "request_time")
+
+    def batches(wanted: Sequence[str]) -> Iterator[Batch]:
+        import itertools
+
+        row = 1
+        while lines := list(itertools.islice(stream, _BATCH_ROWS)):
+            records = []
+            for line in lines:
+                if not line.strip():
+                    continue
+                found = pattern.match(line.decode("utf-8", errors="replace"))
+                if found is None:
+                    table.broken[_BAD_LINE.format("a line of this log")] += 1
+                    continue
+                record = found.groupdict()
+                if not is_envoy:
+                    spent = _NGINX_SECONDS.search(record["rest"])
+                    record["request_time"] = spent[1] if spent else None
+                records.append(record)
+            yield Batch(row, len(records), _as_columns(records, wanted))
+            row += len(lines)
+
+    table.batches = batches
+    return table
+
+
+def too_many_rows(rows: int) -> InputError:
+    """Return the error for a file of more rows than the cap, with the ways out."""
+    return InputError(
+        f"The file has more than {rows:,} rows. Keep one week, or aggregate it to counts by the "
+        "minute; a copy of Frontier of your own can be set to read more (trace_max_rows)."
+    )
+
+
+def _short(error: Exception) -> str:
+    """Return the first sentence of an error, without the bytes it quotes."""
+    return str(error).splitlines()[0][:160].rstrip(".") + "."

@@ -1,0 +1,623 @@
+"""The formats that are recognised, one function each, by the names of their columns.
+
+A function looks at the columns of a file and returns the `Layout` that says which column is what,
+or None if the file is not of its format. To add one: write the function and put it in `FORMATS`.
+Names are compared without case, spaces, hyphens and underscores, and never by position. Which
+formats exist, their columns and units: documentation of each origin, named in its docstring.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from frontier.errors import InputError
+from frontier.trace.decode import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Test = Callable[["pa.Array"], "pa.Array"]
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Rows to keep: those whose text in ``column`` passes; the others count as ``dropped``."""
+
+    column: str
+    passes: Test
+    dropped: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which column is what, and how times are meant.
+
+    Attributes
+    ----------
+    format : str
+        Name shown to the user.
+    time : str
+        Column of times.
+    clock : str
+        Unit of numbers in it: "s", "ms", "us", "ns"; "find" if the format leaves it open.
+        Dates are recognised by themselves.
+    prompt, output, duration, model, session, request_id : str or None
+        Columns, where there are any.
+    json_keys : tuple of (tuple of str, tuple of str), or None
+        The token columns hold a JSON object as text; these are its keys in and out.
+    time_is_end : bool
+        Times say when the response ended: arrival is that less the duration, if there is one.
+    duration_s : float
+        Seconds in a unit of the duration.
+    session_clock : bool
+        Times start anew in every session.
+    session_epoch_ms : bool
+        Session names begin with milliseconds since 1970, which date the requests.
+    usual_unit : str or None
+        Unit that whole numbers are taken to have if their steps look like it.
+    keep : tuple of Keep
+        Which rows are requests that reached the model.
+    notes : tuple of str
+        What to know about the format.
+    """
+
+    format: str
+    time: str
+    clock: str = "find"
+    prompt: str | None = None
+    output: str | None = None
+    duration: str | None = None
+    model: str | None = None
+    session: str | None = None
+    request_id: str | None = None
+    json_keys: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    time_is_end: bool = False
+    duration_s: float = 1.0
+    session_clock: bool = False
+    session_epoch_ms: bool = False
+    usual_unit: str | None = None
+    keep: tuple[Keep, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns to read, each once."""
+        named = (
+            self.time,
+            self.prompt,
+            self.output,
+            self.duration,
+            self.model,
+            self.session,
+            self.request_id,
+            *(item.column for item in self.keep),
+        )
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+
+class Names:
+    """The columns of a file, found by their names without case, spaces and underscores."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._names = {fold(name): name for name in reversed(table.names)}
+
+    def has(self, *names: str) -> bool:
+        """Return whether every one of these columns is there."""
+        return all(fold(name) in self._names for name in names)
+
+    def first(self, *names: str) -> str | None:
+        """Return the first of these columns that is there, by the name the file gives it."""
+        return next((self._names[fold(name)] for name in names if fold(name) in self._names), None)
+
+    def __getitem__(self, name: str) -> str:
+        return self._names[fold(name)]
+
+    def starting(self, prefix: str) -> bool:
+        """Return whether any column's name starts like this."""
+        return any(name.startswith(fold(prefix)) for name in self._names)
+
+
+def fold(name: str) -> str:
+    """Return a name without case, spaces, hyphens and underscores."""
+    return re.sub(r"[\s_\-]+", "", name.casefold())
+
+
+# Names under which each role goes when no format is recognised: a suggestion, never a reading.
+SYNONYMS = {
+    "time": [
+        "timestamp",
+        "time",
+        "ts",
+        "arrival",
+        "arrival_time",
+        "arrived_at",
+        "arrival_timestamp",
+        "arrival_s",
+        "created",
+        "created_at",
+        "date",
+        "datetime",
+        "start",
+        "start_time",
+        "request_time",
+        "requested_at",
+        "event_time",
+        "@timestamp",
+    ],
+    "prompt_tokens": [
+        "prompt_tokens",
+        "input_tokens",
+        "context_tokens",
+        "request_tokens",
+        "prompt",
+        "input_length",
+        "isl",
+        "prompt_length",
+        "num_prefill_tokens",
+        "prompt_size",
+        "tokens_in",
+        "in",
+        "input",
+        "prompt_token_count",
+    ],
+    "output_tokens": [
+        "output_tokens",
+        "completion_tokens",
+        "generated_tokens",
+        "response_tokens",
+        "generated",
+        "output_length",
+        "osl",
+        "output_len",
+        "num_decode_tokens",
+        "token_size",
+        "tokens_out",
+        "out",
+        "completion_token_count",
+        "output",
+    ],
+    "model": ["model", "model_name", "deployment", "engine"],
+    "session_id": ["session_id", "session", "conversation_id", "chat_id", "thread_id"],
+}
+PRIVATE = [
+    "messages",
+    "response",
+    "prompt",
+    "completion",
+    "input",
+    "output",
+    "input_text",
+    "output_text",
+    "text_input",
+    "content",
+    "api_key",
+    "user",
+    "end_user",
+    "user_id",
+    "requester_ip_address",
+    "ip",
+    "remote_addr",
+    "email",
+    "metadata",
+    "payload",
+    "proxy_server_request",
+    "request_tags",
+    "user_agent",
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.system_instructions",
+]
+
+
+# --- Logs of requests ---------------------------------------------------------------------------
+
+
+def azure_llm(names: Names) -> Layout | None:
+    """Azure LLM 2023 and 2024, and LMM 2025 (Azure/AzurePublicDataset): dates of invocation."""
+    if not names.has("TIMESTAMP", "ContextTokens", "GeneratedTokens"):
+        return None
+    images = names.has("NumImages")
+    return Layout(
+        "Azure LMM" if images else "Azure LLM",
+        names["TIMESTAMP"],
+        prompt=names["ContextTokens"],
+        output=names["GeneratedTokens"],
+        notes=("Images are counted with the prompt's tokens, as the file has them.",)
+        if images
+        else (),
+    )
+
+
+def burstgpt(names: Names) -> Layout | None:
+    """BurstGPT 1, 2 and 3 (HPMLL/BurstGPT): seconds from midnight of the first day."""
+    if not names.has("Timestamp", "Request tokens", "Response tokens"):
+        return None
+    return Layout(
+        "BurstGPT",
+        names["Timestamp"],
+        clock="s",
+        prompt=names["Request tokens"],
+        output=names["Response tokens"],
+        model=names.first("Model"),
+        session=names.first("Session ID"),
+    )
+
+
+def bailian(names: Names) -> Layout | None:
+    """Qwen-Bailian (alibaba-edu/qwen-bailian-usagetraces-anon): seconds; turns form chats."""
+    if not names.has("chat_id", "parent_chat_id", "turn", "timestamp", "input_length"):
+        return None
+    return Layout(
+        "Bailian",
+        names["timestamp"],
+        clock="s",
+        prompt=names["input_length"],
+        output=names["output_length"],
+    )
+
+
+def ragpulse(names: Names) -> Layout | None:
+    """RAGPulse (flashserve/RAGPulse): whole seconds as text, hash_ids an object."""
+    if not names.has("timestamp", "input_length", "output_length", "session_id"):
+        return None
+    if names.first("hash_ids") not in names.table.objects and not names.starting("hash_ids."):
+        return None
+    return Layout(
+        "RAGPulse",
+        names["timestamp"],
+        clock="s",
+        prompt=names["input_length"],
+        output=names["output_length"],
+        session=names["session_id"],
+        session_epoch_ms=True,
+    )
+
+
+def mooncake(names: Names) -> Layout | None:
+    """Mooncake, AIPerf and GuideLLM: the same names for milliseconds, and for seconds."""
+    if not names.has("timestamp", "input_length", "output_length"):
+        return None
+    return Layout(
+        "Mooncake or AIPerf",
+        names["timestamp"],
+        # Blocks of a prefix cache are Mooncake's and AIPerf's; GuideLLM, in seconds, has none.
+        usual_unit="ms" if {"hash_ids"} & (names.table.lists | set(names.table.names)) else None,
+        prompt=names["input_length"],
+        output=names["output_length"],
+        session=names.first("session_id"),
+    )
+
+
+def agent_sessions(names: Names) -> Layout | None:
+    """WEKA kv-cache-tester and flattened agent sessions: seconds from 0 in every session."""
+    if names.has("session_id", "t", "in", "out"):
+        time, prompt, output = "t", "in", "out"
+    elif names.has("session_id", "t_s", "input_tokens", "output_tokens"):
+        time, prompt, output = "t_s", "input_tokens", "output_tokens"
+    else:
+        return None
+    return Layout(
+        "agent sessions",
+        names[time],
+        clock="s",
+        prompt=names[prompt],
+        output=names[output],
+        model=names.first("model"),
+        session=names["session_id"],
+        session_clock=True,
+    )
+
+
+def vidur(names: Names) -> Layout | None:
+    """Vidur and Sarathi (microsoft/vidur): seconds from the start."""
+    if not names.has("arrived_at", "num_prefill_tokens", "num_decode_tokens"):
+        return None
+    return Layout(
+        "Vidur",
+        names["arrived_at"],
+        clock="s",
+        prompt=names["num_prefill_tokens"],
+        output=names["num_decode_tokens"],
+    )
+
+
+def splitwise(names: Names) -> Layout | None:
+    """SplitwiseSim (Mutinifni/splitwise-sim): seconds from the start."""
+    if not names.has("arrival_timestamp", "prompt_size", "token_size"):
+        return None
+    return Layout(
+        "SplitwiseSim",
+        names["arrival_timestamp"],
+        clock="s",
+        prompt=names["prompt_size"],
+        output=names["token_size"],
+        request_id=names.first("request_id"),
+    )
+
+
+def litellm(names: Names) -> Layout | None:
+    """LiteLLM spend logs (BerriAI/litellm, table LiteLLM_SpendLogs): startTime in UTC."""
+    if names.has("date", "api_requests", "prompt_tokens"):
+        raise InputError(
+            "LiteLLM's daily table has one row a day and no arrival times. "
+            "Export LiteLLM_SpendLogs instead."
+        )
+    if not names.has("startTime", "prompt_tokens", "completion_tokens"):
+        return None
+    keep = []
+    if names.has("cache_hit"):
+        keep.append(
+            Keep(
+                names["cache_hit"],
+                lambda cells: _not(_among(cells, "true", "1", "t")),
+                "cache hits, which never reach the GPU",
+            )
+        )
+    if names.has("call_type"):
+        keep.append(
+            Keep(
+                names["call_type"],
+                lambda cells: _matches(cells, "completion|^$|message|response|generate"),
+                "calls that generate no text (embeddings, images, …)",
+            )
+        )
+    return Layout(
+        "LiteLLM spend log",
+        names["startTime"],
+        prompt=names["prompt_tokens"],
+        output=names["completion_tokens"],
+        model=names.first("model_group", "model"),
+        session=names.first("session_id"),
+        request_id=names.first("request_id"),
+        keep=tuple(keep),
+    )
+
+
+def langfuse(names: Names) -> Layout | None:
+    """Langfuse observations (langfuse.com): start times in UTC; those of type GENERATION."""
+    time = names.first("start_time", "startTime")
+    prompt = names.first(
+        "usage_details.input", "usageDetails.input", "usage.input", "promptTokens", "inputUsage"
+    )
+    output = names.first(
+        "usage_details.output", "usageDetails.output", "usage.output", "completionTokens",
+        "outputUsage",
+    )  # fmt: skip
+    usage = names.first("usage_details", "usageDetails", "usage")
+    if not time or not names.has("type") or not (usage or prompt):
+        return None
+    as_text = usage if not prompt else None
+    return Layout(
+        "Langfuse",
+        time,
+        prompt=prompt or as_text,
+        output=output or as_text,
+        json_keys=(("input", "prompt_tokens", "input_tokens", "promptTokens"),
+                   ("output", "completion_tokens", "output_tokens", "completionTokens"))
+        if as_text
+        else None,
+        model=names.first("provided_model_name", "providedModelName", "model"),
+        session=names.first("session_id", "sessionId", "trace_id", "traceId"),
+        request_id=names.first("id"),
+        keep=(
+            Keep(
+                names["type"],
+                lambda cells: _among(cells, "generation"),
+                "observations that are no generation",
+            ),
+        ),
+    )  # fmt: skip
+
+
+def open_telemetry(names: Names) -> Layout | None:
+    """OpenTelemetry GenAI spans (open-telemetry/semantic-conventions-genai), OTLP or flat."""
+    time = names.first("startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime")
+    if not time or not names.starting("gen_ai."):
+        return None
+    operation = names.first("gen_ai.operation.name")
+    usage = names.first("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")
+    keep: tuple[Keep, ...] = ()
+    if operation:
+        keep = (
+            Keep(
+                operation,
+                lambda cells: _among(cells, "chat", "text_completion", "generate_content"),
+                "spans that are no model call (tools, agents, embeddings, …)",
+            ),
+        )
+    elif usage:
+        keep = (Keep(usage, lambda cells: cells.is_valid(), "spans that are no model call"),)
+    return Layout(
+        "OpenTelemetry GenAI",
+        time,
+        prompt=usage,
+        output=names.first("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+        model=names.first("gen_ai.request.model", "gen_ai.response.model"),
+        session=names.first("gen_ai.conversation.id", "traceId", "trace_id"),
+        request_id=names.first("spanId", "span_id"),
+        keep=keep,
+    )
+
+
+def baseten(names: Names) -> Layout | None:
+    """Baseten production traces (AIPerf's baseten_trace loader): milliseconds since 1970."""
+    if not names.has("timestamp_start_unix_ms", "input_tokens", "output_tokens"):
+        return None
+    return Layout(
+        "Baseten",
+        names["timestamp_start_unix_ms"],
+        clock="ms",
+        prompt=names["input_tokens"],
+        output=names["output_tokens"],
+        session=names.first("provided_session_id", "poor_man_session_id"),
+    )
+
+
+def azure_functions_2021(names: Names) -> Layout | None:
+    """Azure Functions 2021 (Azure/AzurePublicDataset): seconds at the end, less the duration."""
+    if not names.has("end_timestamp", "duration"):
+        return None
+    return Layout(
+        "Azure Functions 2021",
+        names["end_timestamp"],
+        clock="s",
+        duration=names["duration"],
+        time_is_end=True,
+        model=names.first("func", "app"),
+    )
+
+
+def nginx(names: Names) -> Layout | None:
+    """Access log of nginx (combined format): written when the response ends, to the second."""
+    if not names.has("time_local", "method", "path", "status"):
+        return None
+    return Layout(
+        "nginx access log",
+        names["time_local"],
+        duration=names.first("request_time"),
+        time_is_end=True,
+        keep=_web_requests(names),
+    )
+
+
+def envoy(names: Names) -> Layout | None:
+    """Access log of Envoy (default format): start of the request, to the millisecond."""
+    if names.table.kind != "access log" or not names.has("start_time", "path"):
+        return None
+    return Layout("Envoy access log", names["start_time"], keep=_web_requests(names))
+
+
+def own(names: Names) -> Layout | None:
+    """Frontier's own columns: timestamp, prompt_tokens, output_tokens, as in CSV or Parquet."""
+    time = names.first("timestamp", "arrival_s", "timestamp_s", "timestamp_ms")
+    prompt = names.first("prompt_tokens", "input_tokens")
+    output = names.first("output_tokens", "completion_tokens")
+    if not (time and prompt and output):
+        return None
+    clock = {"arrivals": "s", "timestamps": "s", "timestampms": "ms"}.get(fold(time), "find")
+    return Layout(
+        "request table",
+        time,
+        clock=clock,
+        prompt=prompt,
+        output=output,
+        model=names.first("model"),
+        session=names.first("session_id"),
+        request_id=names.first("request_id"),
+    )
+
+
+FORMATS: tuple[Callable[[Names], Layout | None], ...] = (
+    azure_llm,
+    burstgpt,
+    bailian,
+    ragpulse,
+    mooncake,
+    agent_sessions,
+    vidur,
+    splitwise,
+    litellm,
+    open_telemetry,
+    langfuse,
+    baseten,
+    azure_functions_2021,
+    nginx,
+    envoy,
+    own,
+)
+
+
+def by_hand(table: Table, columns: dict[str, str]) -> Layout:
+    """Return the layout that the user chose, by role.
+
+    Raises
+    ------
+    InputError
+        If a role or a column does not exist, or none was chosen for the time.
+    """
+    for role, column in columns.items():
+        if role not in SYNONYMS:
+            raise InputError(f"There is no role '{role}'; there are {', '.join(SYNONYMS)}.")
+        if column not in table.names:
+            raise InputError(f"There is no column '{column}'. Found: {listed(table.names)}.")
+    if "time" not in columns:
+        raise InputError("One column must be the time of arrival.")
+    return Layout(
+        "columns chosen by hand",
+        columns["time"],
+        prompt=columns.get("prompt_tokens"),
+        output=columns.get("output_tokens"),
+        model=columns.get("model"),
+        session=columns.get("session_id"),
+    )
+
+
+def suggested(table: Table) -> dict[str, str]:
+    """Return the column that each role probably is, by telling names."""
+    names = Names(table)
+    found = {role: names.first(*synonyms) for role, synonyms in SYNONYMS.items()}
+    return {role: column for role, column in found.items() if column is not None}
+
+
+def private_columns(table: Table, layout: Layout) -> tuple[str, ...]:
+    """Return the columns that hold what people wrote or who they are; none of them is read."""
+    telling = {fold(name) for name in PRIVATE}
+    read = set(layout.columns())
+    roots = dict.fromkeys(
+        name if fold(name) in telling else name.split(".")[0] for name in table.names
+    )
+    return tuple(name for name in roots if fold(name) in telling and name not in read)
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Return names in a row, with how many were left out."""
+    shown = ", ".join(name[:40] for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _web_requests(names: Names) -> tuple[Keep, ...]:
+    return (
+        Keep(
+            names["path"],
+            lambda cells: _matches(
+                cells, r"/(chat/completions|completions|messages|responses|generate)(\?|$)"
+            ),
+            "requests to other paths (health checks, metrics, …)",
+        ),
+        Keep(names["method"], lambda cells: _among(cells, "post"), "requests that are no POST"),
+        Keep(
+            names["status"],
+            lambda cells: _not(_matches(cells, r"^4([013-9]\d|2[0-8])$")),
+            "requests refused with a 4xx status (429 is kept: it is demand)",
+        ),
+    )
+
+
+def _among(cells: pa.Array, *values: str) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.is_in(pc.utf8_lower(cells), value_set=pa.array(values))
+
+
+def _matches(cells: pa.Array, pattern: str) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.match_substring_regex(pc.fill_null(cells, ""), pattern, ignore_case=True)
+
+
+def _not(mask: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.invert(mask)
+
+
+def recognise(
+    table: Table, formats: Iterable[Callable[[Names], Layout | None]] = FORMATS
+) -> Layout | None:
+    """Return the layout of the first format that the columns fit, if any does."""
+    names = Names(table)
+    return next((layout for find in formats if (layout := find(names)) is not None), None)
