@@ -114,7 +114,15 @@ def replicas_figure(table: pd.DataFrame, *, t0_utc: dt.datetime | None = None) -
                 name=label,
                 stackgroup="replicas",
                 line={"shape": "hv", "width": 0.5, "color": colour},
-                fillpattern={"shape": pattern, "fgcolor": colour, "size": 6, "fillmode": "overlay"},
+                fillcolor=colour,
+                fillpattern={
+                    "shape": pattern,
+                    "bgcolor": colour,
+                    "fgcolor": "white",
+                    "size": 6,
+                    "solidity": 0.2,
+                    "fillmode": "replace",
+                },
                 hovertemplate=f"{label}: %{{y:.2f}}<extra></extra>",
             ),
             row=1,
@@ -189,5 +197,6 @@ def _clock_ticks(
         day(at_s) if is_long and (at_s - midnight_s) % _DAY == 0 else units.clock(at_s - midnight_s)
         for at_s in ticks_s.tolist()
     ]
-    origin = "days count from the start of the trace" if t0_utc is None else "UTC"
-    return ticks_s.tolist(), labels, origin if is_long else f"{day(from_s)} ({origin})"
+    origin = "counted from the start of the trace" if t0_utc is None else "UTC"
+    when = "Days" if is_long else f"Time on {day(from_s)}"
+    return ticks_s.tolist(), labels, f"{when} ({origin})"

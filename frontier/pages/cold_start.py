@@ -30,7 +30,7 @@ from frontier.mitigations import (
     missing_for,
     numbers_of,
 )
-from frontier.pages import controls, link, text
+from frontier.pages import controls, link, results, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.start_controls import forget_timings, use_timings
 from frontier.pages.store import store
@@ -43,8 +43,8 @@ from frontier.plan import (
     mitigation_menu,
 )
 from frontier.startlog import TOTAL, StartLog, read_start_log
-from frontier.sweep import Outcome, bill_outcome, simulate_plans, start_normals
-from frontier.tables import Tables, load_tables
+from frontier.sweep import Outcome, simulate_plans, start_normals
+from frontier.tables import Tables
 from frontier.trace import Trace
 
 _WORKDAYS, _DAYS = 5, 7
@@ -71,10 +71,9 @@ def render() -> None:
             st.error(text.plain(choices.problem), icon=":material/upload_file:")
         st.write("Choose an example or upload a request log in the sidebar.")
         return
-    tables = load_tables()
-    scenario = dataclasses.replace(choices.scenario, slo_p99_ttft_s=0.0)
+    tables = session.tables()
     deployment = store(private=choices.is_private).get_or_make(
-        ("deployment", scenario, choices.trace.digest),
+        ("deployment", *choices.content),
         lambda: deploy(choices.scenario, choices.trace, tables),
     )
     answer, anatomy = st.container(), st.container()
@@ -213,13 +212,7 @@ def _tried(choices: Choices, deployment: Deployment, tables: Tables) -> _Tried:
     trace = choices.trace
     held, windows = _inputs(tables)
     kept = store(private=choices.is_private)
-    key = (
-        "mitigations",
-        dataclasses.replace(choices.scenario, slo_p99_ttft_s=0.0),
-        trace.digest,
-        held,
-        windows,
-    )
+    key = ("mitigations", *choices.content, held, windows)
     menu = kept.get_or_make(
         (*key, "menu"),
         lambda: mitigation_menu(
@@ -328,7 +321,7 @@ def _row(
         "saved_s": base.plan.start.typical_s - start_s,
         "p99_ttft_s": outcome.latency.p99_ttft_s,
         "waited_on_start_share": outcome.latency.waited_on_start_share,
-        "usd_per_month": bill_outcome(outcome, tables).usd_per_month(
+        "usd_per_month": results.bill_of(outcome).usd_per_month(
             tables.setting("hours_per_month")
         ),
         "standing_cost": _standing(outcome.plan.standing),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -33,6 +32,13 @@ from frontier.trace import Trace
 
 _WINDOWS = {"all": "The whole trace", "hour": "The hour around the p99 request"}
 _LISTED = 20
+_PART_HEADINGS = {
+    "start_s": "Start",
+    "retry_s": "Retry",
+    "queue_s": "Queue",
+    "prompt_s": "Prompt",
+    "overhead_s": "API",
+}
 _CAUSE_WORDS = {
     **{cause: mark.label for cause, mark in CAUSE_MARKS.items()},
     "refused": "Refused",
@@ -85,9 +91,8 @@ def render() -> None:
             icon=":material/info:",
         )
         return
-    scenario = dataclasses.replace(choices.scenario, slo_p99_ttft_s=0.0)
     tail = store(private=choices.is_private).get_or_make(
-        ("tail", trace.digest, scenario, plan_id), lambda: _tail(outcome, trace)
+        ("tail", *choices.content, plan_id), lambda: _tail(outcome, trace)
     )
     headline, detail = _words(tail, outcome)
     st.subheader(headline, anchor=False)
@@ -292,19 +297,19 @@ def _draw_replicas(tail: Tail, outcome: Outcome, trace: Trace) -> None:
 def _draw_slowest(tail: Tail, trace: Trace) -> None:
     rows = tail.slowest.head(_LISTED)
     st.markdown(f"**The {units.count(len(rows), 'slowest request', 'slowest requests')}**")
-    seconds = [name for name in PART_LABELS if tail.slowest[name].any()]
-    headings = {name: _capital(PART_LABELS[name]) for name in seconds}
+    parts = [name for name in _PART_HEADINGS if tail.slowest[name].any()]
     st.dataframe(
         pd.DataFrame(
             {
                 "Arrived": [units.moment(at_s, trace.t0_utc) for at_s in rows["arrival_s"]],
                 "TTFT": [units.seconds(ttft_s) for ttft_s in rows["ttft_s"]],
                 "Cause": rows["cause"].map(_CAUSE_WORDS),
-                **{headings[name]: rows[name].map(units.seconds) for name in seconds},
+                **{_PART_HEADINGS[name]: rows[name].map(units.seconds) for name in parts},
                 "Prompt tokens": rows["prompt_tokens"],
             }
         ),
         hide_index=True,
+        height="content",
     )
     if trace.t0_utc is not None:
         st.caption("Times are UTC.")
@@ -314,10 +319,6 @@ def _draw_slowest(tail: Tail, trace: Trace) -> None:
         key="slowest_csv",
         label="Download the slowest 1 % as CSV",
     )
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _download(table: pd.DataFrame, name: str, *, key: str, label: str = "Download as CSV") -> None:

@@ -68,6 +68,9 @@ def _currency() -> Currency | None:
         )
     with right:
         rate_on = link.day("Rate of", dt.date.today(), key="rate_on")
+    if per_usd == row.value:
+        st.caption(f"Give the rate to see {code}.")
+        return None
     return Currency(code, per_usd, rate_on)
 
 

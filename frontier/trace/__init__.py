@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from frontier.trace.generate import generate_trace
 from frontier.trace.model import (
     Trace,
     TraceQuestion,
@@ -9,5 +10,36 @@ from frontier.trace.model import (
     UnknownFormat,
     make_trace,
 )
+from frontier.trace.rate_series import RateSeries, expand
+from frontier.trace.reading import read_trace
+from frontier.trace.reshape import lay_over_shape, scale_rate, superpose, thin
+from frontier.trace.statistics import (
+    TraceStatistics,
+    alike,
+    hour_of_week,
+    rate_over_time,
+    time_in_gaps,
+    trace_statistics,
+)
 
-__all__ = ["Trace", "TraceQuestion", "TraceReport", "UnknownFormat", "make_trace"]
+__all__ = [
+    "RateSeries",
+    "Trace",
+    "TraceQuestion",
+    "TraceReport",
+    "TraceStatistics",
+    "UnknownFormat",
+    "alike",
+    "expand",
+    "generate_trace",
+    "hour_of_week",
+    "lay_over_shape",
+    "make_trace",
+    "rate_over_time",
+    "read_trace",
+    "scale_rate",
+    "superpose",
+    "thin",
+    "time_in_gaps",
+    "trace_statistics",
+]

@@ -7,6 +7,7 @@ shows both in the file's own numbers.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -89,6 +90,8 @@ def unit_of(
         return known, known == epoch
     if epoch is not None:
         return epoch, True
+    if usual == "s":  # the product's own table: seconds, unless they are dates
+        return usual, False
     span = float(offsets.max() - offsets.min())
     looks_like_sheet = (
         not clock.whole
@@ -204,16 +207,22 @@ def in_order(
 def _restarts(
     time_s: NDArray[np.float64], back: NDArray[np.intp], tables: Tables
 ) -> NDArray[np.intp]:
-    """Return where each log begins: steps back that are long, or that reach a log's start."""
-    long_s = tables.setting("trace_clock_reset_s")
-    starts, begin = [0], 0
+    """Return where each log begins: steps back that are long, or that reach a log's start.
+
+    A short log counts as one only if times stay below its end for some rows, so that a single
+    late row is not taken for a log.
+    """
+    long_s, share = tables.setting("trace_clock_reset_s"), tables.setting("trace_reset_share")
+    rows = int(tables.setting("trace_reset_rows"))
+    starts, begin, reached = [0], 0, -np.inf
     for index in back:
         at = int(index) + 1
-        reached = time_s[begin:at].max()
+        reached = max(reached, time_s[index])
         fall, run = reached - time_s[at], reached - time_s[begin]
-        if fall >= long_s or (run > 0 and fall > tables.setting("trace_reset_share") * run):
+        lasting = at - begin >= rows and time_s[at : at + rows].max() <= reached
+        if fall >= long_s or (lasting and fall > share * run):
             starts.append(at)
-            begin = at
+            begin, reached = at, -np.inf
     return np.array(starts)
 
 
@@ -288,7 +297,7 @@ def _one_after_another(
             for part, anchor in zip(parts, anchors, strict=True):
                 joined[part] += np.rint(anchor - anchors[0])
             return joined, True
-    for before, part in zip(parts, parts[1:], strict=False):
+    for before, part in itertools.pairwise(parts):
         gap = float(np.ptp(joined[before])) / max(before.stop - before.start - 1, 1)
         joined[part] += joined[before].max() + gap - joined[part].min()
     return joined, False

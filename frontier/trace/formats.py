@@ -125,91 +125,33 @@ def fold(name: str) -> str:
     return re.sub(r"[\s_\-]+", "", name.casefold())
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 # Names under which each role goes when no format is recognised: a suggestion, never a reading.
 SYNONYMS = {
-    "time": [
-        "timestamp",
-        "time",
-        "ts",
-        "arrival",
-        "arrival_time",
-        "arrived_at",
-        "arrival_timestamp",
-        "arrival_s",
-        "created",
-        "created_at",
-        "date",
-        "datetime",
-        "start",
-        "start_time",
-        "request_time",
-        "requested_at",
-        "event_time",
-        "@timestamp",
-    ],
-    "prompt_tokens": [
-        "prompt_tokens",
-        "input_tokens",
-        "context_tokens",
-        "request_tokens",
-        "prompt",
-        "input_length",
-        "isl",
-        "prompt_length",
-        "num_prefill_tokens",
-        "prompt_size",
-        "tokens_in",
-        "in",
-        "input",
-        "prompt_token_count",
-    ],
-    "output_tokens": [
-        "output_tokens",
-        "completion_tokens",
-        "generated_tokens",
-        "response_tokens",
-        "generated",
-        "output_length",
-        "osl",
-        "output_len",
-        "num_decode_tokens",
-        "token_size",
-        "tokens_out",
-        "out",
-        "completion_token_count",
-        "output",
-    ],
-    "model": ["model", "model_name", "deployment", "engine"],
-    "session_id": ["session_id", "session", "conversation_id", "chat_id", "thread_id"],
+    "time": _words(
+        """timestamp time ts arrival arrival_time arrived_at arrival_timestamp arrival_s created
+        created_at date datetime start start_time request_time requested_at event_time @timestamp"""
+    ),
+    "prompt_tokens": _words(
+        """prompt_tokens input_tokens context_tokens request_tokens prompt input_length isl
+        prompt_length num_prefill_tokens prompt_size prompt_token_count tokens_in in input"""
+    ),
+    "output_tokens": _words(
+        """output_tokens completion_tokens generated_tokens response_tokens generated output_length
+        osl output_len num_decode_tokens token_size completion_token_count tokens_out out output"""
+    ),
+    "model": _words("model model_name deployment engine"),
+    "session_id": _words("session_id session conversation_id chat_id thread_id"),
 }
-PRIVATE = [
-    "messages",
-    "response",
-    "prompt",
-    "completion",
-    "input",
-    "output",
-    "input_text",
-    "output_text",
-    "text_input",
-    "content",
-    "api_key",
-    "user",
-    "end_user",
-    "user_id",
-    "requester_ip_address",
-    "ip",
-    "remote_addr",
-    "email",
-    "metadata",
-    "payload",
-    "proxy_server_request",
-    "request_tags",
-    "user_agent",
-    "gen_ai.input.messages",
-    "gen_ai.output.messages",
-    "gen_ai.system_instructions",
-]
+PRIVATE = _words(
+    """messages response prompt completion input output input_text output_text text_input content
+    api_key user end_user user_id requester_ip_address ip remote_addr email metadata payload
+    proxy_server_request request_tags user_agent gen_ai.input.messages gen_ai.output.messages
+    gen_ai.system_instructions"""
+)
 
 
 # --- Logs of requests ---------------------------------------------------------------------------
@@ -502,6 +444,7 @@ def own(names: Names) -> Layout | None:
         "request table",
         time,
         clock=clock,
+        usual_unit="s",
         prompt=prompt,
         output=output,
         model=names.first("model"),

@@ -228,10 +228,11 @@ def _check(kind: TracePreset, seed: int, days: float, tables: Tables) -> None:
     if not 0.0 < days < math.inf:
         raise InputError(f"A trace lasts more than 0 days, found {days:g}.")
     most = tables.setting("generate_max_requests")
-    if not 0.0 < kind.requests_per_day * days <= most:
+    expected = kind.requests_per_day * days
+    if not 0.0 < expected <= most:
         raise InputError(
             f"A generated trace has more than 0 and at most {most:,.0f} requests; "
-            f"{kind.requests_per_day:g} a day over {days:g} days are {kind.requests_per_day * days:,.0f}."
+            f"{kind.requests_per_day:g} a day over {days:g} days are {expected:,.0f}."
         )
     if kind.arrivals == "timer":
         if kind.session_cv > TIMER_MOST_CV:

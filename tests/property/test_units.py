@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import pytest
@@ -53,3 +54,12 @@ def test_significant_digits_stay_within_half_a_digit_of_the_value(value):
 def test_a_negative_amount_carries_its_sign_before_the_dollar(usd):
     """Minus and dollar sign stand in that order, so that columns of money line up."""
     assert units.dollars(usd).startswith("−$") == (usd < 0)
+
+
+def test_an_instant_of_a_trace_is_a_date_or_a_numbered_day():
+    """Two days and five hours in: the third day, or the date that this is."""
+    at_s = 2 * 86_400 + 5 * 3_600 + 61.9
+    assert units.moment(at_s) == "day 3, 05:01:01"
+    noon = dt.datetime(2026, 9, 30, 12, tzinfo=dt.UTC)
+    assert units.moment(at_s, noon) == "2026-10-02 17:01:01"
+    assert units.clock(86_400 + 59.9) == "00:00"

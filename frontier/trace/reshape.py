@@ -1,0 +1,288 @@
+"""A trace at another rate, or laid over the hours of a week: thinning and superposition.
+
+Time is never compressed: a gap of a minute within a burst stays a minute. Fewer requests are a
+random part of the trace, more are several copies of it, each moved in time. Where requests have
+a session, sessions are kept or left out as a whole. Every step is written into the report.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontier.errors import InputError
+from frontier.tables import Tables, load_tables, look_up
+from frontier.trace.generate import NOMINAL_MONDAY, week_levels
+from frontier.trace.model import Trace, make_trace
+from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, count, seconds, significant
+
+
+def thin(trace: Trace, factor: float, seed: int) -> Trace:
+    """Return the trace with each request, or each session, kept with probability ``factor``.
+
+    A thinned Poisson process is one of ``factor`` times the rate. Clock and horizon stay, so the
+    first request may come later than time 0.
+
+    Raises
+    ------
+    InputError
+        If the factor is not above 0 and at most 1, or nothing is left.
+    """
+    if not 0.0 < factor <= 1.0:
+        raise InputError(f"Thinning keeps a share above 0 and at most 1, found {factor:g}.")
+    kept = _luck(trace.session_id, trace.arrival_s.size, _random(seed)) < factor
+    if not kept.any():
+        raise InputError(
+            f"Of {count(trace.arrival_s.size, 'request')} none is left at {factor:g} of the rate."
+        )
+    sentence = f"Thinned to {significant(factor)} of the rate at random, with seed {seed}."
+    return _rebuilt(
+        trace,
+        trace.arrival_s[kept],
+        np.flatnonzero(kept),
+        None if trace.session_id is None else trace.session_id[kept],
+        trace.horizon_s,
+        sentence,
+    )
+
+
+def superpose(trace: Trace, copies: int, seed: int, tables: Tables | None = None) -> Trace:
+    """Return the trace and copies of it, moved in time and wrapped around the horizon.
+
+    In a trace of a day or longer a copy is moved by at most half the setting superpose_shift_s
+    either way, so that its nights stay nights; in a shorter one by anything up to the horizon.
+
+    Parameters
+    ----------
+    trace : Trace
+        What to repeat.
+    copies : int
+        Traces in the result, the original included.
+    seed : int
+        Seed of the moves.
+
+    Raises
+    ------
+    InputError
+        If there is no copy to make, or the result would be too large.
+    """
+    tables = tables or load_tables()
+    if copies < 1 or copies != int(copies):
+        raise InputError(f"A superposition has a whole number of copies from 1, found {copies}.")
+    _check_size(trace.arrival_s.size * copies, tables)
+    horizon_s = trace.horizon_s
+    within_s = horizon_s
+    if horizon_s >= SECONDS_PER_DAY:
+        within_s = min(tables.setting("superpose_shift_s"), horizon_s)
+    shifts_s = (_random(seed).random(copies) - 0.5) * within_s
+    shifts_s[0] = 0.0
+    arrivals, sessions = [], []
+    for copy, shift_s in enumerate(shifts_s):
+        moved_s, wrapped = _rotated(trace, shift_s)
+        arrivals.append(moved_s)
+        sessions.append(_renamed(trace.session_id, 2 * copy + wrapped))
+    sentence = (
+        f"{count(copies, 'copy', 'copies')} of the trace laid over one another, each moved by up "
+        f"to {seconds(within_s / 2)} either way, with seed {seed}."
+    )
+    arrival_s = np.concatenate(arrivals)
+    order = np.argsort(arrival_s, kind="stable")
+    return _rebuilt(
+        trace,
+        arrival_s[order],
+        order % trace.arrival_s.size,
+        _numbered(sessions, order),
+        horizon_s,
+        sentence,
+    )
+
+
+def scale_rate(trace: Trace, factor: float, seed: int, tables: Tables | None = None) -> Trace:
+    """Return the trace at ``factor`` times its rate: thinned below 1, superposed above.
+
+    A factor that is no whole number takes the next whole number of copies and thins them.
+
+    Raises
+    ------
+    InputError
+        If the factor is not above 0, nothing is left or the result would be too large.
+    """
+    if not 0.0 < factor < math.inf:
+        raise InputError(f"A rate is scaled by a factor above 0, found {factor:g}.")
+    if factor > 1.0:
+        copies = math.ceil(factor)
+        trace = superpose(trace, copies, seed, tables)
+        factor /= copies
+    return trace if factor == 1.0 else thin(trace, factor, seed)
+
+
+def lay_over_shape(
+    trace: Trace,
+    shape: str,
+    days: float,
+    seed: int,
+    *,
+    relative_to: str = "mean",
+    tables: Tables | None = None,
+) -> Trace:
+    """Return a trace of days whose rate follows a published week, out of one of some minutes.
+
+    The short trace is set end to end, each time rotated by a random part of its length so that
+    nothing recurs with its period, in as many layers as the busiest hour needs, and each layer is
+    thinned hour by hour. Nothing of this was observed: the report says so.
+
+    Parameters
+    ----------
+    trace : Trace
+        Shorter than a day.
+    shape : str
+        A key of data/trace_shapes.csv.
+    days : float
+        Length of the result, from Monday 00:00 [day].
+    seed : int
+        Seed of rotations and thinning.
+    relative_to : {"mean", "recorded"}
+        What the rate of the short trace is taken for: the mean of the result, or that of the
+        hour of week at which it was recorded, which ``t0_utc`` must tell.
+
+    Raises
+    ------
+    InputError
+        If the trace is a day or longer, its hour is asked for and not known, or the result would
+        be too large.
+    """
+    tables = tables or load_tables()
+    row = look_up(tables.trace_shapes, shape, "traffic shape")
+    if trace.horizon_s >= SECONDS_PER_DAY or not trace.horizon_s > 0.0:
+        raise InputError(
+            f"A shape of day and week is laid over a trace shorter than a day; this one lasts "
+            f"{seconds(trace.horizon_s)} and has hours of its own."
+        )
+    if not 0.0 < days < math.inf:
+        raise InputError(f"A trace lasts more than 0 days, found {days:g}.")
+    horizon_s = days * SECONDS_PER_DAY
+    week = week_levels(row)
+    if relative_to == "recorded":
+        if trace.t0_utc is None:
+            raise InputError("The trace does not say at which hour of the week it was recorded.")
+        since = trace.t0_utc - NOMINAL_MONDAY
+        middle_s = since.total_seconds() + trace.horizon_s / 2
+        week = week / week[int(middle_s // SECONDS_PER_HOUR) % week.size]
+        taken_for = "rate of its hour of week"
+    elif relative_to == "mean":
+        hours = np.arange(math.ceil(horizon_s / SECONDS_PER_HOUR))
+        lengths_s = np.minimum(horizon_s - hours * SECONDS_PER_HOUR, SECONDS_PER_HOUR)
+        week = week / np.average(week[hours % week.size], weights=lengths_s)
+        taken_for = "mean rate of the whole"
+    else:
+        raise InputError(f"relative_to is 'mean' or 'recorded', found '{relative_to}'.")
+    layers = math.ceil(week.max())
+    tiles = math.ceil(horizon_s / trace.horizon_s)
+    _check_size(trace.arrival_s.size * horizon_s / trace.horizon_s, tables)
+
+    random = _random(seed)
+    arrivals, origins, sessions = [], [], []
+    for tile in range(tiles * layers):
+        moved_s, wrapped = _rotated(trace, random.random() * trace.horizon_s)
+        moved_s = moved_s + (tile // layers) * trace.horizon_s
+        level = week[(moved_s // SECONDS_PER_HOUR).astype(np.int64) % week.size]
+        luck = _luck(trace.session_id, moved_s.size, random)
+        kept = np.flatnonzero((luck * layers < level) & (moved_s < horizon_s))
+        arrivals.append(moved_s[kept])
+        origins.append(kept)
+        renamed = _renamed(trace.session_id, 2 * tile + wrapped)
+        sessions.append(None if renamed is None else renamed[kept])
+    arrival_s, origin = np.concatenate(arrivals), np.concatenate(origins)
+    if not arrival_s.size:
+        raise InputError("No request is left of the trace once it is laid over the shape.")
+    order = np.argsort(arrival_s, kind="stable")
+    sentence = (
+        f"Not observed: {seconds(trace.horizon_s)} of traffic laid over {days:g} days after the "
+        f"shape of {row.label}, its rate taken for the {taken_for}, with seed {seed}."
+    )
+    shaped = _rebuilt(
+        trace,
+        arrival_s[order],
+        origin[order],
+        _numbered(sessions, order),
+        horizon_s,
+        sentence,
+    )
+    return dataclasses.replace(shaped, t0_utc=NOMINAL_MONDAY)
+
+
+def _random(seed: int) -> np.random.Generator:
+    if seed < 0:
+        raise InputError(f"A seed is a whole number of at least 0, found {seed}.")
+    return np.random.default_rng(seed)
+
+
+def _check_size(requests: float, tables: Tables) -> None:
+    most = tables.setting("generate_max_requests")
+    if requests > most:
+        raise InputError(
+            f"That would be {requests:,.0f} requests; the most is {most:,.0f}. Take a smaller "
+            "factor or fewer days."
+        )
+
+
+def _luck(
+    session_id: NDArray[np.int32] | None, size: int, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return a uniform number for each request, the same for all requests of a session."""
+    if session_id is None:
+        return random.random(size)
+    return random.random(int(session_id.max()) + 1)[session_id]
+
+
+def _rotated(trace: Trace, shift_s: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the arrivals moved and wrapped into [0, horizon], and which of them wrapped."""
+    moved_s = trace.arrival_s + shift_s
+    wrapped = (moved_s < 0.0) | (moved_s > trace.horizon_s)
+    moved_s[wrapped] -= math.copysign(trace.horizon_s, shift_s)
+    return np.clip(moved_s, 0.0, trace.horizon_s, out=moved_s), wrapped
+
+
+def _renamed(
+    session_id: NDArray[np.int32] | None, block: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """Return session numbers that no other block has: what wrapped is another session."""
+    if session_id is None:
+        return None
+    return session_id + block * (int(session_id.max()) + 1)
+
+
+def _numbered(
+    sessions: list[NDArray[np.int64] | None], order: NDArray[np.int64]
+) -> NDArray[np.int32] | None:
+    """Return the session numbers of all parts in that order, counted anew from 0."""
+    known = [part for part in sessions if part is not None]
+    if not known:
+        return None
+    _, number = np.unique(np.concatenate(known), return_inverse=True)
+    return number.astype(np.int32)[order]
+
+
+def _rebuilt(
+    trace: Trace,
+    arrival_s: NDArray[np.float64],
+    origin: NDArray[np.int64],
+    session_id: NDArray[np.int32] | None,
+    horizon_s: float,
+    sentence: str,
+) -> Trace:
+    """Return a trace whose requests are those of ``origin`` in the given one, newly placed."""
+    return make_trace(
+        trace.name,
+        arrival_s,
+        trace.prompt_tokens[origin],
+        trace.output_tokens[origin],
+        horizon_s=horizon_s,
+        t0_utc=trace.t0_utc,
+        resolution_s=trace.resolution_s,
+        session_id=session_id,
+        report=dataclasses.replace(trace.report, assumed=(*trace.report.assumed, sentence)),
+    )

@@ -1,0 +1,238 @@
+"""The Cold start page and what it sends to the others; predictions beside measurements."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from frontier.cli import main
+from frontier.startlog import OwnStart
+from frontier.tables import DATA_DIR
+
+# AppTest cannot follow function pages: the page is drawn within what surrounds every page.
+_SCRIPT = """
+import streamlit as st
+from frontier.errors import FrontierError
+from frontier.pages import cold_start, controls, link
+
+link.begin()
+try:
+    st.session_state["choices"] = controls.sidebar()
+    cold_start.render()
+except FrontierError as error:
+    st.error(str(error))
+link.end()
+"""
+_LOG = """
+INFO 11-20 10:00:01 Automatically detected platform cuda.
+INFO 11-20 10:00:31 Starting to load model
+INFO 11-20 10:00:41 Model loading took 14.99 GiB and 9.1 seconds
+INFO 11-20 10:01:13 torch.compile takes 27.80 s in total
+INFO 11-20 10:01:32 Graph capturing finished in 17 secs, took 0.59 GiB
+INFO 11-20 10:01:33 init engine (profile, create kv cache, warmup model) took 51.2 seconds
+INFO 11-20 10:01:35 Application startup complete.
+"""
+
+
+@pytest.fixture
+def open_page():
+    """Give a function that opens the page at an address and runs it once."""
+
+    def _open(**query: str) -> AppTest:
+        app = AppTest.from_string(_SCRIPT, default_timeout=90)
+        for key, value in query.items():
+            app.query_params[key] = value
+        return app.run()
+
+    return _open
+
+
+def _said(app) -> str:
+    kinds = (app.subheader, app.markdown, app.caption)
+    return " ".join(element.value for kind in kinds for element in kind)
+
+
+def test_it_says_where_the_seconds_go_and_what_would_shorten_them(open_page):
+    """The dominant stage, a remedy with its seconds, the ratio to the warm path, two charts."""
+    app = open_page()
+    assert not app.exception
+    assert not app.error
+    headline = app.subheader[0].value
+    assert headline.startswith("A start takes about")
+    assert "% of it" in headline
+    assert "would bring it to" in headline
+    assert "times as long" in _said(app)
+    assert len(app.get("plotly_chart")) == 2
+
+
+def test_every_mitigation_is_tried_or_refused_with_a_reason(open_page):
+    """Each of the list stands in the table, or below it with why it does not."""
+    from frontier.mitigations import MITIGATIONS
+
+    app = open_page()
+    tried = set(app.dataframe[0].value["label"])
+    said = _said(app).replace("\\", "")
+    for cls in MITIGATIONS:
+        assert any(label.startswith(cls.label) for label in tried) or f"**{cls.label}" in said
+
+
+def test_a_combination_is_simulated_and_an_impossible_one_refused_with_the_reason(open_page):
+    """Two that go together show their seconds and dollars; two that exclude each other, why."""
+    app = open_page(combine="weight-streamer,cpu-snapshot")
+    assert {metric.label for metric in app.metric} == {"A start takes", "p99 TTFT", "A month"}
+    app.multiselect(key="combine").set_value(["weight-streamer", "gpu-snapshot"]).run()
+    assert not app.exception
+    assert "cannot be combined" in app.error[0].value
+    assert not app.metric
+
+
+def test_pasted_timings_are_read_line_by_line_used_and_dropped_again(open_page):
+    """What was understood, what stays the model's; then the page is theirs until reset."""
+    app = open_page()
+    before = app.subheader[0].value
+    app.text_area(key="own_text").set_value(_LOG).run()
+    assert not app.exception
+    assert "Application startup complete" in list(app.dataframe[1].value["What was read"])
+    assert "Still the model's: GPU allocation, Image pull, Container boot" in _said(app)
+    app.button(key="own_use").click().run()
+    assert "your timings" in _said(app)
+    assert app.subheader[0].value != before
+    app.button(key="forget_timings").click().run()
+    assert app.subheader[0].value == before
+
+
+def test_an_uploaded_list_of_whole_starts_is_used(open_page):
+    """Three whole starts: their median is the start."""
+    app = open_page()
+    app.file_uploader(key="own_file").set_value(("runs.txt", b"50, 70, 60", "text/plain")).run()
+    app.button(key="own_use").click().run()
+    assert app.subheader[0].value.startswith("A start takes about 60 s")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nothing of the kind", "Loading weights took 3.2 seconds"),
+        ("compile,-4", "at least 0"),
+        ("compile,999999999", "not milliseconds"),
+    ],
+)
+def test_timings_that_cannot_be_used_are_refused_in_a_sentence(open_page, text, words):
+    """No traceback, no button: a sentence on what was expected."""
+    app = open_page()
+    app.text_area(key="own_text").set_value(text).run()
+    assert not app.exception
+    assert words in app.error[0].value.replace("\\", "")
+    assert "own_use" not in [button.key for button in app.button]
+
+
+def test_a_file_that_is_too_large_is_refused(open_page):
+    """The size is checked again where the file is read."""
+    app = open_page()
+    app.file_uploader(key="own_file").set_value(("big.log", b"x" * 2_000_001, "text/plain")).run()
+    assert not app.exception
+    assert "at most 2 MB" in app.error[0].value.replace("\\", "")
+
+
+def test_changes_of_the_start_live_in_the_address(open_page):
+    """A link with a quicker allocation and a streamer opens that start; an unknown host is said."""
+    usual, changed = open_page(), open_page(allocate_s="300", compile_state="cold")
+    assert not changed.exception
+    assert changed.number_input(key="allocate_s").value == 300
+    assert changed.subheader[0].value != usual.subheader[0].value
+    assert "GPU allocation is" in changed.subheader[0].value
+    assert open_page(host="toaster").selectbox(key="host").value != "toaster"
+
+
+def test_a_storage_without_a_rate_for_the_loader_is_a_sentence(open_page):
+    """The choices stay on screen, so that another one can be made."""
+    app = open_page(storage="hf-hub", loader="mmap")
+    assert not app.exception
+    assert "Choose another loader or storage" in app.error[0].value
+    assert app.selectbox(key="loader").value == "mmap"
+
+
+def test_a_schedule_that_ends_before_it_begins_is_a_sentence(open_page):
+    """From 20 to 8 h is refused, and the fields stay."""
+    app = open_page(warm_from="20", warm_until="8")
+    assert not app.exception
+    assert "must end after it begins" in app.error[0].value
+
+
+def test_own_timings_move_the_frontier_page(open_app):
+    """A start of 5 s instead of the model's: scale-to-zero's p99 on the home page falls."""
+    app = open_app(plan="zero-60s")
+    slow = next(metric.value for metric in app.metric if metric.label == "p99 TTFT")
+    app.session_state["own_start"] = OwnStart(
+        model="Llama-3.1-8B-Instruct", precision="bf16", gpu="L40S", runs_s=(("total", (5.0,)),)
+    )
+    app.run()
+    assert not app.exception
+    assert "your timings" in _said(app)
+    quick = next(metric.value for metric in app.metric if metric.label == "p99 TTFT")
+    assert quick != slow
+    assert "A start takes about 5 s" in _said(app)
+
+
+# The command line ------------------------------------------------------------------------------
+
+
+def test_predictions_are_printed_beside_measurements_case_by_case(capsys):
+    """One line a case, then the median error of each group."""
+    assert main(["validate", "start"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    with (DATA_DIR / "validation_cases.csv").open(encoding="utf-8") as handle:
+        cases = [row["case_id"] for row in csv.DictReader(handle)]
+    assert [line.split()[0] for line in printed[: len(cases)]] == cases
+    assert all("median absolute error" in line for line in printed[len(cases) :])
+
+
+def test_other_cases_can_be_compared(tmp_path, capsys):
+    """A file with two of the cases prints these two and their medians."""
+    lines = (DATA_DIR / "validation_cases.csv").read_text(encoding="utf-8").splitlines()
+    mine = tmp_path / "mine.csv"
+    mine.write_text("\n".join(lines[:3]), encoding="utf-8")
+    assert main(["validate", "start", f"--cases={mine}"]) == 0
+    assert "over 2 cases" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["validate"], "subject"),
+        (["validate", "stop"], "stop"),
+        (["validate", "start", "--cases=nowhere.csv"], "nowhere.csv"),
+        (["validate", "start", f"--cases={DATA_DIR / 'hosts.csv'}"], "hosts.csv, row 1"),
+        (["validate", "start", "--speed"], "--speed"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_exit_code_2(capsys, arguments, words):
+    """The line names what was wrong."""
+    assert main(arguments) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert words in complaint
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("measured_s", "-3", "measured_s"),
+        ("measured_s", "soon", "measured_s"),
+        ("platform", "kuberntes", "no platform called 'kuberntes'"),
+        ("gpus", "0", "gpus"),
+    ],
+)
+def test_a_wrong_case_is_named(tmp_path, capsys, column, value, words):
+    """Nothing is guessed: a misspelt platform is not taken for an unknown one."""
+    with (DATA_DIR / "validation_cases.csv").open(encoding="utf-8") as handle:
+        case = next(csv.DictReader(handle))
+    mine = tmp_path / "mine.csv"
+    with mine.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, case)
+        writer.writeheader()
+        writer.writerow({**case, column: value})
+    assert main(["validate", "start", f"--cases={mine}"]) == 2
+    assert words in capsys.readouterr().err
