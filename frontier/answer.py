@@ -30,7 +30,7 @@ class Answer:
     default_plan_id : str or None
         Scale-to-zero as the provider ships it; None where the grid has no such plan.
     dedicated_plan_id : str or None
-        The cheapest always-on plan that holds the limit, else the smallest.
+        The cheapest always-on plan that holds the limit, else the fastest.
     """
 
     headline: str
@@ -76,8 +76,8 @@ def find_answer(
     default = _cheapest(own[own["is_provider_default"]])
     dedicated_all = own[own["family"] == "dedicated"]
     dedicated = _cheapest(dedicated_all[dedicated_all["p99_ttft_s"] <= slo_p99_ttft_s])
-    if dedicated is None:
-        dedicated = _cheapest(dedicated_all)
+    if dedicated is None and len(dedicated_all):
+        dedicated = dedicated_all.sort_values(["p99_ttft_s", "usd_per_month"]).iloc[0]
     reasons = [
         sentence
         for sentence in (

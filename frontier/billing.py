@@ -694,7 +694,10 @@ def _meter(
 
     increments = np.ceil(clock / rules.increment_s - _SLACK_S)
     rounding = np.maximum(increments * rules.increment_s, rules.minimum_s) - clock
-    rounding = np.where(clock > 0, np.maximum(rounding, 0.0), 0.0)
+    # What runs from end to end of the observed time runs on when the month repeats it: its meter
+    # is not read in between, so nothing is rounded.
+    endless = (started <= 0) & (ended >= horizon_s)
+    rounding = np.where((clock > 0) & ~endless, np.maximum(rounding, 0.0), 0.0)
     gpu_s = np.stack(
         [
             gpus_per_replica * busy,

@@ -280,6 +280,19 @@ def replicas_to_serve(trace: Trace, speed: ServingSpeed) -> int:
     return max(1, math.ceil(peak_rps / replica_rps(trace, speed)))
 
 
+def replicas_for_bursts(trace: Trace, speed: ServingSpeed, tables: Tables) -> int:
+    """Return the replicas that read the prompts of the densest moments as fast as they come.
+
+    The most prompt seconds that arrive within any window of ``burst_window_s``, over that window:
+    more always-on replicas than this have nothing left to speed up but rare coincidences.
+    """
+    window_s = tables.setting("burst_window_s")
+    prefill_s = speed.prefill_s(trace.prompt_tokens) - speed.overhead_s
+    work_s = np.concatenate([[0.0], np.cumsum(prefill_s)])
+    ends = np.searchsorted(trace.arrival_s, trace.arrival_s + window_s, side="right")
+    return max(1, math.ceil(float((work_s[ends] - work_s[:-1]).max()) / window_s))
+
+
 def default_grid(deployment: Deployment, trace: Trace, tables: Tables) -> tuple[Plan, ...]:
     """Return the plans to compare, family by family."""
     # The simpler family first: where two plans come out equal, the first one is named.
@@ -498,7 +511,7 @@ def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
 
 
 def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Iterator[Plan]:
-    """Yield always-on replicas, from one to a few more than the busiest minute fills."""
+    """Yield always-on replicas, from one to more than the densest moments can use."""
     speed = deployment.dedicated_speed
     word = _MACHINE_WORDS[deployment.dedicated.kind]
     for count in range(1, _most_dedicated(deployment, trace, tables) + 1):
@@ -609,9 +622,12 @@ def committed(plan: Plan) -> Plan | None:
 
 
 def _most_dedicated(deployment: Deployment, trace: Trace, tables: Tables) -> int:
-    most = replicas_to_serve(trace, deployment.dedicated_speed)
-    most *= int(tables.setting("replica_headroom"))
-    most = max(most, deployment.scenario.max_replicas or 0)
+    speed = deployment.dedicated_speed
+    most = max(
+        replicas_to_serve(trace, speed) * int(tables.setting("replica_headroom")),
+        replicas_for_bursts(trace, speed, tables) + 1,
+        deployment.scenario.max_replicas or 0,
+    )
     return min(most, int(tables.setting("most_replicas")))
 
 

@@ -145,7 +145,7 @@ def _add_band(figure: go.Figure, efficient: pd.DataFrame) -> None:
             x=efficient["usd_per_month"],
             y=efficient["p99_ttft_s"],
             mode="markers",
-            marker={"size": 1, "color": theme.GREY},
+            marker={"symbol": "line-ew-open", "size": 12, "color": theme.GREY},
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -156,8 +156,8 @@ def _add_band(figure: go.Figure, efficient: pd.DataFrame) -> None:
                 "width": 5,
             },
             name="Price band",
+            legendrank=2000,
             hoverinfo="skip",
-            showlegend=True,
         )
     )
 
@@ -174,8 +174,7 @@ def _hover(row: object) -> str:
     if np.isnan(row.waited_on_start_share):  # type: ignore[attr-defined]
         return words
     return (
-        words
-        + f"<br>{units.percent(row.waited_on_start_share)} of requests waited on a start"  # type: ignore[attr-defined]
+        words + f"<br>{units.percent(row.waited_on_start_share)} of requests waited on a start"  # type: ignore[attr-defined]
     )
 
 

@@ -228,6 +228,9 @@ def _draw_plan_tables(outcome: Outcome) -> None:
                 f"{units.dollars(cost.usd_per_mtok(outcome.tokens))} for a million tokens."
             )
         )
+        bound = results.commitment_in_words(outcome)
+        if bound:
+            st.caption(text.money(bound))
     with middle:
         st.markdown("**Time to first token**")
         named = {

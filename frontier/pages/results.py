@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import streamlit as st
 
 from frontier import units
 from frontier.answer import Answer, find_answer
-from frontier.billing import Bill
+from frontier.billing import Bill, commitment_facts, machine_shape
 from frontier.coldstart import ColdStart
 from frontier.pages import controls, session, text
 from frontier.pages.controls import Choices
@@ -127,6 +128,63 @@ def with_price_band(swept: Swept) -> pd.DataFrame:
     return table
 
 
+def _terms_in_words(deployment: Deployment) -> list[str]:
+    """Return what was negotiated or chosen beyond the list prices, as sentences."""
+    deal, tables = controls.current().deal, session.tables()
+    words = []
+    if deal.serverless.multiplier != 1:
+        words.append(f"Region and availability: serverless × {deal.serverless.multiplier:g}")
+    if deal.commitment is not None:
+        words.append(
+            f"Reserved machines under “{deal.commitment.label}” ({deal.commitment.basis}): paid "
+            "whether used or not"
+        )
+    if deployment.dedicated.kind == "spot":
+        rate = deal.terms(deployment.dedicated, tables).interruptions_per_h
+        words.append(
+            f"Spot machines are interrupted {rate:g} times an hour (assumed), each time repeating "
+            "a start: that is in the cost, and in no percentile"
+        )
+    return words
+
+
+def commitment_in_words(outcome: Outcome) -> str:
+    """Return what the commitment of a plan binds to; empty for a plan without one."""
+    plan, tables = outcome.plan, session.tables()
+    commitment = controls.current().deal.commitment
+    if not plan.is_committed or commitment is None:
+        return ""
+    offer = tables.offers[plan.base_offer_id or plan.offer_id]
+    replicas = plan.policy.pinned_replicas or plan.policy.min_replicas
+    gpus, per_machine = machine_shape(offer, plan.speed.gpus_per_replica)
+    machines = math.ceil(replicas / per_machine)
+    facts = commitment_facts(
+        offer,
+        commitment,
+        machines=machines,
+        gpus_per_machine=gpus,
+        used_share=1.0,
+        hours_per_month=tables.setting("hours_per_month"),
+    )
+    words = f"The commitment holds for {units.count(machines, 'machine')}"
+    if not math.isnan(facts.committed_usd):
+        words += (
+            f": {units.dollars(facts.committed_usd)} over "
+            f"{units.count(commitment.term_months, 'month')}"
+        )
+    if facts.upfront_usd > 0:
+        words += f", {units.dollars(facts.upfront_usd)} of it upfront"
+        words += (
+            f", earned back after {facts.payback_months:.0f} months"
+            if math.isfinite(facts.payback_months)
+            else ", never earned back"
+        )
+    return (
+        f"{words}. It beats the hourly price while over "
+        f"{units.percent(facts.break_even_utilisation)} of its hours are used."
+    )
+
+
 def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:
     """Return the stages of a start as words: seconds, spread, basis, source and note."""
     rows = []
@@ -174,6 +232,7 @@ def included(swept: Swept) -> dict[str, list[str]]:
     return {
         "In the number": [
             *prices,
+            *_terms_in_words(deployment),
             f"Billing rules of {rules.provider}: by {units.seconds(rules.increment_s)}, "
             + (f"not billed in a start: {', '.join(flags)}" if flags else "all of a start billed")
             + f"; idle time {'billed' if rules.bills_idle else 'not billed'}",

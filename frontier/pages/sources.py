@@ -66,34 +66,42 @@ _WORDS = {
     "availability_multiplier": "Never preempted ×",
     "max_gpus_hard": "Most GPUs",
 }
-_RULES = {
-    "Time and idling": (
-        "increment_s",
-        "minimum_s",
-        "idle_default_s",
-        "idle_min_s",
-        "idle_max_s",
-        "idle_rate_factor",
-        "scale_down_rule",
-        "cold_request",
-        "retry_s",
-    ),
-    "What of a start is billed": tuple(
-        name for name in EDITABLE["provider_rules"] if name.startswith("bills_")
-    ),
-    "Fees and limits": (
-        "platform_fee_usd_month",
-        "free_credit_usd_month",
-        "request_fee_usd",
-        "storage_usd_per_gb_month",
-        "region_multiplier",
-        "availability_multiplier",
-        "max_gpus_hard",
-    ),
+_GROUPS = {
+    "offers": {
+        "Price of the GPU": ("usd_per_gpu_h",),
+        "CPU, memory, machine": tuple(
+            name for name in EDITABLE["offers"] if name != "usd_per_gpu_h"
+        ),
+    },
+    "provider_rules": {
+        "Time and idling": (
+            "increment_s",
+            "minimum_s",
+            "idle_default_s",
+            "idle_min_s",
+            "idle_max_s",
+            "idle_rate_factor",
+            "scale_down_rule",
+            "cold_request",
+            "retry_s",
+        ),
+        "What of a start is billed": tuple(
+            name for name in EDITABLE["provider_rules"] if name.startswith("bills_")
+        ),
+        "Fees and limits": (
+            "platform_fee_usd_month",
+            "free_credit_usd_month",
+            "request_fee_usd",
+            "storage_usd_per_gb_month",
+            "region_multiplier",
+            "availability_multiplier",
+            "max_gpus_hard",
+        ),
+    },
 }
 _SHOWN = {
-    "offers": ("provider", "product", "kind", "gpu"),
-    "provider_rules": ("provider", "product"),
+    "offers": {"provider": "Provider", "product": "Product", "kind": "Kind", "gpu": "GPU"},
+    "provider_rules": {"provider": "Provider", "product": "Product"},
 }
 _EDITOR, _PROBLEMS = "price_editor", "price_problems"
 _LISTED_CHANGES = 8
@@ -235,11 +243,10 @@ def _filtered(name: str, tables: Tables) -> tuple[list[str], tuple[str, ...]]:
             key=f"{name}_rows",
             format_func=lambda key: f"{sets[key][0]} ({len(sets[key][1])})",
         )
-    if name == "offers":
-        return sets[shown][1], EDITABLE[name]
+    groups = _GROUPS[name]
     with what:
-        group = link.pick("Columns", list(_RULES), next(iter(_RULES)), key="rules_columns")
-    return sets[shown][1], _RULES[group]
+        group = link.pick("Columns", list(groups), next(iter(groups)), key=f"{name}_columns")
+    return sets[shown][1], groups[group]
 
 
 def _draw_editor(name: str, keys: list[str], columns: tuple[str, ...], tables: Tables) -> None:
@@ -312,7 +319,7 @@ def _editor_frame(
     for key in keys:
         row = getattr(tables, name)[key]
         source = tables.source_of(row)
-        record = {column.capitalize(): getattr(row, column) for column in _SHOWN[name]}
+        record = {words: getattr(row, column) for column, words in _SHOWN[name].items()}
         record["Changed"] = ", ".join(changed.get(key, ()))
         record |= {column: getattr(row, column) for column in columns}
         if isinstance(row, Offer):
@@ -359,6 +366,7 @@ def _column_config(column: Column) -> object:
         min_value=column.minimum,
         max_value=column.maximum,
         step=1 if column.type == "integer" else None,
+        format="plain",
         required=column.required,
     )
 

@@ -163,13 +163,17 @@ def _words(tail: Tail, outcome: Outcome) -> tuple[str, str]:
         f"{_rounded(part)} {words}" if part < 1 else f"all {words}" for part, words in said
     )
     p99_s, instant_s = outcome.latency.p99_ttft_s, tail.p99_instant_s
-    now = f"p99 is {units.seconds(p99_s)}" if math.isfinite(p99_s) else "p99 is never reached"
-    if not on_start:
-        detail = f"{now}; none of these waits is a cold start's."
+    detail = (
+        f"p99 is {units.seconds(p99_s)}"
+        if math.isfinite(p99_s)
+        else "More than one request in a hundred is refused, so there is no p99"
+    )
+    if not on_start and not shares["were refused"]:
+        detail += "; none of these waits is a cold start's."
     elif math.isfinite(instant_s):
-        detail = f"{now}; were every start instant, it would be {units.seconds(instant_s)}."
+        detail += f"; were every start instant, it would be {units.seconds(instant_s)}."
     else:
-        detail = f"{now}, and would not be if every start were instant."
+        detail += ", and there would be none if every start were instant."
     if on_start:
         caused, joined = share.get("caused a start", 0.0), share.get("joined a start", 0.0)
         if caused and joined:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import math
 from statistics import NormalDist
 from typing import Any
@@ -33,6 +34,7 @@ from numpy.typing import NDArray
 
 from frontier.errors import InputError, TableError
 from frontier.tables import (
+    Column,
     Tables,
     TracePreset,
     TraceQuantiles,
@@ -203,9 +205,16 @@ def week_levels(shape: TraceShape) -> NDArray[np.float64]:
     return week / week.mean()
 
 
+@functools.cache
+def _preset_columns() -> dict[str, Column]:
+    return {column.column: column for column in load_columns()["trace_presets"]}
+
+
 def _changed(kind: TracePreset, changes: dict[str, Any]) -> TracePreset:
     """Return the preset with the changes, each checked as a cell of its table would be."""
-    columns = {column.column: column for column in load_columns()["trace_presets"]}
+    if not changes:
+        return kind
+    columns = _preset_columns()
     fixed = {"preset", "label", "rate_basis", "basis", "source_id", "description"}
     values = {}
     for name, value in changes.items():

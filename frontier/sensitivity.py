@@ -1,0 +1,661 @@
+"""What the comparison of scale-to-zero and always-on hangs on: the traffic, and each input alone.
+
+A `Rivals` serves the trace, at another rate or with an input changed, on both; it simulates each
+case once and knows no price. The functions bill what it simulated: costs against the request
+rate and where they cross, the gap between the two with one input at a time off its base, and the
+split of one replica's metered seconds. Nothing here is drawn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontier import units
+from frontier.analytic import replica_cycle
+from frontier.billing import replica_usd_per_h
+from frontier.coldstart import ColdStart
+from frontier.economics import Bar, Crossing, Swing, break_even_utilisation, crossings, flip_value
+from frontier.economics import tornado as tornado_of
+from frontier.errors import InputError
+from frontier.plan import (
+    Deployment,
+    Plan,
+    Scenario,
+    committed,
+    dedicated_plans,
+    default_idle_timeout_s,
+    deploy,
+    idle_timeouts_s,
+    mitigated_plan,
+    replicas_to_serve,
+)
+from frontier.sweep import LIST_DEAL, Deal, Outcome, bill_outcome, simulate_plans, start_normals
+from frontier.tables import Tables
+from frontier.trace import Trace, make_trace
+from frontier.trace.reshape import scale_rate
+
+AS_SHIPPED, CHEAPEST, ALWAYS_ON = "as shipped", "cheapest", "always-on"
+Tick = Callable[[], None]
+
+
+def _no_tick() -> None:
+    """Do nothing: nobody wants to hear of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Inputs off their base; a factor of 1, or None, leaves one alone.
+
+    Attributes
+    ----------
+    traffic, tokens, start : float
+        Factors on the request rate, on the tokens of each request, on the seconds of a start [1].
+    idle_timeout_s : float or None
+        In place of the provider's own [s].
+    target_concurrency : float or None
+        In place of the scenario's, for the replicas that scale to zero.
+    """
+
+    traffic: float = 1.0
+    tokens: float = 1.0
+    start: float = 1.0
+    idle_timeout_s: float | None = None
+    target_concurrency: float | None = None
+
+
+UNCHANGED = Change()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlwaysOn:
+    """The fewest dedicated replicas that hold the limit.
+
+    Attributes
+    ----------
+    outcomes : tuple of Outcome
+        One for each seed of the traffic.
+    replicas : int
+        How many; where no number holds the limit, those that the busiest minute keeps busy.
+    holds_limit : bool
+        Whether they hold it, with every seed.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    replicas: int
+    holds_limit: bool
+
+
+class Rivals:
+    """Scale-to-zero and always-on on one trace, simulated when first asked for and then kept.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    trace : Trace
+    tables : Tables
+        Of the prices in it nothing is used: outcomes can be billed at any.
+    mitigations : tuple of str
+        Keys of the mitigations that shorten a start; one of the sets of the deployment.
+    """
+
+    def __init__(
+        self, scenario: Scenario, trace: Trace, tables: Tables, mitigations: tuple[str, ...] = ()
+    ) -> None:
+        self._tables, self._mitigations = tables, mitigations
+        # No other mitigation matters here, and trying their combinations takes time.
+        self._scenario = dataclasses.replace(scenario, mitigations=mitigations)
+        if trace.session_id is not None:
+            sessions = np.unique(trace.session_id).size
+            if sessions < tables.setting("break_even_least_requests"):
+                # So few cannot be thinned as a whole: one draw would decide of everything.
+                trace = dataclasses.replace(trace, session_id=None)
+        self.trace = trace
+        self.deployment = deploy(self._scenario, trace, tables)
+        self._worlds: dict[int, tuple[tuple[float, float], Trace, Deployment]] = {}
+        self._outcomes: dict[tuple[object, ...], Outcome] = {}
+        self._stage_s: dict[ColdStart, NDArray[np.float64]] = {}
+        self.idle_timeout_s = default_idle_timeout_s(self.deployment.rules, tables)
+        self.idle_timeouts_s = idle_timeouts_s(self.deployment.rules, tables)
+
+    def seeds(self, change: Change) -> range:
+        """Return the seeds of the traffic: one where nothing of it is drawn, else several."""
+        drawn = change.traffic != 1.0
+        return range(int(self._tables.setting("break_even_seeds")) if drawn else 1)
+
+    def base_plan(self) -> Plan:
+        """Return the scale-to-zero plan with nothing changed."""
+        return self._plan(self.deployment, UNCHANGED)
+
+    def scale_to_zero(self, change: Change, tick: Tick = _no_tick) -> tuple[Outcome, ...]:
+        """Return what scale-to-zero does, one outcome for each seed of the traffic."""
+        return tuple(self._scaled([change], seed, tick)[0] for seed in self.seeds(change))
+
+    def each_idle_timeout(self, change: Change, tick: Tick = _no_tick) -> tuple[Outcome, ...]:
+        """Return what scale-to-zero does at each of `idle_timeouts_s`, with the first seed."""
+        tried = [dataclasses.replace(change, idle_timeout_s=s) for s in self.idle_timeouts_s]
+        return self._scaled(tried, 0, tick)
+
+    def always_on(self, change: Change, limit_s: float, tick: Tick = _no_tick) -> AlwaysOn:
+        """Return the fewest dedicated replicas that hold the limit on p99 TTFT [s]."""
+        seeds, replicas, most = self.seeds(change), 1, 1
+        holds = True
+        for seed in seeds:
+            _, trace, deployment = self._world(change, seed)
+            plans = tuple(dedicated_plans(deployment, trace, self._tables))
+            most = max(most, min(len(plans), replicas_to_serve(trace, deployment.dedicated_speed)))
+
+            def held(count: int, seed: int = seed) -> bool:
+                return self._dedicated(change, seed, count, tick).latency.p99_ttft_s <= limit_s
+
+            if replicas > len(plans) or not held(replicas):
+                tried = range(replicas + 1, len(plans) + 1)
+                at = bisect_left(tried, True, key=held)
+                holds = at < len(tried)
+                if not holds:
+                    break
+                replicas = tried[at]
+        if not holds:
+            replicas = most
+        found = tuple(self._dedicated(change, seed, replicas, tick) for seed in seeds)
+        return AlwaysOn(found, replicas, holds)
+
+    def _scaled(self, changes: list[Change], seed: int, tick: Tick) -> tuple[Outcome, ...]:
+        keys = [("zero", change, seed) for change in changes]
+        missing = [index for index, key in enumerate(keys) if key not in self._outcomes]
+        if missing:
+            _, trace, deployment = self._world(changes[0], seed)
+            plans = [self._plan(deployment, changes[index]) for index in missing]
+            for index, outcome in zip(missing, self._simulate(plans, trace, tick), strict=True):
+                self._outcomes[keys[index]] = outcome
+        return tuple(self._outcomes[key] for key in keys)
+
+    def _dedicated(self, change: Change, seed: int, count: int, tick: Tick) -> Outcome:
+        key = ("dedicated", change.traffic, change.tokens, seed, count)
+        if key not in self._outcomes:
+            _, trace, deployment = self._world(change, seed)
+            first = next(dedicated_plans(deployment, trace, self._tables))
+            policy = dataclasses.replace(first.policy, min_replicas=count, max_replicas=count)
+            plan = dataclasses.replace(first, plan_id=f"dedicated-{count}", policy=policy)
+            (self._outcomes[key],) = self._simulate([plan], trace, tick)
+        return self._outcomes[key]
+
+    def _simulate(self, plans: list[Plan], trace: Trace, tick: Tick) -> tuple[Outcome, ...]:
+        outcomes = simulate_plans(plans, trace, self._tables, progress=lambda *_: tick())
+        # Drawn anew in each call, and always the same: one copy is enough.
+        return tuple(
+            dataclasses.replace(
+                outcome, stage_s=self._stage_s.setdefault(outcome.plan.start, outcome.stage_s)
+            )
+            for outcome in outcomes
+        )
+
+    def _world(
+        self, change: Change, seed: int
+    ) -> tuple[tuple[float, float], Trace, Deployment]:
+        """Return the traffic with that seed, and the deployment that it needs."""
+        key = (change.traffic, change.tokens)
+        if key == (1.0, 1.0):
+            return key, self.trace, self.deployment
+        world = self._worlds.get(seed)
+        if world is None or world[0] != key:
+            trace = scaled_tokens(self.trace, change.tokens)
+            if change.traffic != 1.0:
+                trace = scale_rate(trace, change.traffic, seed, self._tables)
+            world = (key, trace, deploy(self._scenario, trace, self._tables))
+            self._worlds[seed] = world
+        return world
+
+    def _plan(self, deployment: Deployment, change: Change) -> Plan:
+        for chosen in deployment.mitigation_sets:
+            if tuple(item.key for item in chosen) == self._mitigations:
+                break
+        else:
+            raise InputError(f"These mitigations do not go together: {self._mitigations}.")
+        plan = mitigated_plan(deployment, chosen, self._tables)
+        policy = dataclasses.replace(
+            plan.policy,
+            idle_timeout_s=plan.policy.idle_timeout_s
+            if change.idle_timeout_s is None
+            else change.idle_timeout_s,
+            target_concurrency=change.target_concurrency or plan.policy.target_concurrency,
+        )
+        return dataclasses.replace(
+            plan, start=scaled_start(plan.start, change.start), policy=policy
+        )
+
+
+def scaled_tokens(trace: Trace, factor: float) -> Trace:
+    """Return the trace with the tokens of each request times a factor, an answer at least one."""
+    if factor == 1.0:
+        return trace
+    return make_trace(
+        trace.name,
+        trace.arrival_s,
+        np.round(trace.prompt_tokens * factor),
+        np.maximum(np.round(trace.output_tokens * factor), 1),
+        horizon_s=trace.horizon_s,
+        t0_utc=trace.t0_utc,
+        resolution_s=trace.resolution_s,
+        session_id=trace.session_id,
+        report=trace.report,
+    )
+
+
+def scaled_start(start: ColdStart, factor: float) -> ColdStart:
+    """Return the start with every second of it times a factor, its spread as it was."""
+    if factor == 1.0:
+        return start
+    return dataclasses.replace(
+        start,
+        stages=tuple(
+            dataclasses.replace(
+                stage,
+                median_s=None if stage.median_s is None else stage.median_s * factor,
+                runs_s=tuple(run_s * factor for run_s in stage.runs_s),
+            )
+            for stage in start.stages
+        ),
+        total_runs_s=tuple(run_s * factor for run_s in start.total_runs_s),
+    )
+
+
+def usd_per_month(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> float:
+    """Return what an outcome costs a month; machines under the commitment if there is one [$]."""
+    if deal.commitment is not None:
+        plan = committed(outcome.plan)
+        outcome = outcome if plan is None else dataclasses.replace(outcome, plan=plan)
+    return bill_outcome(outcome, tables, deal).usd_per_month(tables.setting("hours_per_month"))
+
+
+@dataclass(frozen=True, slots=True)
+class RatePoint:
+    """What one of the lines costs at one rate; money and waits are means over the seeds.
+
+    Attributes
+    ----------
+    line : str
+        `AS_SHIPPED` or `CHEAPEST` (scale-to-zero at the provider's own idle timeout, and at the
+        one that costs least, whatever it does to the waits), or `ALWAYS_ON`.
+    factor : float
+        Times the traffic [1].
+    usd_per_month, usd_low, usd_high : float
+        Mean, least and most over the seeds [$].
+    holds_limit : bool
+        Whether ``p99_ttft_s`` is within the limit.
+    idle_timeout_s, replicas : float or None, int or None
+        Of scale-to-zero; of always-on.
+    """
+
+    line: str
+    factor: float
+    usd_per_month: float
+    usd_low: float
+    usd_high: float
+    p99_ttft_s: float
+    holds_limit: bool
+    idle_timeout_s: float | None = None
+    replicas: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """Costs against the request rate, and where scale-to-zero and always-on cost the same.
+
+    Attributes
+    ----------
+    points : tuple of RatePoint
+        In order of the factor.
+    crossings : tuple of Crossing
+        Of scale-to-zero, as chosen, less always-on; empty: there is no break-even in the range.
+    low, high : float
+        The range of factors that was looked at [1].
+    is_capped : bool
+        Whether it ends early, for the number of requests there would be.
+    """
+
+    points: tuple[RatePoint, ...]
+    crossings: tuple[Crossing, ...]
+    low: float
+    high: float
+    is_capped: bool
+
+
+def rate_range(trace: Trace, tables: Tables) -> tuple[float, float, bool]:
+    """Return the least and the largest factor to look at, and whether either was cut short.
+
+    Enough requests must be left of a thinned trace to mean something, and a multiplied one must
+    not take too long; the traffic as it is always belongs to the range.
+    """
+    span, requests = tables.setting("break_even_span"), trace.arrival_s.size
+    if trace.session_id is not None:
+        units_left = np.unique(trace.session_id).size
+    else:
+        units_left = requests
+    low = min(1.0, max(1 / span, tables.setting("break_even_least_requests") / units_left))
+    high = max(1.0, min(span, tables.setting("break_even_most_requests") / requests))
+    # A range needs two ends.
+    high = max(high, low * 2)
+    return low, high, low > 1 / span or high < span
+
+
+def break_even(
+    rivals: Rivals,
+    *,
+    line: str,
+    limit_s: float,
+    tables: Tables,
+    deal: Deal = LIST_DEAL,
+    progress: Callable[[int, int], None] | None = None,
+) -> BreakEven:
+    """Return the costs at scaled rates, and where the two rivals cost the same.
+
+    Rates are evenly spaced on a log scale. At each, always-on has as many replicas as hold the
+    limit. A crossing is closed in on by further simulations, and its range is one standard error
+    over the seeds of the scaled traffic.
+
+    Parameters
+    ----------
+    line : str
+        Which scale-to-zero meets always-on: `AS_SHIPPED` or `CHEAPEST`.
+    limit_s : float
+        On p99 TTFT [s].
+    progress : callable, optional
+        Called with (done, all) rates, at least ten times a second; what it raises stops all.
+    """
+    low, high, is_capped = rate_range(rivals.trace, tables)
+    samples = int(tables.setting("break_even_samples"))
+    grid = [math.exp(at) for at in np.linspace(math.log(low), math.log(high), samples)]
+    factors = sorted({_nine_digits(factor) for factor in (*grid, 1.0)})
+    done = 0
+
+    def tick() -> None:
+        if progress is not None:
+            progress(done, len(factors))
+
+    def cost(outcome: Outcome) -> float:
+        return usd_per_month(outcome, tables, deal)
+
+    def zero(factor: float, which: str) -> tuple[float, tuple[Outcome, ...]]:
+        change, kept_s = Change(traffic=factor), rivals.idle_timeout_s
+        if which == CHEAPEST:
+            tried = [cost(outcome) for outcome in rivals.each_idle_timeout(change, tick)]
+            kept_s = rivals.idle_timeouts_s[int(np.argmin(tried))]
+        change = dataclasses.replace(change, idle_timeout_s=kept_s)
+        return kept_s, rivals.scale_to_zero(change, tick)
+
+    def point(
+        which: str, factor: float, outcomes: tuple[Outcome, ...], **more: float | int
+    ) -> RatePoint:
+        usd = [cost(outcome) for outcome in outcomes]
+        p99_s = float(np.mean([outcome.latency.p99_ttft_s for outcome in outcomes]))
+        return RatePoint(
+            which, factor, float(np.mean(usd)), min(usd), max(usd), p99_s, p99_s <= limit_s, **more
+        )
+
+    points = []
+    for done, factor in enumerate(factors):
+        tick()
+        for which in (AS_SHIPPED, CHEAPEST):
+            kept_s, outcomes = zero(factor, which)
+            points.append(point(which, factor, outcomes, idle_timeout_s=kept_s))
+        rival = rivals.always_on(Change(traffic=factor), limit_s, tick)
+        points.append(point(ALWAYS_ON, factor, rival.outcomes, replicas=rival.replicas))
+    done = len(factors)
+
+    def difference(factor: float) -> NDArray[np.float64]:
+        factor = _nine_digits(factor)
+        _, outcomes = zero(factor, line)
+        rival = rivals.always_on(Change(traffic=factor), limit_s, tick)
+        usd, rival_usd = [cost(o) for o in outcomes], [cost(o) for o in rival.outcomes]
+        return np.array(usd) - np.array(rival_usd)
+
+    found = crossings(
+        difference, low, high, samples=samples, tolerance=tables.setting("break_even_tolerance")
+    )
+    return BreakEven(tuple(points), found, low, high, is_capped)
+
+
+def ceiling(
+    deployment: Deployment, replicas: int, tables: Tables, deal: Deal = LIST_DEAL
+) -> float:
+    """Return the share of the time that each of so many replicas may be billed at break-even [1].
+
+    Dedicated price over serverless price, all meters included, whole machines for the dedicated
+    ones, under the buyer's commitment if there is one. 1 or more: there is no break-even.
+    """
+    return break_even_utilisation(
+        replica_usd_per_h(
+            deployment.dedicated,
+            gpus_per_replica=deployment.dedicated_speed.gpus_per_replica,
+            tables=tables,
+            terms=deal.terms(deployment.dedicated, tables, is_committed=True),
+            replicas=replicas,
+        ),
+        replica_usd_per_h(
+            deployment.serverless,
+            gpus_per_replica=deployment.speed.gpus_per_replica,
+            tables=tables,
+            terms=deal.terms(deployment.serverless, tables),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """The value of one input at which the other rival becomes the cheaper one."""
+
+    swing: Swing
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """How the gap between the rivals moves with each input alone.
+
+    Attributes
+    ----------
+    gap_usd : float
+        Scale-to-zero less always-on, a month; above 0, always-on is the cheaper one [$].
+    bars : tuple of Bar
+        Largest first.
+    flips : tuple of Flip
+        Those inputs for which the verdict flips within their range.
+    """
+
+    gap_usd: float
+    bars: tuple[Bar, ...]
+    flips: tuple[Flip, ...]
+
+
+def swings(rivals: Rivals, idle_timeout_s: float, tables: Tables) -> tuple[Swing, ...]:
+    """Return the inputs of a sensitivity, with how far each may lie from its base.
+
+    Prices by the price band; the start from its 10th to its 90th percentile; the idle timeout
+    over the provider's range; traffic, tokens and target concurrency by the settings. An input
+    without a range is left out.
+    """
+    setting, deployment = tables.setting, rivals.deployment
+    serverless, dedicated = deployment.serverless.offer_id, deployment.dedicated.offer_id
+    plan, trace = rivals.base_plan(), rivals.trace
+    starts_s = plan.start.draw(start_normals(tables)).total_s
+    tail = setting("start_swing_percentile")
+    short_s, long_s = np.percentile(starts_s, [tail, 100 - tail], method="inverted_cdf")
+    timeouts_s = [timeout_s for timeout_s in rivals.idle_timeouts_s if timeout_s > 0]
+    tokens = float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens))
+    rate = trace.arrival_s.size / trace.horizon_s * units.SECONDS_PER_DAY
+    target = float(plan.policy.target_concurrency or deployment.speed.max_sequences)
+
+    def around(key: str, label: str, unit: str, base: float, share: float) -> Swing:
+        return Swing(key, label, unit, base * (1 - share), base, base * (1 + share))
+
+    def times(key: str, label: str, unit: str, base: float, factor: float) -> Swing:
+        return Swing(key, label, unit, base / factor, base, base * factor)
+
+    band, factor = setting("price_band"), setting("traffic_swing")
+    offers = tables.offers
+    found = (
+        around(
+            "serverless_price",
+            "Serverless price",
+            "$/GPU-h",
+            offers[serverless].usd_per_gpu_h,
+            band,
+        ),
+        around(
+            "dedicated_price", "Dedicated price", "$/GPU-h", offers[dedicated].usd_per_gpu_h, band
+        ),
+        Swing("start", "Start time", "s", float(short_s), plan.start.typical_s, float(long_s)),
+        Swing(
+            "idle_timeout_s",
+            "Idle timeout",
+            "s",
+            min(timeouts_s, default=0.0),
+            idle_timeout_s,
+            max(timeouts_s, default=0.0),
+        ),
+        times("traffic", "Traffic", "requests/day", rate, factor),
+        around("tokens", "Tokens", "tokens/request", tokens, setting("token_swing")),
+        _clipped(
+            times(
+                "target_concurrency",
+                "Target concurrency",
+                "requests",
+                target,
+                setting("concurrency_swing"),
+            ),
+            1.0,
+            float(deployment.speed.max_sequences),
+        ),
+    )
+    return tuple(swing for swing in found if 0 < swing.low < swing.high and swing.base > 0)
+
+
+def sensitivity(
+    rivals: Rivals,
+    idle_timeout_s: float,
+    *,
+    limit_s: float,
+    tables: Tables,
+    deal: Deal = LIST_DEAL,
+    progress: Callable[[int, int], None] | None = None,
+) -> Sensitivity:
+    """Return how the gap between scale-to-zero and always-on moves, and what would flip it.
+
+    Scale-to-zero keeps its idle timeout; always-on has the fewest replicas that hold the limit,
+    counted anew where the traffic or its tokens change. Prices are changed by billing again.
+    """
+    inputs = swings(rivals, idle_timeout_s, tables)
+    base = {swing.key: swing.base for swing in inputs}
+    done = 0
+
+    def tick() -> None:
+        if progress is not None:
+            progress(done, len(inputs))
+
+    def gap_usd(changed: Mapping[str, float]) -> float:
+        factor = {key: _nine_digits(value / base[key]) for key, value in changed.items()}
+        change = Change(
+            traffic=factor.get("traffic", 1.0),
+            tokens=factor.get("tokens", 1.0),
+            start=factor.get("start", 1.0),
+            idle_timeout_s=changed.get("idle_timeout_s", idle_timeout_s),
+            target_concurrency=changed.get("target_concurrency"),
+        )
+        terms = {
+            side: dataclasses.replace(
+                getattr(deal, side),
+                multiplier=getattr(deal, side).multiplier * factor.get(key, 1.0),
+            )
+            for side, key in (("serverless", "serverless_price"), ("machines", "dedicated_price"))
+        }
+        at = dataclasses.replace(deal, **terms)
+        zero = rivals.scale_to_zero(change, tick)
+        rival = rivals.always_on(change, limit_s, tick).outcomes
+        return float(
+            np.mean([usd_per_month(outcome, tables, at) for outcome in zero])
+            - np.mean([usd_per_month(outcome, tables, at) for outcome in rival])
+        )
+
+    gap, bars = tornado_of(gap_usd, inputs)
+    sign = math.copysign(1.0, gap)
+    flips = []
+    for done, swing in enumerate(inputs):
+        tick()
+        value = flip_value(
+            lambda at, swing=swing: sign * gap_usd({swing.key: at}),
+            swing,
+            samples=int(tables.setting("flip_samples")),
+            tolerance=tables.setting("break_even_tolerance"),
+        )
+        if value is not None:
+            flips.append(Flip(swing, value))
+    return Sensitivity(gap, bars, tuple(flips))
+
+
+@dataclass(frozen=True, slots=True)
+class MeteredHour:
+    """An hour of one replica that scales to zero, in the long run [s]."""
+
+    starting_s: float
+    working_s: float
+    idle_s: float
+
+    @property
+    def metered_s(self) -> float:
+        """Seconds for which it is held."""
+        return self.starting_s + self.working_s + self.idle_s
+
+    @property
+    def wasted_share(self) -> float:
+        """Share of them in which it does no work [1]."""
+        return 1 - self.working_s / self.metered_s
+
+
+def metered_hour(
+    rate_rps: float, *, cold_start_s: float, work_s: float, idle_timeout_s: float
+) -> MeteredHour:
+    r"""Return how the metered seconds of one replica split, every second of a start metered.
+
+    Parameters
+    ----------
+    rate_rps : float
+        Rate of Poisson arrivals, above 0 [1/s].
+    cold_start_s, work_s, idle_timeout_s : float
+        Of a start; of each request, above 0, however many there are at once; kept with nothing
+        to do [s].
+
+    Notes
+    -----
+    In the cycle of `analytic.replica_cycle` the share of time spent starting is
+    :math:`\lambda C / N`, those who wait less those who trigger. Outside starts the replica works
+    in all moments that lie within the work time :math:`s` after an arrival, the last start's end
+    counting as one: a share :math:`1 - e^{-\lambda s}`, the timeout being no shorter than 0. What
+    is held beyond that is idle. With one request at long intervals, work over metered seconds is
+    :math:`s / (C + s + \tau)`.
+    """
+    if not 0.0 < work_s < math.inf:
+        raise InputError(f"work_s must be finite and above 0, got {work_s!r}")
+    cycle = replica_cycle(
+        [rate_rps], cold_start_s=cold_start_s, residence_s=work_s, idle_timeout_s=idle_timeout_s
+    )
+    starting = float(cycle.waited_fraction[0] - cycle.trigger_fraction[0])
+    working = (1 - starting) * -math.expm1(-rate_rps * work_s)
+    idle = max(0.0, float(cycle.held_fraction[0]) - starting - working)
+    hour_s = units.SECONDS_PER_HOUR
+    return MeteredHour(starting * hour_s, working * hour_s, idle * hour_s)
+
+
+def _clipped(swing: Swing, low: float, high: float) -> Swing:
+    return dataclasses.replace(swing, low=max(swing.low, low), high=min(swing.high, high))
+
+
+def _nine_digits(value: float) -> float:
+    """Return a factor without its last bits: 1 that came out of a logarithm is 1 again."""
+    return float(f"{value:.9g}")
