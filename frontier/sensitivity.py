@@ -38,10 +38,11 @@ from frontier.plan import (
 )
 from frontier.sweep import LIST_DEAL, Deal, Outcome, bill_outcome, simulate_plans, start_normals
 from frontier.tables import Tables
-from frontier.trace import Trace, make_trace
-from frontier.trace.reshape import scale_rate
+from frontier.trace import Trace, make_trace, scale_rate
 
-AS_SHIPPED, CHEAPEST, ALWAYS_ON = "as shipped", "cheapest", "always-on"
+AS_SHIPPED, CHEAPEST, ALWAYS_ON = "shipped", "cheapest", "always-on"
+# Each is some ten kilobytes; one set of choices needs about five hundred.
+_MOST_OUTCOMES = 2000
 Tick = Callable[[], None]
 
 
@@ -174,7 +175,11 @@ class Rivals:
             plans = [self._plan(deployment, changes[index]) for index in missing]
             for index, outcome in zip(missing, self._simulate(plans, trace, tick), strict=True):
                 self._outcomes[keys[index]] = outcome
-        return tuple(self._outcomes[key] for key in keys)
+        found = tuple(self._outcomes[key] for key in keys)
+        while len(self._outcomes) > _MOST_OUTCOMES:
+            # Every price asks for a few more, close to where its crossing lies.
+            self._outcomes.pop(next(iter(self._outcomes)), None)
+        return found
 
     def _dedicated(self, change: Change, seed: int, count: int, tick: Tick) -> Outcome:
         key = ("dedicated", change.traffic, change.tokens, seed, count)
@@ -196,9 +201,7 @@ class Rivals:
             for outcome in outcomes
         )
 
-    def _world(
-        self, change: Change, seed: int
-    ) -> tuple[tuple[float, float], Trace, Deployment]:
+    def _world(self, change: Change, seed: int) -> tuple[tuple[float, float], Trace, Deployment]:
         """Return the traffic with that seed, and the deployment that it needs."""
         key = (change.traffic, change.tokens)
         if key == (1.0, 1.0):
@@ -422,9 +425,7 @@ def break_even(
     return BreakEven(tuple(points), found, low, high, is_capped)
 
 
-def ceiling(
-    deployment: Deployment, replicas: int, tables: Tables, deal: Deal = LIST_DEAL
-) -> float:
+def ceiling(deployment: Deployment, replicas: int, tables: Tables, deal: Deal = LIST_DEAL) -> float:
     """Return the share of the time that each of so many replicas may be billed at break-even [1].
 
     Dedicated price over serverless price, all meters included, whole machines for the dedicated

@@ -23,13 +23,6 @@ from frontier.simulate import RunResult
 
 MOST_BINS = 600
 _HEIGHT_PX = 420
-_MOST_TICKS = 7
-_MINUTE, _HOUR, _DAY = units.SECONDS_PER_MINUTE, units.SECONDS_PER_HOUR, units.SECONDS_PER_DAY
-_STEPS_S = (
-    *(step * _MINUTE for step in (1, 5, 10, 30)),
-    *(step * _HOUR for step in (1, 3, 6, 12)),
-    *(step * _DAY for step in (1, 2, 7, 14, 28, 91, 364)),
-)
 _STATES = {
     "up": ("Up", theme.GREEN, ""),
     "starting": ("Starting", theme.BLUE, "/"),
@@ -140,7 +133,7 @@ def replicas_figure(table: pd.DataFrame, *, t0_utc: dt.datetime | None = None) -
         row=2,
         col=1,
     )
-    ticks_s, labels, title = _clock_ticks(edges_s[0], edges_s[-1], t0_utc)
+    ticks_s, labels, title = theme.clock_ticks(edges_s[0], edges_s[-1], t0_utc)
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     figure.update_layout(hovermode="x")
     figure.update_xaxes(tickvals=ticks_s, ticktext=labels, range=[edges_s[0], edges_s[-1]])
@@ -171,32 +164,3 @@ def _averages(
     integral = np.concatenate(([0.0], np.cumsum(level[:-1] * np.diff(at_s))))
     # Not below 0: what rounding leaves of sums that cancel.
     return np.maximum(np.diff(np.interp(edges_s, at_s, integral)) / np.diff(edges_s), 0.0)
-
-
-def _clock_ticks(
-    from_s: float, to_s: float, t0_utc: dt.datetime | None
-) -> tuple[list[float], list[str], str]:
-    """Return tick positions at round times of the clock, their labels, and the axis title."""
-    midnight_s = 0.0
-    if t0_utc is not None:
-        midnight = t0_utc.replace(hour=0, minute=0, second=0, microsecond=0)
-        midnight_s = (midnight - t0_utc).total_seconds()
-
-    def day(at_s: float) -> str:
-        if t0_utc is not None:
-            return f"{t0_utc + dt.timedelta(seconds=at_s):%d %b}"
-        return f"day {at_s // _DAY + 1:.0f}"
-
-    step_s = next((s for s in _STEPS_S if (to_s - from_s) / s <= _MOST_TICKS), _STEPS_S[-1])
-    first = math.ceil((from_s - midnight_s) / step_s)
-    ticks_s = midnight_s + step_s * np.arange(
-        first, math.floor((to_s - midnight_s) / step_s) + 1, dtype=np.float64
-    )
-    is_long = to_s - from_s > _DAY
-    labels = [
-        day(at_s) if is_long and (at_s - midnight_s) % _DAY == 0 else units.clock(at_s - midnight_s)
-        for at_s in ticks_s.tolist()
-    ]
-    origin = "counted from the start of the trace" if t0_utc is None else "UTC"
-    when = "Days" if is_long else f"Time on {day(from_s)}"
-    return ticks_s.tolist(), labels, f"{when} ({origin})"

@@ -6,9 +6,11 @@ page; a symbol always repeats what a colour says. Text colours are left to the p
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
 
 from frontier import units
@@ -69,12 +71,51 @@ _TIME_TICKS_S = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30,
     60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400,
 )  # fmt: skip
+_MOST_CLOCK_TICKS = 7
+_CLOCK_STEPS_S = (
+    *(step * units.SECONDS_PER_MINUTE for step in (1, 5, 10, 30)),
+    *(step * units.SECONDS_PER_HOUR for step in (1, 3, 6, 12)),
+    *(step * units.SECONDS_PER_DAY for step in (1, 2, 7, 14, 28, 91, 364)),
+)
 
 
 def time_ticks(low_s: float, high_s: float) -> tuple[list[float], list[str]]:
     """Return tick positions [s] and labels that people read: 0.5 s, 10 s, 1 min."""
     chosen = [tick for tick in _TIME_TICKS_S if low_s * 0.99 <= tick <= high_s * 1.01]
     return chosen, [units.seconds(tick) for tick in chosen]
+
+
+def clock_ticks(
+    from_s: float, to_s: float, t0_utc: dt.datetime | None
+) -> tuple[list[float], list[str], str]:
+    """Return tick positions at round times of the clock, their labels, and the axis title."""
+    midnight_s = 0.0
+    if t0_utc is not None:
+        midnight = t0_utc.replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight_s = (midnight - t0_utc).total_seconds()
+
+    def day(at_s: float) -> str:
+        if t0_utc is not None:
+            return f"{t0_utc + dt.timedelta(seconds=at_s):%d %b}"
+        return f"day {at_s // units.SECONDS_PER_DAY + 1:.0f}"
+
+    step_s = next(
+        (s for s in _CLOCK_STEPS_S if (to_s - from_s) / s <= _MOST_CLOCK_TICKS), _CLOCK_STEPS_S[-1]
+    )
+    first = math.ceil((from_s - midnight_s) / step_s)
+    ticks_s = midnight_s + step_s * np.arange(
+        first, math.floor((to_s - midnight_s) / step_s) + 1, dtype=np.float64
+    )
+    is_long = to_s - from_s > units.SECONDS_PER_DAY
+    labels = [
+        day(at_s)
+        if is_long and (at_s - midnight_s) % units.SECONDS_PER_DAY == 0
+        else units.clock(at_s - midnight_s)
+        for at_s in ticks_s.tolist()
+    ]
+    origin = "counted from the start of the trace" if t0_utc is None else "UTC"
+    when = "Days" if is_long else f"Time on {day(from_s)}"
+    return ticks_s.tolist(), labels, f"{when} ({origin})"
 
 
 def log_range(values: list[float], pad: float = 0.08) -> tuple[float, float]:

@@ -249,13 +249,14 @@ def in_json(cells: pa.Array, keys: Sequence[str]) -> pa.Array:
 
 
 def hashes(cells: pa.Array) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of each cell, by which equal ones are found without keeping them."""
+    """Return a 64-bit hash of each cell, to find equal ones without keeping them; 0 if empty."""
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
     text = pc.fill_null(pc.cast(_plain(cells), pa.string()), "")
-    return pd.util.hash_array(text.to_numpy(zero_copy_only=False).astype(object), categorize=False)
+    found = pd.util.hash_array(text.to_numpy(zero_copy_only=False).astype(object), categorize=False)
+    return np.where(pc.equal(text, "").to_numpy(zero_copy_only=False), np.uint64(0), found)
 
 
 def as_text(cells: pa.Array) -> pa.Array:

@@ -57,7 +57,7 @@ NOMINAL_MONDAY = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 _SCORE_LIMIT, _SCORES = 8.0, 32_001
 # Delays uniform over the whole period, the most that keeps the ticks in order: √(2/12).
 TIMER_MOST_CV = math.sqrt(1.0 / 6.0)
-# Shapes between which a Weibull law is looked for (CV 430,000 to 0.013), halved to rounding.
+# Shapes between which a Weibull law is looked for (CV 430 to 0.013), halved to rounding.
 _WEIBULL_SHAPES, _HALVINGS = (0.1, 100.0), 60
 
 

@@ -8,12 +8,10 @@ keeps 16 bytes a request, 24 with sessions and models, and writes nothing anywhe
 from __future__ import annotations
 
 import datetime as dt
-import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +24,6 @@ from frontier.trace.checks import Findings
 from frontier.trace.decode import Batch, Caps, Progress, Source, Table, open_table, too_many_rows
 from frontier.trace.formats import Layout
 from frontier.trace.model import Trace, TraceQuestion, TraceReport, UnknownFormat, make_trace
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 NS_PER_S = 1e9
 
@@ -460,7 +455,7 @@ def _choose(
     if rows.identity is not None:
         repeated = np.ones(rows.time.size, dtype=bool)
         repeated[np.unique(rows.identity, return_index=True)[1]] = False
-        repeated &= rows.identity != columns.EMPTY_HASH
+        repeated &= rows.identity != 0  # an empty cell is no id
         if number := drop(repeated, "rows whose request id came before"):
             ids = "request id appears" if number == 1 else "request ids appear"
             findings.notes.append(f"{number:,} {ids} twice; kept once.")
@@ -628,8 +623,9 @@ def _trace(
             "late by the response time."
         )
     findings.notes.extend(layout.notes)
-    findings.notes.extend(time_notes(float(arrival_s[-1]), is_dated or origin_s is not None,
-                                     rows.clock.has_zone or not rows.clock.is_date, tables))  # fmt: skip
+    has_date = is_dated or origin_s is not None
+    has_zone = rows.clock.has_zone or not rows.clock.is_date
+    findings.notes.extend(time_notes(float(arrival_s[-1]), has_date, has_zone, tables))
     t0_utc = None
     if origin_s is not None:
         t0_utc = dt.datetime.fromtimestamp(origin_s + start_s, dt.UTC)
@@ -675,7 +671,7 @@ def _say_missing(rows: _Rows, fill: tuple[int, int], findings: Findings) -> None
 
 
 def _session_numbers(codes: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Number sessions by first arrival; a request without one is a session of its own."""
+    """Return numbers from 0 by first arrival; a request without a session is one of its own."""
     own = codes == columns.MISSING
     if own.any():
         codes = codes.copy()

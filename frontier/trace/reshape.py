@@ -164,6 +164,7 @@ def lay_over_shape(
     if not 0.0 < days < math.inf:
         raise InputError(f"A trace lasts more than 0 days, found {days:g}.")
     horizon_s = days * SECONDS_PER_DAY
+    _check_size(trace.arrival_s.size * horizon_s / trace.horizon_s, tables)
     week = week_levels(row)
     if relative_to == "recorded":
         if trace.t0_utc is None:
@@ -181,7 +182,6 @@ def lay_over_shape(
         raise InputError(f"relative_to is 'mean' or 'recorded', found '{relative_to}'.")
     layers = math.ceil(week.max())
     tiles = math.ceil(horizon_s / trace.horizon_s)
-    _check_size(trace.arrival_s.size * horizon_s / trace.horizon_s, tables)
 
     random = _random(seed)
     arrivals, origins, sessions = [], [], []

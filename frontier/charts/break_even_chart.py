@@ -1,0 +1,221 @@
+"""Dollars a month against the request rate: scale-to-zero and always-on, and where they cross.
+
+A line is solid where its p99 holds the limit and dotted, with hollow points, where it does not.
+Points are simulated; what lies between two of them is drawn, not computed. Always-on goes up by
+whole replicas, somewhere between the two points where their number changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from frontier import units
+from frontier.charts import theme
+from frontier.economics import Crossing
+from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, CHEAPEST, RatePoint
+
+_HEIGHT_PX = 400
+_MARKS = {
+    AS_SHIPPED: theme.FamilyMark("Scale-to-zero as shipped", theme.BLUE, "circle"),
+    CHEAPEST: theme.FamilyMark("Scale-to-zero, cheapest idle timeout", theme.SKY, "square"),
+    ALWAYS_ON: theme.FamilyMark("Always-on", theme.VERMILION, "star"),
+}
+_TICKS = (1, 2, 5)
+
+
+def break_even_table(points: Sequence[RatePoint], *, requests_per_day: float) -> pd.DataFrame:
+    """Return one row for each line and rate.
+
+    Parameters
+    ----------
+    points : sequence of RatePoint
+    requests_per_day : float
+        Of the traffic as it is. [1/day]
+
+    Returns
+    -------
+    DataFrame
+        line, label, traffic_factor, requests_per_day, usd_per_month, usd_low, usd_high (least and
+        most over the draws of the traffic), p99_ttft_s, holds_limit, idle_timeout_s, replicas; in
+        order of the rate.
+    """
+    return pd.DataFrame(
+        {
+            "line": [point.line for point in points],
+            "label": [_MARKS[point.line].label for point in points],
+            "traffic_factor": [point.factor for point in points],
+            "requests_per_day": [point.factor * requests_per_day for point in points],
+            "usd_per_month": [point.usd_per_month for point in points],
+            "usd_low": [point.usd_low for point in points],
+            "usd_high": [point.usd_high for point in points],
+            "p99_ttft_s": [point.p99_ttft_s for point in points],
+            "holds_limit": [point.holds_limit for point in points],
+            "idle_timeout_s": [point.idle_timeout_s for point in points],
+            "replicas": pd.array([point.replicas for point in points], dtype="Int64"),
+        }
+    )
+
+
+def break_even_figure(
+    table: pd.DataFrame,
+    crossings: Sequence[Crossing],
+    *,
+    requests_per_day: float,
+    line: str,
+) -> go.Figure:
+    """Draw `break_even_table`.
+
+    Parameters
+    ----------
+    crossings : sequence of Crossing
+        Of ``line`` and always-on, in factors of the traffic.
+    requests_per_day : float
+        Of the traffic as it is, marked. [1/day]
+    line : str
+        The line of scale-to-zero that was compared; drawn wider.
+    """
+    figure = go.Figure()
+    for name, mark in _MARKS.items():
+        rows = table[table["line"] == name]
+        shape = "hvh" if name == ALWAYS_ON else "linear"
+        width = 2.5 if name in (line, ALWAYS_ON) else 1.5
+        how = {"x": rows["requests_per_day"], "legendgroup": name}
+        figure.add_trace(
+            go.Scatter(
+                y=rows["usd_per_month"],
+                mode="lines",
+                line={"color": mark.colour, "width": width, "dash": "dot", "shape": shape},
+                hoverinfo="skip",
+                showlegend=False,
+                **how,
+            )
+        )
+        figure.add_trace(
+            go.Scatter(
+                y=rows["usd_per_month"].where(rows["holds_limit"]),
+                mode="lines",
+                line={"color": mark.colour, "width": width, "shape": shape},
+                hoverinfo="skip",
+                showlegend=False,
+                **how,
+            )
+        )
+        figure.add_trace(
+            go.Scatter(
+                y=rows["usd_per_month"],
+                mode="markers",
+                name=mark.label,
+                marker={
+                    "color": mark.colour,
+                    "symbol": [
+                        mark.symbol if holds else f"{mark.symbol}-open"
+                        for holds in rows["holds_limit"]
+                    ],
+                    "size": 8,
+                    "line": {"width": 1.5, "color": mark.colour},
+                },
+                text=[_hover(mark.label, row) for row in rows.itertuples()],
+                hovertemplate="%{text}<extra></extra>",
+                **how,
+            )
+        )
+    low, high = theme.log_range([*table["requests_per_day"]], pad=0.04)
+    top = float(table["usd_per_month"].max()) * 1.16 or 1.0
+    _mark_traffic(figure, requests_per_day, low, high)
+    for crossing in crossings:
+        _mark_crossing(figure, table, crossing, requests_per_day, line, top)
+    ticks = _rate_ticks(low, high)
+    figure.update_xaxes(
+        type="log",
+        range=[np.log10(low), np.log10(high)],
+        tickvals=ticks,
+        ticktext=[f"{tick:,.0f}" if tick >= 1 else f"{tick:g}" for tick in ticks],
+        tickangle=0,
+        title="Requests a day",
+    )
+    figure.update_yaxes(
+        range=[0, top], tickprefix="$", tickformat=",.0f", nticks=7, title="Dollars a month"
+    )
+    return theme.base_layout(figure, height_px=_HEIGHT_PX)
+
+
+def _hover(label: str, row: object) -> str:
+    words = (
+        f"{label}<br>{row.requests_per_day:,.0f} requests a day<br>"  # type: ignore[attr-defined]
+        f"<b>{units.dollars(row.usd_per_month)}</b> a month"  # type: ignore[attr-defined]
+    )
+    if row.usd_high - row.usd_low > 1:  # type: ignore[attr-defined]
+        words += f" ({units.dollars(row.usd_low)} to {units.dollars(row.usd_high)})"  # type: ignore[attr-defined]
+    words += f"<br>p99 {units.seconds(row.p99_ttft_s)}"  # type: ignore[attr-defined]
+    words += ", within the limit" if row.holds_limit else ", over the limit"  # type: ignore[attr-defined]
+    if not pd.isna(row.replicas):  # type: ignore[attr-defined]
+        return words + f"<br>{units.count(row.replicas, 'replica')}"  # type: ignore[attr-defined]
+    return words + f"<br>idle timeout {units.seconds(row.idle_timeout_s)}"  # type: ignore[attr-defined]
+
+
+def _mark_traffic(figure: go.Figure, requests_per_day: float, low: float, high: float) -> None:
+    figure.add_vline(x=requests_per_day, line={"color": theme.GREY, "width": 1.5, "dash": "dash"})
+    on_left = np.log(requests_per_day / low) > np.log(high / low) / 2
+    figure.add_annotation(
+        x=np.log10(requests_per_day),
+        y=0,
+        yref="paper",
+        yanchor="bottom",
+        xanchor="right" if on_left else "left",
+        text=f"this traffic<br>{requests_per_day:,.0f} a day",
+        align="right" if on_left else "left",
+        showarrow=False,
+        font={"size": 12},
+    )
+
+
+def _mark_crossing(
+    figure: go.Figure,
+    table: pd.DataFrame,
+    crossing: Crossing,
+    requests_per_day: float,
+    line: str,
+    top: float,
+) -> None:
+    at, low, high = (
+        factor * requests_per_day for factor in (crossing.at, crossing.low, crossing.high)
+    )
+    rows = table[table["line"] == line]
+    usd = float(
+        np.interp(np.log(at), np.log(rows["requests_per_day"]), rows["usd_per_month"].to_numpy())
+    )
+    figure.add_vrect(x0=low, x1=high, fillcolor=theme.GREY, opacity=0.3, line_width=0)
+    figure.add_trace(
+        go.Scatter(
+            x=[at],
+            y=[usd],
+            mode="markers",
+            marker={"symbol": "x-thin", "size": 12, "line": {"width": 2.5, "color": theme.GREY}},
+            hovertemplate=f"Break-even at {at:,.0f} requests a day"
+            f"<br>({low:,.0f} to {high:,.0f})<extra></extra>",
+            showlegend=False,
+        )
+    )
+    figure.add_annotation(
+        x=np.log10(at),
+        y=top,
+        yanchor="top",
+        xanchor="right",
+        xshift=-6,
+        text=f"break-even<br>{at:,.0f} a day",
+        align="right",
+        showarrow=False,
+        font={"size": 12},
+    )
+
+
+def _rate_ticks(low: float, high: float) -> list[float]:
+    """Return round rates, no more of them than there is room for."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [step * 10.0**decade for decade in decades for step in _TICKS]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    return [t for t in ticks if np.isclose(np.log10(t) % 1, 0)] if len(ticks) > 6 else ticks

@@ -1,0 +1,61 @@
+"""How long prompts and answers are: the share of requests at most so many tokens long."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from frontier import units
+from frontier.charts import theme
+from frontier.trace import Trace
+
+_HEIGHT_PX = 260
+_SHARES = np.concatenate([np.linspace(0.0, 0.98, 99), np.linspace(0.981, 0.999, 19), [1.0]])
+_LINES = {
+    "prompt_tokens": ("Prompt", theme.BLUE, "solid"),
+    "output_tokens": ("Output", theme.ORANGE, "dash"),
+}
+
+
+def tokens_table(trace: Trace) -> pd.DataFrame:
+    """Return share_at_most, prompt_tokens, output_tokens: observed values at 119 quantiles."""
+    return pd.DataFrame(
+        {
+            "share_at_most": _SHARES,
+            **{
+                name: np.quantile(getattr(trace, name), _SHARES, method="inverted_cdf")
+                for name in _LINES
+            },
+        }
+    )
+
+
+def tokens_figure(table: pd.DataFrame) -> go.Figure:
+    """Draw `tokens_table`, tokens on a log scale; a prompt of 0 tokens stands at 1."""
+    figure = go.Figure()
+    for name, (label, colour, dash) in _LINES.items():
+        figure.add_trace(
+            go.Scatter(
+                x=table[name].clip(lower=1),
+                y=table["share_at_most"],
+                mode="lines",
+                name=label,
+                line={"color": colour, "dash": dash, "width": 2},
+                text=[
+                    f"{label}: {units.percent(row.share_at_most)} of requests have at most "
+                    f"{getattr(row, name):,} tokens"
+                    for row in table.itertuples()
+                ],
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    most = float(table[list(_LINES)].max().max())
+    ticks = [10.0**power for power in range(int(np.log10(max(most, 10))) + 1)]
+    theme.base_layout(figure, height_px=_HEIGHT_PX)
+    figure.update_xaxes(
+        type="log", tickvals=ticks, ticktext=[f"{tick:,.0f}" for tick in ticks], title="Tokens"
+    )
+    return figure.update_yaxes(
+        tickformat=".0%", range=[0, 1.02], title="Requests with at most that many"
+    )

@@ -1,0 +1,109 @@
+"""A tornado: how far one result moves with each input alone, the largest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from frontier import units
+from frontier.charts import theme
+from frontier.economics import Bar
+
+_ROW_PX = 46
+_AXIS_PX = 64
+
+
+def tornado_table(bars: Sequence[Bar], gap_usd: float) -> pd.DataFrame:
+    """Return one row an input, in the order of the bars.
+
+    Parameters
+    ----------
+    bars : sequence of Bar
+    gap_usd : float
+        The result with every input at its base. [$ a month]
+
+    Returns
+    -------
+    DataFrame
+        key, input, unit, low, base, high (of the input), usd_at_low, usd_at_base, usd_at_high,
+        spread_usd.
+    """
+    return pd.DataFrame(
+        {
+            "key": [bar.swing.key for bar in bars],
+            "input": [bar.swing.label for bar in bars],
+            "unit": [bar.swing.unit for bar in bars],
+            "low": [bar.swing.low for bar in bars],
+            "base": [bar.swing.base for bar in bars],
+            "high": [bar.swing.high for bar in bars],
+            "usd_at_low": [bar.at_low for bar in bars],
+            "usd_at_base": [gap_usd] * len(bars),
+            "usd_at_high": [bar.at_high for bar in bars],
+            "spread_usd": [bar.spread for bar in bars],
+        }
+    )
+
+
+def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.Figure:
+    """Draw `tornado_table`: a bar from the base to the low end, one to the high end.
+
+    Parameters
+    ----------
+    shown : sequence of (str, str)
+        Low and high value of each input as people read them, row by row.
+    """
+    figure = go.Figure()
+    base = float(table["usd_at_base"].iloc[0])
+    rows = list(range(len(table)))
+    for column, name, colour, pattern in (
+        ("usd_at_low", "Input at its low end", theme.SKY, "/"),
+        ("usd_at_high", "Input at its high end", theme.ORANGE, ""),
+    ):
+        side = 0 if column == "usd_at_low" else 1
+        figure.add_trace(
+            go.Bar(
+                x=table[column] - base,
+                y=rows,
+                base=base,
+                orientation="h",
+                name=name,
+                marker={"color": colour, "pattern": {"shape": pattern, "size": 6}},
+                width=0.46,
+                text=[
+                    f"{row.input} {words[side]}: {units.dollars(getattr(row, column))} a month"
+                    for row, words in zip(table.itertuples(), shown, strict=True)
+                ],
+                textposition="none",
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    ends = [base, 0.0, *table["usd_at_low"], *table["usd_at_high"]]
+    left, right = min(ends), max(ends)
+    margin = (right - left) * 0.06 or 1.0
+    for row, (mark, (low, high)) in enumerate(zip(table.itertuples(), shown, strict=True)):
+        figure.add_annotation(
+            x=0,
+            xref="paper",
+            y=row,
+            xanchor="left",
+            yshift=19,
+            text=f"{mark.input}: {low} to {high}",
+            showarrow=False,
+            font={"size": 12},
+        )
+    figure.add_vline(x=base, line={"color": theme.GREY, "width": 1})
+    figure.add_vline(x=0, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"})
+    figure.update_layout(barmode="overlay")
+    theme.base_layout(figure, height_px=_ROW_PX * len(table) + _AXIS_PX)
+    figure.update_xaxes(
+        range=[left - margin, right + margin],
+        tickprefix="$",
+        tickformat=",.0f",
+        nticks=6,
+        zeroline=False,
+        title="Scale-to-zero less always-on, a month",
+    )
+    figure.update_yaxes(range=[len(table) - 0.6, -0.85], visible=False)
+    return figure
