@@ -111,7 +111,8 @@ def _sweep(told: argparse.Namespace) -> None:
     for sentence in (*answer.reasons, *_about_trace(trace), *deployment.assumed):
         print(f"  {sentence}")
     print(f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'waited':>8}  efficient plans")
-    best = table[table["efficient"]].sort_values("usd_per_month")
+    best = table[table["efficient"]].sort_values("usd_per_month", kind="stable")
+    best = best.drop_duplicates(["usd_per_month", "p99_ttft_s"])
     for row in best.itertuples():
         print(
             f"{units.dollars(row.usd_per_month):>10}  {units.seconds(row.p99_ttft_s):>12}  "

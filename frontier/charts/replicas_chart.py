@@ -17,7 +17,6 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from frontier import units
 from frontier.charts import theme
 from frontier.simulate import RunResult
 

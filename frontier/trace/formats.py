@@ -205,7 +205,7 @@ def ragpulse(names: Names) -> Layout | None:
     """RAGPulse (flashserve/RAGPulse): whole seconds as text, hash_ids an object."""
     if not names.has("timestamp", "input_length", "output_length", "session_id"):
         return None
-    if names.first("hash_ids") not in names.table.objects and not names.starting("hash_ids."):
+    if "hash_ids" not in names.table.objects and not names.starting("hash_ids."):
         return None
     return Layout(
         "RAGPulse",

@@ -117,7 +117,7 @@ def test_an_uploaded_offer_can_be_billed():
     tables = with_prices(TABLES, read("provider,gpu,price,unit\nAcme,L40S,1.23,usd_per_gpu_hour\n"))
     offer = tables.offers["own-acme-l40s-1x-dedicated"]
     assert replica_usd_per_h(offer, gpus_per_replica=1, tables=tables) == pytest.approx(1.23)
-    assert tables.source_of(offer).title == "Price table uploaded in this session"
+    assert tables.source_of(offer).title == "Prices that you gave in this session"
 
 
 BAD_CELLS = [

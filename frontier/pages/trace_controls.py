@@ -1,0 +1,438 @@
+"""The sidebar's part about traffic: generated or uploaded, questions on a file, rescaling.
+
+What the reader of files cannot know it asks, one question after the other; every answer stays on
+screen and can be changed. What is done to a trace afterwards is written into its name and its
+report, so that whatever shows a result shows that too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from frontier import units
+from frontier.errors import FrontierError, InputError
+from frontier.pages import link, text
+from frontier.pages.store import store
+from frontier.tables import Example, Tables
+from frontier.trace import (
+    Trace,
+    TraceQuestion,
+    UnknownFormat,
+    generate_trace,
+    lay_over_shape,
+    read_trace,
+    scale_rate,
+)
+
+UPLOAD = "upload"
+_UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
+_AS_RECORDED = "recorded"
+_FOUND = "found"
+_UNIT_WORDS = {
+    _FOUND: "As found",
+    "s": "Seconds",
+    "ms": "Milliseconds",
+    "us": "Microseconds",
+    "ns": "Nanoseconds",
+}
+_ROLE_WORDS = {
+    "time": "Time of arrival",
+    "prompt_tokens": "Prompt tokens",
+    "output_tokens": "Output tokens",
+    "model": "Model",
+    "session_id": "Conversation",
+}
+_NO_COLUMN = ""
+_BAR_AFTER_S, _BAR_EVERY_S = 0.4, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the sidebar says about traffic.
+
+    Attributes
+    ----------
+    trace : Trace or None
+        The traffic, if there is any yet.
+    is_upload : bool
+        Whether it is the user's own.
+    problem : str or None
+        Why there is no trace, as a sentence.
+    redraw : callable or None
+        Makes the same traffic with the luck of another draw (1, 2, …); None where nothing in it
+        was drawn.
+    """
+
+    trace: Trace | None
+    is_upload: bool
+    problem: str | None = None
+    redraw: Callable[[int], Trace] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reshaping:
+    """What is done to a trace after it was read or generated."""
+
+    shape: str = _AS_RECORDED
+    days: float = 0.0
+    factor: float = 1.0
+    seed: int = 0
+
+    @property
+    def is_any(self) -> bool:
+        return self.shape != _AS_RECORDED or self.factor != 1.0
+
+    def apply(self, trace: Trace, tables: Tables, draw: int = 0) -> Trace:
+        """Return the trace laid over its shape, then scaled, and named after both."""
+        words, seed = [], self.seed + draw
+        if self.shape != _AS_RECORDED:
+            trace = lay_over_shape(trace, self.shape, self.days, seed, tables=tables)
+            words.append(f"over {self.days:g} days like {tables.trace_shapes[self.shape].label}")
+        if self.factor != 1.0:
+            trace = scale_rate(trace, self.factor, seed, tables)
+            words.append(f"× {self.factor:g}")
+        return dataclasses.replace(trace, name=", ".join([trace.name, *words]))
+
+
+def traffic_section(tables: Tables) -> Traffic:
+    """Draw the section; return the traffic it makes, or why there is none."""
+    examples, presets = tables.examples, tables.trace_presets
+    labels = {key: preset.label for key, preset in presets.items()}
+    labels |= {key: example.label for key, example in examples.items()}
+    others = [key for key in presets if key not in examples]
+    choice = link.pick(
+        "Traffic",
+        [*examples, UPLOAD, *others],
+        next(iter(examples)),
+        format_func=lambda key: "Your own trace" if key == UPLOAD else labels[key],
+        key="traffic",
+    )
+    try:
+        return _uploaded(tables) if choice == UPLOAD else _generated(choice, tables)
+    except FrontierError as error:
+        return Traffic(None, choice == UPLOAD, str(error))
+
+
+# --- Generated ----------------------------------------------------------------------------------
+
+
+def _generated(choice: str, tables: Tables) -> Traffic:
+    example: Example | None = tables.examples.get(choice)
+    preset = tables.trace_presets[example.preset if example else choice]
+    about = example.description if example else preset.description
+    st.caption(
+        f"Generated after {text.plain(tables.source_of(preset).title)}: {text.plain(about)}."
+    )
+    with st.expander("Change this traffic"):
+        requests = _number(
+            "Requests a day",
+            "requests_per_day",
+            tables,
+            default=example.requests_per_day if example else preset.requests_per_day,
+            help="The mean; a drawn trace has about that many.",
+        )
+        days = _number(
+            "Days", "days", tables, default=example.days if example else None, step=1.0
+        )
+        seed = int(
+            _number("Seed", "seed", tables, default=example.seed if example else None, whole=True)
+        )
+        reshaping = _reshaping(tables, seed, None)
+    _check_size(requests * days * reshaping.factor, tables)
+
+    def made(draw: int) -> Trace:
+        def make() -> Trace:
+            trace = generate_trace(
+                preset.preset,
+                seed=seed + draw,
+                days=days,
+                requests_per_day=requests,
+                tables=tables,
+            )
+            return reshaping.apply(trace, tables, draw)
+
+        # Other draws are looked at once; keeping them would push out what is looked at often.
+        if draw:
+            return make()
+        key = ("generated", preset, seed, days, requests, reshaping)
+        return store(private=False).get_or_make(key, make)
+
+    return Traffic(made(0), False, redraw=made)
+
+
+# --- Uploaded -----------------------------------------------------------------------------------
+
+
+def _uploaded(tables: Tables) -> Traffic:
+    upload = st.file_uploader(
+        "Trace file",
+        type=_UPLOAD_TYPES,
+        key="trace_file",
+        help="CSV, JSON, JSONL or Parquet, gzip allowed. Read in memory, never written to disk.",
+    )
+    if upload is None:
+        return Traffic(None, True)
+    digest = _digest(upload)
+    answers: dict[str, str] = st.session_state.setdefault("trace_answers", {}).setdefault(
+        digest, {}
+    )
+    for parameter in list(answers):
+        # Earlier questions stay on screen, so that an answer can be changed.
+        _ask(digest, st.session_state["trace_questions"][digest, parameter])
+    place, form_place = st.empty(), st.container()
+    options_place = st.container()
+    unknown = st.session_state.setdefault("trace_unknown", {})
+    chosen = st.session_state.setdefault("trace_columns", {}).get(digest)
+    with options_place.expander("How the file is read"):
+        options = _options(tables)
+    if chosen:
+        options |= {"columns": dict(chosen)}
+    if digest in unknown:
+        with form_place:
+            _map_columns(digest, unknown[digest])
+
+    def read(draw: int, progress: Callable[[int, int], None] | None = None) -> Trace:
+        return read_trace(
+            upload.getbuffer(),
+            name=upload.name,
+            draw=draw,
+            progress=progress,
+            tables=tables,
+            **options,
+            **answers,
+        )
+
+    key = (digest, tuple(sorted(answers.items())), repr(sorted(options.items())))
+    kept = st.session_state.get("trace_read")
+    try:
+        if kept is None or kept[0] != key:
+            # Only the latest is kept: a trace of five million requests takes 80 MB.
+            st.session_state.pop("trace_read", None)
+            kept = key, read(0, _bar(place))
+            st.session_state["trace_read"] = kept
+    except TraceQuestion as question:
+        st.session_state.setdefault("trace_questions", {})[digest, question.parameter] = question
+        with place.container():
+            _ask(digest, question)
+        return Traffic(None, True, "The trace needs one answer, in the sidebar.")
+    except UnknownFormat as error:
+        if digest not in unknown:
+            unknown[digest] = error
+            with form_place:
+                _map_columns(digest, error)
+        return Traffic(None, True, f"{error} The form is in the sidebar.")
+    finally:
+        if not isinstance(kept, tuple):
+            pass
+    place.empty()
+    trace = kept[1]
+    st.caption(
+        f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.span_s)}, "
+        f"read as {text.plain(trace.report.format)}."
+    )
+    with st.expander("Scale this traffic"):
+        reshaping = _reshaping(tables, int(tables.setting("traffic_seed")), trace)
+    if reshaping.factor > 1.0:
+        _check_size(trace.arrival_s.size * reshaping.factor, tables)
+    is_drawn = reshaping.is_any or trace.report.bucket_s is not None
+    return Traffic(
+        _reshaped(trace, reshaping, tables),
+        True,
+        redraw=(lambda draw: reshaping.apply(read(draw), tables, draw)) if is_drawn else None,
+    )
+
+
+def _reshaped(trace: Trace, reshaping: _Reshaping, tables: Tables) -> Trace:
+    if not reshaping.is_any:
+        return trace
+    key = trace.digest, trace.name, reshaping
+    kept = st.session_state.get("trace_reshaped")
+    if kept is None or kept[0] != key:
+        kept = key, reshaping.apply(trace, tables)
+        st.session_state["trace_reshaped"] = kept
+    for sentence in kept[1].report.assumed[len(trace.report.assumed) :]:
+        st.caption(f":material/edit: Assumed: {text.plain(sentence)}")
+    return kept[1]
+
+
+def _digest(upload: Any) -> str:
+    kept = st.session_state.get("trace_digest")
+    if kept is None or kept[0] != upload.file_id:
+        kept = upload.file_id, hashlib.sha256(upload.getbuffer()).hexdigest()
+        st.session_state["trace_digest"] = kept
+    return kept[1]
+
+
+def _ask(digest: str, question: TraceQuestion) -> None:
+    """Draw a question; the radio shows the answer given, if there is one."""
+    choices = dict(question.choices)
+    key = f"answer_{digest}_{question.parameter}"
+    answers = st.session_state["trace_answers"][digest]
+    given = answers.get(question.parameter)
+
+    def remember() -> None:
+        value = st.session_state[key]
+        if value is None:
+            return
+        # Later questions were asked in the light of this answer: they may not come up again.
+        order = list(answers)
+        if question.parameter in order:
+            for later in order[order.index(question.parameter) + 1 :]:
+                del answers[later]
+                st.session_state.pop(f"answer_{digest}_{later}", None)
+        answers[question.parameter] = value
+
+    st.radio(
+        text.plain(str(question)),
+        list(choices),
+        index=list(choices).index(given) if given in choices else None,
+        format_func=lambda value: text.plain(choices[value]),
+        key=key,
+        on_change=remember,
+    )
+
+
+def _map_columns(digest: str, unknown: UnknownFormat) -> None:
+    """Draw the form that says which column is what."""
+    chosen = st.session_state["trace_columns"].get(digest) or unknown.suggested
+
+    def remember() -> None:
+        asked = {role: st.session_state[f"column_{digest}_{role}"] for role in _ROLE_WORDS}
+        st.session_state["trace_columns"][digest] = {
+            role: column for role, column in asked.items() if column != _NO_COLUMN
+        }
+
+    with st.form(f"columns_{digest}"):
+        st.markdown("**Which column is what?**")
+        for role, label in _ROLE_WORDS.items():
+            columns = list(unknown.columns) if role == "time" else [_NO_COLUMN, *unknown.columns]
+            default = chosen.get(role, _NO_COLUMN)
+            st.selectbox(
+                label,
+                columns,
+                index=columns.index(default) if default in columns else 0,
+                format_func=lambda column: column or "None",
+                key=f"column_{digest}_{role}",
+            )
+        st.form_submit_button("Read the file", on_click=remember)
+
+
+def _options(tables: Tables) -> dict[str, Any]:
+    """Draw what the reader takes as given; return the arguments that differ from its own."""
+    options: dict[str, Any] = {}
+    unit = link.pick(
+        "Times that are numbers are in",
+        list(_UNIT_WORDS),
+        _FOUND,
+        format_func=_UNIT_WORDS.__getitem__,
+        key="time_unit",
+    )
+    if unit != _FOUND:
+        options["time_unit"] = unit
+    for name, words in (("prompt", "Prompt"), ("output", "Output")):
+        setting = tables.settings[f"trace_default_{name}_tokens"]
+        tokens = link.number(
+            f"{words} tokens where the file has none",
+            setting.value,
+            key=f"default_{name}",
+            low=setting.low,
+            high=setting.high,
+            whole=True,
+        )
+        if tokens != setting.value:
+            options[f"default_{name}_tokens"] = int(tokens)
+    if link.flag(
+        "Leave out requests without output",
+        key="no_output",
+        help="Failed and cancelled requests have 0 output tokens. They wake the model all the "
+        "same, and count as one token unless you leave them out.",
+    ):
+        options["zero_output"] = "drop"
+    if link.flag(
+        "Missing buckets are unknown, not empty",
+        key="missing_unknown",
+        help="Counts of a monitoring system: a bucket without a sample had no requests, or, with "
+        "this on, as many as its neighbours.",
+    ):
+        options["missing_buckets"] = "unknown"
+    return options
+
+
+def _bar(place: Any) -> Callable[[int, int], None]:
+    """Return a progress function that draws a bar once reading has taken a moment."""
+    began_s = drawn_s = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal drawn_s
+        now_s = time.monotonic()
+        if now_s - began_s > _BAR_AFTER_S and now_s - drawn_s > _BAR_EVERY_S:
+            drawn_s = now_s
+            megabytes = f"{units.significant(done / units.BYTES_PER_MB)} MB"
+            place.progress(min(1.0, done / total) if total else 0.0, f"Read {megabytes}")
+
+    return progress
+
+
+# --- Both ---------------------------------------------------------------------------------------
+
+
+def _reshaping(tables: Tables, seed: int, short: Trace | None) -> _Reshaping:
+    """Draw what can be done to a trace; a shape is offered to one shorter than a day."""
+    shape, days = _AS_RECORDED, 0.0
+    if short is not None and short.horizon_s < units.SECONDS_PER_DAY:
+        shapes = tables.trace_shapes
+        shape = link.pick(
+            "Day and week",
+            [_AS_RECORDED, *shapes],
+            _AS_RECORDED,
+            format_func=lambda key: "As recorded" if key == _AS_RECORDED else shapes[key].label,
+            key="shape",
+            help="The trace is shorter than a day. Its nights and weekends can be borrowed from a "
+            "published week: an assumption, marked as one.",
+        )
+        if shape != _AS_RECORDED:
+            days = _number("Days to lay it over", "days", tables, key="shape_days", step=1.0)
+    factor = _number(
+        "Traffic × factor",
+        "factor",
+        tables,
+        help="Below 1 requests are left out at random; above 1 copies moved in time are laid over "
+        "one another. Time is never compressed.",
+    )
+    return _Reshaping(shape, days, factor, seed if factor != 1.0 or shape != _AS_RECORDED else 0)
+
+
+def _number(
+    label: str,
+    name: str,
+    tables: Tables,
+    *,
+    default: float | None = None,
+    key: str | None = None,
+    **how: Any,
+) -> float:
+    setting = tables.settings[f"traffic_{name}"]
+    return link.number(
+        label,
+        setting.value if default is None else default,
+        key=key or name,
+        low=setting.low,
+        high=setting.high,
+        **how,
+    )
+
+
+def _check_size(requests: float, tables: Tables) -> None:
+    most = tables.setting("traffic_max_requests")
+    if requests > most:
+        raise InputError(
+            f"That would be {requests:,.0f} requests; this page makes at most {most:,.0f}. Take a "
+            "lower rate or fewer days: what a replica costs is decided well below that."
+        )
