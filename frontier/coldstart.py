@@ -581,8 +581,8 @@ def start_inputs_for(
     assumed = []
     if row.basis == "assumed":
         assumed.append(
-            f"{row.label}: no stage times published for {platform}; host, storage and allocation "
-            "are typical values. Measure one start and enter it."
+            f"{row.label} publishes no stage times: host, storage and allocation are typical "
+            "values. Measure one start and enter it."
         )
     inputs = StartInputs(
         checkpoint_gb=size_gb,

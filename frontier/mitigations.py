@@ -29,7 +29,7 @@ from frontier.errors import InputError
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.serving import ServingSpeed
 from frontier.tables import MitigationNumber, Platform, Tables, load_tables, look_up
-from frontier.units import BYTES_PER_GB, BYTES_PER_GIB
+from frontier.units import BYTES_PER_GB, BYTES_PER_GIB, count
 
 REMOVAL, OVERLAP, DIVISION, SNAPSHOT = range(4)
 OWN_NODES, THE_PLATFORM = "own nodes", "the platform"
@@ -197,7 +197,7 @@ class WarmPool(Mitigation):
 
     def standing(self, inputs: StartInputs, tables: Tables | None = None) -> Standing:
         """Cost GPU time all day, which the simulation counts."""
-        return Standing(notes=(f"{int(self.replicas)} replica(s) held all the time; {_KEEPS}",))
+        return Standing(notes=(f"{count(self.replicas, 'replica')} held all the time; {_KEEPS}",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -793,7 +793,7 @@ def missing_for(item: Mitigation, platform: Platform) -> str:
     if item.needs == OWN_NODES and not platform.own_nodes:
         return "nodes of your own"
     if item.needs == THE_PLATFORM and item.key not in platform.offers:
-        return "a known offer of it"
+        return "a platform known to offer it"
     return ""
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from frontier import units
-from frontier.coldstart import ColdStart, StartInputs, start_inputs_for
+from frontier.coldstart import ColdStart, StartInputs, platform_of, start_inputs_for
 from frontier.errors import InfeasibleError, InputError
 from frontier.mitigations import (
     MITIGATIONS,
@@ -25,6 +25,7 @@ from frontier.mitigations import (
     Mitigation,
     Standing,
     apply_mitigations,
+    missing_for,
     mitigation,
     prewarm_schedule,
     weekly_schedule,
@@ -32,7 +33,7 @@ from frontier.mitigations import (
 from frontier.policy import ScalingPolicy
 from frontier.serving import ServingSpeed, serving_speed
 from frontier.startlog import OwnStart
-from frontier.tables import Model, Offer, ProviderRules, Tables, look_up
+from frontier.tables import Model, Offer, Platform, ProviderRules, Tables, look_up
 from frontier.trace import Trace
 
 SCALE_TO_ZERO, WARM_POOL, HYBRID, SCHEDULED, DEDICATED, RESERVED, API, BOUND = (
@@ -225,7 +226,9 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     dedicated_speed = _fit(dedicated, model, scenario.precision, context_tokens, tables)
     inputs, start = _start(scenario, rules, serverless.gpu, speed, tables)
     busiest = replicas_to_serve(trace, speed)
-    sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, tables)
+    sets, refused = _mitigation_sets(
+        scenario.mitigations, start, inputs, platform_of(rules.platform_id, tables), tables
+    )
     if not _same_replica(speed, dedicated_speed):
         refused = (
             *refused,
@@ -739,15 +742,29 @@ def _target(deployment: Deployment, speed: ServingSpeed | None = None) -> float:
 
 
 def _mitigation_sets(
-    keys: tuple[str, ...], start: ColdStart, inputs: StartInputs, tables: Tables
+    keys: tuple[str, ...],
+    start: ColdStart,
+    inputs: StartInputs,
+    platform: Platform,
+    tables: Tables,
 ) -> tuple[tuple[tuple[Mitigation, ...], ...], tuple[str, ...]]:
     """Return every usable set of the chosen mitigations, and why single ones are not usable.
 
     A set in which one excludes another is left out without a word: the others stand for it.
     """
-    usable, refused = [], []
-    for size in range(len(keys) + 1):
-        for together in itertools.combinations([mitigation(key, tables) for key in keys], size):
+    usable, refused, chosen = [], [], []
+    for item in (mitigation(key, tables) for key in keys):
+        missing = missing_for(item, platform)
+        if missing:
+            refused.append(
+                f"{item.label} is left out: it takes {missing}; {platform.label} is not."
+                if missing.startswith("a platform")
+                else f"{item.label} is left out: it takes {missing}; {platform.label} has none."
+            )
+        else:
+            chosen.append(item)
+    for size in range(len(chosen) + 1):
+        for together in itertools.combinations(chosen, size):
             try:
                 apply_mitigations(start, ScalingPolicy(), None, together, inputs, tables)
             except InputError as error:

@@ -337,11 +337,8 @@ def rate_range(trace: Trace, tables: Tables) -> tuple[float, float, bool]:
     not take too long; the traffic as it is always belongs to the range.
     """
     span, requests = tables.setting("break_even_span"), trace.arrival_s.size
-    if trace.session_id is not None:
-        units_left = np.unique(trace.session_id).size
-    else:
-        units_left = requests
-    low = min(1.0, max(1 / span, tables.setting("break_even_least_requests") / units_left))
+    drawn = requests if trace.session_id is None else np.unique(trace.session_id).size
+    low = min(1.0, max(1 / span, tables.setting("break_even_least_requests") / drawn))
     high = max(1.0, min(span, tables.setting("break_even_most_requests") / requests))
     # A range needs two ends.
     high = max(high, low * 2)
@@ -403,7 +400,8 @@ def break_even(
         )
 
     points = []
-    for done, factor in enumerate(factors):
+    for index, factor in enumerate(factors):
+        done = index
         tick()
         for which in (AS_SHIPPED, CHEAPEST):
             kept_s, outcomes = zero(factor, which)
@@ -587,7 +585,8 @@ def sensitivity(
     gap, bars = tornado_of(gap_usd, inputs)
     sign = math.copysign(1.0, gap)
     flips = []
-    for done, swing in enumerate(inputs):
+    for index, swing in enumerate(inputs):
+        done = index
         tick()
         value = flip_value(
             lambda at, swing=swing: sign * gap_usd({swing.key: at}),

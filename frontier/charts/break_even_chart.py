@@ -125,7 +125,18 @@ def break_even_figure(
         )
     low, high = theme.log_range([*table["requests_per_day"]], pad=0.04)
     top = float(table["usd_per_month"].max()) * 1.16 or 1.0
-    _mark_traffic(figure, requests_per_day, low, high)
+    _mark_traffic(figure, crossings, requests_per_day, low, high)
+    if not crossings:
+        figure.add_annotation(
+            x=0.5,
+            xref="paper",
+            y=1,
+            yref="paper",
+            yanchor="top",
+            text="<b>no break-even in this range</b>",
+            showarrow=False,
+            font={"size": 12},
+        )
     for crossing in crossings:
         _mark_crossing(figure, table, crossing, requests_per_day, line, top)
     ticks = _rate_ticks(low, high)
@@ -157,14 +168,27 @@ def _hover(label: str, row: object) -> str:
     return words + f"<br>idle timeout {units.seconds(row.idle_timeout_s)}"  # type: ignore[attr-defined]
 
 
-def _mark_traffic(figure: go.Figure, requests_per_day: float, low: float, high: float) -> None:
+def _mark_traffic(
+    figure: go.Figure,
+    crossings: Sequence[Crossing],
+    requests_per_day: float,
+    low: float,
+    high: float,
+) -> None:
+    """Mark the traffic, its words on the side away from the nearest crossing and from the edge."""
     figure.add_vline(x=requests_per_day, line={"color": theme.GREY, "width": 1.5, "dash": "dash"})
-    on_left = np.log(requests_per_day / low) > np.log(high / low) / 2
+    across = np.log(requests_per_day / low) / np.log(high / low)
+    nearest = min(
+        (crossing.at for crossing in crossings), key=lambda at: abs(np.log(at)), default=0
+    )
+    on_left = across > 0.75 or (nearest > 1 and across > 0.25)
+    # Without a crossing its words stand in the middle, where these would be.
+    top = bool(crossings)
     figure.add_annotation(
         x=np.log10(requests_per_day),
-        y=0,
+        y=1 if top else 0.88,
         yref="paper",
-        yanchor="bottom",
+        yanchor="top",
         xanchor="right" if on_left else "left",
         text=f"this traffic<br>{requests_per_day:,.0f} a day",
         align="right" if on_left else "left",
@@ -200,14 +224,15 @@ def _mark_crossing(
             showlegend=False,
         )
     )
+    # On the side away from the mark of the traffic.
+    side = "left" if crossing.at > 1 else "right"
     figure.add_annotation(
-        x=np.log10(at),
+        x=np.log10(high if crossing.at > 1 else low),
         y=top,
         yanchor="top",
-        xanchor="right",
-        xshift=-6,
+        xanchor=side,
         text=f"break-even<br>{at:,.0f} a day",
-        align="right",
+        align=side,
         showarrow=False,
         font={"size": 12},
     )

@@ -93,8 +93,10 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
             showarrow=False,
             font={"size": 12},
         )
-    figure.add_vline(x=base, line={"color": theme.GREY, "width": 1})
-    figure.add_vline(x=0, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"})
+    figure.add_vline(x=base, line={"color": theme.GREY, "width": 1}, layer="below")
+    figure.add_vline(
+        x=0, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"}, layer="below"
+    )
     figure.update_layout(barmode="overlay")
     theme.base_layout(figure, height_px=_ROW_PX * len(table) + _AXIS_PX)
     figure.update_xaxes(

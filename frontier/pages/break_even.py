@@ -218,6 +218,8 @@ def _how_sure(
 ) -> str:
     trace = controls.current().trace
     said = []
+    if trace.horizon_s < units.SECONDS_PER_DAY:
+        said.append("The trace covers less than a day: a month is an extrapolation.")
     if found.crossings:
         ranges = [
             f"{_rate(crossing.low, trace)} to {_rate(crossing.high, trace)}"
@@ -421,7 +423,7 @@ def _draw_sensitivity(moved: Sensitivity, now: dict[str, RatePoint], line: str) 
     st.markdown(text.money(words))
     table = tornado_table(moved.bars, moved.gap_usd)
     shown = [
-        (_written(bar.swing, bar.swing.low), _written(bar.swing, bar.swing.high))
+        (_written(bar.swing, bar.swing.low, bare=True), _written(bar.swing, bar.swing.high))
         for bar in moved.bars
     ]
     st.plotly_chart(
@@ -466,18 +468,18 @@ def _flip_words(flip: Flip) -> str:
     )
 
 
-def _written(swing: Swing, value: float) -> str:
-    """Return the value of an input as people read it."""
+def _written(swing: Swing, value: float, *, bare: bool = False) -> str:
+    """Return the value of an input as people read it; bare, as the first of a range."""
     if swing.unit == "s":
         return units.seconds(value)
     if swing.unit == "$/GPU-h":
-        return f"{units.dollars(value)}/GPU-h"
+        return units.dollars(value) + ("" if bare else " a GPU-hour")
     words = {
-        "requests/day": "requests a day",
-        "tokens/request": "tokens a request",
-        "requests": "requests a replica",
+        "requests/day": " requests a day",
+        "tokens/request": " tokens a request",
+        "requests": " requests a replica",
     }
-    return f"{units.significant(value)} {words[swing.unit]}"
+    return units.significant(value) + ("" if bare else words[swing.unit])
 
 
 def _draw_latency(choices: Choices, swept: Swept, zero: Outcome, tables: Tables) -> None:
@@ -597,7 +599,7 @@ def _draw_curve_choice(
         cell = cells[name]
         with column:
             numbers[name] = link.number(
-                label, getattr(like, name), key=f"leave_{name}", low=cell.low, high=cell.high
+                label, getattr(like, name), key=f"leave_{name}", low=cell.minimum, high=cell.maximum
             )
     own = dataclasses.replace(
         like,
@@ -607,7 +609,7 @@ def _draw_curve_choice(
         on_llm_users=False,
         basis="assumed",
         source_id="frontier-assumption",
-        description="the share that leaves in the end × (1 − exp(−((wait − grace) / constant)^exponent))",
+        description="A share that saturates, as 1 − exp(−((wait − grace) / constant)^exponent)",
         **numbers,
     )
     return own, worth_usd, anyway

@@ -321,9 +321,7 @@ def _row(
         "saved_s": base.plan.start.typical_s - start_s,
         "p99_ttft_s": outcome.latency.p99_ttft_s,
         "waited_on_start_share": outcome.latency.waited_on_start_share,
-        "usd_per_month": results.bill_of(outcome).usd_per_month(
-            tables.setting("hours_per_month")
-        ),
+        "usd_per_month": results.bill_of(outcome).usd_per_month(tables.setting("hours_per_month")),
         "standing_cost": _standing(outcome.plan.standing),
     }
 
@@ -344,7 +342,10 @@ def _standing(standing: Standing) -> str:
     if standing.gpu_s_per_start:
         parts.append(f"{units.significant(standing.gpu_s_per_start)} more GPU-seconds a start")
     if standing.starts_without:
-        parts.append(f"the first {units.count(standing.starts_without, 'start')} stay cold")
+        first = standing.starts_without
+        parts.append(
+            "the first start stays cold" if first == 1 else f"the first {first} starts stay cold"
+        )
     return "; ".join((*parts, *standing.notes))
 
 

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
 
 from frontier import units
 from frontier.edits import OWN_SOURCE, simulated
-from frontier.errors import FrontierError
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
 from frontier.pages.start_controls import start_section
-from frontier.pages.store import store
+from frontier.pages.trace_controls import traffic_section
 from frontier.plan import Scenario
 from frontier.prices import staleness
 from frontier.serving import precisions_of
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import Offer, ProviderRules, Tables, load_tables
-from frontier.trace import Trace, TraceQuestion, generate_trace, read_trace
-
-UPLOAD = "upload"
-_UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
+from frontier.tables import Offer, ProviderRules, Tables
+from frontier.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +33,8 @@ class Choices:
         Terms and the reference point: money only, no part of a simulation.
     rows : tuple
         What of the chosen offers and their rules a simulation depends on.
+    redraw : callable or None
+        Makes the same traffic with the luck of another draw; None where nothing was drawn.
     """
 
     scenario: Scenario
@@ -46,6 +44,7 @@ class Choices:
     deal: Deal
     api: TokenApi | None
     rows: tuple[object, ...]
+    redraw: Callable[[int], Trace] | None = None
 
     @property
     def content(self) -> tuple[object, ...]:
@@ -64,19 +63,20 @@ def sidebar() -> Choices:
     session.restore()
     tables = session.tables()
     with st.sidebar:
-        trace, is_upload, problem = _traffic(tables)
+        traffic = traffic_section(tables)
         scenario, conditions = _scenario(tables)
     chosen = (scenario.serverless_offer, scenario.dedicated_offer)
     session.carry(chosen)
     rows = [row for key in chosen for row in _offer_and_rules(key, tables)]
     return Choices(
         scenario,
-        trace,
-        is_upload,
-        problem,
+        traffic.trace,
+        traffic.is_upload,
+        traffic.problem,
         deal=conditions.deal,
         api=conditions.api,
         rows=tuple(simulated(row) for row in rows),
+        redraw=traffic.redraw,
     )
 
 
@@ -88,87 +88,6 @@ def _offer_and_rules(offer_id: str, tables: Tables) -> tuple[Offer, ProviderRule
 def current() -> Choices:
     """Return the choices of this run."""
     return st.session_state["choices"]
-
-
-def _traffic(tables: Tables) -> tuple[Trace | None, bool, str | None]:
-    examples = tables.examples
-    choice = link.pick(
-        "Traffic",
-        [*examples, UPLOAD],
-        next(iter(examples)),
-        format_func=lambda key: "Your own trace" if key == UPLOAD else examples[key].label,
-        key="traffic",
-    )
-    if choice != UPLOAD:
-        example = examples[choice]
-        st.caption(f"Generated after published statistics: {example.description}.")
-        return _generated(example.example_id), False, None
-    return _uploaded()
-
-
-def _generated(example_id: str) -> Trace:
-    example = load_tables().examples[example_id]
-    key = ("generated", example)
-    return store(private=False).get_or_make(
-        key,
-        lambda: generate_trace(
-            example.preset,
-            seed=example.seed,
-            days=example.days,
-            requests_per_day=example.requests_per_day,
-        ),
-    )
-
-
-def _uploaded() -> tuple[Trace | None, bool, str | None]:
-    upload = st.file_uploader(
-        "Trace file",
-        type=_UPLOAD_TYPES,
-        key="trace_file",
-        help="CSV, JSON, JSONL or Parquet, gzip allowed. Read in memory, never written to disk.",
-    )
-    if upload is None:
-        return None, True, None
-    content = upload.getbuffer()
-    digest = hashlib.sha256(content).hexdigest()
-    answers = st.session_state.setdefault("trace_answers", {}).setdefault(digest, {})
-    for parameter in answers:
-        # Widgets of earlier questions stay on screen, so that an answer can be changed.
-        _ask(digest, parameter, st.session_state["trace_questions"][digest, parameter])
-    key = ("upload", digest, tuple(sorted(answers.items())))
-    try:
-        trace = store(private=True).get_or_make(
-            key, lambda: read_trace(bytes(content), name=upload.name, **answers)
-        )
-    except TraceQuestion as question:
-        st.session_state.setdefault("trace_questions", {})[digest, question.parameter] = question
-        _ask(digest, question.parameter, question)
-        return None, True, "The trace needs one answer, in the sidebar."
-    except FrontierError as error:
-        return None, True, str(error)
-    st.caption(
-        f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.span_s)}, "
-        f"read as {text.plain(trace.report.format)}."
-    )
-    return trace, True, None
-
-
-def _ask(digest: str, parameter: str, question: TraceQuestion) -> None:
-    choices = dict(question.choices)
-
-    def remember() -> None:
-        value = st.session_state[f"answer_{parameter}"]
-        if value is not None:
-            st.session_state["trace_answers"][digest][parameter] = value
-
-    st.radio(
-        text.plain(str(question)),
-        list(choices),
-        index=None,
-        format_func=lambda value: choices[value],
-        key=f"answer_{parameter}",
-        on_change=remember,
-    )
 
 
 def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:

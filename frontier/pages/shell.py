@@ -5,11 +5,23 @@ from __future__ import annotations
 import streamlit as st
 
 from frontier.errors import FrontierError
-from frontier.pages import break_even, cold_start, controls, home, link, method, sources, tail, text
+from frontier.pages import (
+    break_even,
+    cold_start,
+    controls,
+    home,
+    link,
+    method,
+    sources,
+    tail,
+    text,
+    traffic,
+)
 
 PAGES = (
     ("Frontier", ":material/ssid_chart:", home.render, ""),
     ("Cold start", ":material/timer:", cold_start.render, "cold-start"),
+    ("Traffic", ":material/monitoring:", traffic.render, "traffic"),
     ("Break-even", ":material/balance:", break_even.render, "break-even"),
     ("Tail", ":material/area_chart:", tail.render, "tail"),
     ("Data and sources", ":material/table_view:", sources.render, "sources"),

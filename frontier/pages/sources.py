@@ -105,6 +105,8 @@ _SHOWN = {
 }
 _EDITOR, _PROBLEMS = "price_editor", "price_problems"
 _LISTED_CHANGES = 8
+# A table of so many rows stands whole; a longer one scrolls.
+_MOST_ROWS = 14
 _EXAMPLE = """provider,gpu,price,unit
 Acme,L40S,0.89,usd_per_gpu_hour
 Acme,H100,21.60,usd_per_instance_hour"""
@@ -263,7 +265,7 @@ def _draw_editor(name: str, keys: list[str], columns: tuple[str, ...], tables: T
         frame,
         key=key,
         hide_index=True,
-        height=min(480, 38 * (len(keys) + 1)),
+        height="content" if len(keys) <= _MOST_ROWS else 480,
         disabled=[column for column in frame.columns if column not in columns],
         column_config={
             "Changed": st.column_config.TextColumn(width="small"),
@@ -426,6 +428,7 @@ def _draw_upload() -> None:
             "Price table (CSV)",
             type=["csv"],
             key="price_table",
+            max_upload_size=_most_mb(),
             help="A table of your own, a gpuhunt catalogue, or SkyPilot's vms.csv. Read in "
             "memory, never written to disk, seen by this session alone.",
         )
@@ -482,6 +485,10 @@ def _draw_upload() -> None:
     _draw_preview(found)
 
 
+def _most_mb() -> int:
+    return math.ceil(load_tables().setting("upload_max_bytes") / units.BYTES_PER_MB)
+
+
 def _draw_preview(found: PriceUpload) -> None:
     tables = load_tables()
     words = {"own": "a table of prices", "gpuhunt": "a gpuhunt catalogue"}.get(
@@ -516,7 +523,7 @@ def _draw_preview(found: PriceUpload) -> None:
             ]
         ),
         hide_index=True,
-        height=min(400, 38 * (len(found.offers) + 1)),
+        height="content" if len(found.offers) <= _MOST_ROWS else 400,
         column_config={"$/GPU-hour": st.column_config.NumberColumn(format="%.4g")},
     )
     if session.upload() is not found:
@@ -557,7 +564,9 @@ def _draw_scenario() -> None:
             key="scenario_out",
         )
     with right:
-        file = st.file_uploader("Open a scenario file", type=["json"], key="scenario_in")
+        file = st.file_uploader(
+            "Open a scenario file", type=["json"], key="scenario_in", max_upload_size=_most_mb()
+        )
         if file is None:
             return
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 import streamlit as st
 
 from frontier.coldstart import COMPILE_STATES, IMAGE_STATES, platform_of
@@ -10,6 +13,7 @@ from frontier.startlog import OwnStart
 from frontier.tables import Tables
 
 _OWN_START = "own_start"
+_FITS = 24  # letters that a selectbox of the sidebar shows whole
 _IMAGE_WORDS = {
     "registry": "Pulled from a registry",
     "streamed": "Streamed lazily",
@@ -63,7 +67,10 @@ def start_section(
         ):
             usual = getattr(platform, field)
             ordered = [usual, *(key for key in options if key != usual)]
-            chosen = link.pick(label, ordered, usual, key=field, format_func=options.__getitem__)
+            short = _short(options)
+            chosen = link.pick(label, ordered, usual, key=field, format_func=short.__getitem__)
+            if max(len(short[chosen]), len(options[chosen])) > _FITS:
+                st.caption(text.plain(options[chosen]))
             asked[field] = (chosen, usual)
         asked["allocate_s"] = (
             link.number(
@@ -77,3 +84,13 @@ def start_section(
             platform.allocate_s,
         )
     return tuple((name, value) for name, (value, usual) in asked.items() if value != usual), own
+
+
+def _short(labels: dict[str, str]) -> dict[str, str]:
+    """Return long labels without what follows a comma or bracket, unless it tells two apart."""
+    heads = {
+        key: label if len(label) <= _FITS else re.split(r" \(|, ", label)[0]
+        for key, label in labels.items()
+    }
+    shared = Counter(heads.values())
+    return {key: head if shared[head] == 1 else labels[key] for key, head in heads.items()}

@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 _SHARED_ENTRIES = 12
-_SESSION_ENTRIES = 4
+_SESSION_ENTRIES = 6
 
 
 class Store:

@@ -160,8 +160,8 @@ def _draw_files(swept: results.Swept, outcome: Outcome, currency: Currency | Non
             width="stretch",
         )
     st.caption(
-        "Each names its date, version and link, and says what is in the number and what is not. "
-        "An uploaded trace never leaves this session: the link opens the same choices without it."
+        "Workbook, report and JSON name date, version and link, assumptions and sources, and say "
+        "what is in the number and what is not; the CSV files are bare tables. An uploaded trace never leaves this session: the link opens the same choices without it."
     )
 
 

@@ -20,7 +20,7 @@ from frontier import units
 from frontier.errors import FrontierError, InputError
 from frontier.pages import link, text
 from frontier.pages.store import store
-from frontier.tables import Example, Tables
+from frontier.tables import Example, Tables, TracePreset
 from frontier.trace import (
     Trace,
     TraceQuestion,
@@ -138,9 +138,7 @@ def _generated(choice: str, tables: Tables) -> Traffic:
             default=example.requests_per_day if example else preset.requests_per_day,
             help="The mean; a drawn trace has about that many.",
         )
-        days = _number(
-            "Days", "days", tables, default=example.days if example else None, step=1.0
-        )
+        days = _number("Days", "days", tables, default=example.days if example else None, step=1.0)
         seed = int(
             _number("Seed", "seed", tables, default=example.seed if example else None, whole=True)
         )
@@ -161,10 +159,22 @@ def _generated(choice: str, tables: Tables) -> Traffic:
         # Other draws are looked at once; keeping them would push out what is looked at often.
         if draw:
             return make()
-        key = ("generated", preset, seed, days, requests, reshaping)
+        key = ("generated", *_rows_of(preset, tables), seed, days, requests, reshaping)
         return store(private=False).get_or_make(key, make)
 
     return Traffic(made(0), False, redraw=made)
+
+
+def _rows_of(preset: TracePreset, tables: Tables) -> tuple[Any, ...]:
+    """Return all that a generator reads: a session may have changed it."""
+    names = (preset.prompt_tokens, preset.output_tokens, preset.turns, preset.turn_gap_s)
+    return (
+        preset,
+        tables.trace_shapes[preset.shape],
+        *(tables.trace_quantiles[name] for name in names if name),
+        tables.setting("rate_noise_s"),
+        tables.setting("trace_warm_up_days"),
+    )
 
 
 # --- Uploaded -----------------------------------------------------------------------------------
@@ -205,8 +215,7 @@ def _uploaded(tables: Tables) -> Traffic:
             draw=draw,
             progress=progress,
             tables=tables,
-            **options,
-            **answers,
+            **{**options, **answers},
         )
 
     key = (digest, tuple(sorted(answers.items())), repr(sorted(options.items())))
@@ -228,9 +237,6 @@ def _uploaded(tables: Tables) -> Traffic:
             with form_place:
                 _map_columns(digest, error)
         return Traffic(None, True, f"{error} The form is in the sidebar.")
-    finally:
-        if not isinstance(kept, tuple):
-            pass
     place.empty()
     trace = kept[1]
     st.caption(
@@ -325,7 +331,7 @@ def _map_columns(digest: str, unknown: UnknownFormat) -> None:
 
 
 def _options(tables: Tables) -> dict[str, Any]:
-    """Draw what the reader takes as given; return the arguments that differ from its own."""
+    """Draw what the reader takes as given; return its arguments."""
     options: dict[str, Any] = {}
     unit = link.pick(
         "Times that are numbers are in",
@@ -346,8 +352,7 @@ def _options(tables: Tables) -> dict[str, Any]:
             high=setting.high,
             whole=True,
         )
-        if tokens != setting.value:
-            options[f"default_{name}_tokens"] = int(tokens)
+        options[f"default_{name}_tokens"] = int(tokens)
     if link.flag(
         "Leave out requests without output",
         key="no_output",

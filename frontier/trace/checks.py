@@ -130,7 +130,7 @@ def in_order(
     has_date: bool,
     has_zone: bool,
     answer: str | None,
-    anchor_s: Callable[[slice], float] | None,
+    zero_s: NDArray[np.float64] | None,
     row_of: Callable[[int], int],
     findings: Findings,
     tables: Tables,
@@ -148,8 +148,8 @@ def in_order(
         Whether times are dates, and whether those name their zone.
     answer : str or None
         The user's answer to the question: "sequence", "overlay", "part1" …, "dst" or "sort".
-    anchor_s : callable, optional
-        Gives the date [s since 1970] of time 0 in some rows, where another column tells it.
+    zero_s : ndarray, shape (n,), optional
+        Date of time 0 [s since 1970] by each row, where another column tells it.
     row_of : callable
         Row of the file, by index.
     findings : Findings
@@ -176,7 +176,7 @@ def in_order(
     if not has_date:
         starts = _restarts(time_s, back, tables)
         if len(starts) > 1:
-            return _join(time_s, starts, answer, anchor_s, row_of, findings, tables)
+            return _join(time_s, starts, answer, zero_s, row_of, findings, tables)
     elif not has_zone and back.size == 1 and 0.9 <= -steps[back[0]] / 3600 <= 1.0:
         at = int(back[0]) + 1
         if answer == "dst":
@@ -230,7 +230,7 @@ def _join(
     time_s: NDArray[np.float64],
     starts: NDArray[np.intp],
     answer: str | None,
-    anchor_s: Callable[[slice], float] | None,
+    zero_s: NDArray[np.float64] | None,
     row_of: Callable[[int], int],
     findings: Findings,
     tables: Tables,
@@ -288,12 +288,12 @@ def _join(
 def _one_after_another(
     time_s: NDArray[np.float64],
     parts: list[slice],
-    anchor_s: Callable[[slice], float] | None,
+    zero_s: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float64], bool]:
     joined = time_s.copy()
-    if anchor_s is not None:
-        anchors = np.array([anchor_s(part) for part in parts])
-        if np.isfinite(anchors).all() and np.all(np.diff(anchors) > 0):
+    if zero_s is not None and all(np.isfinite(zero_s[part]).any() for part in parts):
+        anchors = np.array([np.nanmedian(zero_s[part]) for part in parts])
+        if np.all(np.diff(anchors) > 0):
             for part, anchor in zip(parts, anchors, strict=True):
                 joined[part] += np.rint(anchor - anchors[0])
             return joined, True

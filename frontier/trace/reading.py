@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -402,28 +402,25 @@ def _finish(
         _place_sessions(rows, answers.session_starts, findings, tables)
         is_dated, origin_s = False, None
     else:
-        anchor = None
-        if layout.session_epoch_ms and rows.session is not None:
-            anchor = _session_anchor(rows, clock, factor)
-            first = anchor(slice(0, rows.time.size))
-            if origin_s is None and math.isfinite(first):
-                # Of the first log only: a second one in the file has dates of its own.
-                origin_s = anchor(slice(0, min(1000, rows.time.size)))
+        before = rows.time
+        zero_s = _dates_of_zero(rows) if layout.session_epoch_ms else None
         time, order = checks.in_order(
-            rows.time,
+            before,
             has_date=is_dated,
             has_zone=clock.has_zone or not clock.is_date,
             answer=answers.on_clock_reset,
-            anchor_s=anchor,
+            zero_s=zero_s,
             row_of=places if positions is None else lambda index: places(int(positions[index])),
             findings=findings,
             tables=tables,
         )
-        if isinstance(order, slice):
-            rows.time = time
-        else:
+        if not isinstance(order, slice):
             rows.take(order)
-            rows.time = time
+        rows.time = time
+        if zero_s is not None and np.isfinite(zero_s).any():
+            # Of the rows whose time was left as it was: a second log has dates of its own.
+            same = time == before[order]
+            origin_s = float(np.nanmedian(zero_s[order][same]))
     return _trace(rows, layout, findings, unit, is_dated, origin_s, label, answers, fill, tables)
 
 
@@ -501,20 +498,14 @@ def _model(
     )
 
 
-def _session_anchor(rows: _Rows, clock: columns.Clock, factor: float) -> Callable[[slice], float]:
-    """Return a function that dates time 0 of some rows by the epoch in their session names."""
-    stamps = np.full(len(rows.sessions.names) + 1, np.nan)
+def _dates_of_zero(rows: _Rows) -> NDArray[np.float64]:
+    """Return, by the epoch in each row's session name, the date of time 0 [s since 1970]."""
+    stamps = np.full(len(rows.sessions.names) + 1, np.nan)  # the last is for rows without one
     for session, code in rows.sessions.names.items():
         digits = session.split("-")[0]
-        if digits.isdigit() and len(digits) == 13:
-            stamps[code] = int(digits) / 1e3
-
-    def anchor(part: slice) -> float:
-        dates = stamps[rows.session[part]] - rows.time[part]  # type: ignore[index]
-        dates = dates[np.isfinite(dates)]
-        return float(np.median(dates)) if dates.size else math.nan
-
-    return anchor
+        if digits.isdigit() and len(digits) == len("1757476916095"):
+            stamps[code] = int(digits) * checks.SECONDS_IN["ms"]
+    return stamps[rows.session] - rows.time
 
 
 def _place_sessions(rows: _Rows, told: str | None, findings: Findings, tables: Tables) -> None:

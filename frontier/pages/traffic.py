@@ -1,0 +1,487 @@
+"""The Traffic page: what was understood, when requests come, and what an idle timeout would do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from frontier import units
+from frontier.analytic import idle_gap_table
+from frontier.charts.gaps_chart import gaps_figure, gaps_table
+from frontier.charts.hour_of_week_chart import hour_of_week_figure, hour_of_week_table
+from frontier.charts.rate_chart import rate_figure, rate_table
+from frontier.charts.tokens_chart import tokens_figure, tokens_table
+from frontier.errors import FrontierError
+from frontier.export import csv_bytes
+from frontier.pages import controls, link, results, session, text
+from frontier.pages.controls import Choices
+from frontier.pages.store import find, store
+from frontier.plan import deploy, mitigated_plan
+from frontier.sweep import Outcome, simulate_plans
+from frontier.trace import Trace, TraceStatistics, alike, trace_statistics
+from frontier.trace.statistics import TURN_GAP_LEVELS
+
+_PROVIDER, _PLAN = "provider's default", "chosen plan"
+_PUBLISHED = {
+    "mean_rps": "Mean rate",
+    "peak_60s": "Busiest minute",
+    "iat_cv": "CV of gaps",
+    "dispersion_60s": "Dispersion",
+    "longest_gap_s": "Longest gap",
+    "gaps_over_60s": "Time in gaps > 60 s",
+    "gaps_over_300s": "> 300 s",
+    "gaps_over_600s": "> 600 s",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What the page shows of a trace; small, whatever its length.
+
+    Attributes
+    ----------
+    statistics : TraceStatistics
+    alike : tuple of str
+        Sentences that set it beside published traces.
+    bursts : int
+        Runs of requests without a silence of `traffic_burst_gap_s`.
+    idle_share : float or None
+        Share of the time in which one replica would have nothing to do [1].
+    no_residence : str
+        Why service takes no time on this page; empty if it does.
+    rate, gaps, tokens : DataFrame
+        Tables of the charts; ``gaps`` is None where nothing lasts.
+    hours : DataFrame or None
+        Rate by hour of the week; None where the trace has no date.
+    """
+
+    statistics: TraceStatistics
+    alike: tuple[str, ...]
+    bursts: int
+    idle_share: float | None
+    no_residence: str
+    rate: pd.DataFrame
+    gaps: pd.DataFrame | None
+    tokens: pd.DataFrame
+    hours: pd.DataFrame | None
+
+
+def render() -> None:
+    """Draw the page for the choices in the sidebar."""
+    choices = controls.current()
+    if choices.trace is None:
+        st.header("Your traffic, please")
+        if choices.problem:
+            st.error(text.plain(choices.problem), icon=":material/upload_file:")
+        st.write(
+            "Choose an example or upload a request log in the sidebar: one row a request with "
+            "its time and, if you have them, prompt and output tokens; or counts a minute from "
+            "your monitoring."
+        )
+        return
+    trace = choices.trace
+    named_s = _named_timeouts_s(choices)
+    view = store(private=choices.is_private).get_or_make(
+        ("traffic", *choices.content, tuple(named_s.items())), lambda: _view(choices, named_s)
+    )
+    st.subheader(_headline(view), anchor=False)
+    st.markdown(text.plain(" ".join(view.alike[:2])))
+    _draw_understood(trace)
+    _draw_rate(view, trace)
+    _draw_gaps(view, trace)
+    _draw_burstiness(view)
+    _draw_tokens(view)
+    _draw_sessions(view)
+    _draw_published(view)
+    _draw_other_draws(choices)
+
+
+def _view(choices: Choices, named_s: dict[str, float]) -> View:
+    trace, tables = choices.trace, session.tables()
+    statistics = trace_statistics(trace, tables)
+    residence_s, no_residence = np.zeros(trace.arrival_s.size), ""
+    try:
+        speed = deploy(choices.scenario, trace, tables).speed
+        residence_s = speed.prefill_s(trace.prompt_tokens)
+        residence_s = residence_s + (trace.output_tokens - 1) * speed.decode_step_s[0]
+    except FrontierError as error:
+        no_residence = str(error)
+    gaps = None
+    if trace.horizon_s > 0.0:
+        gaps = gaps_table(trace.arrival_s, residence_s, trace.horizon_s, named_s=named_s)
+    burst_gap_s = tables.setting("traffic_burst_gap_s")
+    return View(
+        statistics=statistics,
+        alike=alike(statistics, tables),
+        bursts=int(idle_gap_table(trace.arrival_s, burst_gap_s).cold[0]),
+        # Held with a timeout of 0 is held at work.
+        idle_share=None if gaps is None else 1.0 - float(gaps["held_share"].iloc[0]),
+        no_residence=no_residence,
+        rate=rate_table(trace),
+        gaps=gaps,
+        tokens=tokens_table(trace),
+        hours=None if trace.t0_utc is None else hour_of_week_table(trace),
+    )
+
+
+def _named_timeouts_s(choices: Choices) -> dict[str, float]:
+    """Return the timeouts to read off: the provider's, the chosen plan's, a few round ones [s]."""
+    tables = session.tables()
+    named: dict[str, float] = {}
+    rules = tables.provider_rules[tables.offers[choices.scenario.serverless_offer].rules_id]
+    if rules.idle_default_s is not None:
+        named[_PROVIDER] = float(rules.idle_default_s)
+    swept = find(("sweep", *choices.content))
+    plan_id = link.choices().get("plan")
+    if swept is not None and plan_id is not None:
+        for outcome in swept[1]:
+            timeout_s = outcome.plan.policy.idle_timeout_s
+            if outcome.plan.plan_id == plan_id and math.isfinite(timeout_s):
+                named[_PLAN] = float(timeout_s)
+    return named
+
+
+def _headline(view: View) -> str:
+    statistics = view.statistics
+    words = units.count(statistics.requests, "request")
+    if statistics.requests_per_day is not None:
+        words = f"{units.significant(statistics.requests_per_day)} requests a day"
+        if statistics.horizon_s < units.SECONDS_PER_DAY:
+            words = (
+                f"{units.count(statistics.requests, 'request')} in "
+                f"{units.seconds(statistics.horizon_s)}"
+            )
+    words += f" in {units.count(view.bursts, 'burst')}"
+    if view.idle_share is not None:
+        words += f"; one replica would be idle {units.percent(view.idle_share)} of the time"
+    return words
+
+
+def _draw_understood(trace: Trace) -> None:
+    report = trace.report
+    dropped = {reason: number for reason, number in report.dropped.items() if number}
+    st.markdown("**What was understood**")
+    lines = [
+        f"{text.plain(trace.name)}: {text.plain(report.format)}, times in "
+        f"{text.plain(report.time_unit)}"
+        + (
+            f", counted per {units.seconds(report.bucket_s)}" if report.bucket_s is not None else ""
+        ),
+        f"{report.rows_read:,} rows read = {report.kept:,} kept"
+        + "".join(f" + {number:,} {text.plain(reason)}" for reason, number in dropped.items()),
+        f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.horizon_s)}"
+        + (
+            f", from {units.moment(float(trace.arrival_s[0]), trace.t0_utc)} UTC"
+            if trace.t0_utc is not None
+            else ""
+        ),
+        *(f"Assumed: {text.plain(sentence)}" for sentence in report.assumed),
+        *(text.plain(sentence) for sentence in report.notes),
+    ]
+    st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def _draw_rate(view: View, trace: Trace) -> None:
+    st.markdown("**Requests over time**")
+    width_s = float((view.rate["to_s"] - view.rate["from_s"]).max())
+    most = int(view.rate["requests"].max())
+    _draw_chart(
+        "rate",
+        rate_figure(view.rate, t0_utc=trace.t0_utc),
+        view.rate,
+        f"Requests over time in steps of {units.seconds(width_s)}, at most {most:,} in one.",
+    )
+    st.markdown("**Hours of the week**")
+    if view.hours is None:
+        st.caption("The trace has no date, so its hours of day are not known.")
+        return
+    observed = view.hours.dropna(subset=["requests_per_h"])
+    busiest = observed.loc[observed["requests_per_h"].idxmax()]
+    _draw_chart(
+        "hour_of_week",
+        hour_of_week_figure(view.hours),
+        view.hours,
+        f"Rate by hour of the week (UTC). Busiest: {busiest['day']} {busiest['hour']}:00 with "
+        f"{units.significant(busiest['requests_per_h'])} requests an hour.",
+    )
+    if len(observed) < len(view.hours):
+        st.caption(f"{len(view.hours) - len(observed)} hours of the week are not in the trace.")
+
+
+def _draw_gaps(view: View, trace: Trace) -> None:
+    st.markdown("**What an idle timeout would do**")
+    if view.gaps is None:
+        st.caption("All requests come at one time: there are no gaps.")
+        return
+    bucket_s = trace.report.bucket_s
+    named = view.gaps[view.gaps["name"] != ""]
+    said = "; ".join(
+        f"{row.name} {units.seconds(row.idle_timeout_s)}: {units.percent(row.cold_share)} of "
+        f"requests find it off, held {units.percent(row.held_share)} of the time"
+        for row in named[["name", "idle_timeout_s", "cold_share", "held_share"]].itertuples(
+            index=False
+        )
+    )
+    _draw_chart(
+        "gaps",
+        gaps_figure(view.gaps, bucket_s=bucket_s),
+        view.gaps,
+        "Share of requests that find one replica off, and share of time it is held, against the "
+        f"idle timeout. {said}",
+    )
+    if said:
+        st.markdown(f"{said[0].upper()}{said[1:]}.")
+    words = (
+        "Exact for one replica that takes any number of requests at once. A start takes no time "
+        "here: requests that come during one also wait, and are in the frontier."
+    )
+    if view.no_residence:
+        words += f" Serving takes no time here either. {text.plain(view.no_residence)}"
+    if bucket_s is not None:
+        words += (
+            f" Requests were counted per {units.seconds(bucket_s)}: shorter timeouts cannot be "
+            "judged."
+        )
+    st.caption(words)
+
+
+def _draw_burstiness(view: View) -> None:
+    statistics = view.statistics
+    st.markdown("**Burstiness**")
+    facts = [
+        ("CV of gaps", statistics.iat_cv, units.significant),
+        ("Dispersion of minutes", statistics.dispersion_60s, units.significant),
+        ("Longest gap", statistics.longest_gap_s, units.seconds),
+        ("Busiest minute", statistics.peak_60s, lambda number: units.count(number, "request")),
+    ]
+    for column, (label, value, words) in zip(st.columns(4), facts, strict=True):
+        column.metric(label, "—" if value is None else words(value))
+    cv = statistics.iat_cv
+    if cv is None:
+        return
+    meaning = (
+        "Nearly random (Poisson is 1): requests come one by one"
+        if 0.8 <= cv <= 1.25
+        else "More regular than random: gaps are alike, so one timeout suits nearly all of them"
+        if cv < 0.8
+        else "Burstier than random: requests come close together and long gaps lie between, so a "
+        "start serves several requests, and those in one burst share its wait"
+    )
+    st.caption(
+        f"{meaning}. CV is the standard deviation of the times between requests over their mean; "
+        "dispersion the variance of the requests in a minute over their mean. Day and night alone "
+        "raise both."
+    )
+
+
+def _draw_tokens(view: View) -> None:
+    st.markdown("**Tokens**")
+    statistics = view.statistics
+    left, right = st.columns([1, 1.4], gap="medium")
+    with left:
+        rows = {
+            "Smallest": "minimum",
+            "Median": "p50",
+            "p95": "p95",
+            "p99": "p99",
+            "Largest": "maximum",
+        }
+        lengths = (statistics.prompt_tokens, statistics.output_tokens)
+        cells = {
+            "Mean": [units.significant(length.mean, 4) for length in lengths],
+            **{
+                label: [f"{getattr(length, name):,}" for length in lengths]
+                for label, name in rows.items()
+            },
+        }
+        st.table(pd.DataFrame(cells, index=["Prompt", "Output"]).T.rename_axis("Tokens"))
+        if statistics.prompt_output_spearman is not None:
+            st.caption(
+                "Rank correlation of prompt and output: "
+                f"{units.significant(statistics.prompt_output_spearman, 2)}."
+            )
+    with right:
+        _draw_chart(
+            "tokens",
+            tokens_figure(view.tokens),
+            view.tokens,
+            f"Distribution of tokens: half of the prompts have at most {lengths[0].p50:,}, half "
+            f"of the outputs at most {lengths[1].p50:,}.",
+        )
+
+
+def _draw_sessions(view: View) -> None:
+    sessions = view.statistics.sessions
+    if sessions is None:
+        return
+    st.markdown("**Conversations**")
+    shares = dict(zip(("1", "2", "3", "4 or more"), sessions.share_by_turns, strict=True))
+    words = (
+        f"{units.count(sessions.sessions, 'conversation')} of "
+        f"{units.significant(sessions.mean_turns)} requests on average, at most "
+        f"{sessions.most_turns:,}. Requests in a conversation: "
+        + ", ".join(f"{turns} in {units.percent(share)}" for turns, share in shares.items())
+        + "."
+    )
+    if sessions.turn_gap_s is not None:
+        words += " From one request to the next: " + ", ".join(
+            f"{units.percent(level)} within {units.seconds(gap_s)}"
+            for level, gap_s in zip(TURN_GAP_LEVELS, sessions.turn_gap_s, strict=True)
+        )
+        words += "."
+    st.markdown(words)
+
+
+def _draw_published(view: View) -> None:
+    st.markdown("**Beside published traces**")
+    st.markdown(_bullets(view.alike))
+    tables = session.tables()
+    rows: dict[str, dict[str, float | None]] = {
+        "This traffic": {name: getattr(view.statistics, name) for name in _PUBLISHED}
+    }
+    sources = []
+    for row in tables.trace_published.values():
+        if row.share_at_most is None and row.statistic in _PUBLISHED:
+            label = row.label.removeprefix("the ").removeprefix("a week of the ")
+            rows.setdefault(label, {})[row.statistic] = row.value
+            sources.append(tables.source_of(row).title)
+    written = {
+        "mean_rps": units.rate,
+        "peak_60s": lambda value: f"{value:,.0f}",
+        "longest_gap_s": units.seconds,
+        **{f"gaps_over_{gap}s": units.percent for gap in (60, 300, 600)},
+    }
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "Trace": label[:1].upper() + label[1:],
+                    **{
+                        heading: _cell(values.get(name), written.get(name, units.significant))
+                        for name, heading in _PUBLISHED.items()
+                    },
+                }
+                for label, values in rows.items()
+            ]
+        ),
+        hide_index=True,
+        height="content",
+    )
+    st.caption(
+        "— not published. Sources: "
+        + "; ".join(text.plain(title) for title in dict.fromkeys(sources))
+        + "."
+    )
+
+
+def _cell(value: float | None, words) -> str:
+    return "—" if value is None else words(value)
+
+
+# --- Other draws --------------------------------------------------------------------------------
+
+
+def _draw_other_draws(choices: Choices) -> None:
+    if choices.redraw is None:
+        return
+    tables = session.tables()
+    number = int(tables.setting("traffic_draws"))
+    bucket_s = choices.trace.report.bucket_s
+    st.markdown("**How much hangs on the draw**")
+    wanted = link.flag(
+        f"Compare {number} draws of this traffic",
+        key="draws",
+        default=bucket_s is not None,
+        help="The same counts or the same preset with other random numbers: scale-to-zero at the "
+        "provider's idle timeout, simulated for each.",
+    )
+    if not wanted:
+        return
+    try:
+        outcomes = store(private=choices.is_private).get_or_make(
+            ("draws", number, *choices.content), lambda: _outcomes_of_draws(choices, number)
+        )
+    except FrontierError as error:
+        st.caption(text.plain(str(error)))
+        return
+    hours = tables.setting("hours_per_month")
+    p99_s = [outcome.latency.p99_ttft_s for outcome in outcomes]
+    usd = [results.bill_of(outcome).usd_per_month(hours) for outcome in outcomes]
+    st.markdown(
+        text.money(
+            f"{outcomes[0].plan.label} on {number} draws: p99 from {units.seconds(min(p99_s))} to "
+            f"{units.seconds(max(p99_s))}, {units.dollars(min(usd))} to "
+            f"{units.dollars(max(usd))} a month."
+        )
+    )
+    table = pd.DataFrame(
+        {
+            "draw": range(number),
+            "p99_ttft_s": p99_s,
+            "usd_per_month": usd,
+            "waited_on_start_share": [o.latency.waited_on_start_share for o in outcomes],
+        }
+    )
+    st.table(
+        pd.DataFrame(
+            {
+                "Draw": [f"{draw}{' (shown)' if not draw else ''}" for draw in table["draw"]],
+                "p99 TTFT": table["p99_ttft_s"].map(units.seconds),
+                "Dollars a month": [text.money(units.dollars(value)) for value in usd],
+                "Waited on a start": table["waited_on_start_share"].map(units.percent),
+            }
+        ).set_index("Draw")
+    )
+    timeout_s = outcomes[0].plan.policy.idle_timeout_s
+    if bucket_s is not None and timeout_s < bucket_s:
+        st.caption(
+            f"The idle timeout of {units.seconds(timeout_s)} is shorter than the "
+            f"{units.seconds(bucket_s)} over which requests were counted: the draws agree on what "
+            "we assume within a bucket, not on what happened there."
+        )
+    _download(table, "draws.csv", key="draws_csv")
+
+
+def _outcomes_of_draws(choices: Choices, number: int) -> tuple[Outcome, ...]:
+    tables = session.tables()
+    outcomes = []
+    bar = st.progress(0.0, "Simulating other draws")
+    for draw in range(number):
+        trace = choices.redraw(draw) if draw else choices.trace
+        plan = mitigated_plan(deploy(choices.scenario, trace, tables), (), tables)
+        outcomes += simulate_plans([plan], trace, tables)
+        bar.progress((draw + 1) / number, f"Simulated {draw + 1} of {number} draws")
+    bar.empty()
+    return tuple(outcomes)
+
+
+# --- What every part needs ----------------------------------------------------------------------
+
+
+def _bullets(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {text.plain(sentence)}" for sentence in sentences)
+
+
+def _draw_chart(name: str, figure: go.Figure, table: pd.DataFrame, alt: str) -> None:
+    st.plotly_chart(figure, key=f"{name}_chart", config={"displayModeBar": False}, alt=alt)
+    with st.expander("As a table"):
+        st.dataframe(table, hide_index=True, height=260)
+        _download(table, f"{name}.csv", key=f"{name}_csv")
+
+
+def _download(table: pd.DataFrame, name: str, *, key: str) -> None:
+    st.download_button(
+        "Download as CSV",
+        lambda: csv_bytes(table),
+        name,
+        "text/csv",
+        key=key,
+        on_click="ignore",
+        icon=":material/download:",
+    )
