@@ -48,7 +48,7 @@ SCALE_TO_ZERO, WARM_POOL, HYBRID, SCHEDULED, DEDICATED, RESERVED, API, BOUND = (
 )
 _PEAK_WINDOW_S = units.SECONDS_PER_MINUTE
 _MACHINE_WORDS = {"dedicated": "Dedicated", "reserved": "Reserved", "spot": "Spot"}
-_DEFAULT_MITIGATIONS = ("image-cache", "weight-streamer", "gpu-snapshot")
+DEFAULT_MITIGATIONS = ("image-cache", "weight-streamer", "gpu-snapshot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Scenario:
     serverless_offer: str
     dedicated_offer: str
     slo_p99_ttft_s: float
-    mitigations: tuple[str, ...] = _DEFAULT_MITIGATIONS
+    mitigations: tuple[str, ...] = DEFAULT_MITIGATIONS
     max_replicas: int | None = None
     target_concurrency: int | None = None
     start_changes: tuple[tuple[str, str | float], ...] = ()

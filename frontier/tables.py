@@ -36,7 +36,8 @@ class Column:
     """One line of columns.csv: what a cell of that column may hold.
 
     ``type`` is one of text, number, integer, flag (yes/no), date (ISO), choice, list
-    (texts joined by ";") and numbers (numbers joined by ";"). ``refers_to`` names the table whose key the cell must be.
+    (texts joined by ";") and numbers (numbers joined by ";"). ``refers_to`` names the table
+    whose key the cell must be.
     """
 
     table: str

@@ -298,6 +298,13 @@ def _set_axes(figure: go.Figure, table: pd.DataFrame, low_s: float, high_s: floa
     figure.update_xaxes(title="Dollars a month", tickprefix="$", tickformat=",.0f")
     low_usd, high_usd = _cost_range(table)
     if _is_wide(table):
-        figure.update_xaxes(type="log", range=[np.log10(low_usd), np.log10(high_usd)], dtick="D2")
+        ticks_usd, labels = theme.money_ticks(low_usd, high_usd)
+        figure.update_xaxes(
+            type="log",
+            range=[np.log10(low_usd), np.log10(high_usd)],
+            tickvals=ticks_usd,
+            ticktext=labels,
+            tickprefix="",
+        )
     else:
         figure.update_xaxes(range=[low_usd, high_usd])

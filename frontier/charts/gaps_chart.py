@@ -23,6 +23,8 @@ MOST_TIMEOUTS = 160
 _LOW_S, _HIGH_S = 1.0, units.SECONDS_PER_DAY
 _HEIGHT_PX = 340
 _MOST_TICKS = 7
+# Above 100 % there is room for the names of two timeouts.
+_TOP, _SHARE_TICKS = 1.2, (0, 0.2, 0.4, 0.6, 0.8, 1)
 _LINES = {
     "cold_share": ("Requests that find it off", theme.BLUE, "solid"),
     "held_share": ("Time it is held", theme.ORANGE, "dash"),
@@ -145,7 +147,7 @@ def gaps_figure(table: pd.DataFrame, *, bucket_s: float | None = None) -> go.Fig
         on_left = x > (low + high) / 2
         figure.add_annotation(
             x=x,
-            y=1.0 - 0.09 * height,
+            y=_TOP - 0.09 * height,
             yanchor="top",
             xanchor="right" if on_left else "left",
             text=f"{row.name} {units.seconds(row.idle_timeout_s)}",
@@ -163,4 +165,6 @@ def gaps_figure(table: pd.DataFrame, *, bucket_s: float | None = None) -> go.Fig
         tickangle=0,
         title="Idle timeout",
     )
-    return figure.update_yaxes(tickformat=".0%", range=[0, 1.04], title="Share")
+    return figure.update_yaxes(
+        tickformat=".0%", range=[0, _TOP], tickvals=_SHARE_TICKS, title="Share"
+    )

@@ -44,8 +44,8 @@ def hour_of_week_table(trace: Trace) -> pd.DataFrame:
     )
 
 
-def hour_of_week_figure(table: pd.DataFrame) -> go.Figure:
-    """Draw `hour_of_week_table` as a heat map, Monday on top."""
+def hour_of_week_figure(table: pd.DataFrame, *, clock: str = "UTC") -> go.Figure:
+    """Draw `hour_of_week_table` as a heat map, Monday on top; ``clock`` is that of its hours."""
     grid = table.pivot(index="day", columns="hour", values="requests_per_h").loc[list(DAYS)]
     figure = go.Figure(
         go.Heatmap(
@@ -54,6 +54,7 @@ def hour_of_week_figure(table: pd.DataFrame) -> go.Figure:
             z=grid.to_numpy(),
             colorscale=_SCALE,
             zmin=0,
+            zmax=float(np.nanmax(grid.to_numpy())),
             xgap=1,
             ygap=1,
             hoverongaps=False,
@@ -66,7 +67,7 @@ def hour_of_week_figure(table: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(
         tickvals=hours,
         ticktext=[f"{hour:02d}:00" for hour in hours],
-        title="Hour of the day (UTC)",
+        title=f"Hour of the day ({clock})",
         showgrid=False,
     )
     return figure.update_yaxes(autorange="reversed", showgrid=False)

@@ -118,6 +118,14 @@ def clock_ticks(
     return ticks_s.tolist(), labels, f"{when} ({origin})"
 
 
+def money_ticks(low_usd: float, high_usd: float) -> tuple[list[float], list[str]]:
+    """Return tick positions [$] on a logarithmic axis and their labels: $500, $1,000, $2,000."""
+    decades = range(math.floor(math.log10(low_usd)), math.ceil(math.log10(high_usd)) + 1)
+    ticks = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
+    chosen = [tick for tick in ticks if low_usd <= tick <= high_usd]
+    return chosen, [units.dollars(tick) for tick in chosen]
+
+
 def log_range(values: list[float], pad: float = 0.08) -> tuple[float, float]:
     """Return (low, high) that holds all positive values with a margin, in data units."""
     positive = [value for value in values if 0 < value < math.inf]

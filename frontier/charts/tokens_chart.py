@@ -54,8 +54,9 @@ def tokens_figure(table: pd.DataFrame) -> go.Figure:
     ticks = [10.0**power for power in range(int(np.log10(max(most, 10))) + 1)]
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     figure.update_xaxes(
-        type="log", tickvals=ticks, ticktext=[f"{tick:,.0f}" for tick in ticks], title="Tokens"
+        type="log",
+        tickvals=ticks,
+        ticktext=[f"{tick:,.0f}" for tick in ticks],
+        title="At most so many tokens",
     )
-    return figure.update_yaxes(
-        tickformat=".0%", range=[0, 1.02], title="Requests with at most that many"
-    )
+    return figure.update_yaxes(tickformat=".0%", range=[0, 1.02], title="Share of requests")

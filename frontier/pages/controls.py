@@ -11,16 +11,20 @@ import streamlit as st
 
 from frontier import units
 from frontier.edits import OWN_SOURCE, simulated
+from frontier.mitigations import MITIGATIONS
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import traffic_section
-from frontier.plan import Scenario
+from frontier.plan import DEFAULT_MITIGATIONS, Scenario
 from frontier.prices import staleness
 from frontier.serving import precisions_of
 from frontier.sweep import Deal, TokenApi
 from frontier.tables import Offer, ProviderRules, Tables
 from frontier.trace import Trace
+
+# Every set of them is tried at every idle timeout: their number is what a sweep costs.
+_MOST_MITIGATIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         step=0.5,
         help="99 of 100 requests must see their first token within this time.",
     )
+    mitigations, max_replicas, target_concurrency = _scaling_section(tables)
     conditions = deal_section(tables, serverless, dedicated)
     start_changes, own_start = start_section(tables, serverless)
     scenario = Scenario(
@@ -126,11 +131,47 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         serverless_offer=serverless,
         dedicated_offer=dedicated,
         slo_p99_ttft_s=limit_s,
+        mitigations=mitigations,
+        max_replicas=max_replicas,
+        target_concurrency=target_concurrency,
         start_changes=start_changes,
         own_start=own_start,
         office=conditions.office,
     )
     return scenario, conditions
+
+
+def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int | None]:
+    """Draw what an expert may want to change of the plans; 0 leaves a number to Frontier."""
+    labels = {kind.key: kind.label for kind in MITIGATIONS if kind.effects}
+    with st.expander("Scaling and mitigations"):
+        mitigations = link.many(
+            "Mitigations to compare",
+            labels,
+            default=DEFAULT_MITIGATIONS,
+            format_func=labels.__getitem__,
+            max_selections=_MOST_MITIGATIONS,
+            key="mitigations",
+            help="Alone and together, where the platform has them.",
+        )
+        most = link.number(
+            "Most replicas (0: by the traffic)",
+            0,
+            low=0,
+            high=int(tables.setting("most_replicas")),
+            whole=True,
+            key="replicas",
+        )
+        target = link.number(
+            "Requests a replica holds (0: by its GPU)",
+            0,
+            low=0,
+            high=int(tables.coefficient("batch_limit_large")),
+            whole=True,
+            key="concurrency",
+            help="The autoscaler wants one replica for every so many requests in the system.",
+        )
+    return tuple(mitigations), most or None, target or None
 
 
 def _gpus_on_offer(tables: Tables) -> list[str]:

@@ -109,15 +109,17 @@ def pick(label: str, options: Iterable[str], default: str, *, key: str, **how: A
     return st.session_state[key] if st.session_state[key] in options else default
 
 
-def many(label: str, options: Iterable[str], *, key: str, **how: Any) -> list[str]:
-    """Draw a multiselect, empty by default, whose choices live in the address; return them."""
+def many(
+    label: str, options: Iterable[str], *, key: str, default: Iterable[str] = (), **how: Any
+) -> list[str]:
+    """Draw a multiselect whose choices live in the address under ``key``; return them."""
     options = list(options)
 
     def parse(asked: str) -> list[str] | None:
-        chosen = asked.split(_SEPARATOR)
+        chosen = [part for part in asked.split(_SEPARATOR) if part]
         return chosen if set(chosen) <= set(options) else None
 
-    _restore(key, [], parse)
+    _restore(key, [value for value in default if value in options], parse)
     st.session_state[key] = [value for value in st.session_state[key] if value in options]
     st.multiselect(label, options, key=key, **how)
     return [value for value in st.session_state[key] if value in options]

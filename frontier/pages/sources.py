@@ -57,7 +57,9 @@ _WORDS = {
     "scale_down_rule": "Scale-down",
     "cold_request": "Cold request",
     "retry_s": "Retry after (s)",
-    "bills_idle": "Idle",
+    "bills_idle": "Idle time",
+    "bills_kv_cache": "KV cache",
+    "bills_other": "The rest",
     "platform_fee_usd_month": "Fee ($/month)",
     "free_credit_usd_month": "Credit ($/month)",
     "request_fee_usd": "Fee a request ($)",
@@ -256,7 +258,7 @@ def _draw_editor(name: str, keys: list[str], columns: tuple[str, ...], tables: T
     place = (name, tuple(keys), columns)
     frame_of, key, frame = st.session_state.get(_EDITOR, (None, "", None))
     if frame_of != place or key not in st.session_state:
-        # A fresh editor shows what is in force; then Streamlit keeps what is typed on top of it.
+        # A fresh editor shows what is in force, and stands until something is typed into it.
         key = _start_editor_anew()
         frame = _editor_frame(name, keys, columns, tables)
         st.session_state[_EDITOR] = (place, key, frame)
@@ -278,8 +280,8 @@ def _draw_editor(name: str, keys: list[str], columns: tuple[str, ...], tables: T
         st.caption(
             f"Prices are flagged as stale after {days:g} days. A price you change is dated today."
         )
-    elif controls.current().scenario.serverless_offer:
-        st.caption("What the provider does not state was read the costlier way; see the notes.")
+    else:
+        st.caption("What a provider does not state was read the costlier way; its note says what.")
     rows = getattr(tables, name)
     typed = frame.copy()
     for row, cells in st.session_state[key]["edited_rows"].items():
@@ -294,10 +296,8 @@ def _draw_editor(name: str, keys: list[str], columns: tuple[str, ...], tables: T
         != cell_text(getattr(rows[row_key], column))
     ]
     if wanted:
-        problems = session.change(wanted)
-        if problems:
-            st.session_state[_PROBLEMS] = problems
-            _start_editor_anew()
+        st.session_state[_PROBLEMS] = session.change(wanted)
+        _start_editor_anew()
         st.rerun()
 
 
@@ -330,6 +330,7 @@ def _editor_frame(
             "Source": source.title,
             "Kind of source": source.kind,
             "Read it": source.url if source.url.startswith("http") else None,
+            "Note": row.note or "",
         }
         records.append(record)
     frame = pd.DataFrame(records)

@@ -161,7 +161,8 @@ def _draw_files(swept: results.Swept, outcome: Outcome, currency: Currency | Non
         )
     st.caption(
         "Workbook, report and JSON name date, version and link, assumptions and sources, and say "
-        "what is in the number and what is not; the CSV files are bare tables. An uploaded trace never leaves this session: the link opens the same choices without it."
+        "what is in the number and what is not; the CSV files are bare tables. An uploaded trace "
+        "never leaves this session: the link opens the same choices without it."
     )
 
 
@@ -258,21 +259,35 @@ def _scenario(
 
 
 def _sources(swept: results.Swept, tables: Tables) -> tuple[tuple[str, Source], ...]:
-    """Return what each number came from, once each."""
+    """Return each source once, with what came from it."""
     deployment = swept.deployment
     dedicated_rules = tables.provider_rules[deployment.dedicated.rules_id]
-    rows = [
-        (f"Price of {deployment.serverless.offer_id}", deployment.serverless.source_id),
-        (f"Price of {deployment.dedicated.offer_id}", deployment.dedicated.source_id),
-        (f"Billing rules of {deployment.rules.provider}", deployment.rules.source_id),
-        (f"Billing rules of {dedicated_rules.provider}", dedicated_rules.source_id),
+    uses = [
+        (f"price of {deployment.serverless.offer_id}", deployment.serverless.source_id),
+        (f"price of {deployment.dedicated.offer_id}", deployment.dedicated.source_id),
+        (f"billing rules of {deployment.rules.provider}", deployment.rules.source_id),
+        (f"billing rules of {dedicated_rules.provider}", dedicated_rules.source_id),
         (f"GPU {deployment.serverless.gpu}", tables.gpus[deployment.serverless.gpu].source_id),
-        (f"Model {deployment.model.model}", deployment.model.source_id),
-        ("Hours in a month", tables.settings["hours_per_month"].source_id),
+        (f"model {deployment.model.model}", deployment.model.source_id),
+        ("hours in a month", tables.settings["hours_per_month"].source_id),
         *(
-            (f"Start, {stage.name.replace('_', ' ')}", source_id)
+            (f"start: {stage.name.replace('_', ' ')}", source_id)
             for stage in deployment.start.stages
             for source_id in stage.source_ids
         ),
     ]
-    return tuple((words, tables.sources[source_id]) for words, source_id in dict.fromkeys(rows))
+    words: dict[str, list[str]] = {}
+    for used_for, source_id in dict.fromkeys(uses):
+        words.setdefault(source_id, []).append(used_for)
+    return tuple(
+        (_joined(used_for), tables.sources[source_id]) for source_id, used_for in words.items()
+    )
+
+
+def _joined(used_for: list[str]) -> str:
+    """Return what a source was used for, the word "start" said once."""
+    head = "start: "
+    stages = [use.removeprefix(head) for use in used_for if use.startswith(head)]
+    others = [use for use in used_for if not use.startswith(head)]
+    found = ", ".join([*others, *([head + ", ".join(stages)] if stages else [])])
+    return found[:1].upper() + found[1:]

@@ -151,7 +151,7 @@ def _generated(choice: str, tables: Tables) -> Traffic:
                 preset.preset,
                 seed=seed + draw,
                 days=days,
-                requests_per_day=requests,
+                requests_per_day=None if requests == preset.requests_per_day else requests,
                 tables=tables,
             )
             return reshaping.apply(trace, tables, draw)

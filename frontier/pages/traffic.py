@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from frontier.pages.store import find, store
 from frontier.plan import deploy, mitigated_plan
 from frontier.sweep import Outcome, simulate_plans
 from frontier.trace import Trace, TraceStatistics, alike, trace_statistics
+from frontier.trace.generate import NOMINAL_MONDAY
 from frontier.trace.statistics import TURN_GAP_LEVELS
 
 _PROVIDER, _PLAN = "provider's default", "chosen plan"
@@ -58,7 +60,7 @@ class View:
     rate, gaps, tokens : DataFrame
         Tables of the charts; ``gaps`` is None where nothing lasts.
     hours : DataFrame or None
-        Rate by hour of the week; None where the trace has no date.
+        Rate by hour of the week; None where the trace has no date or is shorter than a day.
     """
 
     statistics: TraceStatistics
@@ -94,6 +96,7 @@ def render() -> None:
     st.markdown(text.plain(" ".join(view.alike[:2])))
     _draw_understood(trace)
     _draw_rate(view, trace)
+    _draw_hours(view, trace)
     _draw_gaps(view, trace)
     _draw_burstiness(view)
     _draw_tokens(view)
@@ -126,7 +129,9 @@ def _view(choices: Choices, named_s: dict[str, float]) -> View:
         rate=rate_table(trace),
         gaps=gaps,
         tokens=tokens_table(trace),
-        hours=None if trace.t0_utc is None else hour_of_week_table(trace),
+        hours=hour_of_week_table(trace)
+        if trace.t0_utc is not None and trace.horizon_s >= units.SECONDS_PER_DAY
+        else None,
     )
 
 
@@ -178,7 +183,7 @@ def _draw_understood(trace: Trace) -> None:
         f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.horizon_s)}"
         + (
             f", from {units.moment(float(trace.arrival_s[0]), trace.t0_utc)} UTC"
-            if trace.t0_utc is not None
+            if _date_of(trace) is not None
             else ""
         ),
         *(f"Assumed: {text.plain(sentence)}" for sentence in report.assumed),
@@ -193,21 +198,29 @@ def _draw_rate(view: View, trace: Trace) -> None:
     most = int(view.rate["requests"].max())
     _draw_chart(
         "rate",
-        rate_figure(view.rate, t0_utc=trace.t0_utc),
+        rate_figure(view.rate, t0_utc=_date_of(trace)),
         view.rate,
         f"Requests over time in steps of {units.seconds(width_s)}, at most {most:,} in one.",
     )
+
+
+def _draw_hours(view: View, trace: Trace) -> None:
     st.markdown("**Hours of the week**")
     if view.hours is None:
-        st.caption("The trace has no date, so its hours of day are not known.")
+        st.caption(
+            "The trace has no date, so its hours of day are not known."
+            if trace.horizon_s >= units.SECONDS_PER_DAY
+            else f"{units.seconds(trace.horizon_s)} of traffic hold no pattern of day or week. One "
+            "can be borrowed from a published week: “Scale this traffic” in the sidebar."
+        )
         return
     observed = view.hours.dropna(subset=["requests_per_h"])
     busiest = observed.loc[observed["requests_per_h"].idxmax()]
     _draw_chart(
         "hour_of_week",
-        hour_of_week_figure(view.hours),
+        hour_of_week_figure(view.hours, clock="as generated" if _date_of(trace) is None else "UTC"),
         view.hours,
-        f"Rate by hour of the week (UTC). Busiest: {busiest['day']} {busiest['hour']}:00 with "
+        f"Rate by hour of the week. Busiest: {busiest['day']} {busiest['hour']}:00 with "
         f"{units.significant(busiest['requests_per_h'])} requests an hour.",
     )
     if len(observed) < len(view.hours):
@@ -322,12 +335,13 @@ def _draw_sessions(view: View) -> None:
         return
     st.markdown("**Conversations**")
     shares = dict(zip(("1", "2", "3", "4 or more"), sessions.share_by_turns, strict=True))
+    in_words = ", ".join(
+        f"{turns} in {units.percent(round(share, 2))}" for turns, share in shares.items()
+    )
     words = (
         f"{units.count(sessions.sessions, 'conversation')} of "
         f"{units.significant(sessions.mean_turns)} requests on average, at most "
-        f"{sessions.most_turns:,}. Requests in a conversation: "
-        + ", ".join(f"{turns} in {units.percent(share)}" for turns, share in shares.items())
-        + "."
+        f"{sessions.most_turns:,}. Requests in a conversation: {in_words}."
     )
     if sessions.turn_gap_s is not None:
         words += " From one request to the next: " + ", ".join(
@@ -462,6 +476,11 @@ def _outcomes_of_draws(choices: Choices, number: int) -> tuple[Outcome, ...]:
 
 
 # --- What every part needs ----------------------------------------------------------------------
+
+
+def _date_of(trace: Trace) -> dt.datetime | None:
+    """Return when time 0 was, or None where there is no date or a nominal one."""
+    return None if trace.t0_utc == NOMINAL_MONDAY else trace.t0_utc
 
 
 def _bullets(sentences: Iterable[str]) -> str:

@@ -242,7 +242,7 @@ def _join(
         order = np.argsort(time_s, kind="stable")
         return time_s[order], order
     if answer == "sequence":
-        joined, dated = _one_after_another(time_s, parts, anchor_s)
+        joined, dated = _one_after_another(time_s, parts, zero_s)
         where = (
             "at the dates that its session names tell"
             if dated
@@ -330,6 +330,6 @@ def resolution_of(time_s: NDArray[np.float64]) -> float:
     for step in _RESOLUTIONS_S:
         multiples = time_s / step
         # Half a nanosecond, and what the arithmetic of large multiples may lose.
-        if np.all(np.abs(multiples - np.rint(multiples)) <= 1e-6 + 4e-16 * multiples):
+        if np.all(np.abs(multiples - np.rint(multiples)) <= 0.5e-9 / step + 4e-16 * multiples):
             return step
     return 0.0

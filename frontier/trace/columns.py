@@ -70,33 +70,35 @@ class Clock:
             result = self._of_text(cells)
         else:
             self.is_date = False
-            result = self._of_numbers(_numpy(cells))
+            result = self._of_numbers(cells)
         if self.bad is None and np.isnan(result).any():
             at = int(np.flatnonzero(np.isnan(result))[0])
             text = cells[at].as_py()
             self.bad = (first_row + at, "an empty cell" if text is None else f"'{text}'")
         return result
 
-    def _of_numbers(self, numbers: NDArray[np.number]) -> NDArray[np.float64]:
-        if numbers.dtype.kind == "f":
-            numbers = np.where(np.isinf(numbers), np.nan, numbers)
-            good = numbers[~np.isnan(numbers)]
-            if not good.size:
-                return numbers
-            if float(np.abs(good).max()) < 2.0**53 and np.all(good == np.floor(good)):
-                pass
-            else:
-                self.whole = False
-        elif not numbers.size:
-            return numbers.astype(np.float64)
-        else:
-            good = numbers
+    def _of_numbers(self, cells: pa.Array) -> NDArray[np.float64]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        result = np.full(len(cells), np.nan)
+        good = cells.is_valid().to_numpy(zero_copy_only=False)
+        try:
+            # Whole numbers are subtracted as such: nanoseconds since 1970 do not fit in a float.
+            held = pc.fill_null(pc.cast(cells, pa.int64()), 0).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:
+            held = numbers(cells, self.decimal_comma)
+            good = np.isfinite(held)
+            self.whole = self.whole and bool(np.all(held[good] == np.floor(held[good])))
+        if not good.any():
+            return result
         if self.origin is None:
-            self.origin = good[0].item()
-        # Whole numbers are subtracted as such: nanoseconds since 1970 do not fit in a float.
-        if numbers.dtype.kind == "i" and isinstance(self.origin, int):
-            return (numbers - self.origin).astype(np.float64)
-        return numbers.astype(np.float64) - float(self.origin)
+            self.origin = held[good][0].item()
+        origin = self.origin
+        if held.dtype.kind == "f" or isinstance(origin, float):
+            held, origin = held.astype(np.float64), float(origin)
+        result[good] = held[good] - origin
+        return result
 
     def _of_dates(self, cells: pa.Array) -> NDArray[np.float64]:
         import pyarrow as pa
@@ -123,7 +125,7 @@ class Clock:
             self.is_date = 2 * np.count_nonzero(_numbers(some, self.decimal_comma)[1]) > len(some)
         if not self.is_date:
             _refuse_lost_precision(cells)
-            return self._of_numbers(_numbers(cells, self.decimal_comma)[0])
+            return self._of_numbers(cells)
         return self._of_date_text(pc.utf8_trim_whitespace(cells))
 
     def _of_date_text(self, cells: pa.Array) -> NDArray[np.float64]:

@@ -549,7 +549,7 @@ def flatten(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         return
     if isinstance(record.get("spans"), list):
         for span in _dicts(record["spans"]):
-            yield _flat(span)
+            yield {"trace_id": record.get("trace_id"), **_flat(span)}
         return
     requests = record.get("requests")
     if isinstance(requests, list) and requests and isinstance(requests[0], dict):

@@ -167,7 +167,7 @@ def azure_llm(names: Names) -> Layout | None:
         names["TIMESTAMP"],
         prompt=names["ContextTokens"],
         output=names["GeneratedTokens"],
-        notes=("Images are counted with the prompt's tokens, as the file has them.",)
+        notes=("Some requests carry images; only the tokens in the file are counted.",)
         if images
         else (),
     )
@@ -223,7 +223,7 @@ def mooncake(names: Names) -> Layout | None:
     if not names.has("timestamp", "input_length", "output_length"):
         return None
     return Layout(
-        "Mooncake or AIPerf",
+        "Mooncake, AIPerf or GuideLLM",
         names["timestamp"],
         # Blocks of a prefix cache are Mooncake's and AIPerf's; GuideLLM, in seconds, has none.
         usual_unit="ms" if {"hash_ids"} & (names.table.lists | set(names.table.names)) else None,

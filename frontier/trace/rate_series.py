@@ -29,6 +29,7 @@ KINDS = ("increase", "rate", "counter")
 _MINUTES = tuple(str(minute) for minute in range(1, 1441))
 _CLOCK_FORMAT = "%H:%M"
 _MOST_RESETS = 5
+OWN = "rate table"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +120,7 @@ def own_buckets(names: Names) -> RateLayout | None:
     if time is None or not names.has("requests"):
         return None
     return RateLayout(
-        "rate table",
+        OWN,
         time,
         names["requests"],
         kind="increase",
@@ -161,6 +162,7 @@ def read_rates(
     *,
     name: str,
     counts: str | None,
+    time_unit: str | None,
     model: str | None,
     missing_buckets: str,
     max_rows: int,
@@ -182,12 +184,14 @@ def read_rates(
     _pick_model(held, model, findings, tables)
     by_metric = _by_metric(held, findings)
     requests = by_metric.pop("requests")
+    # Frontier's own table counts from its start in seconds; other numbers are dates or asked.
+    from_start = layout.format == OWN and float(held.clock.origin or 0) < units.SECONDS_PER_DAY
     unit, dated = checks.unit_of(
         held.clock,
         held.time,
-        known="find",
+        known="s" if from_start else "find",
         usual=None,
-        told=None,
+        told=time_unit,
         column=layout.time or "",
         tables=tables,
     )
@@ -469,7 +473,8 @@ def _grid(time_s: NDArray[np.float64], closes: bool) -> tuple[float, float, int]
     if stamps.size < 2:
         raise InputError("All samples have the same time; at least two different times are needed.")
     steps = np.diff(stamps)
-    step_s = float(np.median(steps))
+    # Missing samples make long steps, so the middle one may be several buckets long.
+    step_s = float(np.quantile(steps, 0.1, method="inverted_cdf"))
     first, last = float(stamps[0]), float(stamps[-1])
     off = np.abs((stamps - first) / step_s - np.rint((stamps - first) / step_s))
     if np.quantile(off, 0.95) > 0.05:
@@ -504,12 +509,9 @@ def _ask_kind(
         f"What do the values count, {units.seconds(step_s)} apart?",
         "counts",
         (
-            ("increase", f"Requests of each step: {units.count(value.sum(), 'request')} in all"),
-            (
-                "rate",
-                f"Requests a second: {units.count(value.sum() * step_s, 'request')} in all",
-            ),
-            ("counter", f"A running total: {units.count(grown, 'request')} in all"),
+            ("increase", f"Requests of each step: {units.significant(value.sum())} in all"),
+            ("rate", f"Requests a second: {units.significant(value.sum() * step_s)} in all"),
+            ("counter", f"A running total: {units.significant(grown)} in all"),
         ),
     )
 

@@ -129,6 +129,7 @@ def read_trace(
                     rates,
                     name=label,
                     counts=counts,
+                    time_unit=time_unit,
                     model=model,
                     missing_buckets=missing_buckets,
                     max_rows=caps.rows,
@@ -248,16 +249,15 @@ def _collect(
         whole = bool(keep.all())
         which = slice(None) if whole else keep
         cells = batch.columns
-        for column, values in (
-            ("time", time),
-            ("prompt", prompt),
-            ("output", output),
-            ("model", models.of(cells[layout.model]) if layout.model else None),
-            ("session", sessions.of(cells[layout.session]) if layout.session else None),
-            ("identity", columns.hashes(cells[layout.request_id]) if layout.request_id else None),
+        for column, values in (("time", time), ("prompt", prompt), ("output", output)):
+            kept[column].append(values[which])
+        for column, name, convert in (
+            ("model", layout.model, models.of),
+            ("session", layout.session, sessions.of),
+            ("identity", layout.request_id, columns.hashes),
         ):
-            if values is not None:
-                kept[column].append(values[which])
+            if name is not None:
+                kept[column].append(convert(cells[name] if whole else cells[name].filter(keep)))
         if layout.session and len(sessions.names) > most_sessions:
             raise InputError(
                 f"The file has more than {most_sessions:,.0f} sessions; leave out the column "
@@ -517,6 +517,8 @@ def _place_sessions(rows: _Rows, told: str | None, findings: Findings, tables: T
     number = first.size
     lengths_s = np.maximum.reduceat(rows.time, first) - rows.time[first]
     low, high = (tables.setting(f"trace_sessions_{end}_per_day") for end in ("low", "high"))
+    if number == 1:
+        return
     if told is None:
         raise TraceQuestion(
             f"Times start at 0 in each of {units.count(number, 'session')}: the file does not say "
@@ -600,10 +602,12 @@ def _trace(
     _say_missing(rows, fill, findings)
     zero = int(np.count_nonzero(output == 0))
     if zero:
-        has = "request has" if zero == 1 else "requests have"
         findings.notes.append(
-            f"{zero:,} {has} 0 output tokens (failed or cancelled): they still wake the model "
-            "and count with 1."
+            "1 request has 0 output tokens (failed or cancelled): it still wakes the model and "
+            "counts with 1."
+            if zero == 1
+            else f"{zero:,} requests have 0 output tokens (failed or cancelled): they still wake "
+            "the model and count with 1."
         )
         output = np.maximum(output, 1)
     if layout.time_is_end:
