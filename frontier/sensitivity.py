@@ -121,6 +121,7 @@ class Rivals:
         self.deployment = deploy(self._scenario, trace, tables)
         self._worlds: dict[int, tuple[tuple[float, float], Trace, Deployment]] = {}
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
+        self._most: dict[tuple[float, float, int], tuple[int, int]] = {}
         self._stage_s: dict[ColdStart, NDArray[np.float64]] = {}
         self.idle_timeout_s = default_idle_timeout_s(self.deployment.rules, tables)
         self.idle_timeouts_s = idle_timeouts_s(self.deployment.rules, tables)
@@ -145,27 +146,35 @@ class Rivals:
 
     def always_on(self, change: Change, limit_s: float, tick: Tick = _no_tick) -> AlwaysOn:
         """Return the fewest dedicated replicas that hold the limit on p99 TTFT [s]."""
-        seeds, replicas, most = self.seeds(change), 1, 1
+        seeds, replicas, busiest = self.seeds(change), 1, 1
         holds = True
         for seed in seeds:
-            _, trace, deployment = self._world(change, seed)
-            plans = tuple(dedicated_plans(deployment, trace, self._tables))
-            most = max(most, min(len(plans), replicas_to_serve(trace, deployment.dedicated_speed)))
+            most, busy = self._counts(change, seed)
+            busiest = max(busiest, min(most, busy))
 
             def held(count: int, seed: int = seed) -> bool:
                 return self._dedicated(change, seed, count, tick).latency.p99_ttft_s <= limit_s
 
-            if replicas > len(plans) or not held(replicas):
-                tried = range(replicas + 1, len(plans) + 1)
+            if replicas > most or not held(replicas):
+                tried = range(replicas + 1, most + 1)
                 at = bisect_left(tried, True, key=held)
                 holds = at < len(tried)
                 if not holds:
                     break
                 replicas = tried[at]
         if not holds:
-            replicas = most
+            replicas = busiest
         found = tuple(self._dedicated(change, seed, replicas, tick) for seed in seeds)
         return AlwaysOn(found, replicas, holds)
+
+    def _counts(self, change: Change, seed: int) -> tuple[int, int]:
+        """Return how many replicas may be tried, and how many the busiest minute keeps busy."""
+        key = (change.traffic, change.tokens, seed)
+        if key not in self._most:
+            _, trace, deployment = self._world(change, seed)
+            most = sum(1 for _ in dedicated_plans(deployment, trace, self._tables))
+            self._most[key] = most, replicas_to_serve(trace, deployment.dedicated_speed)
+        return self._most[key]
 
     def _scaled(self, changes: list[Change], seed: int, tick: Tick) -> tuple[Outcome, ...]:
         keys = [("zero", change, seed) for change in changes]
@@ -399,6 +408,10 @@ def break_even(
             which, factor, float(np.mean(usd)), min(usd), max(usd), p99_s, p99_s <= limit_s, **more
         )
 
+    def rival_point(factor: float) -> RatePoint:
+        rival = rivals.always_on(Change(traffic=factor), limit_s, tick)
+        return point(ALWAYS_ON, factor, rival.outcomes, replicas=rival.replicas)
+
     points = []
     for index, factor in enumerate(factors):
         done = index
@@ -406,8 +419,7 @@ def break_even(
         for which in (AS_SHIPPED, CHEAPEST):
             kept_s, outcomes = zero(factor, which)
             points.append(point(which, factor, outcomes, idle_timeout_s=kept_s))
-        rival = rivals.always_on(Change(traffic=factor), limit_s, tick)
-        points.append(point(ALWAYS_ON, factor, rival.outcomes, replicas=rival.replicas))
+        points.append(rival_point(factor))
     done = len(factors)
 
     def difference(factor: float) -> NDArray[np.float64]:
@@ -420,6 +432,12 @@ def break_even(
     found = crossings(
         difference, low, high, samples=samples, tolerance=tables.setting("break_even_tolerance")
     )
+    for crossing in found:
+        sides = [rival_point(_nine_digits(factor)) for factor in (crossing.low, crossing.high)]
+        if sides[0].replicas != sides[1].replicas:
+            # The lines cross where always-on takes one more replica: that step has to be here.
+            points += sides
+    points.sort(key=lambda point: point.factor)
     return BreakEven(tuple(points), found, low, high, is_capped)
 
 

@@ -7,6 +7,7 @@ whole replicas, somewhere between the two points where their number changes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +26,8 @@ _MARKS = {
     ALWAYS_ON: theme.FamilyMark("Always-on", theme.VERMILION, "star"),
 }
 _TICKS = (1, 2, 5)
+_STEP_DOWN = 0.12
+_ROOM, _MORE_ROOM = 1.18, 1.32
 
 
 def break_even_table(points: Sequence[RatePoint], *, requests_per_day: float) -> pd.DataFrame:
@@ -124,21 +127,26 @@ def break_even_figure(
             )
         )
     low, high = theme.log_range([*table["requests_per_day"]], pad=0.04)
-    top = float(table["usd_per_month"].max()) * 1.16 or 1.0
+    # Room above the lines for the words: two rows of them with more than one crossing.
+    top = float(table["usd_per_month"].max()) * (_ROOM if len(crossings) < 2 else _MORE_ROOM) or 1.0
     _mark_traffic(figure, crossings, requests_per_day, low, high)
     if not crossings:
+        side = "left" if requests_per_day > math.sqrt(low * high) else "right"
         figure.add_annotation(
-            x=0.5,
+            x=0 if side == "left" else 1,
             xref="paper",
+            xanchor=side,
             y=1,
             yref="paper",
             yanchor="top",
-            text="<b>no break-even in this range</b>",
+            text="<b>no break-even</b><br>in this range",
             showarrow=False,
             font={"size": 12},
         )
-    for crossing in crossings:
-        _mark_crossing(figure, table, crossing, requests_per_day, line, top)
+    for index, crossing in enumerate(crossings):
+        # Every other one lower, so that the words of two neighbours do not meet.
+        height = top * (1 - _STEP_DOWN * (index % 2))
+        _mark_crossing(figure, table, crossing, requests_per_day, line, height)
     ticks = _rate_ticks(low, high)
     figure.update_xaxes(
         type="log",
@@ -148,9 +156,7 @@ def break_even_figure(
         tickangle=0,
         title="Requests a day",
     )
-    figure.update_yaxes(
-        range=[0, top], tickprefix="$", tickformat=",.0f", nticks=7, title="Dollars a month"
-    )
+    figure.update_yaxes(range=[0, top], tickformat="$,.0f", nticks=7, title="Dollars a month")
     return theme.base_layout(figure, height_px=_HEIGHT_PX)
 
 
@@ -182,11 +188,9 @@ def _mark_traffic(
         (crossing.at for crossing in crossings), key=lambda at: abs(np.log(at)), default=0
     )
     on_left = across > 0.75 or (nearest > 1 and across > 0.25)
-    # Without a crossing its words stand in the middle, where these would be.
-    top = bool(crossings)
     figure.add_annotation(
         x=np.log10(requests_per_day),
-        y=1 if top else 0.88,
+        y=1,
         yref="paper",
         yanchor="top",
         xanchor="right" if on_left else "left",
@@ -203,7 +207,7 @@ def _mark_crossing(
     crossing: Crossing,
     requests_per_day: float,
     line: str,
-    top: float,
+    height: float,
 ) -> None:
     at, low, high = (
         factor * requests_per_day for factor in (crossing.at, crossing.low, crossing.high)
@@ -228,7 +232,7 @@ def _mark_crossing(
     side = "left" if crossing.at > 1 else "right"
     figure.add_annotation(
         x=np.log10(high if crossing.at > 1 else low),
-        y=top,
+        y=height,
         yanchor="top",
         xanchor=side,
         text=f"break-even<br>{at:,.0f} a day",

@@ -131,9 +131,9 @@ def gaps_figure(table: pd.DataFrame, *, bucket_s: float | None = None) -> go.Fig
         )
         figure.add_annotation(
             x=low,
-            y=0.02,
+            y=_TOP,
             xanchor="left",
-            yanchor="bottom",
+            yanchor="top",
             text=f"under {units.seconds(bucket_s)}:<br>cannot be judged",
             align="left",
             showarrow=False,

@@ -101,8 +101,7 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
     theme.base_layout(figure, height_px=_ROW_PX * len(table) + _AXIS_PX)
     figure.update_xaxes(
         range=[left - margin, right + margin],
-        tickprefix="$",
-        tickformat=",.0f",
+        tickformat="$,.0f",
         nticks=6,
         zeroline=False,
         title="Scale-to-zero less always-on, a month",

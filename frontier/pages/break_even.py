@@ -325,14 +325,14 @@ def _draw_utilisation(
     of = "one always-on replica" if replicas == 1 else f"{replicas} always-on replicas"
     if share >= 1:
         words = (
-            f"There is no break-even at any utilisation: an hour of {of} costs "
+            f"Replica for replica there is no break-even: an hour of {of} costs "
             f"{units.percent(share)} of an hour on scale-to-zero, all meters counted."
         )
     else:
         words = (
-            f"Always-on is cheaper once scale-to-zero is billed for more than "
+            "Replica for replica, always-on is cheaper once scale-to-zero is billed for more than "
             f"{units.percent(share)} of the time: that is its price over the serverless one, all "
-            f"meters counted."
+            "meters counted."
         )
     words += (
         f" This traffic is billed for {units.percent(billed)} of the time of {of}, and works in "
@@ -667,7 +667,9 @@ def _all_curves(
     rows = []
     for curve in curves.values():
         source = tables.sources[curve.source_id]
-        title = text.plain(source.title)
+        title, url = text.plain(source.title), source.url
+        if curve.abandonment_id == _OWN_CURVE:
+            title, url = "yours", ""
         rows.append(
             {
                 "label": curve.label,
@@ -676,8 +678,8 @@ def _all_curves(
                     for w in waits
                 ],
                 "on_llm_users": curve.on_llm_users,
-                "source": f"[{title}]({source.url})" if source.url.startswith("http") else title,
-                "url": source.url,
+                "source": f"[{title}]({url})" if url.startswith("http") else title,
+                "url": url,
             }
         )
     return rows

@@ -96,6 +96,16 @@ def current() -> Choices:
 
 def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
     example = next(iter(tables.examples.values()))
+    limit = tables.settings["slo_p99_ttft_s"]
+    limit_s = link.number(
+        "p99 TTFT limit (s)",
+        example.slo_p99_ttft_s,
+        key="limit",
+        low=limit.low,
+        high=limit.high,
+        step=0.5,
+        help="99 of 100 requests must see their first token within this time.",
+    )
     model = link.pick("Model", list(tables.models), example.model, key="model")
     precisions = list(precisions_of(tables.models[model]))
     precision = link.pick("Precision", precisions, example.precision, key="precision")
@@ -111,16 +121,6 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         ("dedicated", "reserved", "spot"),
         example.dedicated_offer,
         "dedicated",
-    )
-    limit = tables.settings["slo_p99_ttft_s"]
-    limit_s = link.number(
-        "p99 TTFT limit (s)",
-        example.slo_p99_ttft_s,
-        key="limit",
-        low=limit.low,
-        high=limit.high,
-        step=0.5,
-        help="99 of 100 requests must see their first token within this time.",
     )
     mitigations, max_replicas, target_concurrency = _scaling_section(tables)
     conditions = deal_section(tables, serverless, dedicated)

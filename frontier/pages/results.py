@@ -249,5 +249,6 @@ def included(swept: Swept) -> dict[str, list[str]]:
             "Failed starts, and queues for scarce GPUs",
             "Prefix caching and speculative decoding",
         ],
+        "Traffic": text.understood(controls.current().trace),
         "Assumed": list(deployment.assumed) or ["Nothing beyond the sources"],
     }

@@ -208,7 +208,7 @@ def report_of(
             plans=swept.table,
             plan_id=outcome.plan.plan_id,
             slo_p99_ttft_s=swept.slo_p99_ttft_s,
-            assumptions=(*said["In the number"], *said["Assumed"]),
+            assumptions=(*said["In the number"], *said["Traffic"], *said["Assumed"]),
             sources=_sources(swept, tables),
             currency=currency,
         )

@@ -89,16 +89,25 @@ class _Reshaping:
     def is_any(self) -> bool:
         return self.shape != _AS_RECORDED or self.factor != 1.0
 
-    def apply(self, trace: Trace, tables: Tables, draw: int = 0) -> Trace:
-        """Return the trace laid over its shape, then scaled, and named after both."""
-        words, seed = [], self.seed + draw
+    def words(self, tables: Tables) -> str:
+        """Return what is done, for the name of the trace and the sidebar."""
+        words = []
         if self.shape != _AS_RECORDED:
-            trace = lay_over_shape(trace, self.shape, self.days, seed, tables=tables)
             words.append(f"over {self.days:g} days like {tables.trace_shapes[self.shape].label}")
         if self.factor != 1.0:
-            trace = scale_rate(trace, self.factor, seed, tables)
             words.append(f"× {self.factor:g}")
-        return dataclasses.replace(trace, name=", ".join([trace.name, *words]))
+        return ", ".join(words)
+
+    def apply(self, trace: Trace, tables: Tables, draw: int = 0) -> Trace:
+        """Return the trace laid over its shape, then scaled, and named after both."""
+        if not self.is_any:
+            return trace
+        name, seed = f"{trace.name}, {self.words(tables)}", self.seed + draw
+        if self.shape != _AS_RECORDED:
+            trace = lay_over_shape(trace, self.shape, self.days, seed, tables=tables)
+        if self.factor != 1.0:
+            trace = scale_rate(trace, self.factor, seed, tables)
+        return dataclasses.replace(trace, name=name)
 
 
 def traffic_section(tables: Tables) -> Traffic:
@@ -162,6 +171,7 @@ def _generated(choice: str, tables: Tables) -> Traffic:
         key = ("generated", *_rows_of(preset, tables), seed, days, requests, reshaping)
         return store(private=False).get_or_make(key, make)
 
+    _say_assumed(reshaping, tables)
     return Traffic(made(0), False, redraw=made)
 
 
@@ -263,9 +273,13 @@ def _reshaped(trace: Trace, reshaping: _Reshaping, tables: Tables) -> Trace:
     if kept is None or kept[0] != key:
         kept = key, reshaping.apply(trace, tables)
         st.session_state["trace_reshaped"] = kept
-    for sentence in kept[1].report.assumed[len(trace.report.assumed) :]:
-        st.caption(f":material/edit: Assumed: {text.plain(sentence)}")
+    _say_assumed(reshaping, tables)
     return kept[1]
+
+
+def _say_assumed(reshaping: _Reshaping, tables: Tables) -> None:
+    if reshaping.is_any:
+        st.caption(f":material/edit: Assumed: traffic {text.plain(reshaping.words(tables))}")
 
 
 def _digest(upload: Any) -> str:
@@ -315,8 +329,11 @@ def _map_columns(digest: str, unknown: UnknownFormat) -> None:
             role: column for role, column in asked.items() if column != _NO_COLUMN
         }
 
-    with st.form(f"columns_{digest}"):
-        st.markdown("**Which column is what?**")
+    is_new = digest not in st.session_state["trace_columns"]
+    with (
+        st.expander("Which column is what?", expanded=is_new),
+        st.form(f"columns_{digest}", border=False),
+    ):
         for role, label in _ROLE_WORDS.items():
             columns = list(unknown.columns) if role == "time" else [_NO_COLUMN, *unknown.columns]
             default = chosen.get(role, _NO_COLUMN)
@@ -439,5 +456,5 @@ def _check_size(requests: float, tables: Tables) -> None:
     if requests > most:
         raise InputError(
             f"That would be {requests:,.0f} requests; this page makes at most {most:,.0f}. Take a "
-            "lower rate or fewer days: what a replica costs is decided well below that."
+            "lower rate or factor, or fewer days."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from frontier.pages.store import find, store
 from frontier.plan import deploy, mitigated_plan
 from frontier.sweep import Outcome, simulate_plans
 from frontier.trace import Trace, TraceStatistics, alike, trace_statistics
-from frontier.trace.generate import NOMINAL_MONDAY
 from frontier.trace.statistics import TURN_GAP_LEVELS
 
 _PROVIDER, _PLAN = "provider's default", "chosen plan"
@@ -51,8 +49,9 @@ class View:
     statistics : TraceStatistics
     alike : tuple of str
         Sentences that set it beside published traces.
-    bursts : int
-        Runs of requests without a silence of `traffic_burst_gap_s`.
+    bursts : int or None
+        Runs of requests without a silence of `traffic_burst_gap_s`; None where requests were
+        counted over longer times.
     idle_share : float or None
         Share of the time in which one replica would have nothing to do [1].
     no_residence : str
@@ -65,7 +64,7 @@ class View:
 
     statistics: TraceStatistics
     alike: tuple[str, ...]
-    bursts: int
+    bursts: int | None
     idle_share: float | None
     no_residence: str
     rate: pd.DataFrame
@@ -94,11 +93,12 @@ def render() -> None:
     )
     st.subheader(_headline(view), anchor=False)
     st.markdown(text.plain(" ".join(view.alike[:2])))
-    _draw_understood(trace)
+    st.markdown("**What was understood**")
+    st.markdown(_bullets(text.understood(trace)))
     _draw_rate(view, trace)
     _draw_hours(view, trace)
     _draw_gaps(view, trace)
-    _draw_burstiness(view)
+    _draw_burstiness(view, trace)
     _draw_tokens(view)
     _draw_sessions(view)
     _draw_published(view)
@@ -122,7 +122,9 @@ def _view(choices: Choices, named_s: dict[str, float]) -> View:
     return View(
         statistics=statistics,
         alike=alike(statistics, tables),
-        bursts=int(idle_gap_table(trace.arrival_s, burst_gap_s).cold[0]),
+        bursts=int(idle_gap_table(trace.arrival_s, burst_gap_s).cold[0])
+        if (trace.report.bucket_s or 0.0) <= burst_gap_s
+        else None,
         # Held with a timeout of 0 is held at work.
         idle_share=None if gaps is None else 1.0 - float(gaps["held_share"].iloc[0]),
         no_residence=no_residence,
@@ -162,34 +164,11 @@ def _headline(view: View) -> str:
                 f"{units.count(statistics.requests, 'request')} in "
                 f"{units.seconds(statistics.horizon_s)}"
             )
-    words += f" in {units.count(view.bursts, 'burst')}"
+    if view.bursts is not None:
+        words += f" in {units.count(view.bursts, 'burst')}"
     if view.idle_share is not None:
         words += f"; one replica would be idle {units.percent(view.idle_share)} of the time"
     return words
-
-
-def _draw_understood(trace: Trace) -> None:
-    report = trace.report
-    dropped = {reason: number for reason, number in report.dropped.items() if number}
-    st.markdown("**What was understood**")
-    lines = [
-        f"{text.plain(trace.name)}: {text.plain(report.format)}, times in "
-        f"{text.plain(report.time_unit)}"
-        + (
-            f", counted per {units.seconds(report.bucket_s)}" if report.bucket_s is not None else ""
-        ),
-        f"{report.rows_read:,} rows read = {report.kept:,} kept"
-        + "".join(f" + {number:,} {text.plain(reason)}" for reason, number in dropped.items()),
-        f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.horizon_s)}"
-        + (
-            f", from {units.moment(float(trace.arrival_s[0]), trace.t0_utc)} UTC"
-            if _date_of(trace) is not None
-            else ""
-        ),
-        *(f"Assumed: {text.plain(sentence)}" for sentence in report.assumed),
-        *(text.plain(sentence) for sentence in report.notes),
-    ]
-    st.markdown("\n".join(f"- {line}" for line in lines))
 
 
 def _draw_rate(view: View, trace: Trace) -> None:
@@ -198,7 +177,7 @@ def _draw_rate(view: View, trace: Trace) -> None:
     most = int(view.rate["requests"].max())
     _draw_chart(
         "rate",
-        rate_figure(view.rate, t0_utc=_date_of(trace)),
+        rate_figure(view.rate, t0_utc=text.date_of(trace)),
         view.rate,
         f"Requests over time in steps of {units.seconds(width_s)}, at most {most:,} in one.",
     )
@@ -218,7 +197,9 @@ def _draw_hours(view: View, trace: Trace) -> None:
     busiest = observed.loc[observed["requests_per_h"].idxmax()]
     _draw_chart(
         "hour_of_week",
-        hour_of_week_figure(view.hours, clock="as generated" if _date_of(trace) is None else "UTC"),
+        hour_of_week_figure(
+            view.hours, clock="as generated" if text.date_of(trace) is None else "UTC"
+        ),
         view.hours,
         f"Rate by hour of the week. Busiest: {busiest['day']} {busiest['hour']}:00 with "
         f"{units.significant(busiest['requests_per_h'])} requests an hour.",
@@ -264,7 +245,7 @@ def _draw_gaps(view: View, trace: Trace) -> None:
     st.caption(words)
 
 
-def _draw_burstiness(view: View) -> None:
+def _draw_burstiness(view: View, trace: Trace) -> None:
     statistics = view.statistics
     st.markdown("**Burstiness**")
     facts = [
@@ -290,6 +271,11 @@ def _draw_burstiness(view: View) -> None:
         f"{meaning}. CV is the standard deviation of the times between requests over their mean; "
         "dispersion the variance of the requests in a minute over their mean. Day and night alone "
         "raise both."
+        + (
+            ""
+            if trace.report.bucket_s is None
+            else f" Below {units.seconds(trace.report.bucket_s)} they are those of random places."
+        )
     )
 
 
@@ -319,6 +305,8 @@ def _draw_tokens(view: View) -> None:
                 "Rank correlation of prompt and output: "
                 f"{units.significant(statistics.prompt_output_spearman, 2)}."
             )
+    if all(length.minimum == length.maximum for length in lengths):
+        return
     with right:
         _draw_chart(
             "tokens",
@@ -476,11 +464,6 @@ def _outcomes_of_draws(choices: Choices, number: int) -> tuple[Outcome, ...]:
 
 
 # --- What every part needs ----------------------------------------------------------------------
-
-
-def _date_of(trace: Trace) -> dt.datetime | None:
-    """Return when time 0 was, or None where there is no date or a nominal one."""
-    return None if trace.t0_utc == NOMINAL_MONDAY else trace.t0_utc
 
 
 def _bullets(sentences: Iterable[str]) -> str:

@@ -35,6 +35,7 @@ _EPOCHS = {"s": (1e9, 1e10), "ms": (1e12, 1e13), "us": (1e15, 1e16), "ns": (1e18
 _SHEET_DAYS = (30_000, 60_000)
 SHEET_EPOCH_S = -2_209_161_600
 _RESOLUTIONS_S = (3600.0, 60.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+_FEW, _PIECE = 1000, 1 << 20
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ def unit_of(
     usual: str | None,
     told: str | None,
     column: str,
+    findings: Findings,
     tables: Tables,
 ) -> tuple[str, bool]:
     """Return the unit of numbers in a time column, and whether they count from a fixed date.
@@ -70,6 +72,8 @@ def unit_of(
         The user's answer.
     column : str
         Name of the column, for the question.
+    findings : Findings
+        Takes a sentence where a unit was assumed.
     tables : Tables
         For the settings.
 
@@ -90,8 +94,6 @@ def unit_of(
         return known, known == epoch
     if epoch is not None:
         return epoch, True
-    if usual == "s":  # the product's own table: seconds, unless they are dates
-        return usual, False
     span = float(offsets.max() - offsets.min())
     looks_like_sheet = (
         not clock.whole
@@ -99,6 +101,11 @@ def unit_of(
         and span < tables.setting("trace_sheet_days")
     )
     if not looks_like_sheet and not clock.whole and span < tables.setting("trace_fraction_span"):
+        return "s", False
+    if usual == "s" and not looks_like_sheet:
+        findings.assumed.append(
+            f"Numbers in '{column}' are read as seconds: {_reading(offsets.size, span)}."
+        )
         return "s", False
     steps = np.diff(offsets)
     steps = steps[steps > 0]
@@ -310,13 +317,14 @@ def quantum_of(time_s: NDArray[np.float64], tables: Tables) -> float:
     other gaps are whole multiples of one step (which bursts of a load generator are not).
     """
     gaps = np.diff(time_s)
-    positive = gaps[gaps > 0]
+    moves = int(np.count_nonzero(gaps > 0))
     if (
-        positive.size == 0
-        or gaps.size - positive.size < tables.setting("trace_zero_gap_share") * gaps.size
-        or positive.size + 1 > tables.setting("trace_distinct_share") * time_s.size
+        moves == 0
+        or gaps.size - moves < tables.setting("trace_zero_gap_share") * gaps.size
+        or moves + 1 > tables.setting("trace_distinct_share") * time_s.size
     ):
         return 0.0
+    positive = gaps[gaps > 0]
     step = float(np.quantile(positive, 0.1, method="inverted_cdf"))
     off = np.abs(positive / step - np.rint(positive / step))
     regular = off <= tables.setting("trace_lattice_tolerance") * np.rint(positive / step)
@@ -327,9 +335,17 @@ def quantum_of(time_s: NDArray[np.float64], tables: Tables) -> float:
 
 def resolution_of(time_s: NDArray[np.float64]) -> float:
     """Return the coarsest decimal step of which all times are multiples; 0 below 100 ns [s]."""
+    few = time_s[:: max(1, time_s.size // _FEW)]
+    # In pieces, since a large trace should not be there several times over.
+    pieces = np.array_split(time_s, time_s.size // _PIECE + 1)
     for step in _RESOLUTIONS_S:
-        multiples = time_s / step
-        # Half a nanosecond, and what the arithmetic of large multiples may lose.
-        if np.all(np.abs(multiples - np.rint(multiples)) <= 0.5e-9 / step + 4e-16 * multiples):
+        if _on_grid(few, step) and all(_on_grid(piece, step) for piece in pieces):
             return step
     return 0.0
+
+
+def _on_grid(time_s: NDArray[np.float64], step: float) -> bool:
+    multiples = time_s / step
+    # Half a nanosecond, and what the arithmetic of large multiples may lose.
+    allowed = 0.5e-9 / step + 4e-16 * multiples
+    return bool(np.all(np.abs(multiples - np.rint(multiples)) <= allowed))

@@ -32,6 +32,8 @@ Progress = Callable[[int, int], None]
 
 _HEAD_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 23
+# Arrow reads up to 32 blocks of a CSV file ahead; a row must fit in a block.
+_CSV_BLOCK_BYTES = 1 << 21
 _BATCH_ROWS = 1 << 16
 _SAMPLE_RECORDS = 200
 _BAD_LINE = "rows that could not be read as {}"
@@ -342,7 +344,7 @@ def _csv_batches(
         reader = pacsv.open_csv(
             stream,
             read_options=pacsv.ReadOptions(
-                column_names=list(table.names), skip_rows=skip, block_size=_BLOCK_BYTES
+                column_names=list(table.names), skip_rows=skip, block_size=_CSV_BLOCK_BYTES
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip_row
@@ -634,7 +636,10 @@ def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitS
         content = stream.read()
         place = pa.BufferReader(content)
     try:
-        file = stack.enter_context(parquet.ParquetFile(place))
+        # Not buffered ahead: what is, is kept until the file is closed.
+        file = stack.enter_context(
+            parquet.ParquetFile(place, pre_buffer=False, buffer_size=_HEAD_BYTES)
+        )
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
     if file.metadata.num_rows > caps.rows:

@@ -444,7 +444,8 @@ def own(names: Names) -> Layout | None:
         "request table",
         time,
         clock=clock,
-        usual_unit="s",
+        # Frontier's own column is in seconds; another tool's of the same name may not be.
+        usual_unit="s" if names.has("timestamp", "prompt_tokens", "output_tokens") else None,
         prompt=prompt,
         output=output,
         model=names.first("model"),

@@ -193,6 +193,7 @@ def read_rates(
         usual=None,
         told=time_unit,
         column=layout.time or "",
+        findings=findings,
         tables=tables,
     )
     factor = 1.0 if held.clock.is_date else checks.SECONDS_IN[unit]

@@ -388,6 +388,7 @@ def _finish(
         usual=layout.usual_unit,
         told=answers.time_unit,
         column=layout.time,
+        findings=findings,
         tables=tables,
     )
     factor = 1.0 if clock.is_date else checks.SECONDS_IN[unit]
@@ -579,7 +580,7 @@ def _trace(
         raise InputError(
             "All requests have the same time; rate and idle time need at least two different times."
         )
-    arrival_s = rows.time - start_s
+    arrival_s = np.subtract(rows.time, start_s, out=rows.time)
     # To the nanosecond: a time must not depend on the unit and the origin it was written in.
     np.rint(np.multiply(arrival_s, NS_PER_S, out=arrival_s), out=arrival_s)
     arrival_s /= NS_PER_S

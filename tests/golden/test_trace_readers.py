@@ -158,13 +158,10 @@ def test_an_open_point_is_one_question_and_every_answer_reads(file, parameter, v
         read_trace(SAMPLES / file)
     assert caught.value.parameter == parameter
     assert [value for value, _ in caught.value.choices] == values
-    digests = set()
-    for value in values:
-        try:
-            digests.add(read_trace(SAMPLES / file, **{parameter: value}).digest)
-        except ValueError as error:  # too few requests under this reading, said in words
-            assert "two" in str(error)
-    assert digests
+    # One request, or 0.03 in all, is no traffic: those choices are refused in words.
+    readable = {"grafana.csv": ["rate"], "burstgpt_1.csv": ["ChatGPT", "all"]}.get(file, values)
+    digests = {read_trace(SAMPLES / file, **{parameter: value}).digest for value in readable}
+    assert len(digests) == len(readable)
 
 
 def test_prometheus_counts_become_requests_inside_their_windows():

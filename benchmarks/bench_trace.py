@@ -1,0 +1,113 @@
+"""Rows a second from a file to a `Trace`, and what a request costs in memory.
+
+A million requests as the Azure table writes them (dates to 100 ns), as Mooncake's JSON lines and
+as Parquet, each plain; medians of several runs after one to warm up. Goals: CSV within 2 s, JSON
+lines within 6 s on one core. Memory is the peak of the process over reading four million rows of
+Parquet from disk, from which the requests of a two-gigabyte machine follow.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from frontier.trace import read_trace
+
+ROWS = 1_000_000
+LARGE = 4_000_000
+RUNS = 5
+
+
+def machine():
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0].split(":")[1].strip() if names else cpu
+    return f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def requests(rows):
+    rng = np.random.default_rng(2026)
+    ns = np.cumsum(rng.exponential(0.04, rows) * 1e7).astype(np.int64) * 100
+    stamp = pd.to_datetime(1_741_082_400_000_000_000 + ns).strftime("%Y-%m-%d %H:%M:%S.%f") + "0"
+    prompts, outputs = rng.integers(1, 8000, rows), rng.integers(1, 900, rows)
+    return ns, stamp, prompts, outputs
+
+
+def files():
+    ns, stamp, prompts, outputs = requests(ROWS)
+    frame = pd.DataFrame({"TIMESTAMP": stamp, "ContextTokens": prompts, "GeneratedTokens": outputs})
+    yield "CSV", frame.to_csv(index=False).encode()
+    lines = (
+        f'{{"timestamp": {t}, "input_length": {p}, "output_length": {o}, '
+        '"hash_ids": [46, 47, 48, 49, 50, 51, 52, 53]}'
+        for t, p, o in zip(ns // 1_000_000, prompts, outputs, strict=True)
+    )
+    yield "JSON lines", "\n".join(lines).encode()
+    held = io.BytesIO()
+    frame.to_parquet(held)
+    yield "Parquet", held.getvalue()
+
+
+def median_s(content):
+    read_trace(content)
+    spent = []
+    for _ in range(RUNS):
+        begin = time.perf_counter()
+        read_trace(content)
+        spent.append(time.perf_counter() - begin)
+    return statistics.median(spent)
+
+
+def peak_gb(path=None):
+    """Return the peak of this process after reading a file, or after the imports alone [GB]."""
+    if path:
+        read_trace(path, max_rows=10**9, max_bytes=10**12)
+    else:
+        read_trace(b"timestamp,prompt_tokens,output_tokens\n0.5,1,1\n1.5,1,1\n")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def main():
+    print(machine())
+    for kind, content in files():
+        spent = median_s(content)
+        print(
+            f"{kind:<11} {ROWS:,} rows, {len(content) / 1e6:5.1f} MB: median {spent:.2f} s, "
+            f"{ROWS / spent / 1e6:.2f} M rows/s"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        ns, _, prompts, outputs = requests(LARGE)
+        path = Path(folder) / "large.parquet"
+        pd.DataFrame(
+            {"timestamp": ns / 1e9, "prompt_tokens": prompts, "output_tokens": outputs}
+        ).to_parquet(path)
+        peaks = [
+            float(subprocess.run([sys.executable, __file__, *file], capture_output=True,
+                                 check=True, text=True).stdout)
+            for file in (["peak"], ["peak", str(path)])
+        ]  # fmt: skip
+    each = (peaks[1] - peaks[0]) * 1e9 / LARGE
+    print(
+        f"Memory      {LARGE:,} rows of Parquet: peak {peaks[1]:.2f} GB, {peaks[0]:.2f} GB of it "
+        f"imports, {each:.0f} bytes a request: 44 M requests in {peaks[0] + 44e6 * each / 1e9:.2f} GB"
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["peak"]:
+        print(peak_gb(*sys.argv[2:]))
+    else:
+        main()

@@ -1,0 +1,157 @@
+"""The take-away tab: costs in every unit, and files that say the same as the screen."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import openpyxl
+import pytest
+
+import frontier
+from frontier.pages import takeaway
+from frontier.report import html_report, report_json, workbook
+
+_REPORT = """
+import datetime as dt
+import streamlit as st
+from frontier.pages import controls, link, results, takeaway
+from frontier.report import Currency
+link.begin()
+st.session_state['choices'] = choices = controls.sidebar()
+swept = results.swept(choices, lambda partial: None)
+outcome = swept.outcomes[PLAN]
+today = dt.date(2026, 11, 24)
+currency = Currency("EUR", 0.9, today)
+st.session_state['report'] = takeaway.report_of(
+    swept, outcome, choices, currency, link.address(), today
+)()
+link.end()
+"""
+
+
+def _open_tab(open_app, **query):
+    app = open_app(**query)
+    app.session_state["detail"] = "Take away"
+    return app.run()
+
+
+def _costs(app):
+    return next(table.value for table in app.table if "Dollars" in table.value)
+
+
+def _number(text):
+    return float(text.replace("\\", "").replace("$", "").replace(",", ""))
+
+
+def test_every_unit_follows_from_the_month(open_app):
+    """A year is twelve months; another currency is the user's rate times dollars, by its date."""
+    app = _open_tab(open_app, plan="dedicated-1", currency="EUR", rate="0.9")
+    assert not app.exception
+    costs = _costs(app)
+    month, year = (_number(value) for value in costs["Dollars"].iloc[:2])
+    assert month == pytest.approx(1095)
+    assert year == pytest.approx(12 * month)
+    euros = [_number(value) for value in costs["EUR"]]
+    assert euros[0] == pytest.approx(0.9 * month, rel=1e-3)
+    # A euro is dearer than a dollar here, so it buys more tokens.
+    assert euros[-1] == pytest.approx(_number(costs["Dollars"].iloc[-1]) / 0.9, rel=1e-2)
+    app.number_input(key="hours").set_value(720.0).run()
+    assert _number(_costs(app)["Dollars"].iloc[0]) == pytest.approx(1080)
+
+
+def test_a_currency_without_a_rate_is_not_shown(open_app):
+    """No rate is fetched or made up: the column comes with the user's rate."""
+    app = _open_tab(open_app, currency="EUR")
+    assert "EUR" not in _costs(app)
+    assert any("Give the rate" in caption.value for caption in app.caption)
+
+
+def test_no_file_is_built_before_it_is_asked_for(open_app, monkeypatch):
+    """Opening the tab offers the files and makes none of them."""
+    made = []
+    for name in ("workbook", "html_report", "report_json", "meters_csv", "scenario_json"):
+        monkeypatch.setattr(takeaway, name, lambda *a, name=name, **k: made.append(name))
+    app = _open_tab(open_app)
+    assert len(app.get("download_button")) == 6
+    assert made == []
+
+
+def _report(plan, **query):
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_string(_REPORT.replace("PLAN", repr(plan)), default_timeout=90)
+    for key, value in query.items():
+        app.query_params[key.replace("__", ".")] = value
+    app.run()
+    assert not app.exception
+    return app.session_state["report"]
+
+
+@pytest.fixture(scope="module")
+def report():
+    """Make the report of a reserved plan at a changed price."""
+    return _report("reserved-1", commitment="preset-35", **{"price__crusoe-l40s": "1.2"})
+
+
+def test_the_files_say_where_they_come_from(report):
+    """Workbook, page and JSON: link with the choices, version, date, a change, a source."""
+    book = openpyxl.load_workbook(io.BytesIO(workbook(report)))
+    cells = " ".join(
+        str(cell.value)
+        for sheet in book.worksheets
+        for row in sheet.iter_rows()
+        for cell in row
+        if cell.value is not None
+    )
+    for content in (cells, html_report(report), report_json(report).decode()):
+        said = content.replace("&amp;", "&")
+        assert "commitment=preset-35" in said
+        assert "price.crusoe-l40s=1.2" in said
+        assert frontier.__version__ in said
+        assert "2026-11-24" in said
+        assert "usd_per_gpu_h from 1.5 to 1.2" in said
+        assert "Prices that you gave in this session" in said
+        assert "Egress" in said
+    assert json.loads(report_json(report))["plan"]["id"] == "reserved-1"
+
+
+def test_the_workbook_holds_the_bill_of_the_screen(report):
+    """730 hours at 1.2 $/h less 35 %, by the stored values and by the formulas' inputs."""
+    stored = openpyxl.load_workbook(io.BytesIO(workbook(report)), data_only=True)["Bill"]
+    month = next(row[1].value for row in stored.iter_rows() if row[0].value == "A month")
+    assert month == pytest.approx(730 * 1.2 * 0.65)
+    assert report.units_of_cost["month"] == pytest.approx(month)
+
+
+def test_each_source_is_named_once_with_all_that_came_from_it(report):
+    """No source comes twice, and both prices, both rules and the start have one."""
+    titles = [source.source_id for _, source in report.sources]
+    assert len(titles) == len(set(titles))
+    used = " ".join(words.lower() for words, _ in report.sources)
+    for what in ("price of modal-l40s", "price of crusoe-l40s", "billing rules of", "start: "):
+        assert what in used
+
+
+def test_text_of_the_user_stays_text_on_the_way():
+    """A provider of an uploaded table that looks like markup is escaped in the page."""
+    from streamlit.testing.v1 import AppTest
+
+    script = _REPORT.replace("PLAN", "'dedicated-1'").replace(
+        "link.begin()",
+        "link.begin()\n"
+        "from frontier.pages import session\n"
+        "from frontier.prices import read_prices\n"
+        "from frontier.tables import load_tables\n"
+        "if session.upload() is None:\n"
+        "    session.use_prices(read_prices(b'provider,gpu,price,unit,kind,offer_id\\n'\n"
+        "        b'<script>x,L40S,1,usd_per_gpu_hour,on-demand,mine\\n',\n"
+        "        tables=load_tables(), today=dt.date(2026, 11, 24)))",
+    )
+    app = AppTest.from_string(script, default_timeout=90)
+    app.query_params["dedicated"] = "mine"
+    app.run()
+    assert not app.exception
+    page = html_report(app.session_state["report"])
+    assert "&lt;script&gt;x" in page
+    assert "<script" not in page

@@ -1,0 +1,245 @@
+"""Traffic: the page, and the questions that an uploaded file may raise."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from frontier.pages import shell
+from frontier.tables import load_tables
+
+TRACES = Path(__file__).resolve().parents[2] / ".." / "shared" / "traces"
+# The page of the address follows the script, so that one run draws sidebar and page.
+_PAGE = """
+import streamlit as st
+from frontier.pages import controls, link, traffic
+link.begin()
+st.session_state['choices'] = controls.sidebar()
+traffic.render()
+link.end()
+"""
+_TWO_LOGS = "timestamp,model,prompt_tokens,output_tokens\n" + "".join(
+    f"{part * 7 + 40 * row},{'large' if row % 3 else 'small'},{100 + row},20\n"
+    for part in (0, 1)
+    for row in range(400)
+)
+_UNKNOWN = "when,who,length,reply\n" + "".join(
+    f"{1758081600 + 900 * row},u{row % 7},{100 + row},{20 + row % 50}\n" for row in range(200)
+)
+_AMBIGUOUS = "".join(
+    f'{{"timestamp": {5 * row}, "input_length": 100, "output_length": 20}}\n' for row in range(200)
+)
+_COUNTS = "time,value\n" + "".join(
+    f"{1758081600 + 300 * step},{(7 * step) % 5 if step % 288 > 90 else 0}\n"
+    for step in range(2016)
+)
+
+
+@pytest.fixture(scope="module")
+def open_traffic():
+    from streamlit.testing.v1 import AppTest
+
+    def _open(**query):
+        app = AppTest.from_string(_PAGE, default_timeout=90)
+        for key, value in query.items():
+            app.query_params[key] = value
+        return app.run()
+
+    return _open
+
+
+def _upload(open_traffic, name, content, **query):
+    app = open_traffic(traffic="upload", **query)
+    content = content if isinstance(content, bytes) else content.encode()
+    return app.file_uploader(key="trace_file").set_value((name, content, "text/plain")).run()
+
+
+def _said(app) -> str:
+    return " ".join(e.value for e in (*app.subheader, *app.markdown, *app.caption)).replace(
+        "\\", ""
+    )
+
+
+def _radio(app, parameter):
+    return next(radio for radio in app.radio if radio.key.endswith(f"_{parameter}"))
+
+
+def test_the_page_stands_between_start_and_break_even():
+    """The order of the pages is the order in which questions come up."""
+    titles = [title for title, *_ in shell.PAGES]
+    assert titles.index("Cold start") + 1 == titles.index("Traffic")
+    assert titles.index("Traffic") + 1 == titles.index("Break-even")
+
+
+def test_the_example_is_described_in_one_sentence_and_drawn(open_traffic):
+    """Rate, bursts and idle share come first; then what was understood, four charts, tables."""
+    app = open_traffic()
+    assert not app.exception
+    assert not app.error
+    assert "requests a day in" in app.subheader[0].value
+    assert "one replica would be idle" in app.subheader[0].value
+    assert "rows read =" in _said(app)
+    assert "Azure Functions apps" in _said(app)
+    assert len(app.get("plotly_chart")) == 4
+    assert len(app.get("download_button")) >= 4
+
+
+@pytest.mark.parametrize("preset", list(load_tables().trace_presets))
+def test_every_preset_is_generated_and_described(open_traffic, preset):
+    """Each preset opens by its link, with its rate, its days and its seed changed."""
+    app = open_traffic(traffic=preset, days="3", seed="5", requests_per_day="240")
+    assert not app.exception
+    assert not app.error
+    assert "over 3 days" in _said(app)
+    assert "requests_per_day = 240" in _said(app)
+
+
+def test_rescaled_traffic_says_so_in_its_name_and_its_report(open_traffic):
+    """A factor shows in the sidebar, in what was understood, and in the number of requests."""
+    app = open_traffic(factor="2.0")
+    assert not app.exception
+    assert any("Assumed: traffic × 2" in caption.value for caption in app.sidebar.caption)
+    assert "copies of the trace laid over one another" in _said(app)
+    assert app.subheader[0].value.startswith("1,0")
+
+
+def test_too_much_traffic_is_refused_in_words(open_traffic):
+    """What the page would not hold is a sentence with a way out."""
+    app = open_traffic(traffic="steady-chat", requests_per_day="900000")
+    assert not app.exception
+    assert "at most 500,000" in app.error[0].value
+
+
+def test_questions_come_one_after_the_other_and_answers_can_be_changed(open_traffic):
+    """Models first, then the reset clock; another model asks about the clock anew."""
+    app = _upload(open_traffic, "two.csv", _TWO_LOGS)
+    assert "one answer" in app.error[0].value
+    assert [label.split(":")[0] for label in _radio(app, "model").options[:2]] == [
+        "large",
+        "small",
+    ]
+    app = _radio(app, "model").set_value("large").run()
+    assert "2 logs in one file" in _radio(app, "on_clock_reset").label
+    app = _radio(app, "on_clock_reset").set_value("sequence").run()
+    assert not app.error
+    assert "532 requests" in _said(app)
+
+    app = _radio(app, "model").set_value("small").run()
+    assert _radio(app, "on_clock_reset").value is None
+    app = _radio(app, "on_clock_reset").set_value("part1").run()
+    assert "134 requests" in _said(app)
+    app = _radio(app, "on_clock_reset").set_value("overlay").run()
+    assert "268 requests" in _said(app)
+
+
+def test_the_unit_of_times_is_asked_and_decides_the_span(open_traffic):
+    """The same numbers are 16 minutes of seconds or one second of milliseconds."""
+    app = _upload(open_traffic, "steps.jsonl", _AMBIGUOUS)
+    app = _radio(app, "time_unit").set_value("s").run()
+    assert "in 16 min 35 s" in app.subheader[0].value
+    app = _radio(app, "time_unit").set_value("ms").run()
+    assert "in 0.995 s" in app.subheader[0].value
+
+
+def test_the_same_question_on_another_file_is_open_again(open_traffic):
+    """An answer belongs to its file."""
+    app = _upload(open_traffic, "steps.jsonl", _AMBIGUOUS)
+    app = _radio(app, "time_unit").set_value("s").run()
+    other = (_AMBIGUOUS + '{"timestamp": 999, "input_length": 9, "output_length": 9}\n').encode()
+    app = app.file_uploader(key="trace_file").set_value(("more.jsonl", other, "text/plain")).run()
+    assert _radio(app, "time_unit").value is None
+
+
+def test_unknown_columns_can_be_mapped(open_traffic):
+    """The form names the columns; what was chosen is read, and can be changed."""
+    app = _upload(open_traffic, "own.csv", _UNKNOWN)
+    assert "No known format" in app.error[0].value
+    boxes = {box.label: box for box in app.sidebar.selectbox}
+    assert boxes["Time of arrival"].value == "when"
+    boxes["Prompt tokens"].set_value("length")
+    boxes["Output tokens"].set_value("reply")
+    app = app.sidebar.button[0].click().run()
+    assert not app.exception
+    assert not app.error
+    assert "columns chosen by hand" in _said(app)
+    assert app.table[0].value.loc["Largest", "Prompt"] == "299"
+
+    boxes = {box.label: box for box in app.sidebar.selectbox}
+    boxes["Prompt tokens"].set_value("reply")
+    app = app.sidebar.button[0].click().run()
+    assert app.table[0].value.loc["Largest", "Prompt"] == "69"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.csv", b" ", "empty"),
+        ("header.csv", b"timestamp,prompt_tokens,output_tokens\n", "no requests"),
+        ("lengths.csv", b"num_prefill_tokens,num_decode_tokens\n1,2\n3,4\n", "No arrival time"),
+        ("same.csv", b"timestamp,prompt_tokens,output_tokens\n5,1,1\n5,1,1\n", "same time"),
+        ("cut.csv.gz", gzip.compress(_UNKNOWN.encode())[:100], "damaged or cut off"),
+        ("page.csv", b"<html><body>Sign in</body></html>", ""),
+    ],
+)
+def test_a_bad_file_is_refused_in_a_sentence(open_traffic, name, content, words):
+    """Whatever cannot be traffic is answered on the page, without a traceback."""
+    app = _upload(open_traffic, name, content)
+    assert not app.exception
+    assert app.error
+    assert words in app.error[0].value.replace("\\", "")
+
+
+def test_reading_options_are_taken(open_traffic):
+    """Tokens assumed where there are none, and the unit of times, are the user's to say."""
+    times = "timestamp\n" + "".join(f"{400 * row}\n" for row in range(100))
+    app = _upload(
+        open_traffic, "times.csv", times, default_prompt="77", time_unit="ms", default_output="5"
+    )
+    assert not app.exception
+    assert "using 77 in / 5 out" in _said(app)
+    assert "times in ms" in _said(app)
+
+
+def test_a_rate_series_shows_the_spread_of_its_draws(open_traffic):
+    """Counts a bucket: five draws, each with cost and p99, and what the bucket hides is said."""
+    app = _upload(open_traffic, "counts.csv", _COUNTS)
+    app = _radio(app, "counts").set_value("increase").run()
+    assert not app.exception
+    said = _said(app)
+    assert "on 5 draws: p99 from" in said
+    assert "burst;" not in app.subheader[0].value
+    assert "shorter timeouts cannot be judged" in said
+    draws = app.table[-1].value
+    assert len(draws) == 5
+    assert draws["Dollars a month"].nunique() > 1
+
+
+def test_a_short_trace_can_be_laid_over_a_week(open_traffic):
+    """Under a day there is no heat map but an offer; taken, it is marked as not observed."""
+    short = "timestamp,prompt_tokens,output_tokens\n" + "".join(
+        f"{17.3 * row},200,20\n" for row in range(200)
+    )
+    app = _upload(open_traffic, "short.csv", short)
+    assert "hold no pattern of day or week" in _said(app)
+    app = _upload(open_traffic, "short.csv", short, shape="code", shape_days="7.0")
+    assert not app.exception
+    assert "over 7 days" in _said(app)
+    assert "Assumed: Not observed" in _said(app)
+    assert "hold no pattern" not in _said(app)
+
+
+@pytest.mark.skipif(not TRACES.exists(), reason="the published traces are not beside the checkout")
+@pytest.mark.parametrize(
+    ("name", "bursts"),
+    [
+        ("ragpulse_week_A_2025-09-10.jsonl.gz", "1,671 bursts"),
+        ("azure_llm_2023_code.csv", "13 bursts"),
+    ],
+)
+def test_published_traces_have_the_published_bursts(open_traffic, name, bursts):
+    """Requests after more than 60 s of silence, as counted from the published files."""
+    app = _upload(open_traffic, name, (TRACES / name).read_bytes())
+    assert not app.exception
+    assert bursts in app.subheader[0].value

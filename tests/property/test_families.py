@@ -1,0 +1,195 @@
+"""Laws of the families that money and calendars make: scheduled, reserved, spot, per-token API."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import math
+
+import numpy as np
+import pytest
+
+from frontier.billing import Terms, TokenPrice
+from frontier.errors import InputError
+from frontier.plan import (
+    API,
+    DEDICATED,
+    HYBRID,
+    RESERVED,
+    SCHEDULED,
+    OfficeHours,
+    Scenario,
+    default_grid,
+    deploy,
+    scheduled_plans,
+    week_offset_s,
+)
+from frontier.sweep import (
+    Deal,
+    TokenApi,
+    bill_outcome,
+    committed_outcomes,
+    frontier_table,
+    rerun,
+    simulate_plans,
+)
+from frontier.tables import load_tables
+from frontier.trace import TraceReport, make_trace
+
+TABLES = load_tables()
+SCENARIO = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0)
+HOUR, DAY = 3600.0, 86400.0
+MONDAY = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
+
+
+def trace_of(arrival_s, *, t0_utc=MONDAY, days=7):
+    size = len(arrival_s)
+    return make_trace(
+        "made",
+        arrival_s,
+        np.full(size, 1000),
+        np.full(size, 200),
+        horizon_s=days * DAY,
+        t0_utc=t0_utc,
+        report=TraceReport("made", "s", size, size),
+    )
+
+
+@pytest.fixture(scope="module")
+def by_day():
+    """Make a week of a request every ten minutes of office hours, and four outside them."""
+    day = np.arange(9 * HOUR, 17 * HOUR, 600.0)
+    arrivals = np.concatenate([[0.0, 3 * HOUR, 3 * DAY], *(day + n * DAY for n in range(5))])
+    return trace_of(np.sort(np.append(arrivals, 5.5 * DAY)))
+
+
+@pytest.fixture(scope="module")
+def outcomes(by_day):
+    deployment = deploy(SCENARIO, by_day, TABLES)
+    return simulate_plans(default_grid(deployment, by_day, TABLES), by_day, TABLES)
+
+
+def test_a_schedule_keeps_office_hours_warm_and_nights_cold(outcomes, by_day):
+    """In the hours nobody waits on a start; outside them, after the timeout, everybody does."""
+    outcome = next(
+        o for o in outcomes if o.plan.family == SCHEDULED and o.plan.policy.idle_timeout_s < 100
+    )
+    waited = rerun(outcome, by_day).waited_on_start
+    clock_h = by_day.arrival_s % DAY / HOUR
+    in_hours = (clock_h >= 8) & (clock_h < 18) & (by_day.arrival_s < 5 * DAY)
+    assert not waited[in_hours].any()
+    assert waited[~in_hours].all()
+    assert outcome.plan.offer_id == SCENARIO.dedicated_offer
+
+
+def test_a_schedule_is_billed_for_its_hours_and_the_starts_outside(outcomes):
+    """Between 5 x 10 hours of a machine, and those with a start's length before each and at night.
+
+    Whether it dominates comes out of the simulation: here the p99 is a start outside the hours.
+    """
+    outcome = next(
+        o for o in outcomes if o.plan.family == SCHEDULED and o.plan.policy.idle_timeout_s < 100
+    )
+    usd_per_h = TABLES.offers["crusoe-l40s"].usd_per_gpu_h
+    billed_h = bill_outcome(outcome, TABLES).usd_span / usd_per_h
+    starts_h = outcome.stage_s.sum(axis=1).max() / HOUR
+    assert 50 <= billed_h <= 50 + 5 * outcome.plan.start.typical_s / HOUR + 5 * starts_h + 1
+    always_on = next(o for o in outcomes if o.plan.family == DEDICATED)
+    assert bill_outcome(outcome, TABLES).usd_span < bill_outcome(always_on, TABLES).usd_span
+
+
+@pytest.mark.parametrize(
+    ("t0_utc", "offset_s"),
+    [
+        (None, 0.0),
+        (MONDAY, 0.0),
+        (MONDAY + dt.timedelta(days=2, hours=7, seconds=1.5), 2 * DAY + 7 * HOUR + 1.5),
+    ],
+)
+def test_the_week_begins_on_monday(t0_utc, offset_s):
+    """A date says where in the week a trace begins; without one it is Monday at 0 h, and said."""
+    trace = trace_of([0.0, 1.0], t0_utc=t0_utc)
+    assert week_offset_s(trace) == offset_s
+    said = " ".join(deploy(SCENARIO, trace, TABLES).assumed)
+    assert ("Monday at 0 h" in said) == (t0_utc is None)
+
+
+def test_a_trace_that_begins_within_the_hours_finds_its_machines_ready():
+    """A Monday at 9 h: the first request waits on no start, whatever the platform's start takes."""
+    trace = trace_of([0.0, 60.0, 120.0], t0_utc=MONDAY + dt.timedelta(hours=9), days=1)
+    deployment = deploy(SCENARIO, trace, TABLES)
+    plans = list(scheduled_plans(deployment, trace, TABLES))
+    for outcome in simulate_plans(plans, trace, TABLES):
+        assert not rerun(outcome, trace).waited_on_start.any()
+
+
+@pytest.mark.parametrize("hours", [(18, 8, 5), (8, 8, 5), (-1, 8, 5), (8, 25, 5)])
+def test_hours_that_make_no_day_are_refused(hours):
+    """Hours must follow each other within a day."""
+    with pytest.raises(InputError, match="Office hours"):
+        OfficeHours(*hours)
+
+
+def test_a_commitment_costs_its_share_and_moves_no_latency(outcomes):
+    """Always-on machines cost one less the discount; by the hour they stay; waits are the same."""
+    deal = Deal(commitment=TABLES.commitments["preset-35"])
+    found = committed_outcomes(outcomes)
+    reserved = [o for o in found if o.plan.family == RESERVED]
+    dedicated = [o for o in found if o.plan.family == DEDICATED]
+    assert len(reserved) == len(dedicated) > 0
+    for one, other in zip(reserved, dedicated, strict=True):
+        assert one.latency == other.latency
+        listed = bill_outcome(other, TABLES, deal).usd_span
+        assert listed == pytest.approx(bill_outcome(other, TABLES).usd_span)
+        assert bill_outcome(one, TABLES, deal).usd_span == pytest.approx(0.65 * listed)
+    for before, after in zip(
+        (o for o in outcomes if o.plan.family == HYBRID),
+        (o for o in found if o.plan.family == HYBRID),
+        strict=True,
+    ):
+        assert (
+            bill_outcome(after, TABLES, deal).usd_span < bill_outcome(before, TABLES, deal).usd_span
+        )
+
+
+def test_spot_interruptions_cost_starts_and_change_no_percentile(by_day):
+    """An interruption an hour repeats a start an hour: cost grows by that, latency not at all."""
+    scenario = dataclasses.replace(SCENARIO, dedicated_offer="verda-l40s-spot")
+    grid = default_grid(deploy(scenario, by_day, TABLES), by_day, TABLES)
+    plans = [plan for plan in grid if plan.family == DEDICATED]
+    outcome = simulate_plans(plans[:1], by_day, TABLES)[0]
+    assert outcome.plan.label.startswith("Spot")
+    calm, rough = (
+        bill_outcome(outcome, TABLES, Deal(interruptions_per_h=rate)) for rate in (0.0, 1.0)
+    )
+    start_h = outcome.stage_s.sum(axis=1).mean() / HOUR
+    assert rough.usd_span / calm.usd_span == pytest.approx(1 + start_h, rel=0.02)
+    as_set = bill_outcome(outcome, TABLES).usd_span
+    assert calm.usd_span < as_set < rough.usd_span
+
+
+def test_an_api_is_priced_by_hand_and_beats_nobody(outcomes, by_day):
+    """Tokens times prices over the span, a month long; never efficient, at the user's p99."""
+    api = TokenApi(TokenPrice(2.0, 10.0, 0.5), p99_ttft_s=0.001, cached_share=0.25)
+    table = frontier_table(outcomes, TABLES, slo_p99_ttft_s=2.0, api=api, trace=by_day)
+    row = table[table["family"] == API].iloc[0]
+    count = by_day.arrival_s.size
+    usd = count * (1000 * (0.75 * 2.0 + 0.25 * 0.5) + 200 * 10.0) / 1e6
+    assert row["usd_per_month"] == pytest.approx(usd * 730 / (7 * 24))
+    assert row["usd_per_mtok"] == pytest.approx(usd / (count * 1200) * 1e6)
+    assert row["p99_ttft_s"] == 0.001
+    assert not row["efficient"]
+    assert math.isnan(row["waited_on_start_share"])
+    without = frontier_table(outcomes, TABLES, slo_p99_ttft_s=2.0)
+    assert list(table["efficient"][:-1]) == list(without["efficient"])
+
+
+def test_a_price_band_moves_metered_cost_and_leaves_fees(outcomes):
+    """A quarter more on every price is a quarter more on GPU and CPU, and on no fee or credit."""
+    outcome = outcomes[0]
+    deal = Deal(serverless=Terms(free_credit=False))
+    one, dearer = (bill_outcome(outcome, TABLES, d).lines for d in (deal, deal.at(1.25)))
+    for line in ("busy", "idle", "starting", "CPU and RAM"):
+        assert dearer[line] == pytest.approx(1.25 * one[line])
+    assert dearer["fees"] == one["fees"]
+    assert dearer["storage"] == one["storage"]
