@@ -130,9 +130,9 @@ def _headline(
         return f"Always-on wins here: {_at(cheapest)}"
     headline = f"{_short(cheapest)} wins here: {_at(cheapest)}"
     if dedicated is not None and dedicated["usd_per_month"] > 0:
-        saved = 1 - cheapest["usd_per_month"] / dedicated["usd_per_month"]
+        saved = round(1 - cheapest["usd_per_month"] / dedicated["usd_per_month"], 2)
         if saved > 0:
-            headline += f", {units.percent(round(saved, 2))} less than always-on"
+            headline += f", {units.percent(saved)} less than always-on"
     return headline
 
 

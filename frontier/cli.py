@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
     sweep.add_argument("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
     sweep.add_argument("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
+    sweep.add_argument("--max-rows", type=int, metavar="N", help="read up to N rows of the trace")
+    sweep.add_argument("--max-bytes", type=int, metavar="N", help="and up to N bytes, unpacked")
     sweep.add_argument("--out", metavar="FILE", help="write the table: .csv or .json")
 
     offers = commands.add_parser(
@@ -88,7 +90,11 @@ def _sweep(told: argparse.Namespace) -> None:
     out = _out_path(told.out)
     model = tables.model(told.model)
     trace = read_trace(
-        _readable(told.trace), time_unit=told.time_unit, on_clock_reset=told.on_clock_reset
+        _readable(told.trace),
+        time_unit=told.time_unit,
+        on_clock_reset=told.on_clock_reset,
+        max_rows=told.max_rows,
+        max_bytes=told.max_bytes,
     )
     scenario = Scenario(
         model=model.model,

@@ -234,6 +234,8 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
             *refused,
             f"No hybrid plans: {serverless.gpu} and {dedicated.gpu} do not run the same replica.",
         )
+    if dedicated.kind == "spot":
+        refused = (*refused, "No hybrid plans: their base must stay, and a spot machine may not.")
     too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
     assumed = [*start.assumed, *refused]
     if trace.t0_utc is None:
@@ -492,7 +494,9 @@ def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
     The base is pinned: never released, and billed at the dedicated offer. Where the two offers
     have different GPUs there is no such plan; `Deployment.assumed` says so.
     """
-    if not _same_replica(deployment.speed, deployment.dedicated_speed):
+    if deployment.dedicated.kind == "spot" or not _same_replica(
+        deployment.speed, deployment.dedicated_speed
+    ):
         return
     base_offer = deployment.dedicated.offer_id
     for size in _few_sizes(deployment, tables):
@@ -514,8 +518,12 @@ def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
 
 
 def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Iterator[Plan]:
-    """Yield always-on replicas, from one to more than the densest moments can use."""
-    speed = deployment.dedicated_speed
+    """Yield always-on replicas, from one to more than the densest moments can use.
+
+    They start before the trace begins; how long a start takes matters where spot machines are
+    interrupted, and to the bill alone.
+    """
+    speed, start = deployment.dedicated_speed, _machine_start(deployment, tables)
     word = _MACHINE_WORDS[deployment.dedicated.kind]
     for count in range(1, _most_dedicated(deployment, trace, tables) + 1):
         policy = ScalingPolicy(
@@ -530,7 +538,7 @@ def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
             detail=f"{units.count(count, 'replica')} always on",
             family=DEDICATED,
             policy=policy,
-            start=deployment.start,
+            start=start,
             speed=speed,
             offer_id=deployment.dedicated.offer_id,
         )
@@ -544,9 +552,7 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
     """
     rules = tables.provider_rules[deployment.dedicated.rules_id]
     speed, office = deployment.dedicated_speed, office_hours(deployment.scenario, tables)
-    # The user's changes and timings are of the serverless platform's start, not of this one's.
-    machines = dataclasses.replace(deployment.scenario, start_changes=(), own_start=None)
-    _, start = _start(machines, rules, deployment.dedicated.gpu, speed, tables)
+    start = _machine_start(deployment, tables)
     for size in _few_sizes(deployment, tables):
         changes = weekly_schedule(
             office.windows,
@@ -578,6 +584,15 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
                 offer_id=deployment.dedicated.offer_id,
                 retry_s=rules.retry_s if rules.cold_request == "retry" else None,
             )
+
+
+def _machine_start(deployment: Deployment, tables: Tables) -> ColdStart:
+    """Return a start at the dedicated offer, as its own platform does it."""
+    # The user's changes and timings are of the serverless platform's start, not of this one's.
+    scenario = dataclasses.replace(deployment.scenario, start_changes=(), own_start=None)
+    offer = deployment.dedicated
+    rules = tables.provider_rules[offer.rules_id]
+    return _start(scenario, rules, offer.gpu, deployment.dedicated_speed, tables)[1]
 
 
 def office_hours(scenario: Scenario, tables: Tables) -> OfficeHours:

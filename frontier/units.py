@@ -50,7 +50,8 @@ def dollars(usd: float) -> str:
     if amount >= 1:
         text = f"{amount:,.2f}" if amount < 100 else f"{amount:,.0f}"
         return f"{sign}${text}"
-    return f"{sign}${significant(amount, 2)}"
+    # Cents while they say enough, then the digits of a price a token.
+    return f"{sign}${amount:.2f}" if amount >= 0.1 else f"{sign}${significant(amount, 2)}"
 
 
 def seconds(value_s: float) -> str:

@@ -27,7 +27,7 @@ _MARKS = {
 }
 _TICKS = (1, 2, 5)
 _STEP_DOWN = 0.12
-_ROOM, _MORE_ROOM = 1.18, 1.32
+_ROOM, _MORE_ROOM = 1.24, 1.32
 
 
 def break_even_table(points: Sequence[RatePoint], *, requests_per_day: float) -> pd.DataFrame:

@@ -103,9 +103,12 @@ class _Reshaping:
         if not self.is_any:
             return trace
         name, seed = f"{trace.name}, {self.words(tables)}", self.seed + draw
+        # What is left out is left out first: the less there is to lay over a week.
+        if self.factor < 1.0:
+            trace = scale_rate(trace, self.factor, seed, tables)
         if self.shape != _AS_RECORDED:
             trace = lay_over_shape(trace, self.shape, self.days, seed, tables=tables)
-        if self.factor != 1.0:
+        if self.factor > 1.0:
             trace = scale_rate(trace, self.factor, seed, tables)
         return dataclasses.replace(trace, name=name)
 
@@ -255,8 +258,11 @@ def _uploaded(tables: Tables) -> Traffic:
     )
     with st.expander("Scale this traffic"):
         reshaping = _reshaping(tables, int(tables.setting("traffic_seed")), trace)
-    if reshaping.factor > 1.0:
-        _check_size(trace.arrival_s.size * reshaping.factor, tables)
+    grows = reshaping.factor
+    if reshaping.shape != _AS_RECORDED:
+        grows *= reshaping.days * units.SECONDS_PER_DAY / trace.horizon_s
+    if grows > 1.0:
+        _check_size(trace.arrival_s.size * grows, tables)
     is_drawn = reshaping.is_any or trace.report.bucket_s is not None
     return Traffic(
         _reshaped(trace, reshaping, tables),
@@ -408,7 +414,7 @@ def _bar(place: Any) -> Callable[[int, int], None]:
 def _reshaping(tables: Tables, seed: int, short: Trace | None) -> _Reshaping:
     """Draw what can be done to a trace; a shape is offered to one shorter than a day."""
     shape, days = _AS_RECORDED, 0.0
-    if short is not None and short.horizon_s < units.SECONDS_PER_DAY:
+    if short is not None and 0.0 < short.horizon_s < units.SECONDS_PER_DAY:
         shapes = tables.trace_shapes
         shape = link.pick(
             "Day and week",

@@ -21,9 +21,10 @@ from frontier.errors import FrontierError
 from frontier.export import csv_bytes
 from frontier.pages import controls, link, results, session, text
 from frontier.pages.controls import Choices
-from frontier.pages.store import find, store
-from frontier.plan import deploy, mitigated_plan
+from frontier.pages.store import store
+from frontier.plan import Deployment, default_grid, deploy, mitigated_plan
 from frontier.sweep import Outcome, simulate_plans
+from frontier.tables import Tables
 from frontier.trace import Trace, TraceStatistics, alike, trace_statistics
 from frontier.trace.statistics import TURN_GAP_LEVELS
 
@@ -87,9 +88,9 @@ def render() -> None:
         )
         return
     trace = choices.trace
-    named_s = _named_timeouts_s(choices)
+    plan_id = link.choices().get("plan")
     view = store(private=choices.is_private).get_or_make(
-        ("traffic", *choices.content, tuple(named_s.items())), lambda: _view(choices, named_s)
+        ("traffic", *choices.content, plan_id), lambda: _view(choices, plan_id)
     )
     st.subheader(_headline(view), anchor=False)
     st.markdown(text.plain(" ".join(view.alike[:2])))
@@ -105,12 +106,15 @@ def render() -> None:
     _draw_other_draws(choices)
 
 
-def _view(choices: Choices, named_s: dict[str, float]) -> View:
+def _view(choices: Choices, plan_id: str | None) -> View:
     trace, tables = choices.trace, session.tables()
     statistics = trace_statistics(trace, tables)
     residence_s, no_residence = np.zeros(trace.arrival_s.size), ""
+    named_s: dict[str, float] = {}
     try:
-        speed = deploy(choices.scenario, trace, tables).speed
+        deployment = deploy(choices.scenario, trace, tables)
+        speed = deployment.speed
+        named_s = _named_timeouts_s(deployment, trace, plan_id, tables)
         residence_s = speed.prefill_s(trace.prompt_tokens)
         residence_s = residence_s + (trace.output_tokens - 1) * speed.decode_step_s[0]
     except FrontierError as error:
@@ -137,20 +141,17 @@ def _view(choices: Choices, named_s: dict[str, float]) -> View:
     )
 
 
-def _named_timeouts_s(choices: Choices) -> dict[str, float]:
-    """Return the timeouts to read off: the provider's, the chosen plan's, a few round ones [s]."""
-    tables = session.tables()
+def _named_timeouts_s(
+    deployment: Deployment, trace: Trace, plan_id: str | None, tables: Tables
+) -> dict[str, float]:
+    """Return the timeouts to read off: the provider's own and that of the chosen plan [s]."""
     named: dict[str, float] = {}
-    rules = tables.provider_rules[tables.offers[choices.scenario.serverless_offer].rules_id]
-    if rules.idle_default_s is not None:
-        named[_PROVIDER] = float(rules.idle_default_s)
-    swept = find(("sweep", *choices.content))
-    plan_id = link.choices().get("plan")
-    if swept is not None and plan_id is not None:
-        for outcome in swept[1]:
-            timeout_s = outcome.plan.policy.idle_timeout_s
-            if outcome.plan.plan_id == plan_id and math.isfinite(timeout_s):
-                named[_PLAN] = float(timeout_s)
+    if deployment.rules.idle_default_s is not None:
+        named[_PROVIDER] = float(deployment.rules.idle_default_s)
+    if plan_id is not None:
+        for plan in default_grid(deployment, trace, tables):
+            if plan.plan_id == plan_id and math.isfinite(plan.policy.idle_timeout_s):
+                named[_PLAN] = plan.policy.idle_timeout_s
     return named
 
 
@@ -324,7 +325,7 @@ def _draw_sessions(view: View) -> None:
     st.markdown("**Conversations**")
     shares = dict(zip(("1", "2", "3", "4 or more"), sessions.share_by_turns, strict=True))
     in_words = ", ".join(
-        f"{turns} in {units.percent(round(share, 2))}" for turns, share in shares.items()
+        f"{turns} in {units.percent(round(share, 2))}" for turns, share in shares.items() if share
     )
     words = (
         f"{units.count(sessions.sessions, 'conversation')} of "

@@ -304,6 +304,7 @@ def _numbers(cells: pa.Array, decimal_comma: bool) -> tuple[NDArray[np.number], 
     cells = pc.utf8_trim_whitespace(cells)
     for kind in (pa.int64(), pa.float64()):
         try:
+            pc.cast(cells[:_SAMPLE], kind)  # Arrow is slow to say that many cells are no number
             return _numpy(pc.cast(cells, kind)), np.zeros(len(cells), dtype=bool)
         except pa.ArrowInvalid:
             continue

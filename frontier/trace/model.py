@@ -101,15 +101,16 @@ class Trace:
     name : str
         What the user calls it.
     arrival_s : ndarray of float64, shape (n,)
-        Seconds from the first request, ascending; the first is 0.
+        Seconds from the start of the observed window, ascending. A trace that was read starts
+        with its first request, at 0; a generated week with its Monday.
     prompt_tokens, output_tokens : ndarray of int32, shape (n,)
         Tokens in (0 or more) and out (1 or more).
     span_s : float
         From the first to the last arrival [s].
     horizon_s : float
-        Time observed from the first arrival on, at least the span [s].
+        Time observed, from 0 to the last arrival or beyond [s].
     t0_utc : datetime or None
-        When the first request arrived, if that is known.
+        When time 0 was, if that is known.
     resolution_s : float
         Step to which times were rounded at their origin; 0 if there is none [s].
     session_id : ndarray of int32, shape (n,), or None
@@ -160,13 +161,13 @@ def make_trace(
     name : str
         What to call it.
     arrival_s : array_like, shape (n,)
-        Arrivals [s], ascending from 0. At least one.
+        Arrivals [s], ascending, none before 0. At least one.
     prompt_tokens, output_tokens : array_like of int, shape (n,)
         Tokens in (≥ 0) and out (≥ 1).
     horizon_s : float, optional
         Time observed [s]; the span unless given.
     t0_utc : datetime, optional
-        When the first request arrived, with its time zone.
+        When time 0 was, with its time zone.
     resolution_s : float
         Step to which times were rounded [s].
     session_id : array_like of int, shape (n,), optional
@@ -205,16 +206,16 @@ def make_trace(
         raise InputError(f"Prompt tokens cannot be negative; found {prompts.min():,}.")
     if outputs.min() < 1:
         raise InputError(f"A request has at least 1 output token; found {outputs.min():,}.")
-    span_s = float(arrival[-1])
-    horizon = span_s if horizon_s is None else float(horizon_s)
-    if not span_s <= horizon < math.inf:
+    span_s, last_s = float(arrival[-1] - arrival[0]), float(arrival[-1])
+    horizon = last_s if horizon_s is None else float(horizon_s)
+    if not last_s <= horizon < math.inf:
         raise InputError(
-            f"The observed window must reach the last request at {span_s:,.3f} s; "
+            f"The observed window must reach the last request at {last_s:,.3f} s; "
             f"found {horizon:,.3f} s."
         )
     if t0_utc is not None:
         if t0_utc.tzinfo is None:
-            raise InputError("The time of the first request needs a time zone.")
+            raise InputError("The date of time 0 needs a time zone.")
         t0_utc = t0_utc.astimezone(dt.UTC)
     digest = hashlib.sha256()
     for array in (arrival, prompts, outputs, sessions):

@@ -62,6 +62,10 @@ def _said(app) -> str:
     )
 
 
+def _key_of(app, role):
+    return next(box.key for box in app.sidebar.selectbox if box.key.endswith(f"_{role}"))
+
+
 def _radio(app, parameter):
     return next(radio for radio in app.radio if radio.key.endswith(f"_{parameter}"))
 
@@ -96,6 +100,14 @@ def test_every_preset_is_generated_and_described(open_traffic, preset):
     assert "requests_per_day = 240" in _said(app)
 
 
+def test_the_chosen_plans_timeout_is_read_off_beside_the_providers(open_traffic):
+    """A plan chosen on another page has its line, and its numbers in a sentence."""
+    app = open_traffic(plan="zero-400s")
+    assert not app.exception
+    assert "chosen plan 6 min 40 s:" in _said(app)
+    assert "Provider's default 60 s:" in _said(app)
+
+
 def test_rescaled_traffic_says_so_in_its_name_and_its_report(open_traffic):
     """A factor shows in the sidebar, in what was understood, and in the number of requests."""
     app = open_traffic(factor="2.0")
@@ -116,7 +128,7 @@ def test_questions_come_one_after_the_other_and_answers_can_be_changed(open_traf
     """Models first, then the reset clock; another model asks about the clock anew."""
     app = _upload(open_traffic, "two.csv", _TWO_LOGS)
     assert "one answer" in app.error[0].value
-    assert [label.split(":")[0] for label in _radio(app, "model").options[:2]] == [
+    assert [label.split("\\")[0] for label in _radio(app, "model").options[:2]] == [
         "large",
         "small",
     ]
@@ -197,6 +209,8 @@ def test_reading_options_are_taken(open_traffic):
     app = _upload(
         open_traffic, "times.csv", times, default_prompt="77", time_unit="ms", default_output="5"
     )
+    assert app.sidebar.selectbox(key=_key_of(app, "time")).value == "timestamp"
+    app = app.sidebar.button[0].click().run()
     assert not app.exception
     assert "using 77 in / 5 out" in _said(app)
     assert "times in ms" in _said(app)

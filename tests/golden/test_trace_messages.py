@@ -184,7 +184,7 @@ def test_a_parquet_file_is_judged_by_its_row_count():
         for _ in range(10):
             writer.write_table(rows)
     assert len(held.getvalue()) < 200_000
-    with pytest.raises(InputError, match="more than 5,000,000 rows"):
+    with pytest.raises(InputError, match=r"more than [0-9,]+ rows"):
         read_trace(held.getvalue())
 
 

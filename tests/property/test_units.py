@@ -36,7 +36,14 @@ def test_durations_read_as_people_say_them(value_s, words):
 
 @pytest.mark.parametrize(
     ("usd", "words"),
-    [(1095.4, "$1,095"), (999.6, "$1,000"), (12.345, "$12.35"), (0.0042, "$0.0042"), (0, "$0")],
+    [
+        (1095.4, "$1,095"),
+        (999.6, "$1,000"),
+        (12.345, "$12.35"),
+        (0.6, "$0.60"),
+        (0.0042, "$0.0042"),
+        (0, "$0"),
+    ],
 )
 def test_money_keeps_whole_dollars_when_large_and_cents_when_small(usd, words):
     """A monthly bill is whole dollars; a price an hour keeps cents, a token price digits."""
