@@ -123,7 +123,7 @@ def money_ticks(low_usd: float, high_usd: float) -> tuple[list[float], list[str]
     decades = range(math.floor(math.log10(low_usd)), math.ceil(math.log10(high_usd)) + 1)
     ticks = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
     chosen = [tick for tick in ticks if low_usd <= tick <= high_usd]
-    return chosen, [units.dollars(tick) for tick in chosen]
+    return chosen, [f"${tick:,.0f}" if tick >= 1 else units.dollars(tick) for tick in chosen]
 
 
 def log_range(values: list[float], pad: float = 0.08) -> tuple[float, float]:

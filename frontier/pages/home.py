@@ -159,7 +159,12 @@ def _draw_money(cost: Bill) -> None:
 def _draw_start(outcome: Outcome) -> None:
     plan = outcome.plan
     if plan.policy.min_replicas == plan.policy.max_replicas:
-        st.caption("Every replica is always up: no request waits on a start.")
+        is_spot = session.tables().offers[plan.offer_id].kind == "spot"
+        st.caption(
+            "Spot: interruptions are in the cost, as repeated starts, and in no percentile."
+            if is_spot
+            else "Every replica is always up: no request waits on a start."
+        )
         return
     wall_s = plan.start.wall_s
     dominant = max(wall_s, key=wall_s.get)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import time
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -237,7 +238,7 @@ def _uploaded(tables: Tables) -> Traffic:
         if kept is None or kept[0] != key:
             # Only the latest is kept: a trace of five million requests takes 80 MB.
             st.session_state.pop("trace_read", None)
-            kept = key, read(0, _bar(place))
+            kept = key, _read_with_bar(place, lambda progress: read(0, progress))
             st.session_state["trace_read"] = kept
     except TraceQuestion as question:
         st.session_state.setdefault("trace_questions", {})[digest, question.parameter] = question
@@ -393,19 +394,39 @@ def _options(tables: Tables) -> dict[str, Any]:
     return options
 
 
-def _bar(place: Any) -> Callable[[int, int], None]:
-    """Return a progress function that draws a bar once reading has taken a moment."""
-    began_s = drawn_s = time.monotonic()
+class _Stopped(Exception):
+    """The page was left, or something was changed, while a file was being read."""
+
+
+def _read_with_bar(place: Any, read: Callable[[Callable[[int, int], None]], Trace]) -> Trace:
+    """Read in a thread and draw a bar from here once it takes a moment.
+
+    The reader reports from threads of its own, which may not draw; and drawing is where a new
+    input of the user stops this run, and with it the reading.
+    """
+    so_far = (0, 0)
+    stop = threading.Event()
 
     def progress(done: int, total: int) -> None:
-        nonlocal drawn_s
-        now_s = time.monotonic()
-        if now_s - began_s > _BAR_AFTER_S and now_s - drawn_s > _BAR_EVERY_S:
-            drawn_s = now_s
-            megabytes = f"{units.significant(done / units.BYTES_PER_MB)} MB"
-            place.progress(min(1.0, done / total) if total else 0.0, f"Read {megabytes}")
+        nonlocal so_far
+        if stop.is_set():
+            raise _Stopped
+        so_far = (done, total)
 
-    return progress
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(read, progress)
+        try:
+            wait([job], timeout=_BAR_AFTER_S)
+            while not job.done():
+                done, total = so_far
+                place.progress(
+                    min(1.0, done / total) if total else 0.0,
+                    f"Read {units.significant(done / units.BYTES_PER_MB)} MB",
+                )
+                wait([job], timeout=_BAR_EVERY_S)
+            return job.result()
+        finally:
+            stop.set()
 
 
 # --- Both ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ shows both in the file's own numbers.
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from collections import Counter
 from collections.abc import Callable
@@ -124,6 +125,23 @@ def unit_of(
         "time_unit",
         tuple((unit, f"{_UNIT_WORDS[unit]}: {text}") for unit, text in readings.items()),
     )
+
+
+def date_of(seconds: float) -> dt.datetime:
+    """Return the date of a moment [s since 1970].
+
+    Raises
+    ------
+    InputError
+        If it lies beyond any calendar, as times in a wrong unit do.
+    """
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        years = seconds / units.SECONDS_PER_DAY / 365.25
+        raise InputError(
+            f"The times lie {units.significant(years)} years after 1970. Is their unit right?"
+        ) from None
 
 
 def _reading(requests: int, span_s: float) -> str:

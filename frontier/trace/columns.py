@@ -25,6 +25,9 @@ MISSING = -1
 _NS_PER_S = 1_000_000_000
 _NOT_A_TIME = np.iinfo(np.int64).min
 _SAMPLE = 1000
+# Beyond nanoseconds since 1970: no time, count or duration is larger.
+_LARGEST = 1e19
+_LARGEST_INT = 4 * 10**18
 _LOG_DATE = "%d/%b/%Y:%H:%M:%S %z"
 
 
@@ -85,11 +88,13 @@ class Clock:
         good = cells.is_valid().to_numpy(zero_copy_only=False)
         try:
             # Whole numbers are subtracted as such: nanoseconds since 1970 do not fit in a float.
-            held = pc.fill_null(pc.cast(cells, pa.int64()), 0).to_numpy(zero_copy_only=False)
+            held = pc.fill_null(_cast(cells, pa.int64()), 0).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid:
             held = numbers(cells, self.decimal_comma)
             good = np.isfinite(held)
             self.whole = self.whole and bool(np.all(held[good] == np.floor(held[good])))
+        if held.dtype.kind == "i":
+            good &= (held > -_LARGEST_INT) & (held < _LARGEST_INT)
         if not good.any():
             return result
         if self.origin is None:
@@ -105,7 +110,13 @@ class Clock:
         import pyarrow.compute as pc
 
         zone = getattr(cells.type, "tz", None)
-        ns = pc.cast(cells, pa.timestamp("ns", zone), safe=False).cast(pa.int64())
+        try:
+            dates = pc.cast(cells, pa.timestamp("ns", zone))
+        except pa.ArrowInvalid:  # the year 9999 does not fit in nanoseconds
+            second = pc.cast(pc.cast(cells, pa.timestamp("s", zone), safe=False), pa.int64())
+            fits = pc.less(pc.abs(second), _LARGEST_INT // _NS_PER_S)
+            dates = pc.cast(pc.if_else(fits, cells, None), pa.timestamp("ns", zone))
+        ns = dates.cast(pa.int64())
         return self._of_ns(pc.fill_null(ns, _NOT_A_TIME).to_numpy(zero_copy_only=False))
 
     def _of_ns(self, ns: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -155,6 +166,8 @@ class Clock:
             slashed = self._slash_dates(text) if logged.isna().all() else logged
             dates = slashed if slashed.notna().sum() > dates.notna().sum() else dates
         self.has_zone = self.has_zone or bool(zoned[dates.notna()].any())
+        latest = pd.Timestamp(_LARGEST_INT, tz="UTC")
+        dates = dates.where((dates < latest) & (dates > pd.Timestamp(0, tz="UTC")))
         return dates.dt.as_unit("ns").astype("int64").to_numpy(copy=True)
 
     def _slash_dates(self, text: object) -> object:
@@ -231,7 +244,8 @@ def numbers(cells: pa.Array, decimal_comma: bool = False) -> NDArray[np.float64]
 
     cells = _plain(cells)
     found = _numbers(cells, decimal_comma)[0] if pa.types.is_string(cells.type) else _numpy(cells)
-    return found.astype(np.float64)
+    found = found.astype(np.float64)
+    return np.where(np.abs(found) < _LARGEST, found, np.nan)
 
 
 def in_json(cells: pa.Array, keys: Sequence[str]) -> pa.Array:
@@ -245,7 +259,11 @@ def in_json(cells: pa.Array, keys: Sequence[str]) -> pa.Array:
         except (ValueError, RecursionError):
             held = {}
         held = held if isinstance(held, dict) else {}
-        found = (held[key] for key in keys if isinstance(held.get(key), int | float))
+        found = (
+            held[key]
+            for key in keys
+            if isinstance(held.get(key), int | float) and abs(held[key]) < _LARGEST
+        )
         values.append(next(found, None))
     return pa.array(values, pa.float64())
 
@@ -295,6 +313,13 @@ def _numpy(cells: pa.Array) -> NDArray[np.number]:
     return pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
 
+def _cast(cells: pa.Array, kind: pa.DataType) -> pa.Array:
+    import pyarrow.compute as pc
+
+    pc.cast(cells[:_SAMPLE], kind)  # Arrow takes long to find that none of many cells can be cast
+    return pc.cast(cells, kind)
+
+
 def _numbers(cells: pa.Array, decimal_comma: bool) -> tuple[NDArray[np.number], NDArray[np.bool_]]:
     """Return text as numbers and which cells are none (empty cells are not-a-number, not bad)."""
     import pandas as pd
@@ -304,8 +329,7 @@ def _numbers(cells: pa.Array, decimal_comma: bool) -> tuple[NDArray[np.number], 
     cells = pc.utf8_trim_whitespace(cells)
     for kind in (pa.int64(), pa.float64()):
         try:
-            pc.cast(cells[:_SAMPLE], kind)  # Arrow is slow to say that many cells are no number
-            return _numpy(pc.cast(cells, kind)), np.zeros(len(cells), dtype=bool)
+            return _numpy(_cast(cells, kind)), np.zeros(len(cells), dtype=bool)
         except pa.ArrowInvalid:
             continue
     thousands, decimal = (".", ",") if decimal_comma else (",", ".")

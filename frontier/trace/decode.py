@@ -224,22 +224,31 @@ class _Bounded(io.RawIOBase):
 
 
 class _Recoded(io.RawIOBase):
-    """A stream of UTF-8 made from one of another encoding."""
+    """A stream of valid UTF-8 made from one of some encoding; what is not valid becomes �."""
 
-    def __init__(self, stream: Any, encoding: str) -> None:
+    def __init__(self, stream: io.BufferedReader, encoding: str) -> None:
         super().__init__()
-        self._text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
-        self._left = b""
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+        self._is_utf8 = encoding == "utf-8"
+        self._left = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if not self._left:
-            self._left = self._text.read(max(1, len(buffer) // 4)).encode()
-        piece, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
-        buffer[: len(piece)] = piece
-        return len(piece)
+        is_last = False
+        while not self._left and not is_last:
+            piece = self._stream.read1(len(buffer))
+            is_last = not piece
+            # Most files are plain ASCII, which needs no second look.
+            if not (self._is_utf8 and piece.isascii() and not self._decoder.getstate()[0]):
+                piece = self._decoder.decode(piece, is_last).encode()
+            self._left = memoryview(piece)
+        number = min(len(buffer), len(self._left))
+        buffer[:number] = self._left[:number]
+        self._left = self._left[number:]
+        return number
 
 
 def _peek(stream: io.BufferedReader) -> bytes:
@@ -268,9 +277,8 @@ def _as_utf8(stream: io.BufferedReader, head: bytes) -> tuple[io.BufferedReader,
             encoding = "utf-16-be"
         else:
             raise InputError("The file is not text, and not Parquet or gzip either.")
-    if encoding is not None:
-        stream = io.BufferedReader(_Recoded(stream, encoding), _HEAD_BYTES)
-        head = _peek(stream)
+    stream = io.BufferedReader(_Recoded(stream, encoding or "utf-8"), _HEAD_BYTES)
+    head = _peek(stream)
     if head.startswith(codecs.BOM_UTF8):
         stream.read(len(codecs.BOM_UTF8))
         head = head[len(codecs.BOM_UTF8) :]

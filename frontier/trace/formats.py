@@ -190,7 +190,7 @@ def burstgpt(names: Names) -> Layout | None:
 
 def bailian(names: Names) -> Layout | None:
     """Qwen-Bailian (alibaba-edu/qwen-bailian-usagetraces-anon): seconds; turns form chats."""
-    if not names.has("chat_id", "parent_chat_id", "turn", "timestamp", "input_length"):
+    if not names.has("chat_id", "turn", "timestamp", "input_length", "output_length"):
         return None
     return Layout(
         "Bailian",

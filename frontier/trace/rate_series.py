@@ -29,6 +29,7 @@ KINDS = ("increase", "rate", "counter")
 _MINUTES = tuple(str(minute) for minute in range(1, 1441))
 _CLOCK_FORMAT = "%H:%M"
 _MOST_RESETS = 5
+_MOST_COUNTED = 2**53  # above it floats skip whole numbers
 OWN = "rate table"
 
 
@@ -198,7 +199,7 @@ def read_rates(
     )
     factor = 1.0 if held.clock.is_date else checks.SECONDS_IN[unit]
     time_s = held.time * factor
-    step_s, start_s, buckets = _grid(time_s[requests], layout.closes)
+    step_s, start_s, buckets = _grid(time_s[requests], layout.closes, max_rows)
     kind = (
         layout.kind
         or counts
@@ -232,7 +233,7 @@ def read_rates(
         requests=total,
         prompt_tokens_sum=sums.get("prompt"),
         output_tokens_sum=sums.get("output"),
-        t0_utc=None if origin_s is None else dt.datetime.fromtimestamp(origin_s + start_s, dt.UTC),
+        t0_utc=None if origin_s is None else checks.date_of(origin_s + start_s),
         report=_report(layout.format, unit, held.read, findings, step_s),
     )
 
@@ -301,6 +302,12 @@ def expand(
             mean = sums / series.requests
         overall = float(sums.sum() / series.requests.sum())
         mean = np.where(np.isfinite(mean), mean, overall)
+        most_tokens = np.iinfo(np.int32).max
+        if mean.max() > most_tokens or mean.min() < 0:
+            raise InputError(
+                f"The mean of {what} tokens in a bucket runs from {units.significant(mean.min())} "
+                f"to {units.significant(mean.max())}; expected 0 to {most_tokens:,}."
+            )
         tokens.append(np.maximum(np.rint(mean), least).astype(np.int32)[bucket])
         assumed.append(f"Requests of one bucket have the same {what} tokens, their mean.")
     if series.prompt_tokens_sum is None and series.output_tokens_sum is None:
@@ -395,7 +402,7 @@ def _read(table: Table, layout: RateLayout, findings: Findings, max_rows: int) -
     )  # fmt: skip
     for good, reason in (
         (lambda: np.isfinite(held.time), "samples whose time could not be read"),
-        (lambda: np.isfinite(held.value), "samples that are not a number"),
+        (lambda: np.abs(held.value) <= _MOST_COUNTED, "samples that are not a number"),
         (lambda: held.value >= 0, "samples below zero"),
     ):
         keep = good()
@@ -468,7 +475,7 @@ def _by_metric(held: _Samples, findings: Findings) -> dict[str, NDArray[np.intp]
     }
 
 
-def _grid(time_s: NDArray[np.float64], closes: bool) -> tuple[float, float, int]:
+def _grid(time_s: NDArray[np.float64], closes: bool, most: int) -> tuple[float, float, int]:
     """Return the width of a bucket, when the first begins, and how many there are."""
     stamps = np.unique(time_s)
     if stamps.size < 2:
@@ -483,7 +490,13 @@ def _grid(time_s: NDArray[np.float64], closes: bool) -> tuple[float, float, int]
             f"Samples are not evenly spaced (most often {units.seconds(step_s)} apart). Export "
             "them with a fixed step."
         )
-    return step_s, first - step_s if closes else first, int(np.rint((last - first) / step_s)) + 1
+    buckets = int(np.rint((last - first) / step_s)) + 1
+    if buckets > most:
+        raise InputError(
+            f"Samples {units.seconds(step_s)} apart over {units.seconds(last - first)} are "
+            f"{buckets:,} buckets, more than {most:,}. Keep one week, or take a longer step."
+        )
+    return step_s, first - step_s if closes else first, buckets
 
 
 def _bucket(
@@ -577,7 +590,7 @@ def _binned(
 
 
 def _clock_time(stamp_s: float) -> str:
-    return dt.datetime.fromtimestamp(stamp_s, dt.UTC).strftime(_CLOCK_FORMAT)
+    return checks.date_of(stamp_s).strftime(_CLOCK_FORMAT)
 
 
 def _fill(

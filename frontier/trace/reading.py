@@ -7,7 +7,6 @@ keeps 16 bytes a request, 24 with sessions and models, and writes nothing anywhe
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -576,14 +575,14 @@ def _trace(
     tables: Tables,
 ) -> Trace:
     start_s = float(rows.time[0])
-    if rows.time.size < 2 or rows.time[-1] <= start_s:
-        raise InputError(
-            "All requests have the same time; rate and idle time need at least two different times."
-        )
     arrival_s = np.subtract(rows.time, start_s, out=rows.time)
     # To the nanosecond: a time must not depend on the unit and the origin it was written in.
     np.rint(np.multiply(arrival_s, NS_PER_S, out=arrival_s), out=arrival_s)
     arrival_s /= NS_PER_S
+    if not arrival_s[-1] > 0:
+        raise InputError(
+            "All requests have the same time; rate and idle time need at least two different times."
+        )
     resolution_s = checks.resolution_of(arrival_s)
     quantum_s = checks.quantum_of(arrival_s, tables)
     which: NDArray[np.intp] | slice = slice(None)
@@ -624,7 +623,7 @@ def _trace(
     findings.notes.extend(time_notes(float(arrival_s[-1]), has_date, has_zone, tables))
     t0_utc = None
     if origin_s is not None:
-        t0_utc = dt.datetime.fromtimestamp(origin_s + start_s, dt.UTC)
+        t0_utc = checks.date_of(origin_s + start_s)
     session = None if rows.session is None else _session_numbers(rows.session[which])
     return make_trace(
         label,

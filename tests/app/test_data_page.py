@@ -92,7 +92,10 @@ def test_rules_that_contradict_each_other_are_refused_together():
 
 @pytest.fixture
 def simulations(monkeypatch):
-    """Count the simulations of plans."""
+    """Count the simulations of plans, nothing being kept from the tests before."""
+    import streamlit as st
+
+    st.cache_resource.clear()
     calls = []
     original = sweep.simulate_plan
     monkeypatch.setattr(

@@ -257,3 +257,34 @@ def test_published_traces_have_the_published_bursts(open_traffic, name, bursts):
     app = _upload(open_traffic, name, (TRACES / name).read_bytes())
     assert not app.exception
     assert bursts in app.subheader[0].value
+
+
+def test_reading_stops_when_the_page_is_left():
+    """Where drawing the bar ends the run, the reader is told at its next report, and ends too."""
+    import time
+
+    from frontier.pages import trace_controls
+
+    class Left(Exception):
+        pass
+
+    class Place:
+        def progress(self, share, words):
+            raise Left
+
+    ended = []
+
+    def read(progress):
+        try:
+            for done in range(1_000):
+                progress(done, 1_000)
+                time.sleep(0.01)
+        except Exception as error:
+            ended.append(done)
+            raise error
+        return None
+
+    with pytest.raises(Left):
+        trace_controls._read_with_bar(Place(), read)
+    assert ended
+    assert ended[0] < 999
