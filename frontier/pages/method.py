@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
+from frontier import units
+from frontier.coldstart import CaseResult, median_errors, validate_start
 from frontier.pages import text
+from frontier.pages.store import store
+
+_GROUPS = {
+    "same-machine": "The machine the coefficients were fitted on, other starts",
+    "known": "Host and storage known",
+    "opaque": "A platform that publishes neither",
+}
 
 _SECTIONS = (
     (
@@ -78,3 +88,49 @@ def render() -> None:
     for title, body in _SECTIONS:
         st.markdown(f"#### {title}")
         st.markdown(text.money(body))
+    _draw_validation()
+
+
+def _draw_validation() -> None:
+    """Show how far predicted starts were from published ones that no coefficient was fitted to."""
+    results = store(private=False).get_or_make(("validation",), validate_start)
+    st.markdown("#### How far off the predicted starts are")
+    st.markdown(
+        f"{units.count(len(results), 'published start')} that no coefficient was fitted to, "
+        "predicted from model, host and storage. Test it on your own with "
+        "`python -m frontier validate start --cases FILE`."
+    )
+    st.table(
+        pd.DataFrame(
+            [
+                {
+                    "Starts": _GROUPS[group],
+                    "Cases": cases,
+                    "Median error": units.percent(median),
+                    "Largest error": units.percent(largest),
+                }
+                for group, (median, largest, cases) in median_errors(results).items()
+            ]
+        ).set_index("Starts")
+    )
+    st.caption(
+        "Seven of the nine known ones share a page, a host and storage rates with rows that were "
+        "used, so that group flatters the model. Where a platform is opaque, measure one start and "
+        "enter it on the Cold start page."
+    )
+    with st.expander("Case by case"):
+        st.dataframe(_cases(results), hide_index=True)
+
+
+def _cases(results: tuple[CaseResult, ...]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "Case": result.case.case_id,
+                "Measured (s)": round(result.measured_s, 1),
+                "Predicted (s)": round(result.predicted_s, 1),
+                "Error": f"{result.error:+.0%}",
+            }
+            for result in results
+        ]
+    )

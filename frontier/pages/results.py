@@ -186,7 +186,7 @@ def commitment_in_words(outcome: Outcome) -> str:
 
 
 def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:
-    """Return the stages of a start as words: seconds, spread, basis, source and note."""
+    """Return the stages of a start as words: seconds, basis and source."""
     rows = []
     for stage in start.stages:
         rows.append(
@@ -195,13 +195,11 @@ def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:
                 "Seconds": "not measured"
                 if stage.median_s is None
                 else units.seconds(stage.median_s),
-                "Spread": f"×/÷ {stage.spread:g}",
                 "Basis": stage.basis,
                 "Source": ", ".join(
                     text.plain(tables.sources[source_id].title) for source_id in stage.source_ids
                 )
                 or "—",
-                "Note": text.plain(stage.note),
             }
         )
     return pd.DataFrame(rows).set_index("Stage")

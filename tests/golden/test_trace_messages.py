@@ -464,3 +464,35 @@ def test_the_digest_knows_every_request():
     base = read_trace(table("0.5,10,5", "1.5,10,5"))
     assert base.digest != read_trace(table("0.5,10,5", "1.5,10,6")).digest
     assert base.digest != read_trace(table("0.5,10,5", "1.500001,10,5")).digest
+
+
+def test_bytes_that_are_no_text_cost_at_most_their_row():
+    """A row with stray bytes and an extra cell is counted as dropped, not lost; names survive."""
+    content = table("0.5,10,5", "1.5,10,5", "2.5,10,5").replace(b"1.5,10,5", b"1.5,10,5,\xff\xfe")
+    report = read_trace(content).report
+    assert (report.rows_read, report.kept, sum(report.dropped.values())) == (3, 2, 1)
+    header = "timestamp,prompt_tokens,output_tokens,mod\xe8le\n"
+    latin = (header + "0.5,10,5,\xe9\n1.5,10,5,\xe9\n").encode("latin-1")
+    assert read_trace(latin).report.kept == 2
+
+
+def test_a_date_beyond_nanoseconds_is_no_time():
+    """The year 9999, a favourite of databases, is dropped and quoted."""
+    days = [f"2025-03-04T10:00:{second:02}Z" for second in range(40)]
+    trace = read_trace(table(*rows_at(days), "9999-12-31T23:59:59Z,10,5"))
+    assert trace.report.dropped == {"rows whose time could not be read": 1}
+    assert any("'9999-12-31T23:59:59Z' is not a time" in note for note in trace.report.notes)
+
+
+def test_a_wrong_unit_is_told_by_the_year():
+    """Milliseconds since 1970 taken for days lie millions of years ahead."""
+    with pytest.raises(InputError, match=r"years after 1970\. Is their unit right\?"):
+        read_trace(table(*rows_at([1741082400250, 1741082401750])), time_unit="days")
+
+
+def test_a_rate_series_over_too_many_buckets_is_refused():
+    """One stray time a thousand years away would make billions of empty buckets."""
+    rows = [f"{300 * index},2" for index in range(40)]
+    content = ("bucket_start,requests\n" + "\n".join([*rows, "30000000000000,1"])).encode()
+    with pytest.raises(InputError, match="Keep one week, or take a longer step"):
+        read_trace(content)
