@@ -20,7 +20,7 @@ from frontier.errors import InputError
 from frontier.tables import Tables, load_tables
 from frontier.trace import checks
 from frontier.trace.checks import Findings
-from frontier.trace.columns import Clock, Codes, numbers
+from frontier.trace.columns import MISSING, Clock, Codes, numbers
 from frontier.trace.decode import Table, too_many_rows
 from frontier.trace.formats import SYNONYMS, Names, fold, listed
 from frontier.trace.model import Trace, TraceQuestion, TraceReport, make_trace
@@ -105,7 +105,7 @@ def prometheus(names: Names) -> RateLayout | None:
 
 def azure_functions_2019(names: Names) -> RateLayout | None:
     """Azure Functions 2019 (Azure/AzurePublicDataset): one row a function, counts per minute."""
-    if not names.has("HashFunction", "1", "1440"):
+    if not names.has("HashFunction", *_MINUTES):
         return None
     return RateLayout(
         "Azure Functions 2019",
@@ -647,28 +647,39 @@ def _wide(
 ) -> RateSeries:
     """Add up (or pick) the rows of a table with one row a function and one column a minute."""
     functions = Codes()
-    rows: list[NDArray[np.float64]] = []
-    codes: list[NDArray[np.int32]] = []
+    each = np.zeros(0)  # requests of each function
+    requests = np.zeros(len(layout.wide))
     read = 0
+
+    def drop(bad: NDArray[np.bool_], reason: str) -> None:
+        if bad.any():
+            findings.dropped[reason] += int(np.count_nonzero(bad))
+
     for batch in table.batches(layout.columns()):
-        if not batch.rows:
-            continue
         read += batch.rows
         if read > max_rows:
             raise too_many_rows(max_rows)
-        counts = np.stack([np.nan_to_num(numbers(batch.columns[c])) for c in layout.wide], axis=1)
-        rows.append(counts)
-        codes.append(functions.of(batch.columns[layout.model or ""]))
-    if not rows:
+        code = functions.of(batch.columns[layout.model or ""])
+        counts = np.stack([numbers(batch.columns[minute]) for minute in layout.wide], axis=1)
+        unread = ~np.all((counts >= 0) & (counts < np.inf), axis=1)
+        nameless = (code == MISSING) & ~unread
+        drop(unread, "rows with a count that is negative or no number")
+        drop(nameless, "rows without a function")
+        good = ~(unread | nameless)
+        each = np.pad(each, (0, len(functions.names) - each.size))
+        each += np.bincount(code[good], counts[good].sum(axis=1), each.size)
+        if model not in (None, "all"):
+            other = good & (code != functions.names.get(model, MISSING))
+            drop(other, "rows of other functions")
+            good &= ~other
+        requests += counts[good].sum(axis=0)
+    if read == 0:
         raise InputError("The file has a header but no functions.")
     for reason, count in table.broken.items():
         findings.dropped[reason] += count
         read += count
-    counts, code = np.concatenate(rows), np.concatenate(codes)
-    total = counts.sum(axis=1)
-    if len(functions.names) > 1 and model is None:
-        names = list(functions.names)
-        each = np.bincount(code, total, len(names))
+    names = list(functions.names)
+    if model is None and len(names) > 1:
         most = np.argsort(-each, kind="stable")[: int(tables.setting("trace_most_models"))]
         raise TraceQuestion(
             f"{len(names):,} functions in the file; each needs its own deployment. Which one?",
@@ -678,20 +689,17 @@ def _wide(
                 ("all", "All of them, as if they were one deployment"),
             ),
         )
-    if model not in (None, "all"):
-        if model not in functions.names:
-            raise InputError(
-                f"There is no function '{model}' in the file; there are "
-                f"{listed(tuple(functions.names))}."
-            )
-        keep = code == functions.names[model]
-        findings.dropped["rows of other functions"] += int(np.count_nonzero(~keep))
-        counts = counts[keep]
+    if model == "all":
+        findings.assumed.append(f"{len(names):,} functions are taken together as one deployment.")
+    elif model is not None and model not in functions.names:
+        raise InputError(
+            f"There is no function '{model}' in the file; there are {listed(tuple(names))}."
+        )
     findings.notes.append("Invocations are counted when they end: arrivals are late by their time.")
     return RateSeries(
         name=name,
         bucket_s=units.SECONDS_PER_MINUTE,
-        requests=counts.sum(axis=0),
+        requests=requests,
         prompt_tokens_sum=None,
         output_tokens_sum=None,
         t0_utc=None,
