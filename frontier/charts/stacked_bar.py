@@ -92,7 +92,7 @@ def stacked_bar_figure(
         },
         margin={"l": 0, "r": 0, "t": 2, "b": legend_px + 4},
     )
-    figure.update_xaxes(visible=False)
+    figure.update_xaxes(visible=False, range=[0, float(table["amount"].sum())])
     figure.update_yaxes(visible=False)
     return figure
 

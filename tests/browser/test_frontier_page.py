@@ -73,3 +73,23 @@ def test_the_answer_stands_on_the_first_screen(open_page):
     ):
         box = locator.bounding_box()
         assert box["y"] + min(box["height"], 300) <= 800
+
+
+def test_the_page_asks_nobody_else(app_url, browser):
+    """A visit makes no request to any other host: no fonts, no icons, no statistics."""
+    context = browser.new_context()
+    page = context.new_page()
+    strangers = []
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((app_url, "data:", "blob:"))
+            else strangers.append(request.url)
+        ),
+    )
+    page.goto(app_url)
+    wait_until_done(page)
+    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
+    context.close()
+    assert strangers == []
