@@ -7,11 +7,17 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from frontier import units
 from frontier.errors import FrontierError, InputError
 from frontier.tables import load_tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from frontier.answer import Answer
+    from frontier.trace import Trace
 
 EXIT_REFUSED = 2
 
@@ -76,7 +82,6 @@ def _parser() -> argparse.ArgumentParser:
 def _sweep(told: argparse.Namespace) -> None:
     # Everything below needs pandas and numba, which a list of offers does not.
     from frontier.answer import find_answer
-    from frontier.export import csv_bytes
     from frontier.plan import Scenario, default_grid, deploy
     from frontier.sweep import break_even_of, frontier_table, sweep
     from frontier.trace import read_trace
@@ -125,25 +130,29 @@ def _sweep(told: argparse.Namespace) -> None:
             f"{units.percent(row.waited_on_start_share):>8}  {row.label}"
         )
     if out is not None:
-        if out.suffix == ".json":
-            out.write_text(
-                json.dumps(
-                    {
-                        "headline": answer.headline,
-                        "reasons": answer.reasons,
-                        "plans": json.loads(table.to_json(orient="records", double_precision=10)),
-                    },
-                    indent=1,
-                ),
-                encoding="utf-8",
-            )
-        else:
-            out.write_bytes(csv_bytes(table))
+        try:
+            out.write_bytes(_as_file(out.suffix, answer, table))
+        except OSError as error:
+            raise InputError(f"--out: cannot write '{out}' ({error.strerror})") from None
         print(f"\nWrote {units.count(len(table), 'plan')} to {out}")
 
 
-def _about_trace(trace: object) -> list[str]:
-    report = trace.report  # type: ignore[attr-defined]
+def _as_file(suffix: str, answer: Answer, table: pd.DataFrame) -> bytes:
+    """Return the table as CSV, or with the answer as JSON."""
+    from frontier.export import csv_bytes
+
+    if suffix == ".csv":
+        return csv_bytes(table)
+    content = {
+        "headline": answer.headline,
+        "reasons": answer.reasons,
+        "plans": json.loads(table.to_json(orient="records", double_precision=10)),
+    }
+    return json.dumps(content, indent=1).encode("utf-8")
+
+
+def _about_trace(trace: Trace) -> list[str]:
+    report = trace.report
     kept = f"Read {report.kept:,} of {units.count(report.rows_read, 'row')} ({report.format})"
     dropped = "".join(f", {count:,} dropped: {why}" for why, count in report.dropped.items())
     return [f"{kept}{dropped}.", *report.assumed, *report.notes]

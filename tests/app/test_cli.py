@@ -73,6 +73,13 @@ def test_a_bad_argument_gets_one_line_and_exit_code_2(trace_file, capsys, argume
     assert names in captured.err
 
 
+def test_a_file_that_cannot_be_written_is_said(trace_file, tmp_path, capsys):
+    """A folder of that name stands in the way: one line, exit code 2, no traceback."""
+    (tmp_path / "taken.csv").mkdir()
+    assert main(["sweep", f"--trace={trace_file}", *_SCENARIO, f"--out={tmp_path}/taken.csv"]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
 def test_offers_are_listed_one_a_line(capsys):
     """Id, kind, provider, GPU, price and date of every offer."""
     assert main(["offers"]) == 0
