@@ -114,7 +114,7 @@ def _draw_card(outcome: Outcome) -> None:
     up_s = sum(outcome.sessions[part].sum() for part in ("starting_s", "busy_s", "idle_s"))
     busy = outcome.sessions["busy_s"].sum() / up_s if up_s > 0 else math.nan
     with st.container(border=True, key="plan_card"):
-        st.caption(text.money(_describe(outcome)))
+        st.caption(text.plain(_describe(outcome)))
         facts = [
             ("A month", units.dollars(cost.usd_per_month(_hours()))),
             ("p99 TTFT", units.seconds(latency.p99_ttft_s)),
