@@ -28,6 +28,9 @@ _SAMPLE = 1000
 # Beyond nanoseconds since 1970: no time, count or duration is larger.
 _LARGEST = 1e19
 _LARGEST_INT = 4 * 10**18
+_SLASH_DATE = (
+    r"^(\d{1,2})[/.](\d{1,2})[/.](\d{4})[ ,]+(\d{1,2})(:\d\d(?::\d\d(?:\.\d+)?)?)\s*([AaPp][Mm])?$"
+)
 _LOG_DATE = "%d/%b/%Y:%H:%M:%S %z"
 
 
@@ -71,6 +74,8 @@ class Clock:
             result = self._of_dates(cells)
         elif pa.types.is_string(cells.type):
             result = self._of_text(cells)
+        elif pa.types.is_boolean(cells.type):
+            raise InputError("A column of times holds only true and false.")
         else:
             self.is_date = False
             result = self._of_numbers(cells)
@@ -173,7 +178,7 @@ class Clock:
     def _slash_dates(self, text: object) -> object:
         import pandas as pd
 
-        parts = text.str.extract(r"^(\d{1,2})[/.](\d{1,2})[/.](\d{4})[ ,]+(.*)$")  # type: ignore[attr-defined]
+        parts = text.str.extract(_SLASH_DATE)  # type: ignore[attr-defined]
         first, second = (pd.to_numeric(parts[column], errors="coerce") for column in (0, 1))
         if first.notna().any() and self._day_first is None:
             if (first > 12).any() == (second > 12).any():
@@ -184,7 +189,10 @@ class Clock:
                 )
             self._day_first = bool((first > 12).any())
         day, month = (parts[0], parts[1]) if self._day_first else (parts[1], parts[0])
-        iso = parts[2] + "-" + month.str.zfill(2) + "-" + day.str.zfill(2) + " " + parts[3]
+        hour, half = pd.to_numeric(parts[3], errors="coerce"), parts[5].str.lower()
+        hour = hour.where(half.isna(), hour % 12 + 12 * (half == "pm"))
+        clock = hour.map("{:02.0f}".format, na_action="ignore") + parts[4]
+        iso = parts[2] + "-" + month.str.zfill(2) + "-" + day.str.zfill(2) + " " + clock
         return pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
 
 
@@ -196,11 +204,9 @@ class Codes:
 
     def of(self, cells: pa.Array) -> NDArray[np.int32]:
         """Return the number of each cell's name, `MISSING` where the cell is empty."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
-        cells = _plain(cells)
-        encoded = pc.dictionary_encode(pc.cast(cells, pa.string()))
+        encoded = pc.dictionary_encode(as_text(cells))
         known = [
             self.names.setdefault(name, len(self.names)) for name in encoded.dictionary.to_pylist()
         ]
@@ -271,10 +277,9 @@ def in_json(cells: pa.Array, keys: Sequence[str]) -> pa.Array:
 def hashes(cells: pa.Array) -> NDArray[np.uint64]:
     """Return a 64-bit hash of each cell, to find equal ones without keeping them; 0 if empty."""
     import pandas as pd
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    text = pc.fill_null(pc.cast(_plain(cells), pa.string()), "")
+    text = pc.fill_null(as_text(cells), "")
     found = pd.util.hash_array(text.to_numpy(zero_copy_only=False).astype(object), categorize=False)
     return np.where(pc.equal(text, "").to_numpy(zero_copy_only=False), np.uint64(0), found)
 
@@ -284,23 +289,29 @@ def as_text(cells: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.cast(_plain(cells), pa.string())
+    whole = pa.types.is_integer(cells.type)
+    return pc.cast(cells if whole else _plain(cells), pa.string())
 
 
 def _plain(cells: pa.Array) -> pa.Array:
+    """Return cells as text, truth values, signed or floating numbers, or dates."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_dictionary(cells.type):
-        cells = cells.dictionary_decode()
-    kind = cells.type
-    if pa.types.is_large_string(kind) or pa.types.is_null(kind) or pa.types.is_string_view(kind):
+    kind, is_a = cells.type, pa.types
+    if is_a.is_large_string(kind) or is_a.is_null(kind) or is_a.is_string_view(kind):
         return pc.cast(cells, pa.string())
-    if pa.types.is_decimal(kind) or pa.types.is_unsigned_integer(kind):
+    if is_a.is_uint64(kind) and (pc.max(cells).as_py() or 0) > np.iinfo(np.int64).max:
+        return pc.cast(cells, pa.float64(), safe=False)
+    if is_a.is_integer(kind):
+        return pc.cast(cells, pa.int64())
+    if is_a.is_decimal(kind):
         return pc.cast(cells, pa.float64())
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
-        raise InputError(f"A column of times, tokens or names holds {kind}; expected plain cells.")
-    return cells
+    if is_a.is_string(kind) or is_a.is_boolean(kind) or is_a.is_floating(kind):
+        return cells
+    if is_a.is_timestamp(kind) or is_a.is_date(kind):
+        return cells
+    raise InputError(f"A column of times, token counts or names holds {kind}.")
 
 
 def _numpy(cells: pa.Array) -> NDArray[np.number]:
@@ -308,6 +319,8 @@ def _numpy(cells: pa.Array) -> NDArray[np.number]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not (pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type)):
+        raise InputError(f"A column of numbers holds {cells.type}.")
     if pa.types.is_integer(cells.type) and not cells.null_count:
         return pc.cast(cells, pa.int64()).to_numpy(zero_copy_only=False)
     return pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)

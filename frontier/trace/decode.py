@@ -35,7 +35,9 @@ _BLOCK_BYTES = 1 << 23
 # Arrow reads up to 32 blocks of a CSV file ahead; a row must fit in a block.
 _CSV_BLOCK_BYTES = 1 << 21
 _BATCH_ROWS = 1 << 16
+_BATCH_TEXT_BYTES = 1 << 26
 _SAMPLE_RECORDS = 200
+_HEADER_CHARACTERS = 100_000
 _BAD_LINE = "rows that could not be read as {}"
 
 _REFUSED = (
@@ -214,10 +216,7 @@ class _Bounded(io.RawIOBase):
             filled += len(piece)
         self._read += filled
         if self.cap is not None and self._read > self.cap:
-            raise InputError(
-                f"The file holds more than {self.cap / 1e6:,.0f} MB of data. Keep one week, or "
-                "only the columns time, prompt and output tokens; or count requests by the minute."
-            )
+            raise _too_large(self.cap)
         if self._progress is not None:
             self._progress(self._read, self._size)
         return filled
@@ -309,6 +308,11 @@ def _csv(stream: io.BufferedReader, head: bytes) -> Table:
     if skip == len(lines):
         raise InputError("The file has comments but no header and no requests.")
     header = lines[skip]
+    if len(header) > _HEADER_CHARACTERS:
+        raise InputError(
+            f"The first line has more than {_HEADER_CHARACTERS:,} characters; expected the names "
+            "of columns."
+        )
     bare = re.sub(r'"[^"]*"', "", header)
     delimiter = max(_DELIMITERS, key=bare.count)
     names = _unique(cell.strip() for cell in next(csv.reader([header], delimiter=delimiter)))
@@ -348,9 +352,11 @@ def _csv_batches(
         strings_can_be_null=True,
         null_values=["", "null", "NULL", "None", "NaN", "nan", "\\N"],
     )
+    watched = _LastQuote(stream, delimiter)
+    row = skip + 1
     try:
         reader = pacsv.open_csv(
-            stream,
+            watched,
             read_options=pacsv.ReadOptions(
                 column_names=list(table.names), skip_rows=skip, block_size=_CSV_BLOCK_BYTES
             ),
@@ -359,12 +365,57 @@ def _csv_batches(
             ),
             convert_options=convert,
         )
-        row = skip + 1
         for batch in reader:
             yield Batch(row, batch.num_rows, dict(zip(wanted, batch.columns, strict=True)))
             row += batch.num_rows
     except pa.ArrowInvalid as error:
+        if "straddling" in str(error):
+            raise InputError(
+                f"Row {row:,} or one after it is longer than {_CSV_BLOCK_BYTES / 1e6:,.0f} MB: "
+                "a quote that opens in it may never close."
+            ) from error
         raise InputError(f"The CSV file cannot be read: {_short(error)}") from error
+    if watched.is_open:
+        last = row - 1 + sum(table.broken.values())
+        raise InputError(
+            f"Row {last:,} opens a quote that never closes: the lines after it cannot be told "
+            "apart. Close the quote, or leave the column out."
+        )
+
+
+class _LastQuote(io.RawIOBase):
+    """Passes a CSV file on and finds whether its last quote opens a cell that does not end.
+
+    The lines in such a cell would be lost without a word. A quote opens a cell if it comes right
+    after a delimiter or a line's end, and no delimiter or line's end comes right after it.
+    """
+
+    def __init__(self, stream: io.BufferedReader, delimiter: str) -> None:
+        super().__init__()
+        self._stream, self._edges = stream, delimiter.encode() + b"\r\n"
+        self._near, self._around, self._has_line = b"\n", b"", False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._stream.read(len(buffer))
+        buffer[: len(piece)] = piece
+        seen = self._near + piece
+        at = seen.rfind(b'"')
+        if at >= len(self._near) - 1 and at > 0:
+            self._around, self._has_line = seen[at - 1 : at + 2], False
+        self._has_line |= b"\n" in (seen[at + 1 :] if at >= 0 else piece)
+        self._near = seen[-2:]
+        return len(piece)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether lines follow the quote that opened the last cell."""
+        if len(self._around) < 3 or not self._has_line:
+            return False
+        before, _, after = self._around
+        return before in self._edges and after not in self._edges + b'"'
 
 
 # --- JSON ---------------------------------------------------------------------------------------
@@ -644,21 +695,30 @@ def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitS
         content = stream.read()
         place = pa.BufferReader(content)
     try:
+        types = {item.name: item.type for item in parquet.read_schema(place)}
+        texts = [name for name, kind in types.items() if _is_text(kind)]
         # Not buffered ahead: what is, is kept until the file is closed.
         file = stack.enter_context(
-            parquet.ParquetFile(place, pre_buffer=False, buffer_size=_HEAD_BYTES)
+            parquet.ParquetFile(
+                place, read_dictionary=texts, pre_buffer=False, buffer_size=_HEAD_BYTES
+            )
         )
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
     if file.metadata.num_rows > caps.rows:
         raise too_many_rows(caps.rows)
-    types = {item.name: item.type for item in file.schema_arrow}
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
+        for name in wanted:
+            if not _is_plain(types[name]):
+                raise InputError(
+                    f"Column '{name}' holds {types[name]}; expected times, token counts or names."
+                )
+        _check_unpacked(file.metadata, set(wanted), caps)
         row = 1
         try:
             for batch in file.iter_batches(_BATCH_ROWS, columns=list(wanted), use_threads=False):
-                yield Batch(row, batch.num_rows, {name: batch[name] for name in wanted})
+                yield Batch(row, batch.num_rows, {name: _spelt_out(batch[name]) for name in wanted})
                 row += batch.num_rows
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
@@ -669,12 +729,58 @@ def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitS
         batches,
         objects=frozenset(name for name, kind in types.items() if pa.types.is_struct(kind)),
         lists=frozenset(name for name, kind in types.items() if pa.types.is_list(kind)),
-        texts=frozenset(
-            name
-            for name, kind in types.items()
-            if pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        ),
+        texts=frozenset(texts),
     )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    is_a = pa.types
+    return is_a.is_string(kind) or is_a.is_large_string(kind) or is_a.is_string_view(kind)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _is_plain(kind.value_type)
+    other = pa.types.is_decimal(kind) or pa.types.is_null(kind)
+    return _is_text(kind) or pa.types.is_primitive(kind) or other
+
+
+def _check_unpacked(metadata: Any, wanted: set[str], caps: Caps) -> None:
+    """Refuse columns that unpack to more than the cap, as the file itself says."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    chunks = (group.column(at) for group in groups for at in range(group.num_columns))
+    size = sum(
+        chunk.total_uncompressed_size
+        for chunk in chunks
+        if chunk.path_in_schema.split(".")[0] in wanted
+    )
+    if size > caps.bytes:
+        raise _too_large(caps.bytes)
+
+
+def _spelt_out(cells: pa.Array) -> pa.Array:
+    """Return cells in full where the file numbers its texts: one long text, named by every row.
+
+    A few kilobytes of such a file can stand for gigabytes, so their size is looked at first.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(cells.type):
+        return cells
+    if _is_text(cells.type.value_type):
+        lengths = pc.cast(pc.binary_length(cells.dictionary), pa.int64())
+        size = pc.sum(lengths.take(cells.indices)).as_py() or 0
+        if size > _BATCH_TEXT_BYTES:
+            raise InputError(
+                f"The cells of one column are {size / len(cells):,.0f} characters long; expected "
+                "times, token counts or names."
+            )
+    return cells.dictionary_decode()
 
 
 def _access_log(stream: io.BufferedReader, pattern: re.Pattern[str]) -> Table:
@@ -709,6 +815,13 @@ def _access_log(stream: io.BufferedReader, pattern: re.Pattern[str]) -> Table:
 
     table.batches = batches
     return table
+
+
+def _too_large(most: int) -> InputError:
+    return InputError(
+        f"The file holds more than {most / 1e6:,.0f} MB of data. Keep one week, or only the "
+        "columns time, prompt and output tokens; or count requests by the minute."
+    )
 
 
 def too_many_rows(rows: int) -> InputError:

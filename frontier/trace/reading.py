@@ -207,6 +207,8 @@ def _name_of(source: Source) -> str:
 
 
 def _unknown(table: Table) -> InputError:
+    if not table.names:
+        return InputError("The file holds no records.")
     found = formats.listed(table.names)
     guess = formats.suggested(table)
     if "time" not in guess and {"prompt_tokens", "output_tokens"} & guess.keys():

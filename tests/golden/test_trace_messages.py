@@ -60,6 +60,16 @@ REFUSED = {
         table("0.5,10,5", ",10,5", "1.5,10,5"),
         "Row 3: an empty cell is not a time.",
     ),
+    "long header": (b"timestamp" + b",a" * 60_000, "The first line has more than 100,000"),
+    "open quote": (
+        table("0.5,10,5", '"1.5,10,5', "2.5,10,5", "3.5,10,5"),
+        "Row 3 opens a quote that never closes",
+    ),
+    "open quote, long": (
+        table("0.5,10,5", '"1.5,10,5', *["2.5,10,5"] * 500_000),
+        "a quote that opens in it may never close",
+    ),
+    "no records": (b"[]", "The file holds no records."),
     "lost precision": (
         table("1.75E+12,10,5", "1.75E+12,20,5"),
         "Times like 1.75E+12 lost precision in a spreadsheet",
@@ -457,6 +467,15 @@ def test_day_first_is_read_where_a_day_above_twelve_shows_it():
     trace = read_trace(table("16/11/2023 18:15:46,10,5", "17/11/2023 18:15:46,10,5"))
     assert trace.span_s == 86400.0
     assert trace.t0_utc.isoformat() == "2023-11-16T18:15:46+00:00"
+
+
+def test_hours_of_half_a_day_are_read():
+    """An American spreadsheet writes 1 PM for 13, and noon and midnight as 12."""
+    trace = read_trace(
+        table("11/16/2023 12:59:30 AM,10,5", "11/16/2023 12:00 PM,10,5", "11/16/2023 1:00 pm,10,5")
+    )
+    assert trace.t0_utc.isoformat() == "2023-11-16T00:59:30+00:00"
+    assert trace.arrival_s.tolist() == [0.0, 11 * 3600 + 30, 12 * 3600 + 30]
 
 
 def test_the_digest_knows_every_request():
