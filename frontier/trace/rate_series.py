@@ -23,7 +23,7 @@ from frontier.trace.checks import Findings
 from frontier.trace.columns import MISSING, Clock, Codes, numbers
 from frontier.trace.decode import Table, too_many_rows
 from frontier.trace.formats import SYNONYMS, Names, fold, listed
-from frontier.trace.model import Trace, TraceQuestion, TraceReport, make_trace
+from frontier.trace.model import Trace, TraceQuestion, TraceReport, UnknownFormat, make_trace
 
 KINDS = ("increase", "rate", "counter")
 _MINUTES = tuple(str(minute) for minute in range(1, 1441))
@@ -409,6 +409,13 @@ def _read(table: Table, layout: RateLayout, findings: Findings, max_rows: int) -
         if not keep.all():
             findings.dropped[reason] += int(np.count_nonzero(~keep))
             held.take(keep)
+    if held.time.size < 2 and len(table.names) == 2:
+        raise UnknownFormat(
+            f"Two columns are read as a time and a count, but '{layout.value}' holds no counts. "
+            "If each row is a request, say which column is its time.",
+            tuple(table.names),
+            {"time": layout.time or ""},
+        )
     if held.time.size < 2:
         raise InputError(f"Found {held.time.size} readable samples; at least two are needed.")
     return held

@@ -515,3 +515,14 @@ def test_a_rate_series_over_too_many_buckets_is_refused():
     content = ("bucket_start,requests\n" + "\n".join([*rows, "30000000000000,1"])).encode()
     with pytest.raises(InputError, match="Keep one week, or take a longer step"):
         read_trace(content)
+
+
+def test_a_time_beside_a_name_is_offered_the_mapping_form():
+    """Two columns of which the second holds no counts: the file is a request log, not a panel."""
+    content = b"timestamp,user\n" + b"".join(b"%.1f,u%d\n" % (n * 37.5, n % 3) for n in range(50))
+    with pytest.raises(UnknownFormat, match="'user' holds no counts") as refused:
+        read_trace(content)
+    assert refused.value.suggested == {"time": "timestamp"}
+    trace = read_trace(content, columns={"time": "timestamp"})
+    assert trace.arrival_s.size == 50
+    assert any("token" in sentence for sentence in trace.report.assumed)
