@@ -59,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
     sweep.add_argument("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
     sweep.add_argument("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
+    sweep.add_argument("--trace-model", metavar="NAME", help="one of several in the trace, or all")
+    sweep.add_argument("--session-starts", metavar="HOW", help="sessions without a date, if asked")
+    sweep.add_argument("--counts", metavar="KIND", help="what a rate series counts, if asked")
+    sweep.add_argument(
+        "--columns", metavar="ROLE=NAME,…", help="time, prompt_tokens, output_tokens by hand"
+    )
     sweep.add_argument("--max-rows", type=int, metavar="N", help="read up to N rows of the trace")
     sweep.add_argument("--max-bytes", type=int, metavar="N", help="and up to N bytes, unpacked")
     sweep.add_argument("--out", metavar="FILE", help="write the table: .csv or .json")
@@ -84,7 +90,6 @@ def _sweep(told: argparse.Namespace) -> None:
     from frontier.answer import find_answer
     from frontier.plan import Scenario, default_grid, deploy
     from frontier.sweep import break_even_of, frontier_table, sweep
-    from frontier.trace import read_trace
 
     tables = load_tables()
     limit_s = tables.setting("slo_p99_ttft_s") if told.slo_p99_ttft is None else told.slo_p99_ttft
@@ -94,13 +99,7 @@ def _sweep(told: argparse.Namespace) -> None:
         raise InputError(f"--max-replicas: expected at least 1, found {told.max_replicas}")
     out = _out_path(told.out)
     model = tables.model(told.model)
-    trace = read_trace(
-        _readable(told.trace),
-        time_unit=told.time_unit,
-        on_clock_reset=told.on_clock_reset,
-        max_rows=told.max_rows,
-        max_bytes=told.max_bytes,
-    )
+    trace = _read_trace(told)
     scenario = Scenario(
         model=model.model,
         precision=told.precision or model.native_precision,
@@ -149,6 +148,45 @@ def _as_file(suffix: str, answer: Answer, table: pd.DataFrame) -> bytes:
         "plans": json.loads(table.to_json(orient="records", double_precision=10)),
     }
     return json.dumps(content, indent=1).encode("utf-8")
+
+
+_ANSWERS = {
+    "time_unit": "--time-unit",
+    "on_clock_reset": "--on-clock-reset",
+    "model": "--trace-model",
+    "session_starts": "--session-starts",
+    "counts": "--counts",
+}
+
+
+def _read_trace(told: argparse.Namespace) -> Trace:
+    """Read the trace; a question it leaves open says which option answers it, and with what."""
+    from frontier.trace import TraceQuestion, read_trace
+
+    columns = dict(part.split("=", 1) for part in _pairs(told.columns))
+    try:
+        return read_trace(
+            _readable(told.trace),
+            time_unit=told.time_unit,
+            on_clock_reset=told.on_clock_reset,
+            model=told.trace_model,
+            session_starts=told.session_starts,
+            counts=told.counts,
+            columns=columns or None,
+            max_rows=told.max_rows,
+            max_bytes=told.max_bytes,
+        )
+    except TraceQuestion as question:
+        choices = "; ".join(f"{value}: {label}" for value, label in question.choices)
+        option = _ANSWERS.get(question.parameter, question.parameter)
+        raise InputError(f"{question} Answer with {option} ({choices})") from None
+
+
+def _pairs(text: str | None) -> list[str]:
+    parts = [part for part in (text or "").split(",") if part]
+    if wrong := [part for part in parts if "=" not in part]:
+        raise InputError(f"--columns: expected role=column, found '{wrong[0]}'")
+    return parts
 
 
 def _about_trace(trace: Trace) -> list[str]:

@@ -61,6 +61,8 @@ def test_sweep_prints_the_answer_and_writes_the_table(trace_file, tmp_path, caps
         (["sweep", "--trace=TRACE", *_SCENARIO, "--out=x.xlsx"], "x.xlsx"),
         (["sweep", "--trace=TRACE", *_SCENARIO, "--precision=fp3"], "fp3"),
         (["sweep", "--trace=TRACE", *_SCENARIO, "--max-replicas=0"], "--max-replicas"),
+        (["sweep", "--trace=TRACE", *_SCENARIO, "--columns=when"], "'when'"),
+        (["sweep", "--trace=TRACE", *_SCENARIO, "--columns=time=when"], "'when'"),
     ],
 )
 def test_a_bad_argument_gets_one_line_and_exit_code_2(trace_file, capsys, arguments, names):
@@ -71,6 +73,19 @@ def test_a_bad_argument_gets_one_line_and_exit_code_2(trace_file, capsys, argume
     assert captured.out == ""
     assert len(captured.err.strip().splitlines()) == 1
     assert names in captured.err
+
+
+def test_a_question_names_the_option_that_answers_it(tmp_path, capsys):
+    """Seconds or milliseconds: asked once, with both readings; the answer is then taken."""
+    path = tmp_path / "trace.jsonl"
+    rows = [{"timestamp": 7 * n, "input_length": 500, "output_length": 50} for n in range(200)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert main(["sweep", f"--trace={path}", *_SCENARIO]) == 2
+    asked = capsys.readouterr().err
+    assert "--time-unit" in asked
+    assert "seconds" in asked
+    assert "milliseconds" in asked
+    assert main(["sweep", f"--trace={path}", *_SCENARIO, "--time-unit=s"]) == 0
 
 
 def test_a_file_that_cannot_be_written_is_said(trace_file, tmp_path, capsys):
