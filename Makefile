@@ -52,7 +52,7 @@ system-packages:
 	@command -v soffice >/dev/null || { \
 		if [ "$$(id -u)" = 0 ] && [ -n "$$CI" ] && command -v apt-get >/dev/null; then \
 			echo "Installing LibreOffice for the workbook test"; \
-			apt-get install -y -qq libreoffice-calc >/dev/null \
+			apt-get update -qq && apt-get install -y -qq libreoffice-calc >/dev/null \
 			|| echo "LibreOffice could not be installed: the workbook test will be skipped"; \
 		else echo "No LibreOffice found: the workbook test will be skipped"; fi; }
 
