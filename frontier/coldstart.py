@@ -581,8 +581,9 @@ def start_inputs_for(
     assumed = []
     if row.basis == "assumed":
         assumed.append(
-            f"{row.label} publishes no stage times: host, storage and allocation are typical "
-            "values. Measure one start and enter it."
+            "The platform publishes no stage times"
+            + ("" if row.platform == UNKNOWN_PLATFORM else f" ({row.label})")
+            + ": host, storage and allocation are typical values. Measure one start and enter it."
         )
     inputs = StartInputs(
         checkpoint_gb=size_gb,

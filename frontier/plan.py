@@ -771,11 +771,7 @@ def _mitigation_sets(
     for item in (mitigation(key, tables) for key in keys):
         missing = missing_for(item, platform)
         if missing:
-            refused.append(
-                f"{item.label} is left out: it takes {missing}; {platform.label} is not."
-                if missing.startswith("a platform")
-                else f"{item.label} is left out: it takes {missing}; {platform.label} has none."
-            )
+            refused.append(f"{item.label} is left out: it takes {missing}.")
         else:
             chosen.append(item)
     for size in range(len(chosen) + 1):
@@ -784,7 +780,7 @@ def _mitigation_sets(
                 apply_mitigations(start, ScalingPolicy(), None, together, inputs, tables)
             except InputError as error:
                 if size == 1:
-                    refused.append(f"{together[0].label} is left out: {error}")
+                    refused.append(f"Left out: {error}")
             else:
                 usable.append(together)
     return tuple(usable), tuple(refused)
