@@ -62,11 +62,7 @@ _EXAMPLE_WORDS = {"starting": "starting", "busy": "working", "idle": "idle"}
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
     choices = controls.current()
-    if choices.trace is None:
-        st.header("Your traffic, please")
-        if choices.problem:
-            st.error(text.plain(choices.problem), icon=":material/upload_file:")
-        st.write("Choose an example or upload a request log in the sidebar.")
+    if controls.ask_for_traffic(choices):
         return
     tables = session.tables()
     verdict_place = st.container()

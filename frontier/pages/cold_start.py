@@ -65,11 +65,7 @@ or: 43.2, 51.0, 47.7"""
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
     choices = controls.current()
-    if choices.trace is None:
-        st.header("Your traffic, please")
-        if choices.problem:
-            st.error(text.plain(choices.problem), icon=":material/upload_file:")
-        st.write("Choose an example or upload a request log in the sidebar.")
+    if controls.ask_for_traffic(choices):
         return
     tables = session.tables()
     deployment = store(private=choices.is_private).get_or_make(

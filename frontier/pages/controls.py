@@ -94,6 +94,21 @@ def current() -> Choices:
     return st.session_state["choices"]
 
 
+def ask_for_traffic(choices: Choices) -> bool:
+    """Say what is missing where there is no trace yet; return whether it is."""
+    if choices.trace is not None:
+        return False
+    st.header("Your traffic, please")
+    if choices.problem:
+        st.error(text.plain(choices.problem), icon=":material/upload_file:")
+    st.write(
+        "Choose an example or upload a request log in the sidebar: one row a request with its "
+        "time and, if you have them, prompt and output tokens; or counts a minute from your "
+        "monitoring."
+    )
+    return True
+
+
 def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
     example = next(iter(tables.examples.values()))
     limit = tables.settings["slo_p99_ttft_s"]

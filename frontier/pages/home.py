@@ -34,14 +34,7 @@ _STAGE_WORDS = {
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
     choices = controls.current()
-    if choices.trace is None:
-        st.header("Your traffic, please")
-        if choices.problem:
-            st.error(text.plain(choices.problem), icon=":material/upload_file:")
-        st.write(
-            "Upload a request log in the sidebar: one row a request with its time and, if you "
-            "have them, prompt and output tokens. Or choose an example there."
-        )
+    if controls.ask_for_traffic(choices):
         return
     answer_place = st.empty()
     chart_column, card_column = st.columns([1.65, 1], gap="medium")

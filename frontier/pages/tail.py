@@ -22,7 +22,7 @@ from frontier.charts.tail_chart import (
     tail_table,
 )
 from frontier.export import csv_bytes
-from frontier.pages import controls, link, results, text
+from frontier.pages import controls, link, results
 from frontier.pages.plans import choose_plan
 from frontier.pages.store import store
 from frontier.plan import BOUND
@@ -74,11 +74,7 @@ class Tail:
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
     choices = controls.current()
-    if choices.trace is None:
-        st.header("Your traffic, please")
-        if choices.problem:
-            st.error(text.plain(choices.problem), icon=":material/upload_file:")
-        st.write("Choose an example or upload a request log in the sidebar.")
+    if controls.ask_for_traffic(choices):
         return
     trace = choices.trace
     swept = results.swept(choices, lambda partial: None)

@@ -77,15 +77,7 @@ class View:
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
     choices = controls.current()
-    if choices.trace is None:
-        st.header("Your traffic, please")
-        if choices.problem:
-            st.error(text.plain(choices.problem), icon=":material/upload_file:")
-        st.write(
-            "Choose an example or upload a request log in the sidebar: one row a request with "
-            "its time and, if you have them, prompt and output tokens; or counts a minute from "
-            "your monitoring."
-        )
+    if controls.ask_for_traffic(choices):
         return
     trace = choices.trace
     plan_id = link.choices().get("plan")
