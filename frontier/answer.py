@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from frontier import units
+from frontier.economics import cheapest_under
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,10 @@ def find_answer(
         Whether the trace covers less than a day, so that a month is an extrapolation.
     """
     own = table[~table["family"].isin(("bound", "api"))]
-    holding = own[own["p99_ttft_s"] <= slo_p99_ttft_s]
-    cheapest = _cheapest(holding)
+    cheapest = _cheapest(own, slo_p99_ttft_s)
     default = _cheapest(own[own["is_provider_default"]])
     dedicated_all = own[own["family"] == "dedicated"]
-    dedicated = _cheapest(dedicated_all[dedicated_all["p99_ttft_s"] <= slo_p99_ttft_s])
+    dedicated = _cheapest(dedicated_all, slo_p99_ttft_s)
     if dedicated is None and len(dedicated_all):
         dedicated = dedicated_all.sort_values(["p99_ttft_s", "usd_per_month"]).iloc[0]
     reasons = [
@@ -98,10 +98,9 @@ def find_answer(
     )
 
 
-def _cheapest(rows: pd.DataFrame) -> pd.Series | None:
-    if rows.empty:
-        return None
-    return rows.sort_values(["usd_per_month", "p99_ttft_s"], kind="stable").iloc[0]
+def _cheapest(rows: pd.DataFrame, limit_s: float = math.inf) -> pd.Series | None:
+    at = cheapest_under(rows["usd_per_month"], rows["p99_ttft_s"], limit_s)
+    return None if at is None else rows.iloc[at]
 
 
 def _id(row: pd.Series | None) -> str | None:

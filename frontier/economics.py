@@ -166,37 +166,6 @@ def clairvoyant_sessions(
     return np.concatenate(rows) if rows else np.zeros(0, dtype=_SESSION)
 
 
-def always_cold_sessions(
-    arrival_s: ArrayLike, service_s: ArrayLike, *, start_s: float, horizon_s: float
-) -> NDArray[np.void]:
-    """Return the sessions of the limit in which every request starts a replica of its own."""
-    arrival_s = np.asarray(arrival_s, dtype=np.float64)
-    service_s = np.asarray(service_s, dtype=np.float64)
-    rows = np.zeros(arrival_s.size, dtype=_SESSION)
-    rows["replica"] = np.arange(arrival_s.size)
-    rows["started_s"] = arrival_s
-    rows["ready_s"] = arrival_s + start_s
-    rows["ended_s"] = rows["ready_s"] + service_s
-    rows["starting_s"] = _within(rows["started_s"], rows["ready_s"], horizon_s)
-    rows["busy_s"] = _within(rows["ready_s"], rows["ended_s"], horizon_s)
-    return rows
-
-
-def never_cold_sessions(busy_s: ArrayLike, horizon_s: float) -> NDArray[np.void]:
-    """Return the sessions of the limit in which each replica is held from first to last.
-
-    ``busy_s`` has the busy seconds of each replica. [s]
-    """
-    busy_s = np.atleast_1d(np.asarray(busy_s, dtype=np.float64))
-    rows = np.zeros(busy_s.size, dtype=_SESSION)
-    rows["replica"] = np.arange(busy_s.size)
-    rows["ended_s"] = horizon_s
-    rows["busy_s"] = np.minimum(busy_s, horizon_s)
-    rows["idle_s"] = horizon_s - rows["busy_s"]
-    rows["cold_start_index"] = -1
-    return rows
-
-
 @dataclass(frozen=True, slots=True)
 class Crossing:
     """Where two costs are equal.

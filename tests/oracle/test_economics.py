@@ -9,11 +9,10 @@ import math
 import numpy as np
 import pytest
 
-from frontier.billing import Terms, bill, replica_usd_per_h
+from frontier.billing import replica_usd_per_h
 from frontier.economics import (
     Swing,
     abandon_share,
-    always_cold_sessions,
     break_even_utilisation,
     break_even_value_usd,
     cheapest_under,
@@ -21,12 +20,10 @@ from frontier.economics import (
     crossings,
     efficient,
     flip_value,
-    never_cold_sessions,
     price_of_latency,
     tornado,
 )
 from frontier.errors import InputError
-from frontier.policy import ScalingPolicy
 from frontier.tables import load_tables
 
 TABLES = load_tables()
@@ -144,31 +141,6 @@ def test_no_choice_of_gaps_is_cheaper_than_the_clairvoyants():
         )
         paid = sessions["idle_s"].sum() * factor + billed * (sessions.size - 1)
         assert paid == pytest.approx(least)
-
-
-def test_the_limits_are_billed_like_any_plan():
-    """Always cold: each request pays 75 + 10 s on Modal. Never cold: the month at Crusoe."""
-    stage_s = np.full((1, 10), 7.5)
-    policy = ScalingPolicy(max_replicas=10)
-
-    def bill_of(offer_id, sessions, horizon_s):
-        offer = TABLES.offers[offer_id]
-        return bill(
-            sessions,
-            stage_s,
-            offer=offer,
-            rules=TABLES.provider_rules[offer.rules_id],
-            gpus_per_replica=1,
-            horizon_s=horizon_s,
-            policy=policy,
-            tables=TABLES,
-            terms=Terms(platform_fee=False, free_credit=False),
-        )
-
-    cold = always_cold_sessions(np.arange(5) * 500.0, np.full(5, 10.0), start_s=75, horizon_s=9e3)
-    assert bill_of("replicate-l40s", cold, 9e3).usd_span == pytest.approx(5 * 78 * 0.000975)
-    warm = never_cold_sessions([1000.0], 730 * 3600)
-    assert bill_of("crusoe-l40s", warm, 730 * 3600).usd_span == pytest.approx(1095)
 
 
 def held_share(rate_per_h, start_s=45.0, residence_s=5.0, timeout_s=300.0):
