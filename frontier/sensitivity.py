@@ -196,7 +196,7 @@ class Rivals:
             _, trace, deployment = self._world(change, seed)
             first = next(dedicated_plans(deployment, trace, self._tables))
             policy = dataclasses.replace(first.policy, min_replicas=count, max_replicas=count)
-            plan = dataclasses.replace(first, plan_id=f"dedicated-{count}", policy=policy)
+            plan = dataclasses.replace(first, plan_id=first.family.stem_of(count), policy=policy)
             (self._outcomes[key],) = self._simulate([plan], trace, tick)
         return self._outcomes[key]
 

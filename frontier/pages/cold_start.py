@@ -30,7 +30,7 @@ from frontier.mitigations import (
     missing_for,
     numbers_of,
 )
-from frontier.pages import controls, link, results, session, text
+from frontier.pages import controls, link, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.start_controls import forget_timings, use_timings
 from frontier.pages.store import store
@@ -43,7 +43,7 @@ from frontier.plan import (
     mitigation_menu,
 )
 from frontier.startlog import TOTAL, StartLog, read_start_log
-from frontier.sweep import Outcome, simulate_plans, start_normals
+from frontier.sweep import Outcome, bill_outcome, simulate_plans, start_normals
 from frontier.tables import Tables
 from frontier.trace import Trace
 
@@ -317,7 +317,9 @@ def _row(
         "saved_s": base.plan.start.typical_s - start_s,
         "p99_ttft_s": outcome.latency.p99_ttft_s,
         "waited_on_start_share": outcome.latency.waited_on_start_share,
-        "usd_per_month": results.bill_of(outcome).usd_per_month(tables.setting("hours_per_month")),
+        "usd_per_month": bill_outcome(outcome, tables, controls.current().deal).usd_per_month(
+            tables.setting("hours_per_month")
+        ),
         "standing_cost": _standing(outcome.plan.standing),
     }
 

@@ -9,6 +9,7 @@ from frontier import units
 from frontier.coldstart import CaseResult, median_errors, validate_start
 from frontier.pages import text
 from frontier.pages.store import store
+from frontier.scope import NOT_BILLED, NOT_SIMULATED
 
 _GROUPS = {
     "same-machine": "The machine the coefficients were fitted on, other starts",
@@ -73,11 +74,11 @@ extrapolation, and the page says so.
     ),
     (
         "What is left out",
-        """
-Failed starts and retries of a start, queues for scarce GPUs, contention between replicas that start
-at once, prefix caching, speculative decoding, disaggregated prefill, replicas of more than one
-node, tax, egress, support and staff.
-""",
+        "Not simulated: "
+        + "; ".join(map(units.lower_first, NOT_SIMULATED))
+        + ". Not billed: "
+        + "; ".join(map(units.lower_first, NOT_BILLED))
+        + ".",
     ),
 )
 
