@@ -31,11 +31,11 @@ from frontier.billing import (
     months,
     replica_usd_per_h,
 )
-from frontier.coldstart import STAGES, ColdStart, StartDraws
 from frontier.economics import break_even_utilisation, clairvoyant_sessions, efficient
 from frontier.errors import InfeasibleError
 from frontier.plan import API, BOUND, DEDICATED, SCALE_TO_ZERO, Deployment, Plan, committed
 from frontier.simulate import Cancelled, LatencySummary, RunResult, simulate_plan, summarise
+from frontier.start.stages import STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
 

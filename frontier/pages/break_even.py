@@ -23,7 +23,7 @@ from frontier.charts.tornado_chart import tornado_figure, tornado_table
 from frontier.charts.utilisation_chart import utilisation_figure, utilisation_table
 from frontier.economics import Swing, break_even_value_usd, price_of_latency
 from frontier.export import csv_bytes
-from frontier.mitigations import mitigation
+from frontier.mitigations.registry import mitigation
 from frontier.pages import controls, link, results, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.results import Swept

@@ -11,7 +11,7 @@ import streamlit as st
 
 from frontier import units
 from frontier.edits import OWN_SOURCE, simulated
-from frontier.mitigations import MITIGATIONS
+from frontier.mitigations.registry import MITIGATIONS
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
 from frontier.pages.start_controls import start_section

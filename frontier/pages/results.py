@@ -13,11 +13,11 @@ import streamlit as st
 from frontier import units
 from frontier.answer import Answer, find_answer
 from frontier.billing import Bill, commitment_facts, machine_shape
-from frontier.coldstart import ColdStart
 from frontier.pages import controls, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import find, store
 from frontier.plan import Deployment, default_grid, deploy, first_look
+from frontier.start.stages import ColdStart
 from frontier.sweep import (
     Outcome,
     bill_outcome,
