@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frontier.coldstart import STAGES
 from frontier.errors import InfeasibleError, InputError
-from frontier.mitigations import Standing
+from frontier.mitigations.base import Standing
 from frontier.policy import ScalingPolicy
+from frontier.start.stages import STAGES
 from frontier.tables import Commitment, Offer, ProviderRules, Tables
 from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, TOKENS_PER_MTOK
 

@@ -295,10 +295,10 @@ def _models(told: argparse.Namespace) -> None:
 
 
 def _validate_start(told: argparse.Namespace) -> None:
-    from frontier.coldstart import read_cases, validate_start, validation_report
+    from frontier.start.validate import read_cases, validate_start, validation_report
 
     cases = None if told.cases is None else read_cases(told.cases)
-    print(validation_report(validate_start(cases)))
+    print(validation_report(validate_start(load_tables(), cases)))
 
 
 def _readable(name: str) -> Path:

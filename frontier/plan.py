@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from frontier import units
-from frontier.coldstart import ColdStart, StartInputs, platform_of, start_inputs_for
 from frontier.errors import InfeasibleError, InputError
 from frontier.families import (
     DEDICATED,
@@ -28,19 +27,13 @@ from frontier.families import (
     WARM_POOL,
     Family,
 )
-from frontier.mitigations import (
-    MITIGATIONS,
-    PREWARM_KINDS,
-    Mitigation,
-    Standing,
-    apply_mitigations,
-    missing_for,
-    mitigation,
-    prewarm_schedule,
-    weekly_schedule,
-)
+from frontier.mitigations.base import Mitigation, Standing, apply_mitigations, missing_for
+from frontier.mitigations.registry import MITIGATIONS, mitigation
 from frontier.policy import ScalingPolicy
+from frontier.schedules import PREWARM_KINDS, prewarm_schedule, weekly_schedule
 from frontier.serving import ServingSpeed, serving_speed
+from frontier.start.predict import StartInputs, platform_of, start_inputs_for
+from frontier.start.stages import ColdStart
 from frontier.startlog import OwnStart
 from frontier.tables import Model, Offer, Platform, ProviderRules, Tables, look_up
 from frontier.trace import Trace

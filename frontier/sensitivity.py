@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from frontier import units
 from frontier.analytic import replica_cycle
 from frontier.billing import replica_usd_per_h
-from frontier.coldstart import ColdStart
 from frontier.economics import Bar, Crossing, Swing, break_even_utilisation, crossings, flip_value
 from frontier.economics import tornado as tornado_of
 from frontier.errors import InputError
@@ -36,6 +35,7 @@ from frontier.plan import (
     mitigated_plan,
     replicas_to_serve,
 )
+from frontier.start.stages import ColdStart
 from frontier.sweep import LIST_DEAL, Deal, Outcome, bill_outcome, simulate_plans, start_normals
 from frontier.tables import Tables
 from frontier.trace import Trace, make_trace, scale_rate

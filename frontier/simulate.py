@@ -52,10 +52,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frontier.coldstart import StartDraws
 from frontier.errors import InfeasibleError, InputError
 from frontier.plan import Plan
 from frontier.policy import ScalingPolicy
+from frontier.start.stages import StartDraws
 from frontier.trace import Trace
 
 

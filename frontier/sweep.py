@@ -31,7 +31,6 @@ from frontier.billing import (
     months,
     replica_usd_per_h,
 )
-from frontier.coldstart import STAGES, ColdStart, StartDraws
 from frontier.economics import break_even_utilisation, clairvoyant_sessions, efficient
 from frontier.errors import InfeasibleError
 from frontier.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
@@ -44,6 +43,7 @@ from frontier.simulate import (
     simulate_plan,
     summarise,
 )
+from frontier.start.stages import STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
 

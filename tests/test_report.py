@@ -17,7 +17,7 @@ import pytest
 
 from frontier.billing import LINES, Terms, bill, bill_basis
 from frontier.export import csv_bytes, neutral
-from frontier.mitigations import Standing
+from frontier.mitigations.base import Standing
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.report import (
     Currency,

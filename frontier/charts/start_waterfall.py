@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from frontier import units
 from frontier.charts import theme
-from frontier.coldstart import ColdStart
+from frontier.start.stages import ColdStart
 
 WHOLE, WARM = "whole", "warm"
 STAGE_LABELS = {

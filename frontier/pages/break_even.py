@@ -22,7 +22,7 @@ from frontier.charts.theme import BILL_COLOURS
 from frontier.charts.tornado_chart import tornado_figure, tornado_table
 from frontier.charts.utilisation_chart import utilisation_figure, utilisation_table
 from frontier.economics import break_even_value_usd, price_of_latency
-from frontier.mitigations import mitigation
+from frontier.mitigations.registry import mitigation
 from frontier.pages import controls, link, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import find, store

@@ -20,16 +20,10 @@ from frontier.charts.start_waterfall import (
     start_waterfall_figure,
     start_waterfall_table,
 )
-from frontier.coldstart import platform_of
 from frontier.errors import InputError
 from frontier.export import csv_bytes
-from frontier.mitigations import (
-    MITIGATIONS,
-    Mitigation,
-    Standing,
-    missing_for,
-    numbers_of,
-)
+from frontier.mitigations.base import Mitigation, Standing, missing_for
+from frontier.mitigations.registry import MITIGATIONS, numbers_of
 from frontier.pages import controls, link, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.start_controls import forget_timings, use_timings
@@ -42,6 +36,7 @@ from frontier.plan import (
     mitigated_plan,
     mitigation_menu,
 )
+from frontier.start.predict import platform_of
 from frontier.startlog import TOTAL, StartLog, read_start_log
 from frontier.sweep import Outcome, bill_outcome, simulate_plans, start_normals
 from frontier.tables import Tables

@@ -10,7 +10,7 @@ import streamlit as st
 
 from frontier import units
 from frontier.edits import OWN_SOURCE
-from frontier.mitigations import MITIGATIONS
+from frontier.mitigations.registry import MITIGATIONS
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
 from frontier.pages.start_controls import start_section

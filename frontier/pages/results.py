@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from frontier import units
-from frontier.coldstart import ColdStart
 from frontier.pages import session, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import find, store
+from frontier.start.stages import ColdStart
 from frontier.study import Simulated, Study, simulate, study_of
 from frontier.tables import Tables
 

@@ -16,7 +16,8 @@ from frontier.charts.start_waterfall import (
     start_waterfall_figure,
     start_waterfall_table,
 )
-from frontier.coldstart import STAGES, start_inputs_for
+from frontier.start.predict import start_inputs_for
+from frontier.start.stages import STAGES
 from frontier.sweep import start_normals
 from frontier.tables import load_tables
 
