@@ -10,6 +10,7 @@ import datetime as dt
 
 from frontier import units
 from frontier.plan import Deployment, office_hours
+from frontier.start.labels import in_sentence
 from frontier.sweep import Deal
 from frontier.tables import Source, Tables
 from frontier.trace import Trace
@@ -66,7 +67,7 @@ def included(
         for offer, extra in ((serverless, cores), (dedicated, ""))
     ]
     unbilled = [
-        stage.name.replace("_", " ")
+        in_sentence(stage.name)
         for stage in deployment.start.stages
         if not getattr(rules, f"bills_{stage.name}")
     ]
@@ -175,7 +176,7 @@ def sources_used(deployment: Deployment, tables: Tables) -> tuple[tuple[str, Sou
         (f"model {deployment.model.model}", deployment.model.source_id),
         ("hours in a month", tables.settings["hours_per_month"].source_id),
         *(
-            (f"start: {stage.name.replace('_', ' ')}", source_id)
+            (f"start: {in_sentence(stage.name)}", source_id)
             for stage in deployment.start.stages
             for source_id in stage.source_ids
         ),

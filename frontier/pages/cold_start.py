@@ -13,10 +13,8 @@ import streamlit as st
 from frontier import units
 from frontier.charts.mitigations_chart import mitigations_chart_figure, mitigations_chart_table
 from frontier.charts.start_waterfall import (
-    STAGE_LABELS,
     WARM,
     WHOLE,
-    stage_words,
     start_waterfall_figure,
     start_waterfall_table,
 )
@@ -36,6 +34,7 @@ from frontier.plan import (
     mitigated_plan,
     mitigation_menu,
 )
+from frontier.start.labels import STAGE_LABELS, in_sentence
 from frontier.start.predict import platform_of
 from frontier.startlog import TOTAL, StartLog, read_start_log
 from frontier.sweep import Outcome, bill_outcome, simulate_plans, start_normals
@@ -89,7 +88,7 @@ def _headline(deployment: Deployment, menu: Menu, tables: Tables) -> str:
     share = units.percent(round(wall_s[dominant] / start.typical_s, 2))
     words = (
         f"A start takes about {units.seconds(start.typical_s)}; "
-        f"{stage_words(dominant)} is {share} of it."
+        f"{in_sentence(dominant)} is {share} of it."
     )
     platform = platform_of(deployment.rules.platform_id, tables)
     bare = mitigated_plan(deployment, (), tables)
@@ -131,7 +130,7 @@ def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
     absent = table[table["seconds"] == 0]
     words = "Bars that begin together run side by side."
     if not absent.empty:
-        words += f" Not part of this start: {', '.join(map(stage_words, absent['stage']))}."
+        words += f" Not part of this start: {', '.join(map(in_sentence, absent['stage']))}."
     if deployment.start.unmeasured:
         words += " What is not measured is in no sum."
     st.caption(words)

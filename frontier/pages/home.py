@@ -12,21 +12,9 @@ from frontier.pages import controls, link, results, session, show, takeaway, tex
 from frontier.pages.plans import choose_plan
 from frontier.report import latency_rows
 from frontier.simulate import session_seconds
+from frontier.start.labels import in_sentence
 from frontier.study import Study
 from frontier.sweep import Outcome
-
-_STAGE_WORDS = {
-    "allocate": "finding a GPU",
-    "pull": "pulling the image",
-    "boot": "booting the container",
-    "engine_init": "starting the engine (imports, CUDA)",
-    "fetch": "fetching the weights",
-    "load": "loading them onto the GPU",
-    "compile": "compiling",
-    "kv_cache": "sizing the KV cache",
-    "graph_capture": "capturing CUDA graphs",
-    "other": "the rest",
-}
 
 
 def render() -> None:
@@ -156,14 +144,14 @@ def _draw_start(outcome: Outcome) -> None:
     st.markdown(
         f"**A start takes about {units.seconds(plan.start.typical_s)}**, "
         f"{units.percent(round(wall_s[dominant] / plan.start.typical_s, 2))} of it "
-        f"{_STAGE_WORDS[dominant]}"
+        f"{in_sentence(dominant)}"
     )
     show.parts(
         wall_s,
         key="start_bar",
         title="Seconds of a start",
         colours=STAGE_COLOURS,
-        labels={name: name.replace("_", " ") for name in wall_s},
+        labels={name: in_sentence(name) for name in wall_s},
     )
 
 

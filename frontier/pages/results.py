@@ -11,6 +11,7 @@ from frontier import units
 from frontier.pages import session, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import find, store
+from frontier.start.labels import STAGE_LABELS
 from frontier.start.stages import ColdStart
 from frontier.study import Simulated, Study, simulate, study_of
 from frontier.tables import Tables
@@ -58,7 +59,7 @@ def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:
     for stage in start.stages:
         rows.append(
             {
-                "Stage": stage.name.replace("_", " "),
+                "Stage": STAGE_LABELS[stage.name],
                 "Seconds": "not measured"
                 if stage.median_s is None
                 else units.seconds(stage.median_s),
