@@ -10,17 +10,17 @@ from dataclasses import dataclass
 import streamlit as st
 
 from frontier import units
-from frontier.edits import OWN_SOURCE, simulated
+from frontier.edits import OWN_SOURCE
 from frontier.mitigations import MITIGATIONS
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import traffic_section
-from frontier.plan import DEFAULT_MITIGATIONS, Scenario
+from frontier.plan import DEFAULT_MITIGATIONS, Scenario, Supply, supply_of
 from frontier.prices import staleness
 from frontier.serving import precisions_of
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import Offer, ProviderRules, Tables
+from frontier.tables import Offer, Tables
 from frontier.trace import Trace
 
 # Every set of them is tried at every idle timeout: their number is what a sweep costs.
@@ -35,8 +35,8 @@ class Choices:
     ----------
     deal, api : Deal, TokenApi or None
         Terms and the reference point: money only, no part of a simulation.
-    rows : tuple
-        What of the chosen offers and their rules a simulation depends on.
+    supplies : tuple of Supply
+        What of the chosen offers a simulation depends on.
     redraw : callable or None
         Makes the same traffic with the luck of another draw; None where nothing was drawn.
     """
@@ -47,14 +47,14 @@ class Choices:
     problem: str | None
     deal: Deal
     api: TokenApi | None
-    rows: tuple[object, ...]
+    supplies: tuple[Supply, ...]
     redraw: Callable[[int], Trace] | None = None
 
     @property
     def content(self) -> tuple[object, ...]:
         """All that outcomes depend on, to keep them under: neither the limit nor any price."""
         scenario = dataclasses.replace(self.scenario, slo_p99_ttft_s=0.0)
-        return (scenario, self.trace.digest, self.trace.t0_utc, self.rows)
+        return (scenario, self.trace.digest, self.trace.t0_utc, self.supplies)
 
     @property
     def is_private(self) -> bool:
@@ -71,7 +71,6 @@ def sidebar() -> Choices:
         scenario, conditions = _scenario(tables)
     chosen = (scenario.serverless_offer, scenario.dedicated_offer)
     session.carry(chosen)
-    rows = [row for key in chosen for row in _offer_and_rules(key, tables)]
     return Choices(
         scenario,
         traffic.trace,
@@ -79,14 +78,9 @@ def sidebar() -> Choices:
         traffic.problem,
         deal=conditions.deal,
         api=conditions.api,
-        rows=tuple(simulated(row) for row in rows),
+        supplies=tuple(supply_of(key, tables) for key in chosen),
         redraw=traffic.redraw,
     )
-
-
-def _offer_and_rules(offer_id: str, tables: Tables) -> tuple[Offer, ProviderRules]:
-    offer = tables.offers[offer_id]
-    return offer, tables.provider_rules[offer.rules_id]
 
 
 def current() -> Choices:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,14 +75,6 @@ def _swept(
     deployment: Deployment, outcomes: tuple[Outcome, ...], choices: Choices, tables: Tables
 ) -> Swept:
     limit_s, deal = choices.scenario.slo_p99_ttft_s, choices.deal
-    # Kept without regard to prices: those in force now are put in their place.
-    serverless = tables.offers[deployment.serverless.offer_id]
-    deployment = dataclasses.replace(
-        deployment,
-        serverless=serverless,
-        rules=tables.provider_rules[serverless.rules_id],
-        dedicated=tables.offers[deployment.dedicated.offer_id],
-    )
     if deal.commitment is not None:
         outcomes = committed_outcomes(outcomes)
     table = frontier_table(
@@ -140,7 +131,8 @@ def _terms_in_words(deployment: Deployment) -> list[str]:
             "whether used or not"
         )
     if deployment.dedicated.kind == "spot":
-        rate = deal.terms(deployment.dedicated, tables).interruptions_per_h
+        offer = tables.offers[deployment.dedicated.offer_id]
+        rate = deal.terms(offer, tables).interruptions_per_h
         words.append(
             f"Spot machines are interrupted {rate:g} times an hour (assumed), each time repeating "
             "a start: that is in the cost, and in no percentile"
@@ -208,7 +200,9 @@ def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:
 def included(swept: Swept) -> dict[str, list[str]]:
     """Return what is in the numbers, what is not, and what was assumed, as sentences."""
     deployment, tables = swept.deployment, session.tables()
-    serverless, dedicated = deployment.serverless, deployment.dedicated
+    serverless = tables.offers[deployment.serverless.offer_id]
+    dedicated = tables.offers[deployment.dedicated.offer_id]
+    rules = tables.rules_of(serverless)
     hours = tables.setting("hours_per_month")
     cores = ""
     if serverless.usd_per_vcpu_s:
@@ -224,9 +218,8 @@ def included(swept: Swept) -> dict[str, list[str]]:
     flags = [
         name.removeprefix("bills_").replace("_", " ")
         for name in (f"bills_{stage.name}" for stage in deployment.start.stages)
-        if not getattr(deployment.rules, name)
+        if not getattr(rules, name)
     ]
-    rules = deployment.rules
     return {
         "In the number": [
             *prices,

@@ -229,10 +229,11 @@ def _scenario(
         ),
         ("p99 TTFT limit", units.seconds(swept.slo_p99_ttft_s)),
     ]
-    for label, offer in (
+    for label, supply in (
         ("Serverless offer", swept.deployment.serverless),
         ("Dedicated offer", swept.deployment.dedicated),
     ):
+        offer = tables.offers[supply.offer_id]
         pairs.append(
             (
                 label,
@@ -261,12 +262,13 @@ def _scenario(
 def _sources(swept: results.Swept, tables: Tables) -> tuple[tuple[str, Source], ...]:
     """Return each source once, with what came from it."""
     deployment = swept.deployment
-    dedicated_rules = tables.provider_rules[deployment.dedicated.rules_id]
+    supplies = (deployment.serverless, deployment.dedicated)
+    offers = [tables.offers[supply.offer_id] for supply in supplies]
+    rules = [tables.rules_of(offer) for offer in offers]
     uses = [
-        (f"price of {deployment.serverless.offer_id}", deployment.serverless.source_id),
-        (f"price of {deployment.dedicated.offer_id}", deployment.dedicated.source_id),
-        (f"billing rules of {deployment.rules.provider}", deployment.rules.source_id),
-        (f"billing rules of {dedicated_rules.provider}", dedicated_rules.source_id),
+        *((f"price of {offer.offer_id}", offer.source_id) for offer in offers),
+        *((f"billing rules of {row.provider}", row.source_id) for row in rules),
+        *((f"scaling of {supply.offer_id}", supply.behaviour.source_id) for supply in supplies),
         (f"GPU {deployment.serverless.gpu}", tables.gpus[deployment.serverless.gpu].source_id),
         (f"model {deployment.model.model}", deployment.model.source_id),
         ("hours in a month", tables.settings["hours_per_month"].source_id),
