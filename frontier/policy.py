@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from frontier.errors import InputError
 
 ROUTINGS = ("pack", "spread")
+SCALE_DOWNS = ("all", "half_per_window")
 
 
 def _require(field: str, holds: bool, expected: str, found: object) -> None:
@@ -102,6 +103,12 @@ class ScalingPolicy:
         Changes of the minimum, in order of time [s].
     pinned_replicas : int
         The first replicas, never released: the dedicated base of a hybrid plan.
+    scale_down : {"all", "half_per_window"}
+        All replicas whose timeout is over leave, or half of them each idle timeout. Only billing
+        reads it: the others stay on the meter and take no requests.
+    refuses_cold : bool
+        A request that arrives while no replica is ready is rejected at once, and a start that it
+        caused goes on.
 
     Raises
     ------
@@ -119,6 +126,8 @@ class ScalingPolicy:
     queue_timeout_s: float = math.inf
     schedule: tuple[tuple[float, int], ...] = ()
     pinned_replicas: int = 0
+    scale_down: str = "all"
+    refuses_cold: bool = False
 
     def __post_init__(self) -> None:
         for field, least in (
@@ -140,6 +149,9 @@ class ScalingPolicy:
         allowed = target is None or (_is_time(target, finite=True) and target > 0)
         _require("target_concurrency", allowed, "None or a number above 0", target)
         _require("routing", self.routing in ROUTINGS, f"one of {', '.join(ROUTINGS)}", self.routing)
+
+        allowed = f"one of {', '.join(SCALE_DOWNS)}"
+        _require("scale_down", self.scale_down in SCALE_DOWNS, allowed, self.scale_down)
 
         # Lists are accepted and kept as tuples, so that a policy stays hashable.
         object.__setattr__(self, "parked", tuple(self.parked))

@@ -176,7 +176,8 @@ def meters_csv(basis: BillBasis) -> bytes:
     """Return the meters of a bill as CSV, one row a meter."""
     import pandas as pd
 
-    return csv_bytes(pd.DataFrame({name: basis.meters[name] for name in METER.names}))
+    meters = basis.meters
+    return csv_bytes(pd.DataFrame({name: meters[name] for name in METER.names}))
 
 
 def report_json(report: Report) -> bytes:
@@ -422,9 +423,7 @@ def _write_bill(sheet: Any, styles: dict[str, Any], report: Report, last: int) -
     columns = {"plan": "B", "base": "C"}
     values = {}
     for pool, name in zip(basis.pools, names, strict=True):
-        own = basis.meters[basis.meters["base"] == pool.is_base]
-        gpu_s = np.array([own[column].sum() for column in _GPU_COLUMNS])
-        values[name] = pool_lines(pool, gpu_s, basis.months)
+        values[name] = pool_lines(pool, basis.months)
         if name == "plan":
             values[name]["fees"] += basis.request_fee_usd * basis.requests
             values[name]["storage"] = (

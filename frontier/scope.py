@@ -54,7 +54,7 @@ def included(
     scenario = deployment.scenario
     serverless = tables.offers[scenario.serverless_offer]
     dedicated = tables.offers[scenario.dedicated_offer]
-    rules = tables.provider_rules[serverless.rules_id]
+    rules = tables.rules_of(serverless)
     cores = ""
     if serverless.usd_per_vcpu_s:
         vcpus = serverless.vcpus_per_gpu or tables.setting("vcpus_per_gpu")
@@ -162,17 +162,15 @@ def asked(
 
 def sources_used(deployment: Deployment, tables: Tables) -> tuple[tuple[str, Source], ...]:
     """Return each source of a scenario's numbers once, with what came from it."""
-    scenario = deployment.scenario
-    serverless = tables.offers[scenario.serverless_offer]
-    dedicated = tables.offers[scenario.dedicated_offer]
-    rules = tables.provider_rules[serverless.rules_id]
-    dedicated_rules = tables.provider_rules[dedicated.rules_id]
+    supplies = (deployment.serverless, deployment.dedicated)
+    offers = [tables.offers[supply.offer_id] for supply in supplies]
+    rules = [tables.rules_of(offer) for offer in offers]
+    gpu = tables.gpus[deployment.serverless.gpu]
     uses = [
-        (f"price of {serverless.offer_id}", serverless.source_id),
-        (f"price of {dedicated.offer_id}", dedicated.source_id),
-        (f"billing rules of {rules.provider}", rules.source_id),
-        (f"billing rules of {dedicated_rules.provider}", dedicated_rules.source_id),
-        (f"GPU {serverless.gpu}", tables.gpus[serverless.gpu].source_id),
+        *((f"price of {offer.offer_id}", offer.source_id) for offer in offers),
+        *((f"billing rules of {row.provider}", row.source_id) for row in rules),
+        *((f"scaling of {supply.offer_id}", supply.behaviour.source_id) for supply in supplies),
+        (f"GPU {gpu.gpu}", gpu.source_id),
         (f"model {deployment.model.model}", deployment.model.source_id),
         ("hours in a month", tables.settings["hours_per_month"].source_id),
         *(

@@ -123,8 +123,8 @@ class Rivals:
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
         self._most: dict[tuple[float, float, int], tuple[int, int]] = {}
         self._stage_s: dict[ColdStart, NDArray[np.float64]] = {}
-        self.idle_timeout_s = default_idle_timeout_s(self.deployment.rules, tables)
-        self.idle_timeouts_s = idle_timeouts_s(self.deployment.rules, tables)
+        self.idle_timeout_s = default_idle_timeout_s(self.deployment.serverless.behaviour, tables)
+        self.idle_timeouts_s = idle_timeouts_s(self.deployment.serverless.behaviour, tables)
 
     def seeds(self, change: Change) -> range:
         """Return the seeds of the traffic: one where nothing of it is drawn, else several."""
@@ -447,19 +447,21 @@ def ceiling(deployment: Deployment, replicas: int, tables: Tables, deal: Deal = 
     Dedicated price over serverless price, all meters included, whole machines for the dedicated
     ones, under the buyer's commitment if there is one. 1 or more: there is no break-even.
     """
+    serverless = tables.offers[deployment.serverless.offer_id]
+    dedicated = tables.offers[deployment.dedicated.offer_id]
     return break_even_utilisation(
         replica_usd_per_h(
-            deployment.dedicated,
+            dedicated,
             gpus_per_replica=deployment.dedicated_speed.gpus_per_replica,
             tables=tables,
-            terms=deal.terms(deployment.dedicated, tables, is_committed=True),
+            terms=deal.terms(dedicated, tables, is_committed=True),
             replicas=replicas,
         ),
         replica_usd_per_h(
-            deployment.serverless,
+            serverless,
             gpus_per_replica=deployment.speed.gpus_per_replica,
             tables=tables,
-            terms=deal.terms(deployment.serverless, tables),
+            terms=deal.terms(serverless, tables),
         ),
     )
 

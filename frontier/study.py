@@ -18,8 +18,7 @@ import pandas as pd
 
 from frontier import units
 from frontier.billing import Bill, BillBasis, commitment_facts, machine_shape
-from frontier.edits import simulated
-from frontier.plan import Deployment, Scenario, default_grid, deploy, first_look
+from frontier.plan import Deployment, Scenario, default_grid, deploy, first_look, supply_of
 from frontier.scope import included
 from frontier.sensitivity import (
     ALWAYS_ON,
@@ -72,12 +71,10 @@ class Simulated:
 
 def content(scenario: Scenario, trace: Trace, tables: Tables) -> tuple[Hashable, ...]:
     """Return all that a `Simulated` depends on, to keep it under: neither limit nor any price."""
-    rows = []
-    for offer_id in (scenario.serverless_offer, scenario.dedicated_offer):
-        offer = tables.offers[offer_id]
-        rows += [simulated(offer), simulated(tables.provider_rules[offer.rules_id])]
+    offer_ids = (scenario.serverless_offer, scenario.dedicated_offer)
     unlimited = dataclasses.replace(scenario, slo_p99_ttft_s=0.0)
-    return (unlimited, trace.digest, trace.t0_utc, *rows)
+    supplies = (supply_of(offer_id, tables) for offer_id in offer_ids)
+    return (unlimited, trace.digest, trace.t0_utc, *supplies)
 
 
 def simulate(

@@ -348,7 +348,7 @@ class ProviderRules:
     rules_id: str
     provider: str
     product: str
-    platform_id: str
+    behaviour_id: str
     bills_allocate: bool
     bills_pull: bool
     bills_boot: bool
@@ -363,6 +363,26 @@ class ProviderRules:
     idle_rate_factor: float
     increment_s: float
     minimum_s: float
+    platform_fee_usd_month: float
+    free_credit_usd_month: float
+    request_fee_usd: float
+    storage_usd_per_gb_month: float | None
+    region_multiplier: float | None
+    availability_multiplier: float | None
+    assumed: tuple[str, ...]
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What one product does with replicas and requests, whatever it costs."""
+
+    behaviour_id: str
+    provider: str
+    product: str
+    platform_id: str
     idle_default_s: float | None
     idle_min_s: float | None
     idle_max_s: float | None
@@ -372,12 +392,6 @@ class ProviderRules:
     max_replicas_default: int | None
     max_replicas_hard: int | None
     max_gpus_hard: int | None
-    platform_fee_usd_month: float
-    free_credit_usd_month: float
-    request_fee_usd: float
-    storage_usd_per_gb_month: float | None
-    region_multiplier: float | None
-    availability_multiplier: float | None
     assumed: tuple[str, ...]
     basis: str
     source_id: str
@@ -551,6 +565,7 @@ class Tables:
     validation_cases: Mapping[str, StartCase] = field(metadata={"row": StartCase})
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
+    behaviours: Mapping[str, Behaviour] = field(metadata={"row": Behaviour})
     commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
     abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})
     folklore: Mapping[str, Folklore] = field(metadata={"row": Folklore})
@@ -593,6 +608,14 @@ class Tables:
             if name.casefold() in (row.repo.casefold(), row.model.casefold()):
                 return row
         return look_up(self.models, name, "model")
+
+    def rules_of(self, offer: Offer) -> ProviderRules:
+        """Return the billing rules that an offer names."""
+        return look_up(self.provider_rules, offer.rules_id, "set of billing rules")
+
+    def behaviour_of(self, offer: Offer) -> Behaviour:
+        """Return how the product of an offer behaves."""
+        return look_up(self.behaviours, self.rules_of(offer).behaviour_id, "behaviour")
 
     def source_of(self, row: Any) -> Source:
         """Return the source that a row of any table names."""

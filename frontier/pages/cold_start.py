@@ -90,7 +90,7 @@ def _headline(deployment: Deployment, menu: Menu, tables: Tables) -> str:
         f"A start takes about {units.seconds(start.typical_s)}; "
         f"{in_sentence(dominant)} is {share} of it."
     )
-    platform = platform_of(deployment.rules.platform_id, tables)
+    platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
     bare = mitigated_plan(deployment, (), tables)
     shorter = {}
     for item in menu.usable.values():
@@ -219,7 +219,7 @@ def _tried(choices: Choices, deployment: Deployment, tables: Tables) -> _Tried:
     ]
     base, *outcomes = kept.get_or_make(key, lambda: _simulate(plans, trace, tables))
     by_option = dict(zip(menu.usable, outcomes, strict=True))
-    platform = platform_of(deployment.rules.platform_id, tables)
+    platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
     table = pd.DataFrame(
         [
             _row("none", "Nothing done", base, base, tables),

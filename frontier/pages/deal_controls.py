@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from frontier import units
-from frontier.billing import LIST_PRICE, Terms, TokenPrice
+from frontier.billing import LIST_PRICE, Terms, TokenPrice, chosen_terms
 from frontier.edits import OWN_SOURCE
 from frontier.pages import link, session, text
 from frontier.plan import OfficeHours
@@ -123,16 +123,13 @@ def _commitment(tables: Tables, dedicated: str) -> Commitment | None:
 
 def _terms(tables: Tables, serverless: str) -> Terms:
     """Ask only for what the chosen offer's rules know: multipliers, fee, credit."""
-    rules = tables.provider_rules[tables.offers[serverless].rules_id]
-    multiplier = 1.0
-    if rules.region_multiplier is not None and link.flag(
+    rules = tables.rules_of(tables.offers[serverless])
+    in_region = rules.region_multiplier is not None and link.flag(
         f"Choose the region (× {rules.region_multiplier:g})", key="region"
-    ):
-        multiplier *= rules.region_multiplier
-    if rules.availability_multiplier is not None and link.flag(
+    )
+    kept_up = rules.availability_multiplier is not None and link.flag(
         f"Never preempted (× {rules.availability_multiplier:g})", key="kept_up"
-    ):
-        multiplier *= rules.availability_multiplier
+    )
     credit = fee = True
     if rules.free_credit_usd_month:
         credit = link.flag(
@@ -148,7 +145,9 @@ def _terms(tables: Tables, serverless: str) -> Terms:
             default=True,
             help="Off if the account pays it anyway.",
         )
-    return Terms(multiplier=multiplier, free_credit=credit, platform_fee=fee)
+    return chosen_terms(
+        rules, in_region=in_region, kept_up=kept_up, free_credit=credit, platform_fee=fee
+    )
 
 
 def _interruptions_per_h(tables: Tables, dedicated: str) -> float | None:

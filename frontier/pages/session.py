@@ -132,6 +132,7 @@ def scenario_file() -> ScenarioFile:
         edits=edits(),
         offers=own.offers if own else (),
         rules=own.rules if own else (),
+        behaviours=own.behaviours if own else (),
     )
 
 
@@ -140,7 +141,12 @@ def use_scenario(scenario: ScenarioFile) -> None:
     own = None
     if scenario.offers:
         own = PriceUpload(
-            "scenario", scenario.offers, scenario.rules, len(scenario.offers), warnings=()
+            "scenario",
+            scenario.offers,
+            scenario.rules,
+            scenario.behaviours,
+            len(scenario.offers),
+            warnings=(),
         )
     st.session_state[_UPLOAD] = own
     st.session_state[_EDITS] = {

@@ -28,6 +28,7 @@ from frontier.tables import Column, Offer, Tables, load_columns, load_tables
 _TITLES = {
     "offers": "Prices",
     "provider_rules": "Billing rules",
+    "behaviours": "Scaling behaviour",
     "commitments": "Commitments",
     "gpus": "GPUs",
     "models": "Models",
@@ -67,6 +68,8 @@ _WORDS = {
     "storage_usd_per_gb_month": "Storage ($/GB/month)",
     "region_multiplier": "Region ×",
     "availability_multiplier": "Never preempted ×",
+    "max_replicas_default": "Most replicas, as shipped",
+    "max_replicas_hard": "Most replicas",
     "max_gpus_hard": "Most GPUs",
 }
 _GROUPS = {
@@ -77,34 +80,29 @@ _GROUPS = {
         ),
     },
     "provider_rules": {
-        "Time and idling": (
-            "increment_s",
-            "minimum_s",
-            "idle_default_s",
-            "idle_min_s",
-            "idle_max_s",
-            "idle_rate_factor",
-            "scale_down_rule",
-            "cold_request",
-            "retry_s",
-        ),
+        "Time and idling": ("increment_s", "minimum_s", "idle_rate_factor"),
         "What of a start is billed": tuple(
             name for name in EDITABLE["provider_rules"] if name.startswith("bills_")
         ),
-        "Fees and limits": (
+        "Fees": (
             "platform_fee_usd_month",
             "free_credit_usd_month",
             "request_fee_usd",
             "storage_usd_per_gb_month",
             "region_multiplier",
             "availability_multiplier",
-            "max_gpus_hard",
         ),
+    },
+    "behaviours": {
+        "Idle timeout": ("idle_default_s", "idle_min_s", "idle_max_s", "scale_down_rule"),
+        "Cold requests": ("cold_request", "retry_s"),
+        "Limits": ("max_replicas_default", "max_replicas_hard", "max_gpus_hard"),
     },
 }
 _SHOWN = {
     "offers": {"provider": "Provider", "product": "Product", "kind": "Kind", "gpu": "GPU"},
     "provider_rules": {"provider": "Provider", "product": "Product"},
+    "behaviours": {"provider": "Provider", "product": "Product"},
 }
 _EDITOR, _PROBLEMS = "price_editor", "price_problems"
 _LISTED_CHANGES = 8
@@ -234,10 +232,11 @@ def _filtered(name: str, tables: Tables) -> tuple[list[str], tuple[str, ...]]:
             "all": ("All", list(tables.offers)),
         }
     else:
-        rules = [tables.offers[key].rules_id for key in used]
+        named = [tables.rules_of(tables.offers[key]) for key in used]
+        keys = [row.behaviour_id if name == "behaviours" else row.rules_id for row in named]
         sets = {
-            "used": ("In use", list(dict.fromkeys(rules))),
-            "all": ("All", list(tables.provider_rules)),
+            "used": ("In use", list(dict.fromkeys(keys))),
+            "all": ("All", list(getattr(tables, name))),
         }
     sets = {key: (label, keys) for key, (label, keys) in sets.items() if keys}
     with rows:

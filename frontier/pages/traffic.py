@@ -139,8 +139,9 @@ def _named_timeouts_s(
 ) -> dict[str, float]:
     """Return the timeouts to read off: the provider's own and that of the chosen plan [s]."""
     named: dict[str, float] = {}
-    if deployment.rules.idle_default_s is not None:
-        named[_PROVIDER] = float(deployment.rules.idle_default_s)
+    behaviour = deployment.serverless.behaviour
+    if behaviour.idle_default_s is not None:
+        named[_PROVIDER] = float(behaviour.idle_default_s)
     if plan_id is not None:
         for plan in default_grid(deployment, trace, tables):
             if plan.plan_id == plan_id and math.isfinite(plan.policy.idle_timeout_s):

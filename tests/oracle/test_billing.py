@@ -16,8 +16,10 @@ import pytest
 
 from frontier.billing import (
     LINES,
+    Contract,
     Terms,
     TokenPrice,
+    Usage,
     bill,
     bill_basis,
     commitment_facts,
@@ -81,21 +83,23 @@ def always_on(replica=0, busy_s=10 * HOUR, horizon_s=MONTH):
     }
 
 
-def bill_of(offer, *rows, horizon_s=MONTH, gpus=1, terms=BARE, policy=POLICY, tiers=0, **more):
-    """Bill rows at an offer (or its name) under the rules that it names."""
+def basis_of(
+    offer, *rows, horizon_s=MONTH, gpus=1, terms=BARE, policy=POLICY, tiers=0, base=None, **more
+):
+    """Gather what a bill of rows at an offer (or its name) is computed from, under its rules."""
     offer = TABLES.offers[offer] if isinstance(offer, str) else offer
-    return bill(
-        session_rows(*rows, tiers=tiers),
-        [STAGES],
-        offer=offer,
-        rules=TABLES.provider_rules[offer.rules_id],
-        gpus_per_replica=gpus,
-        horizon_s=horizon_s,
-        policy=policy,
-        tables=TABLES,
-        terms=terms,
-        **more,
+    if base is not None:
+        base = Contract(base, TABLES.rules_of(base))
+    return bill_basis(
+        Usage(session_rows(*rows, tiers=tiers), [STAGES], gpus, horizon_s, policy, **more),
+        Contract(offer, TABLES.rules_of(offer), terms, base),
+        TABLES,
     )
+
+
+def bill_of(offer, *rows, **more):
+    """Bill rows at an offer (or its name) under the rules that it names."""
+    return bill(basis_of(offer, *rows, **more))
 
 
 # (offer, idle seconds, the bill of one wake-up in dollars)
@@ -208,7 +212,7 @@ def test_baseten_by_the_minute_and_half_by_half():
         rules_id="baseten",
     )
     rows = [wake_up(900, replica) for replica in range(4)]
-    policy = ScalingPolicy(max_replicas=4, idle_timeout_s=900)
+    policy = ScalingPolicy(max_replicas=4, idle_timeout_s=900, scale_down="half_per_window")
     cost = bill_of(offer, *rows, policy=policy)
     assert cost.usd_span == pytest.approx((17 + 17 + 32 + 47) * 4.0 / 60)
     alone = bill_of(offer, rows[0], policy=policy)
@@ -220,7 +224,7 @@ def test_a_replica_that_starts_again_is_not_kept_beyond_that():
     offer = dataclasses.replace(
         TABLES.offers["modal-h100"], usd_per_vcpu_s=None, usd_per_gib_s=None, rules_id="baseten"
     )
-    policy = ScalingPolicy(max_replicas=4, idle_timeout_s=900)
+    policy = ScalingPolicy(max_replicas=4, idle_timeout_s=900, scale_down="half_per_window")
     rows = [wake_up(900, 0), wake_up(900, 1)]
     again = wake_up(900, 1, at_s=rows[1]["ended_s"] + 100)
     rate = offer.usd_per_gpu_h / HOUR
@@ -247,17 +251,8 @@ def test_five_seconds_of_work_behind_thirty_of_start():
     row = {"ended_s": 35, "starting_s": 30, "busy_s": 5, "cold_start_index": 0}
     offer = TABLES.offers["replicate-l40s"]
     rules = dataclasses.replace(TABLES.provider_rules["replicate"], bills_allocate=True)
-    cost = bill(
-        session_rows(row),
-        np.full((1, 10), 3.0),
-        offer=offer,
-        rules=rules,
-        gpus_per_replica=1,
-        horizon_s=MONTH,
-        policy=POLICY,
-        tables=TABLES,
-        terms=BARE,
-    )
+    usage = Usage(session_rows(row), np.full((1, 10), 3.0), 1, MONTH, POLICY)
+    cost = bill(bill_basis(usage, Contract(offer, rules, BARE), TABLES))
     assert cost.lines["starting"] / cost.usd_span == pytest.approx(30 / 35)
 
 
@@ -341,8 +336,7 @@ def test_a_hybrid_pays_its_base_by_the_hour_and_its_overflow_by_the_second():
         always_on(0),
         wake_up(60, replica=1),
         policy=policy,
-        base_offer=base,
-        base_rules=TABLES.provider_rules[base.rules_id],
+        base=base,
     )
     wake = 160 * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222)
     assert cost.usd_span == pytest.approx(1095.0 + wake)
@@ -473,17 +467,7 @@ def test_tokens_of_an_api():
 def test_the_basis_recomputes_the_bill():
     """Price times seconds of each exported meter, summed, is the bill."""
     rows = [wake_up(60, at_s=1000.0 * i) for i in range(5)]
-    basis = bill_basis(
-        session_rows(*rows),
-        [STAGES],
-        tables=TABLES,
-        offer=TABLES.offers["modal-l40s"],
-        rules=TABLES.provider_rules["modal"],
-        gpus_per_replica=1,
-        horizon_s=MONTH,
-        policy=POLICY,
-        terms=BARE,
-    )
+    basis = basis_of("modal-l40s", *rows)
     (pool,) = basis.pools
     meters = basis.meters
     gpu_s = sum(meters[name] for name in meters.dtype.names if name.endswith("_gpu_s"))

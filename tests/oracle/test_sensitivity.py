@@ -77,18 +77,22 @@ def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
     (crossing,) = found.crossings
     deployment, plan = rivals.deployment, rivals.base_plan()
     stage_s = np.array([list(plan.start.wall_s.values())])
-    billed_s = float(billed_start_s(stage_s, deployment.rules)[0])
+    offers = [
+        TABLES.offers[side.offer_id] for side in (deployment.serverless, deployment.dedicated)
+    ]
+    rules = TABLES.rules_of(offers[0])
+    billed_s = float(billed_start_s(stage_s, rules)[0])
     start_s = plan.start.typical_s
     hours = TABLES.setting("hours_per_month")
     hour = {
         offer.offer_id: replica_usd_per_h(offer, gpus_per_replica=1, tables=TABLES)
-        for offer in (deployment.serverless, deployment.dedicated)
+        for offer in offers
     }
     # A lone request: its prompt, and a step for each further token.
     speed = deployment.speed
     work_s = float(speed.prefill_s([1000])[0]) + 199 * float(speed.decode_step_s[0])
     assert work_s > 0.5 / replica_rps(rivals.trace, speed) / speed.max_sequences
-    fee_usd = deployment.rules.platform_fee_usd_month - deployment.rules.free_credit_usd_month
+    fee_usd = rules.platform_fee_usd_month - rules.free_credit_usd_month
 
     def gap_usd(factor: float) -> float:
         rate = factor * rivals.trace.arrival_s.size / rivals.trace.horizon_s
@@ -213,7 +217,7 @@ def test_the_tornado_moves_prices_as_a_bill_does(rivals):
     assert dedicated.at_low - moved.gap_usd == pytest.approx(band * usd)
     assert dedicated.at_high - moved.gap_usd == pytest.approx(-band * usd)
     serverless = bars["serverless_price"]
-    metered = usd_per_month(zero, TABLES) + rivals.deployment.rules.free_credit_usd_month
+    metered = usd_per_month(zero, TABLES) + TABLES.provider_rules["modal"].free_credit_usd_month
     assert serverless.at_high - moved.gap_usd == pytest.approx(band * metered)
     assert [bar.spread for bar in moved.bars] == sorted(
         (b.spread for b in moved.bars), reverse=True
@@ -236,9 +240,9 @@ def test_swings_hold_their_base_and_follow_the_provider_s_range(rivals):
     found = {swing.key: swing for swing in swings(rivals, 60.0, TABLES)}
     for swing in found.values():
         assert 0 < swing.low < swing.base < swing.high
-    rules = rivals.deployment.rules
-    assert found["idle_timeout_s"].low == rules.idle_min_s
-    assert found["idle_timeout_s"].high == rules.idle_max_s
+    behaviour = rivals.deployment.serverless.behaviour
+    assert found["idle_timeout_s"].low == behaviour.idle_min_s
+    assert found["idle_timeout_s"].high == behaviour.idle_max_s
     assert found["traffic"].base == pytest.approx(500)
 
 
