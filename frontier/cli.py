@@ -190,7 +190,7 @@ def _break_even(told: argparse.Namespace) -> None:
     print(compared.headline)
     print(f"  {compared.certainty}")
     billed, busy = compared.billed_and_busy(study)
-    replicas = compared.now[ALWAYS_ON].replicas or 1
+    replicas = compared.now[ALWAYS_ON].replicas
     print(f"  {utilisation_sentences(compared.share, billed, busy, replicas)}")
     moved = what_it_hangs_on(study, compared)
     print(f"  {gap_sentence(moved.gap_usd, compared.now[told.line], compared.now[ALWAYS_ON])}")

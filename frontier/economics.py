@@ -251,7 +251,7 @@ def crossings(
         raise InputError(f"the range must be above 0 and not empty, got {low!r} to {high!r}")
 
     def mean_at(log_factor: float) -> float:
-        return float(np.mean(difference(math.exp(log_factor))))
+        return float(np.mean(np.asarray(difference(math.exp(log_factor)), dtype=np.float64)))
 
     logs = np.linspace(math.log(low), math.log(high), samples)
     values = np.array([mean_at(log) for log in logs])
@@ -273,7 +273,7 @@ def crossings(
                 dearer_above=bool(slope > 0),
             )
         )
-    for at in np.flatnonzero(values == 0):
+    for at in np.flatnonzero(values == 0).tolist():
         rises = values[min(at + 1, samples - 1)] > values[max(at - 1, 0)]
         factor = math.exp(logs[at])
         found.append(Crossing(factor, factor, factor, bool(rises)))

@@ -29,6 +29,7 @@ from frontier.families import (
 )
 from frontier.mitigations.base import Mitigation, Standing, apply_mitigations, missing_for
 from frontier.mitigations.registry import MITIGATIONS, mitigation
+from frontier.mitigations.replicas import KeepAlive
 from frontier.policy import ScalingPolicy
 from frontier.schedules import PREWARM_KINDS, prewarm_schedule, weekly_schedule
 from frontier.serving import ServingSpeed, serving_speed
@@ -497,7 +498,7 @@ def mitigation_menu(
     for option in (*keys, *predicted):
         item = mitigation(option.partition(":")[0], tables, **numbers.get(option, {}))
         most_s = behaviour.idle_max_s
-        if item.key == "keep-alive" and most_s is not None and item.idle_timeout_s > most_s:
+        if isinstance(item, KeepAlive) and most_s is not None and item.idle_timeout_s > most_s:
             refused[option] = (
                 f"{behaviour.provider} keeps an idle replica at most {units.seconds(most_s)}"
             )

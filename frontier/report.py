@@ -40,7 +40,7 @@ _PERCENTILES = {
     "p99.9": "p999_ttft_s",
     "Longest": "max_ttft_s",
 }
-_GPU_COLUMNS = tuple(name for name in METER.names if name.endswith("_gpu_s"))
+_GPU_COLUMNS = tuple(name for name in METER.names or () if name.endswith("_gpu_s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def meters_csv(basis: BillBasis) -> bytes:
     import pandas as pd
 
     meters = basis.meters
-    return csv_bytes(pd.DataFrame({name: meters[name] for name in METER.names}))
+    return csv_bytes(pd.DataFrame({name: meters[name] for name in METER.names or ()}))
 
 
 def report_json(report: Report) -> bytes:
@@ -449,15 +449,15 @@ def _write_bill(sheet: Any, styles: dict[str, Any], report: Report, last: int) -
         formula = f"=IF(D${total_row}=0,0,D{row}/D${total_row})"
         sheet.write_formula(f"F{row}", formula, styles["percent"], share)
     sheet.write_string(total_row - 1, 0, "Total", styles["head"])
-    for column in "BCDE":
-        value = {
-            "B": math.fsum(values["plan"].values()),
-            "C": math.fsum(values.get("base", {}).values()),
-            "D": bill.usd_span,
-            "E": bill.usd_span / basis.months,
-        }[column]
-        formula = f"=SUM({column}{first}:{column}{total_row - 1})"
-        sheet.write_formula(f"{column}{total_row}", formula, styles["total"], value)
+    totals = {
+        "B": math.fsum(values["plan"].values()),
+        "C": math.fsum(values.get("base", {}).values()),
+        "D": bill.usd_span,
+        "E": bill.usd_span / basis.months,
+    }
+    for letter, value in totals.items():
+        formula = f"=SUM({letter}{first}:{letter}{total_row - 1})"
+        sheet.write_formula(f"{letter}{total_row}", formula, styles["total"], value)
 
     row = total_row + 2
     per = report.units_of_cost

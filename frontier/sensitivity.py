@@ -301,8 +301,10 @@ class RatePoint:
         Mean, least and most over the seeds [$].
     holds_limit : bool
         Whether ``p99_ttft_s`` is within the limit.
-    idle_timeout_s, replicas : float or None, int or None
-        Of scale-to-zero; of always-on.
+    idle_timeout_s : float
+        Of an idle replica; infinite for always-on, which never releases one [s].
+    replicas : int
+        Most replicas.
     """
 
     line: str
@@ -312,8 +314,8 @@ class RatePoint:
     usd_high: float
     p99_ttft_s: float
     holds_limit: bool
-    idle_timeout_s: float | None = None
-    replicas: int | None = None
+    idle_timeout_s: float
+    replicas: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,17 +402,25 @@ def break_even(
         return kept_s, rivals.scale_to_zero(change, tick)
 
     def point(
-        which: str, factor: float, outcomes: tuple[Outcome, ...], **more: float | int
+        which: str, factor: float, outcomes: tuple[Outcome, ...], idle_timeout_s: float
     ) -> RatePoint:
         usd = [cost(outcome) for outcome in outcomes]
         p99_s = float(np.mean([outcome.latency.p99_ttft_s for outcome in outcomes]))
         return RatePoint(
-            which, factor, float(np.mean(usd)), min(usd), max(usd), p99_s, p99_s <= limit_s, **more
+            line=which,
+            factor=factor,
+            usd_per_month=float(np.mean(usd)),
+            usd_low=min(usd),
+            usd_high=max(usd),
+            p99_ttft_s=p99_s,
+            holds_limit=p99_s <= limit_s,
+            idle_timeout_s=idle_timeout_s,
+            replicas=outcomes[0].plan.policy.max_replicas,
         )
 
     def rival_point(factor: float) -> RatePoint:
         rival = rivals.always_on(Change(traffic=factor), limit_s, tick)
-        return point(ALWAYS_ON, factor, rival.outcomes, replicas=rival.replicas)
+        return point(ALWAYS_ON, factor, rival.outcomes, math.inf)
 
     points = []
     for index, factor in enumerate(factors):
@@ -418,7 +428,7 @@ def break_even(
         tick()
         for which in (AS_SHIPPED, CHEAPEST):
             kept_s, outcomes = zero(factor, which)
-            points.append(point(which, factor, outcomes, idle_timeout_s=kept_s))
+            points.append(point(which, factor, outcomes, kept_s))
         points.append(rival_point(factor))
     done = len(factors)
 
@@ -608,8 +618,12 @@ def sensitivity(
     for index, swing in enumerate(inputs):
         done = index
         tick()
+
+        def margin_usd(at: float, key: str = swing.key) -> float:
+            return sign * gap_usd({key: at})
+
         value = flip_value(
-            lambda at, swing=swing: sign * gap_usd({swing.key: at}),
+            margin_usd,
             swing,
             samples=int(tables.setting("flip_samples")),
             tolerance=tables.setting("break_even_tolerance"),

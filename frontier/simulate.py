@@ -342,9 +342,14 @@ def summarise(result: RunResult) -> LatencySummary:
     size = result.ttft_s.size
     ranks = [max(0, math.ceil(q / 100 * size) - 1) for q in (50, 90, 95, 99, 99.9, 100)]
     # A partition puts the wanted ranks in place and leaves the rest unsorted: a tenth of a sort.
-    values = np.partition(result.ttft_s, ranks)[ranks].tolist()
+    p50, p90, p95, p99, p999, longest = np.partition(result.ttft_s, ranks)[ranks].tolist()
     return LatencySummary(
-        *values,
+        p50_ttft_s=p50,
+        p90_ttft_s=p90,
+        p95_ttft_s=p95,
+        p99_ttft_s=p99,
+        p999_ttft_s=p999,
+        max_ttft_s=longest,
         waited_on_start_share=result.waited_share,
         rejected_share=result.rejected_share,
     )
@@ -516,6 +521,6 @@ def _tokens(values: ArrayLike) -> NDArray[np.int64]:
 
 def _read_only(vector: NDArray, dtype: type) -> NDArray:
     """Return a read-only view: the kernel is compiled once, for read-only input."""
-    view = np.ascontiguousarray(vector, dtype=dtype).view()
+    view: NDArray = np.ascontiguousarray(vector, dtype=dtype).view()
     view.setflags(write=False)
     return view

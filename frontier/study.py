@@ -193,7 +193,7 @@ class Study:
         if not math.isnan(facts.committed_usd):
             words += (
                 f": {units.dollars(facts.committed_usd)} over "
-                f"{units.count(commitment.term_months, 'month')}"
+                f"{units.count(commitment.term_months or 0, 'month')}"
             )
         if facts.upfront_usd > 0:
             words += f", {units.dollars(facts.upfront_usd)} of it upfront"
@@ -289,7 +289,7 @@ class Comparison:
 
         Shares of the time of all of them together. [1]
         """
-        available_s = self.zero.horizon_s * (self.now[ALWAYS_ON].replicas or 1)
+        available_s = self.zero.horizon_s * (self.now[ALWAYS_ON].replicas)
         busy_s = session_seconds(self.zero.sessions).busy_s
         return study.bill(self.zero).billed_s / available_s, busy_s / available_s
 

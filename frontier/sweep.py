@@ -368,7 +368,7 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     sessions = needed_sessions(
         trace.arrival_s,
         rerun(largest, trace).finish_s,
-        concurrency=plain.plan.policy.target_concurrency,
+        concurrency=plain.plan.policy.target_concurrency or plain.plan.speed.max_sequences,
         horizon_s=trace.horizon_s,
     )
     plan = dataclasses.replace(

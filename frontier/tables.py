@@ -18,7 +18,7 @@ import datetime as dt
 import difflib
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +51,17 @@ class Column:
     refers_to: str
     description: str
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest number that a cell may hold, or raise a `TableError`."""
+        return _bounds(self.minimum, self.maximum, f"columns.csv, {self.table}.{self.column}")
+
+
+def _bounds(low: float | None, high: float | None, where: str) -> tuple[float, float]:
+    if low is None or high is None:
+        raise TableError(f"{where}: a least and a largest value are needed, found an empty cell")
+    return low, high
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -78,6 +89,11 @@ class Setting:
     basis: str
     source_id: str
     description: str
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value that may be chosen, or raise a `TableError`."""
+        return _bounds(self.low, self.high, f"settings.csv, row {self.setting_id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -828,7 +844,7 @@ def _flag(text: str) -> bool:
     return text == "yes"
 
 
-_READERS = {
+_READERS: Mapping[str, Callable[[str], Any]] = {
     "text": str,
     "number": _number,
     "integer": int,

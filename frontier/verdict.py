@@ -277,7 +277,7 @@ def how_sure(
             f"error over {units.count(seeds, 'draw')} of the scaled traffic."
         )
     limit = units.seconds(limit_s)
-    replicas = units.count(now[ALWAYS_ON].replicas or 0, "replica")
+    replicas = units.count(now[ALWAYS_ON].replicas, "replica")
     if now[ALWAYS_ON].holds_limit:
         said.append(f"Always-on needs {replicas} here to hold a p99 of {limit}.")
     else:

@@ -196,7 +196,8 @@ def _meter(sessions: NDArray[np.void], usage: Usage, contract: Contract) -> Mete
     started = sessions["started_s"]
     ended = np.minimum(sessions["ended_s"], horizon_s)
     starting = sessions["starting_s"]
-    billed_start = _billed_of_starts(sessions["cold_start_index"], starting, usage.stage_s, rules)
+    stage_s = np.asarray(usage.stage_s, dtype=np.float64)
+    billed_start = _billed_of_starts(sessions["cold_start_index"], starting, stage_s, rules)
     busy = sessions["busy_s"]
     idle = sessions["idle_s"]
     parked = sessions["parked_s"] @ np.array([tier.held_fraction for tier in policy.parked])
@@ -226,7 +227,9 @@ def _meter(sessions: NDArray[np.void], usage: Usage, contract: Contract) -> Mete
         clock = ended - began
 
         def per_meter(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.bincount(member, seconds[alive], machine.size) if member.size else clock
+            if not member.size:
+                return clock
+            return np.bincount(member, seconds[alive], machine.size).astype(np.float64)
 
         billed_start, busy, idle, parked = map(per_meter, (billed_start, busy, idle, parked))
         used = gpus_per_replica * (billed_start + busy + idle + parked)
@@ -333,11 +336,11 @@ def _merge(
     alive: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
     """Return the stretches in which a machine is up, and the stretch of each live session."""
-    machine, started, ended = machine[alive].astype(np.int64), started[alive], ended[alive]
-    if not machine.size:
-        return machine, started, ended, np.empty(0, dtype=np.intp)
-    order = np.lexsort((started, machine))
-    host, begin, end = machine[order], started[order], ended[order]
+    living, started, ended = machine[alive].astype(np.int64), started[alive], ended[alive]
+    if not living.size:
+        return living, started, ended, np.empty(0, dtype=np.intp)
+    order = np.lexsort((started, living))
+    host, begin, end = living[order], started[order], ended[order]
     # Shifted by machine, one running maximum finds the latest end within each machine.
     shift = host * (float(end.max()) - float(begin.min()) + 1.0)
     latest = np.maximum.accumulate(end + shift)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ from frontier.sensitivity import (
 )
 from frontier.study import Comparison, Study, compare, what_it_hangs_on
 from frontier.sweep import Outcome, rerun
-from frontier.tables import Abandonment, Setting, Tables, load_columns
+from frontier.tables import Abandonment, Tables, load_columns
 from frontier.verdict import (
     flip_sentence,
     gap_sentence,
@@ -59,8 +60,8 @@ _EXAMPLE_WORDS = {"starting": "starting", "busy": "working", "idle": "idle"}
 
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
-    choices = controls.current()
-    if controls.ask_for_traffic(choices):
+    choices = controls.with_traffic()
+    if choices is None:
         return
     tables = session.tables()
     verdict_place = st.container()
@@ -148,7 +149,11 @@ def _is_wanted(choices: Choices, tables: Tables) -> bool:
 def _with_progress(words: str, make: Callable[[Callable[[int, int], None]], _Made]) -> _Made:
     """Return what is made while a bar shows how far it is; a new input stops it there."""
     bar = st.progress(0.0, words.format(done=0, all="…"))
-    made = make(lambda done, of: bar.progress(done / of, words.format(done=done, all=of)))
+
+    def progress(done: int, of: int) -> None:
+        bar.progress(done / of, words.format(done=done, all=of))
+
+    made = make(progress)
     bar.empty()
     return made
 
@@ -218,7 +223,7 @@ def _draw_utilisation(compared: Comparison, study: Study) -> None:
     st.subheader("Utilisation", anchor=False)
     tables, share = study.tables, compared.share
     billed, busy = compared.billed_and_busy(study)
-    words = utilisation_sentences(share, billed, busy, compared.now[ALWAYS_ON].replicas or 1)
+    words = utilisation_sentences(share, billed, busy, compared.now[ALWAYS_ON].replicas)
     st.markdown(words)
     folklore = list(tables.folklore.values())
     table = utilisation_table(share, billed, busy, folklore)
@@ -256,7 +261,7 @@ def _draw_example(tables: Tables) -> None:
         strict=True,
     ):
         with column:
-            asked[name] = _setting_number(
+            asked[name] = link.setting(
                 label, tables.settings[f"worked_example_{name}"], key=f"ex_{name}", step=step
             )
     hour = metered_hour(
@@ -352,7 +357,7 @@ def _draw_latency(choices: Choices, study: Study, zero: Outcome) -> None:
     span = months(zero.horizon_s, study.hours_per_month)
     waits = [_waits_s(outcome, choices) for outcome in plans.values()]
     priced = [price_of_latency(w, curve, worth_usd, baseline_share=anyway) for w in waits]
-    over = [np.count_nonzero(w > study.limit_s) / span for w in waits]
+    over = [int(np.count_nonzero(w > study.limit_s)) / span for w in waits]
     bills = [study.usd_per_month(outcome) for outcome in plans.values()]
     limit = units.seconds(study.limit_s)
     lost = [price.lost / span for price in priced]
@@ -380,16 +385,16 @@ def _draw_latency(choices: Choices, study: Study, zero: Outcome) -> None:
     st.table(
         pd.DataFrame(
             {
-                "Curve": [text.plain(row["label"]) for row in rows],
+                "Curve": [text.plain(row.curve.label) for row in rows],
                 **{
-                    name: [units.significant(row["lost"][index]) for row in rows]
+                    name: [units.significant(row.lost[index]) for row in rows]
                     for index, name in enumerate(names)
                 },
                 "Measured on LLM users": [
-                    "yes" if row["on_llm_users"] else "**not measured on LLM users**"
+                    "yes" if row.curve.on_llm_users else "**not measured on LLM users**"
                     for row in rows
                 ],
-                "Source": [row["source"] for row in rows],
+                "Source": [row.source for row in rows],
             }
         ).set_index("Curve")
     )
@@ -397,12 +402,12 @@ def _draw_latency(choices: Choices, study: Study, zero: Outcome) -> None:
         pd.DataFrame(
             [
                 {
-                    "curve": row["label"],
+                    "curve": row.curve.label,
                     "plan": name,
-                    "sessions_lost_a_month": row["lost"][index],
-                    "usd_lost_a_month": row["lost"][index] * worth_usd,
-                    "on_llm_users": row["on_llm_users"],
-                    "source": row["url"],
+                    "sessions_lost_a_month": row.lost[index],
+                    "usd_lost_a_month": row.lost[index] * worth_usd,
+                    "on_llm_users": row.curve.on_llm_users,
+                    "source": row.url,
                 }
                 for row in rows
                 for index, name in enumerate(plans)
@@ -426,11 +431,11 @@ def _draw_curve_choice(
             format_func=lambda key: "Your own curve" if key == _OWN_CURVE else curves[key].label,
         )
     with columns[1]:
-        worth_usd = _setting_number(
+        worth_usd = link.setting(
             "Worth of a session ($)", tables.settings["session_value_usd"], key="session_value"
         )
     with columns[2]:
-        anyway = _setting_number(
+        anyway = link.setting(
             "Share that leaves anyway",
             tables.settings["leave_anyway_share"],
             key="leave_anyway",
@@ -441,14 +446,13 @@ def _draw_curve_choice(
         return curves[chosen], worth_usd, anyway
     # The fields start from the first saturating curve there is.
     like = next(curve for curve in curves.values() if curve.shape == "weibull")
-    columns = st.columns(4)
-    numbers = {}
+    numbers: dict[str, Any] = {}
     cells = {cell.column: cell for cell in load_columns()["abandonment"]}
-    for column, (name, label) in zip(columns, _CURVE_FIELDS.items(), strict=True):
-        cell = cells[name]
-        with column:
+    for place, (name, label) in zip(st.columns(4), _CURVE_FIELDS.items(), strict=True):
+        low, high = cells[name].bounds
+        with place:
             numbers[name] = link.number(
-                label, getattr(like, name), key=f"leave_{name}", low=cell.minimum, high=cell.maximum
+                label, getattr(like, name), key=f"leave_{name}", low=low, high=high
             )
     own = dataclasses.replace(
         like,
@@ -477,7 +481,7 @@ def _about_curve(curve: Abandonment, beyond_share: float) -> str:
     words = f"{curve.label}: {curve.description}."
     if not curve.on_llm_users:
         words += " **Not measured on LLM users.**"
-    if beyond_share:
+    if beyond_share and curve.supported_s is not None:
         words += (
             f" {units.percent(beyond_share)} of requests wait longer than its source looked at "
             f"({units.seconds(curve.supported_s)}); they count as that."
@@ -485,13 +489,33 @@ def _about_curve(curve: Abandonment, beyond_share: float) -> str:
     return words
 
 
-def _about_value(bills: list[float], over: list[float], lost: list[float], limit_s: float) -> str:
+def _about_value(
+    bills: Sequence[float], over: Sequence[float], lost: Sequence[float], limit_s: float
+) -> str:
     extra_usd = bills[1] - bills[0]
     words = worth_sentence(extra_usd, (over[0], over[1]), limit_s)
     by_curve_usd = break_even_value_usd(extra_usd, lost[0], lost[1])
     if extra_usd > 0 and math.isfinite(by_curve_usd):
         words += f" By this curve it pays if a lost session is worth {units.dollars(by_curve_usd)}."
     return words
+
+
+@dataclass(frozen=True, slots=True)
+class _CurveRow:
+    """What one curve makes of the waits of each plan.
+
+    Attributes
+    ----------
+    lost : tuple of float
+        Sessions lost a month, one entry a plan.
+    source : str
+        As it stands on the page: a link where there is one.
+    """
+
+    curve: Abandonment
+    lost: tuple[float, ...]
+    source: str
+    url: str
 
 
 def _all_curves(
@@ -501,28 +525,17 @@ def _all_curves(
     worth_usd: float,
     anyway: float,
     tables: Tables,
-) -> list[dict[str, object]]:
+) -> list[_CurveRow]:
     rows = []
     for curve in curves.values():
         source = tables.sources[curve.source_id]
         title, url = text.plain(source.title), source.url
         if curve.abandonment_id == _OWN_CURVE:
             title, url = "yours", ""
-        rows.append(
-            {
-                "label": curve.label,
-                "lost": [
-                    price_of_latency(w, curve, worth_usd, baseline_share=anyway).lost / span_months
-                    for w in waits
-                ],
-                "on_llm_users": curve.on_llm_users,
-                "source": f"[{title}]({url})" if url.startswith("http") else title,
-                "url": url,
-            }
+        lost = tuple(
+            price_of_latency(w, curve, worth_usd, baseline_share=anyway).lost / span_months
+            for w in waits
         )
+        link_to = f"[{title}]({url})" if url.startswith("http") else title
+        rows.append(_CurveRow(curve, lost, link_to, url))
     return rows
-
-
-def _setting_number(label: str, setting: Setting, *, key: str, **how: object) -> float:
-    """Ask for a number whose default and range stand in data/settings.csv."""
-    return link.number(label, setting.value, key=key, low=setting.low, high=setting.high, **how)

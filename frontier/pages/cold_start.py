@@ -58,8 +58,8 @@ or: 43.2, 51.0, 47.7"""
 
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
-    choices = controls.current()
-    if controls.ask_for_traffic(choices):
+    choices = controls.with_traffic()
+    if choices is None:
         return
     tables = session.tables()
     deployment = store(private=choices.is_private).get_or_make(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -28,11 +28,27 @@ _MOST_MITIGATIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What the sidebar says: the scenario and the traffic, or why there is none yet.
+class NoTraffic:
+    """What the sidebar says while there is no traffic yet.
 
     Attributes
     ----------
+    problem : str or None
+        Why there is none, as a sentence.
+    """
+
+    scenario: Scenario
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the sidebar says: the scenario and the traffic.
+
+    Attributes
+    ----------
+    is_upload : bool
+        Whether the traffic is the user's own.
     deal, api : Deal, TokenApi or None
         Terms and the reference point: money only, no part of a simulation.
     redraw : callable or None
@@ -40,15 +56,14 @@ class Choices:
     """
 
     scenario: Scenario
-    trace: Trace | None
+    trace: Trace
     is_upload: bool
-    problem: str | None
     deal: Deal
     api: TokenApi | None
     redraw: Callable[[int], Trace] | None = None
 
     @property
-    def content(self) -> tuple[object, ...]:
+    def content(self) -> tuple[Hashable, ...]:
         """All that outcomes depend on, to keep them under: neither the limit nor any price."""
         return content(self.scenario, self.trace, session.tables())
 
@@ -58,7 +73,7 @@ class Choices:
         return self.is_upload or self.scenario.own_start is not None or session.is_changed()
 
 
-def sidebar() -> Choices:
+def sidebar() -> Choices | NoTraffic:
     """Draw the sidebar and return what was chosen."""
     session.restore()
     tables = session.tables()
@@ -66,26 +81,29 @@ def sidebar() -> Choices:
         traffic = traffic_section(tables)
         scenario, conditions = _scenario(tables)
     session.carry((scenario.serverless_offer, scenario.dedicated_offer))
+    if traffic.trace is None:
+        return NoTraffic(scenario, traffic.problem)
     return Choices(
         scenario,
         traffic.trace,
         traffic.is_upload,
-        traffic.problem,
         deal=conditions.deal,
         api=conditions.api,
         redraw=traffic.redraw,
     )
 
 
-def current() -> Choices:
+def current() -> Choices | NoTraffic:
     """Return the choices of this run."""
-    return st.session_state["choices"]
+    found: Choices | NoTraffic = st.session_state["choices"]
+    return found
 
 
-def ask_for_traffic(choices: Choices) -> bool:
-    """Say what is missing where there is no trace yet; return whether it is."""
-    if choices.trace is not None:
-        return False
+def with_traffic() -> Choices | None:
+    """Return the choices of this run; where there is no traffic yet, ask for it and return None."""
+    choices = current()
+    if isinstance(choices, Choices):
+        return choices
     st.header("Your traffic, please")
     if choices.problem:
         st.error(text.plain(choices.problem), icon=":material/upload_file:")
@@ -94,18 +112,16 @@ def ask_for_traffic(choices: Choices) -> bool:
         "time and, if you have them, prompt and output tokens; or counts a minute from your "
         "monitoring."
     )
-    return True
+    return None
 
 
 def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
     example = next(iter(tables.examples.values()))
-    limit = tables.settings["slo_p99_ttft_s"]
-    limit_s = link.number(
+    limit_s = link.setting(
         "p99 TTFT limit (s)",
-        example.slo_p99_ttft_s,
+        tables.settings["slo_p99_ttft_s"],
+        default=example.slo_p99_ttft_s,
         key="limit",
-        low=limit.low,
-        high=limit.high,
         step=0.5,
         help="99 of 100 requests must see their first token within this time.",
     )
@@ -174,7 +190,7 @@ def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int |
             key="concurrency",
             help="The autoscaler wants one replica for every so many requests in the system.",
         )
-    return tuple(mitigations), most or None, target or None
+    return tuple(mitigations), int(most) or None, int(target) or None
 
 
 def _gpus_on_offer(tables: Tables) -> list[str]:

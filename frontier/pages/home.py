@@ -19,8 +19,8 @@ from frontier.sweep import Outcome
 
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
-    choices = controls.current()
-    if controls.ask_for_traffic(choices):
+    choices = controls.with_traffic()
+    if choices is None:
         return
     answer_place = st.empty()
     chart_column, card_column = st.columns([1.65, 1], gap="medium")
@@ -140,7 +140,7 @@ def _draw_start(outcome: Outcome) -> None:
         )
         return
     wall_s = plan.start.wall_s
-    dominant = max(wall_s, key=wall_s.get)
+    dominant = max(wall_s, key=wall_s.__getitem__)
     st.markdown(
         f"**A start takes about {units.seconds(plan.start.typical_s)}**, "
         f"{units.percent(round(wall_s[dominant] / plan.start.typical_s, 2))} of it "
@@ -173,7 +173,7 @@ def _draw_details(study: Study, chosen: str) -> None:
             _draw_included(study)
     if tabs[3].open:
         with tabs[3]:
-            _draw_traffic()
+            _draw_traffic(study)
     if tabs[4].open:
         with tabs[4]:
             takeaway.draw(study, chosen)
@@ -278,8 +278,8 @@ def _draw_included(study: Study) -> None:
         st.markdown("\n".join(f"- {text.plain(sentence)}" for sentence in sentences))
 
 
-def _draw_traffic() -> None:
-    trace = controls.current().trace
+def _draw_traffic(study: Study) -> None:
+    trace = study.trace
     report = trace.report
     st.markdown(
         f"**{text.plain(trace.name)}**: {units.count(trace.arrival_s.size, 'request')} over "

@@ -39,14 +39,16 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
     found = find(key)
     if found is None:
         bar = st.progress(0.0, "A first look…")
+
+        def progress(done: int, total: int) -> None:
+            bar.progress(done / total, f"Simulated {done} of {units.count(total, 'plan')}")
+
         found = simulate(
             choices.scenario,
             choices.trace,
             tables,
             first=None if show_first_look is None else lambda few: show_first_look(billed(few)),
-            progress=lambda done, total: bar.progress(
-                done / total, f"Simulated {done} of {units.count(total, 'plan')}"
-            ),
+            progress=progress,
         )
         bar.empty()
         store(private=choices.is_private).put(key, found)

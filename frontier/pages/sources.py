@@ -14,10 +14,19 @@ import re
 
 import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 import frontier
 from frontier import units
-from frontier.edits import EDITABLE, OWN_SOURCE, Edit, cell_text, read_scenario, scenario_json
+from frontier.edits import (
+    EDITABLE,
+    OWN_SOURCE,
+    Edit,
+    ScenarioFile,
+    cell_text,
+    read_scenario,
+    scenario_json,
+)
 from frontier.errors import FrontierError
 from frontier.pages import controls, link, session, text
 from frontier.pages.store import store
@@ -356,7 +365,7 @@ def _label(column: Column) -> str:
     return STAGE_LABELS.get(billed, billed.replace("_", " ").capitalize())
 
 
-def _column_config(column: Column) -> object:
+def _column_config(column: Column) -> ColumnConfig:
     label, about = _label(column), text.plain(column.description)
     if column.type == "flag":
         return st.column_config.CheckboxColumn(label, help=about, required=True)
@@ -589,6 +598,6 @@ def _draw_scenario() -> None:
         )
 
 
-def _open(found: object) -> None:
+def _open(found: ScenarioFile) -> None:
     session.use_scenario(found)
     _start_editor_anew()

@@ -63,9 +63,7 @@ def _currency() -> Currency | None:
     row = session.tables().settings["currency_per_usd"]
     left, right = st.columns(2)
     with left:
-        per_usd = link.number(
-            f"{code} for a dollar", row.value, key="rate", low=row.low, high=row.high, step=0.01
-        )
+        per_usd = link.setting(f"{code} for a dollar", row, key="rate", step=0.01)
     with right:
         rate_on = link.day("Rate of", dt.date.today(), key="rate_on")
     if per_usd == row.value:

@@ -77,8 +77,8 @@ class View:
 
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
-    choices = controls.current()
-    if controls.ask_for_traffic(choices):
+    choices = controls.with_traffic()
+    if choices is None:
         return
     trace = choices.trace
     plan_id = link.choices().get("plan")
