@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from frontier import units
 from frontier.analytic import replica_cycle
-from frontier.billing import replica_usd_per_h
+from frontier.billing import Bill, replica_usd_per_h
 from frontier.coldstart import ColdStart
 from frontier.economics import Bar, Crossing, Swing, break_even_utilisation, crossings, flip_value
 from frontier.economics import tornado as tornado_of
@@ -464,6 +464,15 @@ def ceiling(deployment: Deployment, replicas: int, tables: Tables, deal: Deal = 
             terms=deal.terms(serverless, tables),
         ),
     )
+
+
+def used_shares(zero: Outcome, cost: Bill, replicas: int) -> tuple[float, float]:
+    """Return the shares of the time of so many always-on replicas that scale-to-zero uses [1].
+
+    Of what it is billed for, rounding included, and of what it works in.
+    """
+    always_on_s = zero.horizon_s * replicas
+    return cost.billed_s / always_on_s, float(zero.sessions["busy_s"].sum()) / always_on_s
 
 
 @dataclass(frozen=True, slots=True)

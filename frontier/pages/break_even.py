@@ -42,6 +42,7 @@ from frontier.sensitivity import (
     ceiling,
     metered_hour,
     sensitivity,
+    used_shares,
 )
 from frontier.sweep import Outcome, rerun
 from frontier.tables import Abandonment, Setting, Tables, load_columns
@@ -315,9 +316,7 @@ def _draw_utilisation(
 ) -> None:
     st.subheader("Utilisation", anchor=False)
     replicas = now[ALWAYS_ON].replicas
-    cost = results.bill_of(zero)
-    billed = cost.billed_s / zero.horizon_s / replicas
-    busy = float(zero.sessions["busy_s"].sum()) / zero.horizon_s / replicas
+    billed, busy = used_shares(zero, results.bill_of(zero), replicas)
     of = "one always-on replica" if replicas == 1 else f"{replicas} always-on replicas"
     if share >= 1:
         words = (

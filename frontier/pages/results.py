@@ -23,6 +23,7 @@ from frontier.sweep import (
     break_even_of,
     committed_outcomes,
     frontier_table,
+    settled,
     simulate_plans,
     sweep,
 )
@@ -87,7 +88,7 @@ def _swept(
     )
     return Swept(
         deployment=deployment,
-        outcomes={outcome.plan.plan_id: outcome for outcome in outcomes},
+        outcomes={outcome.plan.plan_id: settled(outcome, tables) for outcome in outcomes},
         table=table,
         answer=find_answer(
             table,

@@ -28,9 +28,10 @@ from frontier.sensitivity import (
     sensitivity,
     swings,
     usd_per_month,
+    used_shares,
 )
 from frontier.simulate import Cancelled, simulate_replicas
-from frontier.sweep import Deal
+from frontier.sweep import Deal, bill_outcome
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
 
@@ -168,6 +169,26 @@ def test_no_crossing_where_a_dedicated_hour_costs_more_than_a_serverless_one():
     rivals = Rivals(scenario, poisson(100), TABLES)
     assert ceiling(rivals.deployment, 1, TABLES) > 1
     assert break_even(rivals, line=AS_SHIPPED, limit_s=LIMIT_S, tables=TABLES).crossings == ()
+
+
+def test_a_commitment_lowers_the_ceiling_by_its_discount(rivals):
+    """1.50 an hour over the all-in serverless hour; 35 % off the one is 35 % off the share."""
+    listed = ceiling(rivals.deployment, 1, TABLES)
+    modal_usd_per_h = 3600 * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222)
+    assert listed == pytest.approx(1.50 / modal_usd_per_h, rel=1e-3)
+    deal = Deal(commitment=TABLES.commitments["preset-35"])
+    assert ceiling(rivals.deployment, 1, TABLES, deal) == pytest.approx(0.65 * listed)
+
+
+def test_used_shares_are_of_all_the_replicas_that_stand_against_it(rivals):
+    """What is billed and worked, over the time of one always-on replica and of three."""
+    (zero,) = rivals.scale_to_zero(UNCHANGED)
+    cost = bill_outcome(zero, TABLES)
+    assert cost.billed_s > zero.sessions["busy_s"].sum() > 0
+    for replicas in (1, 3):
+        billed, busy = used_shares(zero, cost, replicas)
+        assert billed == pytest.approx(cost.billed_s / (7 * DAY_S * replicas))
+        assert busy == pytest.approx(zero.sessions["busy_s"].sum() / (7 * DAY_S * replicas))
 
 
 def test_another_price_simulates_only_what_lies_around_the_new_crossing(monkeypatch):
