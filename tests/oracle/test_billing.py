@@ -442,6 +442,23 @@ def test_what_a_commitment_binds_to():
     assert facts.payback_months == pytest.approx(18.0)
 
 
+def test_two_gpus_a_replica_cost_twice_on_every_line():
+    """The Modal wake-up on two L40S: 68 s of start, 31.4 of work, 60 idle, 0.6 rounded, twice."""
+    one, two = (bill_of("modal-l40s", wake_up(60), gpus=gpus) for gpus in (1, 2))
+    assert two.lines["starting"] == pytest.approx(2 * 68 * 0.000542)
+    for line, usd in one.lines.items():
+        assert two.lines[line] == pytest.approx(2 * usd), line
+    assert two.billed_s == pytest.approx(one.billed_s)
+
+
+def test_an_interruption_repeats_the_start_on_every_gpu_of_the_machine():
+    """Spot at 2.00 a GPU, two GPUs: 36.5 starts of 75 s on both."""
+    offer = dataclasses.replace(TABLES.offers["hyperstack-h100-pcie-spot"], gpus_max=2)
+    terms = Terms(platform_fee=False, free_credit=False, interruptions_per_h=0.05)
+    cost = bill_of(offer, always_on(), gpus=2, terms=terms)
+    assert cost.usd_span == pytest.approx(2 * 2.00 * (730 + 36.5 * 75 / HOUR))
+
+
 def test_interruptions_repeat_starts():
     """Spot, one interruption every 20 hours over 730: 36.5 starts of 75 s more."""
     terms = Terms(platform_fee=False, free_credit=False, interruptions_per_h=0.05)
