@@ -17,35 +17,27 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from frontier import units
-from frontier.coldstart import ColdStart, StartInputs, platform_of, start_inputs_for
 from frontier.errors import InfeasibleError, InputError
-from frontier.mitigations import (
-    MITIGATIONS,
-    PREWARM_KINDS,
-    Mitigation,
-    Standing,
-    apply_mitigations,
-    missing_for,
-    mitigation,
-    prewarm_schedule,
-    weekly_schedule,
+from frontier.families import (
+    DEDICATED,
+    FAMILIES,
+    HYBRID,
+    SCALE_TO_ZERO,
+    SCHEDULED,
+    WARM_POOL,
+    Family,
 )
+from frontier.mitigations.base import Mitigation, Standing, apply_mitigations, missing_for
+from frontier.mitigations.registry import MITIGATIONS, mitigation
 from frontier.policy import ScalingPolicy
+from frontier.schedules import PREWARM_KINDS, prewarm_schedule, weekly_schedule
 from frontier.serving import ServingSpeed, serving_speed
+from frontier.start.predict import StartInputs, platform_of, start_inputs_for
+from frontier.start.stages import ColdStart
 from frontier.startlog import OwnStart
 from frontier.tables import Behaviour, Model, Platform, Tables, look_up
 from frontier.trace import Trace
 
-SCALE_TO_ZERO, WARM_POOL, HYBRID, SCHEDULED, DEDICATED, RESERVED, API, BOUND = (
-    "scale-to-zero",
-    "warm pool",
-    "hybrid",
-    "scheduled",
-    "dedicated",
-    "reserved",
-    "api",
-    "bound",
-)
 _PEAK_WINDOW_S = units.SECONDS_PER_MINUTE
 _MACHINE_WORDS = {"dedicated": "Dedicated", "reserved": "Reserved", "spot": "Spot"}
 DEFAULT_MITIGATIONS = ("image-cache", "weight-streamer", "gpu-snapshot")
@@ -222,7 +214,7 @@ class Plan:
     plan_id: str
     label: str
     detail: str
-    family: str
+    family: Family
     policy: ScalingPolicy
     start: ColdStart
     speed: ServingSpeed
@@ -352,7 +344,7 @@ def first_look(grid: Iterable[Plan]) -> tuple[Plan, ...]:
     return tuple(
         plan
         for plan in grid
-        if plan.is_provider_default or (plan.family == DEDICATED and plan.policy.max_replicas <= 2)
+        if plan.is_provider_default or (plan.family is DEDICATED and plan.policy.max_replicas <= 2)
     )
 
 
@@ -591,7 +583,7 @@ def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
             routing="spread",
         )
         yield Plan(
-            plan_id=f"dedicated-{count}",
+            plan_id=DEDICATED.stem_of(count),
             label=f"{word} × {count}",
             detail=f"{units.count(count, 'replica')} always on",
             family=DEDICATED,
@@ -631,8 +623,8 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
                 target_concurrency=_target(deployment, speed),
             )
             yield Plan(
-                plan_id=f"office{size}-{timeout_s:g}s",
-                label=f"Office hours × {size}, {timeout_s:g} s",
+                plan_id=f"{SCHEDULED.stem_of(size)}-{timeout_s:g}s",
+                label=f"{SCHEDULED.head_of(size)}, {timeout_s:g} s",
                 detail=f"{units.count(size, 'replica')} {office}, started on demand outside and "
                 f"kept {units.seconds(timeout_s)}",
                 family=SCHEDULED,
@@ -672,27 +664,28 @@ def week_offset_s(trace: Trace) -> float:
 def committed(plan: Plan) -> Plan | None:
     """Return a plan with its always-on machines under the buyer's commitment, or None.
 
-    None for plans that have no machine which is always on. A dedicated plan becomes one of its
-    own; the base of a hybrid is always used, so a buyer with a commitment puts it there.
+    None for plans that have no machine which is always on (`Family.committed_as`). A dedicated
+    plan becomes one of its own; the base of a hybrid is always used, so a buyer with a commitment
+    puts it there.
     """
-    if plan.family == DEDICATED:
-        count = plan.policy.max_replicas
-        return dataclasses.replace(
-            plan,
-            plan_id=f"reserved-{count}",
-            label=f"Reserved × {count}",
-            detail=f"{plan.detail}, under your commitment",
-            family=RESERVED,
-            is_committed=True,
-        )
-    if plan.family == HYBRID:
+    if plan.family.committed_as is None:
+        return None
+    if plan.family.committed_as == plan.family.key:
         return dataclasses.replace(
             plan,
             label=plan.label.replace(" dedicated ", " reserved ", 1),
             detail=f"{plan.detail}, base under your commitment",
             is_committed=True,
         )
-    return None
+    family, count = FAMILIES[plan.family.committed_as], plan.policy.max_replicas
+    return dataclasses.replace(
+        plan,
+        plan_id=family.stem_of(count),
+        label=family.head_of(count),
+        detail=f"{plan.detail}, under your commitment",
+        family=family,
+        is_committed=True,
+    )
 
 
 def _most_dedicated(deployment: Deployment, trace: Trace, tables: Tables) -> int:
@@ -854,7 +847,7 @@ def _mitigation_sets(
 
 def _autoscaled(
     deployment: Deployment,
-    family: str,
+    family: Family,
     policy: ScalingPolicy,
     mitigations: tuple[Mitigation, ...],
     tables: Tables,
@@ -870,27 +863,17 @@ def _autoscaled(
     capped = ""
     if policy.max_replicas < deployment.max_replicas:
         capped = f", at most {units.count(policy.max_replicas, 'replica')}"
-    pool = f" of {policy.min_replicas}" if policy.min_replicas else ""
-    head = {
-        SCALE_TO_ZERO: "Scale-to-zero",
-        WARM_POOL: f"Warm pool{pool}",
-        HYBRID: f"{policy.pinned_replicas} dedicated + overflow",
-    }[family]
     short = "".join(f" + {name.lower()}" for name in names)
     return Plan(
         plan_id="-".join(
             (
-                {
-                    SCALE_TO_ZERO: "zero",
-                    WARM_POOL: f"pool{policy.min_replicas}",
-                    HYBRID: f"hybrid{policy.pinned_replicas}",
-                }[family],
+                family.stem_of(policy.min_replicas),
                 f"{policy.idle_timeout_s:g}s",
                 *((f"max{policy.max_replicas}",) if capped else ()),
                 *applied.applied,
             )
         ),
-        label=f"{head}, {keep}{capped}{short}",
+        label=f"{family.head_of(policy.min_replicas)}, {keep}{capped}{short}",
         detail=f"keep-alive {units.seconds(policy.idle_timeout_s)}{capped}"
         + "".join(f", {name.lower()}" for name in names),
         family=family,

@@ -3,7 +3,7 @@
 The workbook's totals are formulas over the exported prices and meters, so that finance can change
 a price and see the bill move, or check it. The page needs nothing but itself: no script, no font,
 no image from anywhere. Text that came from a user is always text: never a formula in a
-spreadsheet, never markup on the page. Nothing is simulated or billed here.
+spreadsheet, never markup on the page. Nothing is simulated here, and bills are the study's.
 """
 
 from __future__ import annotations
@@ -19,31 +19,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import frontier
 from frontier import units
 from frontier.billing import LINES, METER, Bill, BillBasis, pool_lines
 from frontier.export import csv_bytes
+from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED, asked, sources_used
+from frontier.simulate import LatencySummary
+from frontier.study import Study
 from frontier.tables import Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
-INCLUDED = (
-    "GPU time by the provider's billing rules: work, idling, the billed part of each start, "
-    "parked replicas, rounding, unused GPUs of a machine, unused commitment",
-    "CPU and memory where they are metered apart",
-    "Storage that a mitigation keeps",
-    "Fee and included credit of the provider's plan, as if this workload were alone on it",
-)
-NOT_INCLUDED = (
-    "Tax",
-    "Egress and other network traffic",
-    "Load balancers, logs and monitoring",
-    "Building images and moving data",
-    "Support contracts and staff",
-    "What waiting costs in lost users",
-)
-
 _MONTHS_PER_YEAR = 12
+_PERCENTILES = {
+    "Median": "p50_ttft_s",
+    "p90": "p90_ttft_s",
+    "p95": "p95_ttft_s",
+    "p99": "p99_ttft_s",
+    "p99.9": "p999_ttft_s",
+    "Longest": "max_ttft_s",
+}
 _GPU_COLUMNS = tuple(name for name in METER.names if name.endswith("_gpu_s"))
 
 
@@ -125,6 +121,57 @@ class Report:
         }
 
 
+def report_of(
+    study: Study,
+    plan_id: str,
+    *,
+    made_on: dt.date,
+    link: str,
+    changed: Iterable[tuple[str, str]] = (),
+    currency: Currency | None = None,
+) -> Report:
+    """Return the report of one plan of a study.
+
+    Parameters
+    ----------
+    link : str
+        The address that opens the same view; empty where there is none.
+    changed : iterable of (str, str)
+        What the reader changed in the tables: label and words.
+    currency : Currency, optional
+        Another currency beside dollars.
+    """
+    outcome, said = study.outcomes[plan_id], study.included()
+    return Report(
+        title="What scale-to-zero costs",
+        headline=study.answer.headline,
+        reasons=study.answer.reasons,
+        made_on=made_on,
+        version=frontier.__version__,
+        link=link,
+        scenario=(
+            *asked(study.deployment, study.trace, study.tables, study.deal, study.limit_s),
+            *changed,
+        ),
+        plan_label=f"{outcome.plan.label} ({outcome.plan.detail})",
+        bill=study.bill(outcome),
+        basis=study.basis(outcome),
+        tokens=outcome.tokens,
+        latency=latency_rows(outcome.latency),
+        plans=study.table,
+        plan_id=plan_id,
+        slo_p99_ttft_s=study.limit_s,
+        assumptions=(*said["In the number"], *said["Traffic"], *said["Assumed"]),
+        sources=sources_used(study.deployment, study.tables),
+        currency=currency,
+    )
+
+
+def latency_rows(latency: LatencySummary) -> tuple[tuple[str, float], ...]:
+    """Return the percentiles of a run as label and seconds [s]."""
+    return tuple((label, getattr(latency, name)) for label, name in _PERCENTILES.items())
+
+
 def meters_csv(basis: BillBasis) -> bytes:
     """Return the meters of a bill as CSV, one row a meter."""
     import pandas as pd
@@ -163,7 +210,7 @@ def report_json(report: Report) -> bytes:
             for used_for, source in report.sources
         ],
         "included": INCLUDED,
-        "not_included": NOT_INCLUDED,
+        "not_included": (*NOT_BILLED, *NOT_SIMULATED),
     }
     return json.dumps(_plain(content), ensure_ascii=False, indent=2).encode()
 
@@ -506,7 +553,7 @@ def _write_lists(sheet: Any, styles: dict[str, Any], report: Report) -> None:
         ("Why", [("", reason) for reason in report.reasons]),
         ("Waiting", [(label, units.seconds(value)) for label, value in report.latency]),
         ("Included", [("", item) for item in INCLUDED]),
-        ("Not included", [("", item) for item in NOT_INCLUDED]),
+        ("Not included", [("", item) for item in (*NOT_BILLED, *NOT_SIMULATED)]),
         ("Assumptions", [("", item) for item in report.assumptions]),
     )
     for heading, items in sections:
@@ -636,7 +683,7 @@ def html_report(report: Report) -> str:
 <table><tr><th>Offer</th><th class="number">GPU</th><th class="number">CPU and RAM</th>
 <th class="number">Date of the price</th></tr>{prices}</table>
 <div class="columns"><div><h2>Included</h2>{_list(INCLUDED)}</div>
-<div><h2>Not included</h2>{_list(NOT_INCLUDED)}</div></div>
+<div><h2>Not included</h2>{_list((*NOT_BILLED, *NOT_SIMULATED))}</div></div>
 <h2>Assumptions</h2>{_list(report.assumptions)}
 <h2>Sources</h2>
 <table><tr><th>Used for</th><th>Source</th><th>Kind</th><th>Read on</th></tr>{sources}</table>

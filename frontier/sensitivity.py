@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from frontier import units
 from frontier.analytic import replica_cycle
-from frontier.billing import Bill, replica_usd_per_h
-from frontier.coldstart import ColdStart
+from frontier.billing import replica_usd_per_h
 from frontier.economics import Bar, Crossing, Swing, break_even_utilisation, crossings, flip_value
 from frontier.economics import tornado as tornado_of
 from frontier.errors import InputError
@@ -36,6 +35,7 @@ from frontier.plan import (
     mitigated_plan,
     replicas_to_serve,
 )
+from frontier.start.stages import ColdStart
 from frontier.sweep import LIST_DEAL, Deal, Outcome, bill_outcome, simulate_plans, start_normals
 from frontier.tables import Tables
 from frontier.trace import Trace, make_trace, scale_rate
@@ -196,7 +196,7 @@ class Rivals:
             _, trace, deployment = self._world(change, seed)
             first = next(dedicated_plans(deployment, trace, self._tables))
             policy = dataclasses.replace(first.policy, min_replicas=count, max_replicas=count)
-            plan = dataclasses.replace(first, plan_id=f"dedicated-{count}", policy=policy)
+            plan = dataclasses.replace(first, plan_id=first.family.stem_of(count), policy=policy)
             (self._outcomes[key],) = self._simulate([plan], trace, tick)
         return self._outcomes[key]
 
@@ -464,15 +464,6 @@ def ceiling(deployment: Deployment, replicas: int, tables: Tables, deal: Deal = 
             terms=deal.terms(serverless, tables),
         ),
     )
-
-
-def used_shares(zero: Outcome, cost: Bill, replicas: int) -> tuple[float, float]:
-    """Return the shares of the time of so many always-on replicas that scale-to-zero uses [1].
-
-    Of what it is billed for, rounding included, and of what it works in.
-    """
-    always_on_s = zero.horizon_s * replicas
-    return cost.billed_s / always_on_s, float(zero.sessions["busy_s"].sum()) / always_on_s
 
 
 @dataclass(frozen=True, slots=True)

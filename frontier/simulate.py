@@ -56,10 +56,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frontier.coldstart import StartDraws
 from frontier.errors import InfeasibleError, InputError
 from frontier.plan import Plan
 from frontier.policy import ScalingPolicy
+from frontier.start.stages import StartDraws
 from frontier.trace import Trace
 
 
@@ -142,13 +142,39 @@ class RunResult:
     @property
     def held_s(self) -> float:
         """Replica-seconds held within the horizon: starting, busy or idle, not parked [s]."""
-        return float(sum(self.sessions[part].sum() for part in ("starting_s", "busy_s", "idle_s")))
+        return session_seconds(self.sessions).held_s
 
     @property
     def utilisation(self) -> float:
         """Busy seconds over held seconds [1]; NaN if nothing was held."""
-        held_s = self.held_s
-        return float(self.sessions["busy_s"].sum() / held_s) if held_s > 0 else math.nan
+        return session_seconds(self.sessions).busy_share
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSeconds:
+    """Replica-seconds of some sessions within the horizon, by what the replicas did [s]."""
+
+    starting_s: float
+    busy_s: float
+    idle_s: float
+    parked_s: float
+
+    @property
+    def held_s(self) -> float:
+        """Seconds held: starting, busy or idle, not parked [s]."""
+        return self.starting_s + self.busy_s + self.idle_s
+
+    @property
+    def busy_share(self) -> float:
+        """Busy seconds over held seconds [1]; NaN if nothing was held."""
+        return self.busy_s / self.held_s if self.held_s > 0 else math.nan
+
+
+def session_seconds(sessions: NDArray[np.void]) -> SessionSeconds:
+    """Return the seconds of `RunResult.sessions` added up: the one place that does so."""
+    return SessionSeconds(
+        *(float(sessions[part].sum()) for part in ("starting_s", "busy_s", "idle_s", "parked_s"))
+    )
 
 
 def simulate_replicas(

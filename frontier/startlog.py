@@ -20,8 +20,9 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from frontier.coldstart import STAGES, ColdStart, StartInputs
 from frontier.errors import InputError
+from frontier.start.predict import StartInputs
+from frontier.start.stages import STAGES, ColdStart
 from frontier.tables import Tables, load_tables
 from frontier.units import BYTES_PER_MB, SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 

@@ -33,11 +33,19 @@ from frontier.billing import (
     months,
     replica_usd_per_h,
 )
-from frontier.coldstart import STAGES, ColdStart, StartDraws
 from frontier.economics import break_even_utilisation, efficient, kept_sessions, needed_sessions
 from frontier.errors import InfeasibleError
-from frontier.plan import API, BOUND, DEDICATED, SCALE_TO_ZERO, Deployment, Plan, committed
-from frontier.simulate import Cancelled, LatencySummary, RunResult, simulate_plan, summarise
+from frontier.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
+from frontier.plan import Deployment, Plan, committed
+from frontier.simulate import (
+    Cancelled,
+    LatencySummary,
+    RunResult,
+    session_seconds,
+    simulate_plan,
+    summarise,
+)
+from frontier.start.stages import STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
 
@@ -66,6 +74,11 @@ class Outcome:
     horizon_s: float
     requests: int
     tokens: int
+
+    @property
+    def starts(self) -> int:
+        """How many starts there were; what was up at time 0 is none."""
+        return int((self.sessions["cold_start_index"] >= 0).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +263,7 @@ def committed_outcomes(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
     found: list[Outcome] = []
     for outcome in outcomes:
         plan = committed(outcome.plan)
-        if plan is None or outcome.plan.family == DEDICATED:
+        if plan is None or plan.family is not outcome.plan.family:
             found.append(outcome)
         if plan is not None:
             found.append(dataclasses.replace(outcome, plan=plan))
@@ -276,15 +289,15 @@ def frontier_table(
     """
     rows = []
     for outcome in outcomes:
-        plan, sessions = outcome.plan, settled(outcome, tables).sessions
+        outcome = settled(outcome, tables)
+        plan, seconds = outcome.plan, session_seconds(outcome.sessions)
         cost = bill_outcome(outcome, tables, deal)
-        up_s = sessions["starting_s"].sum() + sessions["busy_s"].sum() + sessions["idle_s"].sum()
         rows.append(
             {
                 "plan_id": plan.plan_id,
                 "label": plan.label,
                 "detail": plan.detail,
-                "family": plan.family,
+                "family": plan.family.key,
                 "offer_id": plan.offer_id,
                 "is_provider_default": plan.is_provider_default,
                 "mitigations": ";".join(plan.mitigations),
@@ -295,9 +308,9 @@ def frontier_table(
                 "usd_per_1k_requests": cost.usd_per_1k_requests(outcome.requests),
                 "usd_per_mtok": cost.usd_per_mtok(outcome.tokens),
                 **dataclasses.asdict(outcome.latency),
-                "starts": int((sessions["cold_start_index"] >= 0).sum()),
-                "held_replicas": up_s / outcome.horizon_s,
-                "busy_share": sessions["busy_s"].sum() / up_s if up_s > 0 else np.nan,
+                "starts": outcome.starts,
+                "held_replicas": seconds.held_s / outcome.horizon_s,
+                "busy_share": seconds.busy_share,
                 "billed_replicas": cost.billed_s / outcome.horizon_s,
             }
         )
@@ -305,7 +318,7 @@ def frontier_table(
         rows.append(_api_row(api, trace, tables))
     table = pd.DataFrame(rows)
     # The bound is no plan anybody can buy, and an API is not this model on these GPUs.
-    real = ~table["family"].isin((BOUND, API)).to_numpy()
+    real = np.array([FAMILIES[key].is_buyable for key in table["family"]], dtype=np.bool_)
     table["efficient"] = False
     table.loc[real, "efficient"] = efficient(
         table.loc[real, "usd_per_month"].to_numpy(), table.loc[real, "p99_ttft_s"].to_numpy()
@@ -318,10 +331,10 @@ def _api_row(api: TokenApi, trace: Trace, tables: Tables) -> dict[str, Any]:
     usd = api.price.usd(trace.prompt_tokens, trace.output_tokens, api.cached_share)
     tokens = trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
     return {
-        "plan_id": API,
-        "label": "Per-token API",
+        "plan_id": API.stem,
+        "label": API.head,
         "detail": "your price and p99",
-        "family": API,
+        "family": API.key,
         "offer_id": "",
         "is_provider_default": False,
         "mitigations": "",
@@ -349,8 +362,8 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     InfeasibleError
         If there is no always-on plan that serves every request, or no autoscaled one.
     """
-    served = [o for o in outcomes if o.plan.family == DEDICATED and not o.latency.rejected_share]
-    scaled = [o for o in outcomes if o.plan.family == SCALE_TO_ZERO and not o.plan.mitigations]
+    served = [o for o in outcomes if o.plan.family is DEDICATED and not o.latency.rejected_share]
+    scaled = [o for o in outcomes if o.plan.family is SCALE_TO_ZERO and not o.plan.mitigations]
     if not served or not scaled:
         raise InfeasibleError("the clairvoyant bound needs an always-on and a scale-to-zero plan")
     largest, plain = served[-1], scaled[0]
@@ -362,8 +375,8 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     )
     plan = dataclasses.replace(
         plain.plan,
-        plan_id=BOUND,
-        label="Clairvoyant bound",
+        plan_id=BOUND.stem,
+        label=BOUND.head,
         detail="knows the trace; no real plan can",
         family=BOUND,
         is_provider_default=False,

@@ -93,6 +93,7 @@ class Gpu:
     fp8_tflops: float | None
     fp4_tflops: float | None
     family: str
+    capture_fit: str
     pcie_gb_per_s: float
     nvlink: bool
     compute_capability: str

@@ -17,11 +17,9 @@ import pytest
 
 from frontier.billing import LINES, Contract, Terms, Usage, bill, bill_basis
 from frontier.export import csv_bytes, neutral
-from frontier.mitigations import Standing
+from frontier.mitigations.base import Standing
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.report import (
-    INCLUDED,
-    NOT_INCLUDED,
     Currency,
     Report,
     html_report,
@@ -29,6 +27,7 @@ from frontier.report import (
     report_json,
     workbook,
 )
+from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED
 from frontier.tables import load_tables
 
 TABLES = load_tables()
@@ -285,7 +284,8 @@ def test_the_page_says_all_that_it_must(report):
         "Frontier 0.1.0",
         "https://example.org/?model=x&amp;n=1",
         *INCLUDED,
-        *NOT_INCLUDED,
+        *NOT_BILLED,
+        *NOT_SIMULATED,
         "Weights are read from a network volume.",
         "https://modal.com/pricing",
         "a month of 730 h",
@@ -309,7 +309,7 @@ def test_the_json_is_plain_and_complete(report):
     assert content["latency_s"] == {"p50": 0.2, "p99": None}
     assert sum(content["usd_by_line"].values()) == pytest.approx(report.bill.usd_span)
     assert content["plans"][3]["p99_ttft_s"] is None
-    assert content["not_included"] == list(NOT_INCLUDED)
+    assert content["not_included"] == [*NOT_BILLED, *NOT_SIMULATED]
     assert content["sources"][0]["read_on"] == "2026-11-23"
 
 

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frontier.billing.terms import Contract
-from frontier.coldstart import STAGES
 from frontier.errors import InfeasibleError, InputError
-from frontier.mitigations import Standing
+from frontier.mitigations.base import Standing
 from frontier.policy import ScalingPolicy
+from frontier.start.stages import STAGES
 from frontier.tables import Offer, ProviderRules
 from frontier.units import SECONDS_PER_HOUR
 

@@ -21,9 +21,9 @@ from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, CHEAPEST, RatePoint
 
 _HEIGHT_PX = 400
 _MARKS = {
-    AS_SHIPPED: theme.FamilyMark("Scale-to-zero as shipped", theme.BLUE, "circle"),
-    CHEAPEST: theme.FamilyMark("Scale-to-zero, cheapest idle timeout", theme.SKY, "square"),
-    ALWAYS_ON: theme.FamilyMark("Always-on", theme.VERMILION, "star"),
+    AS_SHIPPED: theme.Mark("Scale-to-zero as shipped", theme.BLUE, "circle"),
+    CHEAPEST: theme.Mark("Scale-to-zero, cheapest idle timeout", theme.SKY, "square"),
+    ALWAYS_ON: theme.Mark("Always-on", theme.VERMILION, "star"),
 }
 _TICKS = (1, 2, 5)
 _STEP_DOWN = 0.12

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +10,15 @@ import streamlit as st
 
 from frontier import units
 from frontier.edits import OWN_SOURCE
-from frontier.mitigations import MITIGATIONS
+from frontier.mitigations.registry import MITIGATIONS
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import traffic_section
-from frontier.plan import DEFAULT_MITIGATIONS, Scenario, Supply, supply_of
+from frontier.plan import DEFAULT_MITIGATIONS, Scenario
 from frontier.prices import staleness
 from frontier.serving import precisions_of
+from frontier.study import content
 from frontier.sweep import Deal, TokenApi
 from frontier.tables import Offer, Tables
 from frontier.trace import Trace
@@ -35,8 +35,6 @@ class Choices:
     ----------
     deal, api : Deal, TokenApi or None
         Terms and the reference point: money only, no part of a simulation.
-    supplies : tuple of Supply
-        What of the chosen offers a simulation depends on.
     redraw : callable or None
         Makes the same traffic with the luck of another draw; None where nothing was drawn.
     """
@@ -47,14 +45,12 @@ class Choices:
     problem: str | None
     deal: Deal
     api: TokenApi | None
-    supplies: tuple[Supply, ...]
     redraw: Callable[[int], Trace] | None = None
 
     @property
     def content(self) -> tuple[object, ...]:
         """All that outcomes depend on, to keep them under: neither the limit nor any price."""
-        scenario = dataclasses.replace(self.scenario, slo_p99_ttft_s=0.0)
-        return (scenario, self.trace.digest, self.trace.t0_utc, self.supplies)
+        return content(self.scenario, self.trace, session.tables())
 
     @property
     def is_private(self) -> bool:
@@ -69,8 +65,7 @@ def sidebar() -> Choices:
     with st.sidebar:
         traffic = traffic_section(tables)
         scenario, conditions = _scenario(tables)
-    chosen = (scenario.serverless_offer, scenario.dedicated_offer)
-    session.carry(chosen)
+    session.carry((scenario.serverless_offer, scenario.dedicated_offer))
     return Choices(
         scenario,
         traffic.trace,
@@ -78,7 +73,6 @@ def sidebar() -> Choices:
         traffic.problem,
         deal=conditions.deal,
         api=conditions.api,
-        supplies=tuple(supply_of(key, tables) for key in chosen),
         redraw=traffic.redraw,
     )
 

@@ -6,9 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from frontier import units
-from frontier.coldstart import CaseResult, median_errors, validate_start
 from frontier.pages import text
 from frontier.pages.store import store
+from frontier.scope import NOT_BILLED, NOT_SIMULATED
+from frontier.start.validate import CaseResult, median_errors, validate_start
+from frontier.tables import load_tables
 
 _GROUPS = {
     "same-machine": "The machine the coefficients were fitted on, other starts",
@@ -75,11 +77,11 @@ extrapolation, and the page says so.
     ),
     (
         "What is left out",
-        """
-Failed starts and retries of a start, queues for scarce GPUs, contention between replicas that start
-at once, prefix caching, speculative decoding, disaggregated prefill, replicas of more than one
-node, tax, egress, support and staff.
-""",
+        "Not simulated: "
+        + "; ".join(map(units.lower_first, NOT_SIMULATED))
+        + ". Not billed: "
+        + "; ".join(map(units.lower_first, NOT_BILLED))
+        + ".",
     ),
 )
 
@@ -95,7 +97,9 @@ def render() -> None:
 
 def _draw_validation() -> None:
     """Show how far predicted starts were from published ones that no coefficient was fitted to."""
-    results = store(private=False).get_or_make(("validation",), validate_start)
+    results = store(private=False).get_or_make(
+        ("validation",), lambda: validate_start(load_tables())
+    )
     st.markdown("#### How far off the predicted starts are")
     st.markdown(
         f"{units.count(len(results), 'published start')} that no coefficient was fitted to, "

@@ -22,6 +22,7 @@ from frontier.errors import FrontierError
 from frontier.pages import controls, link, session, text
 from frontier.pages.store import store
 from frontier.prices import REQUIRED, PriceUpload, read_prices, staleness
+from frontier.start.labels import STAGE_LABELS
 from frontier.tables import Column, Offer, Tables, load_columns, load_tables
 
 _TITLES = {
@@ -354,7 +355,8 @@ def _age(offer: Offer, tables: Tables) -> str:
 def _label(column: Column) -> str:
     if column.column in _WORDS:
         return _WORDS[column.column]
-    return column.column.removeprefix("bills_").replace("_", " ").capitalize()
+    billed = column.column.removeprefix("bills_")
+    return STAGE_LABELS.get(billed, billed.replace("_", " ").capitalize())
 
 
 def _column_config(column: Column) -> object:

@@ -7,8 +7,8 @@ from collections import Counter
 
 import streamlit as st
 
-from frontier.coldstart import COMPILE_STATES, IMAGE_STATES, platform_of
 from frontier.pages import link, text
+from frontier.start.predict import COMPILE_STATES, IMAGE_STATES, platform_of
 from frontier.startlog import OwnStart
 from frontier.tables import Tables
 

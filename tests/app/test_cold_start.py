@@ -69,7 +69,7 @@ def test_it_says_where_the_seconds_go_and_what_would_shorten_them(open_page):
 
 def test_every_mitigation_is_tried_or_refused_with_a_reason(open_page):
     """Each of the list stands in the table, or below it with why it does not."""
-    from frontier.mitigations import MITIGATIONS
+    from frontier.mitigations.registry import MITIGATIONS
 
     app = open_page()
     tried = set(app.dataframe[0].value["label"])

@@ -8,7 +8,7 @@ import statistics
 
 import pytest
 
-from frontier.coldstart import STAGES
+from frontier.start.stages import STAGES
 from frontier.tables import load_tables
 
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from frontier.coldstart import (
-    median_errors,
-    read_cases,
-    validate_start,
-    validation_report,
-)
 from frontier.errors import InputError, TableError
+from frontier.start.validate import median_errors, read_cases, validate_start, validation_report
 from frontier.tables import DATA_DIR, load_tables
 
 TABLES = load_tables()
-RESULTS = validate_start(tables=TABLES)
+RESULTS = validate_start(TABLES)
 
 
 def test_no_timing_is_both_fitted_and_predicted():
@@ -64,7 +59,7 @@ def test_the_report_names_every_case_and_the_error_of_every_group():
 def test_a_file_of_cases_is_read_as_the_shipped_one_is():
     """The shipped cases, read by path, give the shipped results."""
     cases = read_cases(DATA_DIR / "validation_cases.csv")
-    assert validate_start(cases, TABLES) == RESULTS
+    assert validate_start(TABLES, cases) == RESULTS
 
 
 def test_a_wrong_case_is_refused_with_file_row_and_column(tmp_path):
@@ -81,4 +76,4 @@ def test_a_wrong_case_is_refused_with_file_row_and_column(tmp_path):
     unlisted = first.replace("Falcon-7B", "My-7B").replace(",7.2,32,dense,14.4,", ",,,,,")
     path.write_text(f"{header}\n{unlisted}\n", encoding="utf-8")
     with pytest.raises(InputError, match="must give architecture, checkpoint_gb"):
-        validate_start(read_cases(path), TABLES)
+        validate_start(TABLES, read_cases(path))

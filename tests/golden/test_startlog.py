@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontier.coldstart import STAGES, start_inputs_for
 from frontier.errors import InputError
+from frontier.start.predict import start_inputs_for
+from frontier.start.stages import STAGES
 from frontier.startlog import read_start_log
 from frontier.tables import load_tables
 
@@ -158,7 +159,9 @@ def test_two_starts_in_one_log_are_two_runs():
     """After a ready line the next start begins; its seconds are kept apart."""
     log = read_start_log(V1 + V1.replace("17 secs", "19 secs").replace("34.11", "36.11"))
     assert log.runs_s["graph_capture"] == (17, 19)
-    start = start_inputs_for("modal", "Llama-3.2-3B-Instruct", "L40S", "bf16").predict()
+    start = start_inputs_for(
+        "modal", "Llama-3.2-3B-Instruct", "L40S", "bf16", tables=TABLES
+    ).predict(TABLES)
     assert log.apply(start)["graph_capture"].runs_s == (17, 19)
 
 
@@ -175,14 +178,20 @@ def test_a_list_of_seconds_is_whole_starts(text):
     """They replace the total; the model's stages share it out."""
     log = read_start_log(text)
     assert log.runs_s == {"total": (43.2, 51.0, 47.7)}
-    start = start_inputs_for("modal", "Llama-3.1-8B-Instruct", "L40S", "bf16").predict()
+    start = start_inputs_for(
+        "modal", "Llama-3.1-8B-Instruct", "L40S", "bf16", tables=TABLES
+    ).predict(TABLES)
     assert log.apply(start).typical_s == pytest.approx(47.7)
 
 
 def test_measured_stages_replace_the_models_and_say_so():
     """After applying a log its stages read measured, the rest keep their basis."""
     log = read_start_log(V1)
-    start = log.apply(start_inputs_for("modal", "Llama-3.2-3B-Instruct", "L40S", "fp8").predict())
+    start = log.apply(
+        start_inputs_for("modal", "Llama-3.2-3B-Instruct", "L40S", "fp8", tables=TABLES).predict(
+            TABLES
+        )
+    )
     assert {s.name for s in start.stages if s.basis == "measured"} == set(log.stage_s)
     for name, seconds in log.stage_s.items():
         assert start[name].median_s == seconds

@@ -28,7 +28,7 @@ from frontier.billing import (
     replica_usd_per_h,
 )
 from frontier.errors import InfeasibleError, InputError
-from frontier.mitigations import Standing
+from frontier.mitigations.base import Standing
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.tables import load_tables
 

@@ -2,53 +2,51 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontier.coldstart import (
-    STAGES,
-    ColdStart,
-    Stage,
-    StartInputs,
-    platform_of,
-    predict_start,
-    start_inputs_for,
-)
 from frontier.errors import InputError
-from frontier.tables import load_tables
+from frontier.start.predict import StartInputs, platform_of, start_inputs_for
+from frontier.start.stages import STAGES, ColdStart, Stage
+from frontier.tables import load_columns, load_tables
 
 TABLES = load_tables()
 
 
+TOLD = {
+    "checkpoint_gb": 15.0,
+    "params_b": 8.0,
+    "layers": 32,
+    "capture_fit": "other",
+    "pcie_gb_per_s": 32.0,
+    "host": "bare-metal-epyc",
+    "storage": "host-ram",
+    "loader": "mmap",
+    "allocate_s": 5.0,
+    "image_gb": 12.0,
+    "image_state": "cached",
+}
+
+
 def inputs(**changes) -> StartInputs:
-    told = {
-        "checkpoint_gb": 15.0,
-        "params_b": 8.0,
-        "layers": 32,
-        "pcie_gb_per_s": 32.0,
-        "host": "bare-metal-epyc",
-        "storage": "host-ram",
-        "loader": "mmap",
-        "allocate_s": 5.0,
-        "image_gb": 12.0,
-        "image_state": "cached",
-    }
-    return StartInputs(**{**told, **changes})
+    return StartInputs(**{**TOLD, **changes})
 
 
 def predict(**changes) -> ColdStart:
     return inputs(**changes).predict(TABLES)
 
 
-def test_every_argument_of_the_prediction_is_a_field_of_its_inputs():
-    """What can be told to `predict_start` can be kept and changed by a mitigation."""
-    arguments = set(inspect.signature(predict_start).parameters) - {"tables"}
-    assert arguments == {item.name for item in dataclasses.fields(StartInputs)}
+def test_every_gpu_says_how_its_graphs_are_captured():
+    """No GPU falls back to a fit it was not given: an empty or unknown one is refused."""
+    column = next(c for c in load_columns()["gpus"] if c.column == "capture_fit")
+    assert column.required
+    for fit in column.choices:
+        assert TABLES.coefficient(f"capture_{fit}_per_b_s") > 0
+    assert {gpu.capture_fit for gpu in TABLES.gpus.values()} == set(column.choices)
+    with pytest.raises(TypeError, match="capture_fit"):
+        StartInputs(**{k: v for k, v in TOLD.items() if k != "capture_fit"})
 
 
 def test_stages_are_the_sums_worked_out_by_hand():
@@ -61,7 +59,7 @@ def test_stages_are_the_sums_worked_out_by_hand():
     assert cold["compile"].median_s == pytest.approx(32 * (0.167 + 0.489) + 0.12 + 2.29)
     assert cold["kv_cache"].median_s == pytest.approx(0.194 * 8 + 2.57)
     assert cold["graph_capture"].median_s == pytest.approx(0.133 * 8 + 0.62)
-    cached = predict(compile_state="cached", gpu_family="hopper", capture_sizes=8)
+    cached = predict(compile_state="cached", capture_fit="large", capture_sizes=8)
     assert cached["compile"].median_s == pytest.approx(32 * (0.167 + 0.144) + 0.12 + 0.03)
     assert cached["graph_capture"].median_s == pytest.approx((0.043 * 8 + 0.94) * 8 / 67)
     assert predict(compile_state="none", capture_sizes=0)["compile"].median_s == 0
@@ -174,7 +172,9 @@ def test_the_default_example_starts_in_the_seconds_people_report():
 def test_an_unknown_provider_gets_typical_values_and_the_start_says_so():
     """Nothing is made up silently: the sentence asks for a measurement."""
     assert platform_of("somebody-new", TABLES).platform == "unknown"
-    start = start_inputs_for("somebody-new", "Llama-3.1-8B-Instruct", "L40S", "bf16").predict()
+    start = start_inputs_for(
+        "somebody-new", "Llama-3.1-8B-Instruct", "L40S", "bf16", tables=TABLES
+    ).predict(TABLES)
     assert "Measure one start" in start.assumed[0]
     assert start["allocate"].basis == "assumed"
 
@@ -190,7 +190,9 @@ def test_every_provider_belongs_to_one_platform_and_every_platform_can_start():
 
 def test_a_platforms_own_pull_time_is_for_its_own_way_of_pulling():
     """Streaming the image on a platform that states 333 s for its registry drops the 333 s."""
-    start = start_inputs_for("sagemaker", "Qwen3-8B", "L4", "bf16", image_state="streamed")
+    start = start_inputs_for(
+        "sagemaker", "Qwen3-8B", "L4", "bf16", image_state="streamed", tables=TABLES
+    )
     assert start.predict(TABLES)["pull"].median_s == pytest.approx(5.5)
 
 

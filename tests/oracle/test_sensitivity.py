@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import types
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from frontier.sensitivity import (
     AS_SHIPPED,
     CHEAPEST,
     UNCHANGED,
+    BreakEven,
     Change,
+    RatePoint,
     Rivals,
     break_even,
     ceiling,
@@ -28,9 +31,9 @@ from frontier.sensitivity import (
     sensitivity,
     swings,
     usd_per_month,
-    used_shares,
 )
 from frontier.simulate import Cancelled, simulate_replicas
+from frontier.study import Comparison
 from frontier.sweep import Deal, bill_outcome
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
@@ -180,13 +183,17 @@ def test_a_commitment_lowers_the_ceiling_by_its_discount(rivals):
     assert ceiling(rivals.deployment, 1, TABLES, deal) == pytest.approx(0.65 * listed)
 
 
-def test_used_shares_are_of_all_the_replicas_that_stand_against_it(rivals):
+def test_what_is_billed_is_a_share_of_all_the_replicas_that_stand_against_it(rivals):
     """What is billed and worked, over the time of one always-on replica and of three."""
     (zero,) = rivals.scale_to_zero(UNCHANGED)
     cost = bill_outcome(zero, TABLES)
     assert cost.billed_s > zero.sessions["busy_s"].sum() > 0
+    study = types.SimpleNamespace(bill=lambda outcome: bill_outcome(outcome, TABLES))
     for replicas in (1, 3):
-        billed, busy = used_shares(zero, cost, replicas)
+        now = RatePoint(ALWAYS_ON, 1.0, 1.0, 1.0, 1.0, 1.0, True, replicas=replicas)
+        found = BreakEven((now,), (), 0.5, 2.0, is_capped=False)
+        compared = Comparison(rivals, AS_SHIPPED, found, 0.5, zero, headline="", certainty="")
+        billed, busy = compared.billed_and_busy(study)
         assert billed == pytest.approx(cost.billed_s / (7 * DAY_S * replicas))
         assert busy == pytest.approx(zero.sessions["busy_s"].sum() / (7 * DAY_S * replicas))
 

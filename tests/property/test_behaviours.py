@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from frontier import plan
-from frontier.plan import BOUND, DEDICATED, SCALE_TO_ZERO, Scenario, default_grid, deploy
+from frontier.families import BOUND, DEDICATED, SCALE_TO_ZERO
+from frontier.plan import Scenario, default_grid, deploy
 from frontier.sweep import (
     Outcome,
     bill_outcome,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontier.billing import GPU_LINES, Contract, Terms, Usage, bill, bill_basis
-from frontier.mitigations import Standing
+from frontier.mitigations.base import Standing
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.tables import load_tables
 

@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from frontier.coldstart import STAGES, StartDraws
 from frontier.plan import Scenario, deploy, mitigated_plan
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.simulate import CAUSES, explain, simulate_plan
+from frontier.start.stages import STAGES, StartDraws
 from frontier.sweep import rerun_with_instant_starts, simulate_plans
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace

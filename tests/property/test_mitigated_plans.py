@@ -9,15 +9,9 @@ import itertools
 import numpy as np
 import pytest
 
-from frontier.coldstart import STAGES
 from frontier.errors import InputError
-from frontier.mitigations import (
-    MITIGATIONS,
-    PREWARM_KINDS,
-    Standing,
-    missing_for,
-    mitigation,
-)
+from frontier.mitigations.base import Standing, missing_for
+from frontier.mitigations.registry import MITIGATIONS, mitigation
 from frontier.plan import (
     Scenario,
     dedicated_plans,
@@ -29,6 +23,8 @@ from frontier.plan import (
     replica_rps,
     replicas_to_serve,
 )
+from frontier.schedules import PREWARM_KINDS
+from frontier.start.stages import STAGES
 from frontier.startlog import OwnStart, read_start_log
 from frontier.sweep import bill_outcome, rerun, simulate_plans, start_normals
 from frontier.tables import load_tables

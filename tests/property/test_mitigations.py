@@ -10,20 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontier.coldstart import STAGES, start_inputs_for
 from frontier.errors import InputError
-from frontier.mitigations import (
-    MITIGATIONS,
-    PREWARM_KINDS,
-    Standing,
-    apply_mitigations,
-    mitigation,
-    numbers_of,
-    prewarm_schedule,
-    weekly_schedule,
-)
+from frontier.mitigations.base import Standing, apply_mitigations
+from frontier.mitigations.registry import MITIGATIONS, mitigation, numbers_of
 from frontier.policy import ScalingPolicy
+from frontier.schedules import PREWARM_KINDS, prewarm_schedule, weekly_schedule
 from frontier.serving import serving_speed
+from frontier.start.predict import start_inputs_for
+from frontier.start.stages import STAGES
 from frontier.tables import load_tables
 
 TABLES = load_tables()
@@ -163,7 +157,7 @@ def test_the_same_one_twice_is_refused():
 def test_a_warm_pool_holds_through_every_change_of_a_schedule():
     """A pool of two on a schedule of 0, 3 and 1 keeps 2, 3 and 2: never fewer than its own."""
     policy = ScalingPolicy(max_replicas=4, schedule=((10.0, 0), (20.0, 3), (30.0, 1)))
-    after = mitigation("warm-pool", TABLES, replicas=2).rewrite_policy(policy, inputs(), TABLES)
+    after = mitigation("warm-pool", TABLES, replicas=2).rewrite_policy(policy)
     assert after.min_replicas == 2
     assert after.schedule == ((10.0, 2), (20.0, 3), (30.0, 2))
 
@@ -415,11 +409,17 @@ def test_the_fixed_windows_of_a_week_repeat_with_their_lead():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: prewarm_schedule("oracle", [1.0], DAY), "kind must be one of"),
-        (lambda: prewarm_schedule("histogram", [2.0, 1.0], DAY), "sorted"),
-        (lambda: prewarm_schedule("histogram", [1.0], DAY, bins=3), "no number bins"),
-        (lambda: prewarm_schedule("hour-of-week", [1.0], DAY, lead_s=WEEK), "no whole slot"),
-        (lambda: weekly_schedule([(5.0, 1.0)], DAY), "within"),
+        (lambda: prewarm_schedule("oracle", [1.0], DAY, tables=TABLES), "kind must be one of"),
+        (lambda: prewarm_schedule("histogram", [2.0, 1.0], DAY, tables=TABLES), "sorted"),
+        (
+            lambda: prewarm_schedule("histogram", [1.0], DAY, bins=3, tables=TABLES),
+            "no number bins",
+        ),
+        (
+            lambda: prewarm_schedule("hour-of-week", [1.0], DAY, lead_s=WEEK, tables=TABLES),
+            "no whole slot",
+        ),
+        (lambda: weekly_schedule([(5.0, 1.0)], DAY, tables=TABLES), "within"),
     ],
 )
 def test_schedules_that_make_no_sense_are_refused(call, message):

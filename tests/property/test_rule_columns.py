@@ -15,7 +15,7 @@ import pytest
 
 from frontier.billing import Contract, Usage, bill, bill_basis, chosen_terms
 from frontier.errors import FrontierError
-from frontier.mitigations import Standing
+from frontier.mitigations.base import Standing
 from frontier.plan import Scenario, default_grid, deploy
 from frontier.policy import ScalingPolicy
 from frontier.sweep import Deal, bill_outcome, simulate_plans

@@ -1,0 +1,1 @@
+"""What can be done against a cold start, one frozen dataclass a way."""

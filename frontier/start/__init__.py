@@ -1,0 +1,1 @@
+"""A cold start: its stages, their prediction, and published starts beside it."""
