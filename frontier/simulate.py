@@ -22,6 +22,10 @@ A replica idle for ``idle_timeout_s`` is released if more than ``min_replicas(t)
 not, it stays, and is looked at again when the minimum falls (longest idle first) or when it next
 goes idle. Released means parked in the first tier, then the next, then off.
 
+A request still queued after the queue timeout is rejected; one that arrives while no replica is
+ready is rejected at once if the policy refuses cold requests. Its arrival has had its effect on
+scale-up by then, and a start that it caused goes on. A rejected request's TTFT is infinite.
+
 At one instant: finishes and readies, then changes of the minimum, then queue timeouts, then
 arrivals, then releases.
 
@@ -272,6 +276,7 @@ def simulate_replicas(
         buffer_replicas=int(policy.buffer_replicas),
         target_concurrency=target,
         pack=policy.routing == "pack",
+        refuses_cold=bool(policy.refuses_cold),
         idle_timeout_s=float(policy.idle_timeout_s),
         queue_timeout_s=float(policy.queue_timeout_s),
         horizon_s=float(horizon_s),

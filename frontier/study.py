@@ -42,6 +42,7 @@ from frontier.sweep import (
     break_even_of,
     committed_outcomes,
     frontier_table,
+    settled,
     simulate_plans,
     sweep,
 )
@@ -236,7 +237,7 @@ def study_of(
         deal=deal,
         api=api,
         limit_s=limit_s,
-        outcomes={outcome.plan.plan_id: outcome for outcome in outcomes},
+        outcomes={outcome.plan.plan_id: settled(outcome, tables) for outcome in outcomes},
         table=table,
         answer=find_answer(
             table,

@@ -228,7 +228,9 @@ def rerun_with_instant_starts(outcome: Outcome, trace: Trace) -> RunResult:
     policy = outcome.plan.policy
     parked = tuple(dataclasses.replace(tier, resume_s=0.0) for tier in policy.parked)
     plan = dataclasses.replace(
-        outcome.plan, policy=dataclasses.replace(policy, parked=parked), retry_s=None
+        outcome.plan,
+        policy=dataclasses.replace(policy, parked=parked, refuses_cold=False),
+        retry_s=None,
     )
     return simulate_plan(plan, trace, StartDraws(np.zeros(1), np.zeros((1, len(STAGES)))))
 

@@ -415,6 +415,15 @@ class Behaviour:
 
 
 @dataclass(frozen=True, slots=True)
+class Descriptive:
+    """A column of the prices and rules that changes no bill and no run."""
+
+    column_id: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Commitment:
     """A discount for binding oneself."""
 
@@ -582,6 +591,7 @@ class Tables:
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
     behaviours: Mapping[str, Behaviour] = field(metadata={"row": Behaviour})
+    descriptive: Mapping[str, Descriptive] = field(metadata={"row": Descriptive})
     commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
     abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})
     folklore: Mapping[str, Folklore] = field(metadata={"row": Folklore})

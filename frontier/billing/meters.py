@@ -67,7 +67,7 @@ class Usage:
     """
 
     sessions: NDArray[np.void]
-    stage_s: ArrayLike
+    stage_s: NDArray[np.float64]
     gpus_per_replica: int
     horizon_s: float
     policy: ScalingPolicy

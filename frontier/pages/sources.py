@@ -1,7 +1,7 @@
 """The Data and sources page: every table and its sources, and what this session changes of them.
 
-Prices and billing rules can be changed here for this session alone, cell by cell or by bringing a
-price table; the browser's own limits are only a courtesy, every cell is checked again here.
+Prices, rules and behaviours can be changed here for this session alone, cell by cell or by bringing
+a price table; the browser's own limits are only a courtesy, every cell is checked again here.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ def render() -> None:
     st.subheader("Every number, and where it comes from", anchor=False)
     st.markdown(
         "Each row names its source and says whether it was measured, stated by a vendor, published "
-        "in a paper, derived, or assumed by us. Prices and billing rules can be changed for this "
-        "session; discounts, commitments and months stand in the sidebar."
+        "in a paper, derived, or assumed by us. Prices, billing rules and scaling behaviour can be "
+        "changed for this session; discounts, commitments and months stand in the sidebar."
     )
     _draw_changes()
     names = ["Tables", "Your own prices", "Scenario file"]
@@ -290,7 +290,10 @@ def _draw_editor(name: str, keys: list[str], columns: tuple[str, ...], tables: T
             f"Prices are flagged as stale after {days:g} days. A price you change is dated today."
         )
     else:
-        st.caption("What a provider does not state was read the costlier way; its note says what.")
+        words = "What a provider does not state was read the costlier way; its note says what."
+        if name == "behaviours":
+            words = "Machines by the hour share a row: a change there is one of each of them."
+        st.caption(words)
     rows = getattr(tables, name)
     typed = frame.copy()
     for row, cells in st.session_state[key]["edited_rows"].items():

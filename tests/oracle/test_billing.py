@@ -22,6 +22,7 @@ from frontier.billing import (
     Usage,
     bill,
     bill_basis,
+    chosen_terms,
     commitment_facts,
     machine_shape,
     replica_usd_per_h,
@@ -342,6 +343,26 @@ def test_a_hybrid_pays_its_base_by_the_hour_and_its_overflow_by_the_second():
     assert cost.usd_span == pytest.approx(1095.0 + wake)
 
 
+def test_a_plan_is_charged_once_and_not_for_each_pool():
+    """Base and overflow on one Koyeb plan: $29 and one credit of $10, not two of each."""
+    offer = TABLES.offers["koyeb-l40s"]
+    base = Contract(offer, TABLES.rules_of(offer))
+    policy = ScalingPolicy(min_replicas=1, max_replicas=4, pinned_replicas=1)
+    rows = session_rows(always_on(0), *(wake_up(300, 1, at_s=1e5 * i) for i in range(1, 21)))
+    usage = Usage(rows, [STAGES], 1, MONTH, policy)
+    cost = bill(bill_basis(usage, Contract(offer, TABLES.rules_of(offer), base=base), TABLES))
+    assert cost.lines["fees"] == pytest.approx(29)
+    # Twenty wake-ups of 400 s at 1.20 an hour are less than the credit of the plan.
+    assert cost.lines["credits"] == pytest.approx(-20 * 400 * 1.20 / HOUR)
+
+
+def test_a_base_has_no_base_of_its_own():
+    """Two levels of contract are a mistake and not a hybrid."""
+    one = Contract(TABLES.offers["koyeb-l40s"], TABLES.provider_rules["koyeb"])
+    with pytest.raises(InputError, match="base of its own"):
+        dataclasses.replace(one, base=dataclasses.replace(one, base=one))
+
+
 def test_fees_and_credits_of_a_plan():
     """Koyeb Pro: $29 a month with $10 of compute; ten wake-ups of 400 s at 1.20 are $1.33."""
     rows = [wake_up(300, at_s=1000.0 * i) for i in range(10)]
@@ -421,6 +442,23 @@ def test_what_a_commitment_binds_to():
     assert facts.payback_months == pytest.approx(18.0)
 
 
+def test_two_gpus_a_replica_cost_twice_on_every_line():
+    """The Modal wake-up on two L40S: 68 s of start, 31.4 of work, 60 idle, 0.6 rounded, twice."""
+    one, two = (bill_of("modal-l40s", wake_up(60), gpus=gpus) for gpus in (1, 2))
+    assert two.lines["starting"] == pytest.approx(2 * 68 * 0.000542)
+    for line, usd in one.lines.items():
+        assert two.lines[line] == pytest.approx(2 * usd), line
+    assert two.billed_s == pytest.approx(one.billed_s)
+
+
+def test_an_interruption_repeats_the_start_on_every_gpu_of_the_machine():
+    """Spot at 2.00 a GPU, two GPUs: 36.5 starts of 75 s on both."""
+    offer = dataclasses.replace(TABLES.offers["hyperstack-h100-pcie-spot"], gpus_max=2)
+    terms = Terms(platform_fee=False, free_credit=False, interruptions_per_h=0.05)
+    cost = bill_of(offer, always_on(), gpus=2, terms=terms)
+    assert cost.usd_span == pytest.approx(2 * 2.00 * (730 + 36.5 * 75 / HOUR))
+
+
 def test_interruptions_repeat_starts():
     """Spot, one interruption every 20 hours over 730: 36.5 starts of 75 s more."""
     terms = Terms(platform_fee=False, free_credit=False, interruptions_per_h=0.05)
@@ -454,6 +492,29 @@ def test_all_in_prices_of_an_hour():
         TABLES.offers["aws-h100-8x"], gpus_per_replica=1, tables=TABLES, replicas=8
     )
     assert full == pytest.approx(6.88)
+
+
+def test_a_chosen_region_multiplies_cores_and_memory_too():
+    """An hour of Modal's L40S non-preemptible: three times GPU, 8 cores and 64 GiB."""
+    offer = TABLES.offers["modal-l40s"]
+    terms = chosen_terms(TABLES.rules_of(offer), kept_up=True)
+    hour = replica_usd_per_h(offer, gpus_per_replica=1, tables=TABLES, terms=terms)
+    assert hour == pytest.approx(3 * HOUR * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222))
+    kept = bill_of("modal-l40s", wake_up(0), standing=Standing(host_ram_gib=32), terms=terms)
+    bare = dataclasses.replace(terms, free_credit=False, platform_fee=False)
+    one = bill_of("modal-l40s", wake_up(0), standing=Standing(host_ram_gib=32))
+    assert kept.lines["CPU and RAM"] == pytest.approx(3 * one.lines["CPU and RAM"])
+    assert bill_of("modal-l40s", wake_up(0), terms=bare).usd_span == pytest.approx(
+        3 * bill_of("modal-l40s", wake_up(0)).usd_span
+    )
+
+
+def test_no_factor_is_charged_that_the_provider_does_not_publish():
+    """Modal has both factors and multiplies them; RunPod publishes neither."""
+    both = {"in_region": True, "kept_up": True}
+    assert chosen_terms(TABLES.provider_rules["modal"], **both).multiplier == 1.75 * 3
+    assert chosen_terms(TABLES.provider_rules["modal"], in_region=True).multiplier == 1.75
+    assert chosen_terms(TABLES.provider_rules["runpod-flex"], **both).multiplier == 1.0
 
 
 def test_tokens_of_an_api():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import types
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from frontier.sensitivity import (
     AS_SHIPPED,
     CHEAPEST,
     UNCHANGED,
+    BreakEven,
     Change,
+    RatePoint,
     Rivals,
     break_even,
     ceiling,
@@ -30,7 +33,8 @@ from frontier.sensitivity import (
     usd_per_month,
 )
 from frontier.simulate import Cancelled, simulate_replicas
-from frontier.sweep import Deal
+from frontier.study import Comparison
+from frontier.sweep import Deal, bill_outcome
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
 
@@ -168,6 +172,30 @@ def test_no_crossing_where_a_dedicated_hour_costs_more_than_a_serverless_one():
     rivals = Rivals(scenario, poisson(100), TABLES)
     assert ceiling(rivals.deployment, 1, TABLES) > 1
     assert break_even(rivals, line=AS_SHIPPED, limit_s=LIMIT_S, tables=TABLES).crossings == ()
+
+
+def test_a_commitment_lowers_the_ceiling_by_its_discount(rivals):
+    """1.50 an hour over the all-in serverless hour; 35 % off the one is 35 % off the share."""
+    listed = ceiling(rivals.deployment, 1, TABLES)
+    modal_usd_per_h = 3600 * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222)
+    assert listed == pytest.approx(1.50 / modal_usd_per_h, rel=1e-3)
+    deal = Deal(commitment=TABLES.commitments["preset-35"])
+    assert ceiling(rivals.deployment, 1, TABLES, deal) == pytest.approx(0.65 * listed)
+
+
+def test_what_is_billed_is_a_share_of_all_the_replicas_that_stand_against_it(rivals):
+    """What is billed and worked, over the time of one always-on replica and of three."""
+    (zero,) = rivals.scale_to_zero(UNCHANGED)
+    cost = bill_outcome(zero, TABLES)
+    assert cost.billed_s > zero.sessions["busy_s"].sum() > 0
+    study = types.SimpleNamespace(bill=lambda outcome: bill_outcome(outcome, TABLES))
+    for replicas in (1, 3):
+        now = RatePoint(ALWAYS_ON, 1.0, 1.0, 1.0, 1.0, 1.0, True, replicas=replicas)
+        found = BreakEven((now,), (), 0.5, 2.0, is_capped=False)
+        compared = Comparison(rivals, AS_SHIPPED, found, 0.5, zero, headline="", certainty="")
+        billed, busy = compared.billed_and_busy(study)
+        assert billed == pytest.approx(cost.billed_s / (7 * DAY_S * replicas))
+        assert busy == pytest.approx(zero.sessions["busy_s"].sum() / (7 * DAY_S * replicas))
 
 
 def test_another_price_simulates_only_what_lies_around_the_new_crossing(monkeypatch):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from frontier import units
 from frontier.charts.frontier_chart import frontier_figure
 from frontier.charts.frontier_chart import frontier_table as chart_points
 from frontier.errors import InfeasibleError, InputError
@@ -216,6 +217,16 @@ def test_the_answer_names_the_cheapest_plan_under_the_limit(table, deployment, t
         named = table.set_index("plan_id").loc[answer.cheapest_plan_id]
         assert named["usd_per_month"] == holding["usd_per_month"].min()
         assert "a month at" in answer.headline
+
+
+def test_what_this_traffic_is_billed_for_is_a_share_of_all_replicas_that_rival_it(table):
+    """Against two always-on replicas, the billed time is shared out over both."""
+    two = table[(table["family"] != DEDICATED.key) | (table["max_replicas"] == 2)]
+    answer = find_answer(two, slo_p99_ttft_s=2.0, break_even_utilisation=0.5)
+    billed = table.loc[table["is_provider_default"], "billed_replicas"].item()
+    (said,) = (reason for reason in answer.reasons if "Break-even" in reason)
+    assert "2 always-on replicas" in said
+    assert said.endswith(f"makes that {units.percent(billed / 2)}.")
 
 
 def test_no_break_even_is_said_where_always_on_costs_no_less(table):
