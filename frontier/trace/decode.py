@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from frontier.errors import InputError
-from frontier.trace import access_log
+from frontier.trace import access_log, series_documents
 from frontier.trace.access_log import LogFormat
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ class Table:
         Rows that could not be read, by reason; complete when the batches are through.
     log : LogFormat or None
         Which access log it is, if it is one.
+    sample : tuple of tuple of str
+        The cells of the first rows, of a CSV file only.
     """
 
     kind: str
@@ -122,6 +124,7 @@ class Table:
     decimal_comma: bool = False
     broken: Counter[str] = field(default_factory=Counter)
     log: LogFormat | None = None
+    sample: tuple[tuple[str, ...], ...] = ()
 
 
 @contextmanager
@@ -311,13 +314,28 @@ def _csv(stream: io.BufferedReader, head: bytes) -> Table:
         )
     bare = re.sub(r'"[^"]*"', "", header)
     delimiter = max(_DELIMITERS, key=bare.count)
-    names = _unique(cell.strip() for cell in next(csv.reader([header], delimiter=delimiter)))
+    console = series_documents.console_header(lines[skip:], delimiter)
+    if console is None:
+        cells = next(csv.reader([header], delimiter=delimiter))
+    else:
+        cells, skip = console[0], skip + console[1] - 1
+    names = _unique(cell.strip() for cell in cells)
     if all(re.fullmatch(r"[-+0-9.,:eETZ ]+", name) for name in names):
         raise InputError(
             f"The first line holds values, not names of columns: {header[:80]}. "
             "Add a header line, for example timestamp,prompt_tokens,output_tokens."
         )
-    table = Table("CSV", names, lambda wanted: iter(()), decimal_comma=delimiter != ",")
+    try:
+        rows = list(csv.reader(lines[skip + 1 : skip + 1 + _SAMPLE_RECORDS], delimiter=delimiter))
+    except csv.Error:  # a cell longer than any that is looked at here
+        rows = []
+    table = Table(
+        "CSV",
+        names,
+        lambda wanted: iter(()),
+        decimal_comma=delimiter != ",",
+        sample=tuple(tuple(row) for row in rows if len(row) == len(names)),
+    )
     table.batches = lambda wanted: _csv_batches(stream, table, wanted, delimiter, skip + 1)
     return table
 
@@ -570,6 +588,8 @@ def _records_in(document: Any) -> Iterator[dict[str, Any]]:
                 yield from _records_in(item)
             elif isinstance(item, dict):
                 yield from flatten(item)
+    elif isinstance(document, dict) and (rows := series_documents.rows(document)) is not None:
+        yield from rows
     elif isinstance(document, dict):
         # Answers of web interfaces wrap their records: {"data": [...], "meta": {...}}.
         lists = [
@@ -592,9 +612,9 @@ def flatten(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     Cells that are objects are opened by one level (``usage.input``), those of ``attributes`` keep
     their own names. Lists are left out.
     """
-    data = record.get("data")
-    if isinstance(data, dict) and "resultType" in data:
-        yield from _samples(data)
+    samples = series_documents.rows(record)
+    if samples is not None:
+        yield from samples
         return
     groups = record.get("resourceSpans") or record.get("resource_spans")
     if isinstance(groups, list):
@@ -638,26 +658,6 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
         elif not isinstance(value, list):
             row[key] = value
     return row
-
-
-def _samples(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    if data["resultType"] != "matrix":
-        raise InputError(
-            f"The Prometheus answer is of type '{data['resultType']}', one moment only. "
-            "Ask for a range (query_range), whose type is 'matrix'."
-        )
-    for number, series in enumerate(_dicts(data.get("result"))):
-        metric = series.get("metric") or {}
-        values = series.get("values")
-        for point in values if isinstance(values, list) else []:
-            if isinstance(point, list) and len(point) == 2:
-                yield {
-                    "sample_time": point[0],
-                    "sample_value": point[1],
-                    "series": number,
-                    "series_metric": metric.get("__name__"),
-                    "series_model": metric.get("model_name"),
-                }
 
 
 def _as_columns(rows: Iterable[Mapping[str, Any]], wanted: Sequence[str]) -> dict[str, pa.Array]:

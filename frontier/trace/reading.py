@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from frontier import units
 from frontier.errors import InputError
 from frontier.tables import Tables, load_tables
-from frontier.trace import access_log, checks, columns, formats, rate_series
+from frontier.trace import access_log, checks, columns, formats, rate_layouts, rate_series
 from frontier.trace.checks import Findings
 from frontier.trace.decode import Batch, Caps, Progress, Source, Table, open_table, too_many_rows
+from frontier.trace.expansion import expand
 from frontier.trace.formats import Layout
 from frontier.trace.model import (
     PathCount,
@@ -45,6 +46,7 @@ def read_trace(
     session_starts: str | None = None,
     counts: str | None = None,
     missing_buckets: str = "zero",
+    metric: str | None = None,
     paths: str | Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     zero_output: str = "keep",
@@ -77,6 +79,8 @@ def read_trace(
         What the values of a rate series are.
     missing_buckets : {"zero", "unknown"}
         A bucket without a sample had no requests, or as many as its neighbours.
+    metric : str, optional
+        The metric that counts requests, where several may; "all" to add them up.
     paths : str or sequence of str, optional
         Which paths of an access log (or of counts by path) are requests to the model; those known
         to ask for text unless given, "all" for every one.
@@ -132,9 +136,10 @@ def read_trace(
         else default_output_tokens,
     )
     label = name or _name_of(source)
+    web = PathFilter.of(paths, int(tables.setting("trace_most_paths")))
     with open_table(source, caps, progress) as table:
         if columns is None:
-            rates = rate_series.recognise(table)
+            rates = rate_layouts.recognise(table)
             if rates is not None:
                 series = rate_series.read_rates(
                     table,
@@ -142,19 +147,18 @@ def read_trace(
                     name=label,
                     counts=counts,
                     time_unit=time_unit,
+                    metric=metric,
                     model=model,
                     missing_buckets=missing_buckets,
+                    web=web,
                     max_rows=caps.rows,
                     tables=tables,
                 )
-                return rate_series.expand(
-                    series, draw=draw, fill=fill, max_rows=caps.rows, tables=tables
-                )
+                return expand(series, draw=draw, fill=fill, max_rows=caps.rows, tables=tables)
         layout = formats.by_hand(table, dict(columns)) if columns else formats.recognise(table)
         if layout is None:
             raise _unknown(table)
         findings = Findings()
-        web = PathFilter.of(paths, int(tables.setting("trace_most_paths")))
         rows = _collect(table, layout, both_zero, caps, findings, web, tables)
     private = formats.private_columns(table, layout)
     if paths is not None and layout.path is None:
