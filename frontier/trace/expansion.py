@@ -127,6 +127,10 @@ def expand(
         assumed.append(f"Requests of one bucket have the same {what} tokens, their mean.")
     if series.prompt_tokens_sum is None and series.output_tokens_sum is None:
         assumed.append(f"No token counts: using {fill[0]:,} in / {fill[1]:,} out for all requests.")
+    elif series.prompt_tokens_sum is None:
+        assumed.append(f"No prompt token counts: using {fill[0]:,} for all requests.")
+    elif series.output_tokens_sum is None:
+        assumed.append(f"No output token counts: using {fill[1]:,} for all requests.")
     first_s = float(time_s[0])
     report = replace(
         series.report,

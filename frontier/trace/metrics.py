@@ -50,6 +50,7 @@ _MEASURES = _words(
     """seconds second milliseconds millisecond microseconds ms us duration durations latency
     latencies time bytes size length tokens sec"""
 )
+_ONE_EACH = _words("request requests req reqs rq invocation invocations hits")
 # What is observed once a token, a step or a batch is no request.
 _OFTENER = _words("inter per iteration iterations step steps batch batches chunk itl tpot")
 _STAGES = _words("preprocess postprocess explain queue prefill decode inference forward validation")
@@ -114,7 +115,10 @@ def rank(name: str) -> int:
     held = set(words)
     if words[-1] == "count" and held & _MEASURES:
         return 3 if held & _STAGES else 2
-    return 1 if held & {"success", "successful", "succeeded", "completed", "2xx"} else 0
+    if held & {"inference", "inferences", "prediction", "predictions"} and not held & _ONE_EACH:
+        return 2  # several of them may be asked for in one request
+    part = {"success", "successful", "succeeded", "completed", "xx", "2xx", "app"}
+    return 1 if held & part else 0
 
 
 def is_rate(name: str) -> bool:

@@ -67,7 +67,7 @@ def read_rates(
     chosen = choose(
         held.labels,
         np.bincount(held.series, minlength=len(held.labels)),
-        lambda series: _amount(held.value[held.series == series]),
+        lambda series: _amount(held.value[held.series == series], counts),
         metric=metric,
         model=model,
         web=web,
@@ -93,27 +93,25 @@ def read_rates(
     )
     factor = 1.0 if held.clock.is_date else checks.SECONDS_IN[unit]
     time_s = held.time * factor
-    step_s, start_s, buckets = _grid(time_s[rows], layout.closes, max_rows)
+    grid = _grid(time_s[rows], layout.closes, max_rows)
     origin_s = _date(held.clock, unit) if dated else None
-    kind, decided = _kind(held, rows, layout, chosen, counts, step_s, time_s, findings, tables)
-    total = _binned(
-        held, rows, kind, time_s, step_s, start_s, buckets, layout.closes, findings, origin_s
-    )
+    most_first = tables.setting("trace_counter_first_times")
+    kind, decided = _kind(held, rows, layout, chosen, counts, grid.step_s, time_s, findings, tables)
+    total = _binned(held, rows, kind, time_s, grid, most_first, findings, origin_s)
     sums = {}
     for role, some in (("prompt", chosen.prompt), ("output", chosen.output)):
         if some.size and (tokens := np.flatnonzero(np.isin(held.series, some))).size:
-            sums[role] = _binned(held, tokens, kind, time_s, step_s, start_s, buckets,
-                                 layout.closes, Findings(), None)  # fmt: skip
-    at = _bucket(time_s, start_s, step_s, layout.closes, buckets)
+            sums[role] = _binned(held, tokens, kind, time_s, grid, most_first, Findings(), None)
+    at = grid.bucket(time_s)
     for role, column in (("prompt", held.prompt), ("output", held.output)):
         if column is not None:
-            sums[role] = np.bincount(at, np.nan_to_num(column), buckets)
-    seen = np.zeros(buckets, dtype=bool)
+            sums[role] = np.bincount(at, np.nan_to_num(column), grid.buckets)
+    seen = np.zeros(grid.buckets, dtype=bool)
     seen[at[rows]] = True
     unread_s = held.unread_time[np.isin(held.unread_series, chosen.requests)] * factor
     unread_s = unread_s[(unread_s >= time_s[rows].min()) & (unread_s <= time_s[rows].max())]
-    unknown = np.zeros(buckets, dtype=bool)
-    unknown[_bucket(unread_s, start_s, step_s, layout.closes, buckets)] = kind != COUNTER
+    unknown = np.zeros(grid.buckets, dtype=bool)
+    unknown[grid.bucket(unread_s)] = kind != COUNTER
     _fill(total, seen, unknown, missing_buckets, kind, findings)
     if layout.kind is None:
         findings.notes.append(
@@ -122,14 +120,14 @@ def read_rates(
         )
     if held.clock.is_date and not held.clock.has_zone:
         findings.notes.append("No time zone in the file; hours of day are read as UTC.")
-    report = report_of(layout.format, unit, held.read, findings, step_s)
+    report = report_of(layout.format, unit, held.read, findings, grid.step_s)
     return RateSeries(
         name=name,
-        bucket_s=step_s,
+        bucket_s=grid.step_s,
         requests=total,
         prompt_tokens_sum=sums.get("prompt"),
         output_tokens_sum=sums.get("output"),
-        t0_utc=None if origin_s is None else checks.date_of(origin_s + start_s),
+        t0_utc=None if origin_s is None else checks.date_of(origin_s + grid.start_s),
         report=replace(report, paths=web.found(), decided=decided),
     )
 
@@ -246,15 +244,15 @@ def _check_unread(
 ) -> None:
     """Raise if too few samples are left to read, or too many could not be read."""
     lost = int(np.count_nonzero(np.isin(held.unread_series, chosen.requests)))
+    what = f", the first is '{held.unread}'" if held.unread else ""
     if number < 2 and layout.is_panel and len(layout.values) == 1 and not layout.label_columns:
         raise UnknownFormat(
             f"Two columns are read as a time and a count, but '{layout.values[0]}' holds no "
-            "counts. If each row is a request, say which column is its time.",
+            f"counts{what}. If each row is a request, say which column is its time.",
             layout.columns(),
             {"time": layout.time or ""},
         )
     if lost > tables.setting("trace_unread_share") * (lost + number):
-        what = f", the first is '{held.unread}'" if held.unread else ""
         raise InputError(
             f"{lost:,} of {lost + number:,} values are no counts of requests{what}. Expected "
             "numbers, such as 350, 1.20 K or 12 req/s."
@@ -266,10 +264,11 @@ def _check_unread(
 # --- What the values are ------------------------------------------------------------------------
 
 
-def _amount(value: NDArray[np.float64]) -> float:
+def _amount(value: NDArray[np.float64], told: str | None) -> float:
     """Return about how many requests some samples count: what a total grew by, else their sum."""
     steps = np.diff(value)
-    return float(steps.sum() if steps.size and steps.min() >= 0 else value.sum())
+    is_total = told == COUNTER or (told is None and steps.size and steps.min() >= 0)
+    return float(_increments(value).sum() if is_total else value.sum())
 
 
 def _kind(
@@ -381,8 +380,23 @@ def _increments(value: NDArray[np.float64]) -> NDArray[np.float64]:
 # --- Buckets ------------------------------------------------------------------------------------
 
 
-def _grid(time_s: NDArray[np.float64], closes: bool, most: int) -> tuple[float, float, int]:
-    """Return the width of a bucket, when the first begins, and how many there are."""
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Buckets of one width; ``closes`` says that a sample's time is the end of its bucket."""
+
+    step_s: float
+    start_s: float
+    buckets: int
+    closes: bool
+
+    def bucket(self, time_s: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the bucket of each time, the first or last for times outside."""
+        at = np.rint((time_s - self.start_s) / self.step_s) - self.closes
+        return np.clip(at, 0, self.buckets - 1).astype(np.int64)
+
+
+def _grid(time_s: NDArray[np.float64], closes: bool, most: int) -> _Grid:
+    """Return the buckets that samples stand for."""
     stamps = np.unique(time_s)
     if stamps.size < 2:
         raise InputError("All samples have the same time; at least two different times are needed.")
@@ -402,14 +416,7 @@ def _grid(time_s: NDArray[np.float64], closes: bool, most: int) -> tuple[float, 
             f"Samples {units.seconds(step_s)} apart over {units.seconds(last - first)} are "
             f"{buckets:,} buckets, more than {most:,}. Keep one week, or take a longer step."
         )
-    return step_s, first - step_s if closes else first, buckets
-
-
-def _bucket(
-    time_s: NDArray[np.float64], start_s: float, step_s: float, closes: bool, buckets: int
-) -> NDArray[np.int64]:
-    at = np.rint((time_s - start_s) / step_s).astype(np.int64) - int(closes)
-    return np.clip(at, 0, buckets - 1)
+    return _Grid(step_s, first - step_s if closes else first, buckets, closes)
 
 
 def _binned(
@@ -417,23 +424,23 @@ def _binned(
     rows: NDArray[np.intp],
     kind: str,
     time_s: NDArray[np.float64],
-    step_s: float,
-    start_s: float,
-    buckets: int,
-    closes: bool,
+    grid: _Grid,
+    most_first: float,
     findings: Findings,
     origin_s: float | None,
 ) -> NDArray[np.float64]:
-    total = np.zeros(buckets)
-    if kind != "counter":
-        scale = step_s if kind == "rate" else 1.0
-        at = _bucket(time_s[rows], start_s, step_s, closes, buckets)
-        np.add.at(total, at, held.value[rows] * scale)
+    total = np.zeros(grid.buckets)
+    if kind != COUNTER:
+        scale = grid.step_s if kind == RATE else 1.0
+        np.add.at(total, grid.bucket(time_s[rows]), held.value[rows] * scale)
         return total
-    resets = []
-    for some in _series_of(held, rows, time_s):
-        at = np.rint((time_s[some] - start_s) / step_s).astype(np.int64) - 1
-        at = np.clip(at, 0, buckets - 1)
+    ends = replace(grid, closes=True)  # growth is that of the bucket before a sample
+    resets, begun, begun_requests = [], 0, 0.0
+    each = _series_of(held, rows, time_s)
+    begins_s = float(time_s[rows].min())
+    largest = max(float(_increments(held.value[some]).max(initial=0.0)) for some in each)
+    for some in each:
+        at = ends.bucket(time_s[some])
         grown = _increments(held.value[some])
         fell = np.diff(held.value[some]) < 0
         resets.extend(time_s[some][1:][fell])
@@ -443,7 +450,20 @@ def _binned(
             low = at[index + 1] if fell[index] else at[index] + 1
             high = max(at[index + 1], low)
             total[low : high + 1] += amount / (high - low + 1)
-        findings.dropped["first samples of a counter (nothing to compare with)"] += 1
+        first = float(held.value[some[0]])
+        # A replica that was started within the file counts from 0; one that was only not watched
+        # before shows by a first value that no step comes near.
+        is_late = time_s[some[0]] > begins_s + 0.5 * grid.step_s
+        if is_late and first <= most_first * max(largest, 1.0):
+            total[at[0]] += first
+            begun, begun_requests = begun + 1, begun_requests + first
+        else:
+            findings.dropped["first samples of a counter (nothing to compare with)"] += 1
+    if begun:
+        findings.assumed.append(
+            f"Running totals that begin within the file ({begun:,}) are counted from 0: "
+            f"{units.significant(begun_requests)} in their first samples."
+        )
     if resets:
         stamps = sorted(resets)
         shown = [
@@ -484,7 +504,7 @@ def _fill(
     if not missing:
         return
     text = f"{units.count(missing, 'bucket')} without a sample"
-    if kind == "counter":
+    if kind == COUNTER:
         findings.assumed.append(
             f"{text}: what the counter grew by was spread over them, none where it restarted."
         )

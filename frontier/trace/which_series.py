@@ -320,7 +320,7 @@ def _model(
     if not axes:
         return None
     key, values = next(iter(axes.items()))
-    what = "models" if "model" in key or key == "series" else f"values of {key}"
+    what = "models" if "model" in key or key == "series" else f"values of '{key}'"
     if told == ALL:
         findings.assumed.append(f"{len(values)} {what} are taken together as one deployment.")
         return None
