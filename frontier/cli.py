@@ -62,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--trace-model", metavar="NAME", help="one of several in the trace, or all")
     sweep.add_argument("--session-starts", metavar="HOW", help="sessions without a date, if asked")
     sweep.add_argument("--counts", metavar="KIND", help="what a rate series counts, if asked")
+    sweep.add_argument("--metric", metavar="NAME", help="the metric that counts requests, if asked")
+    sweep.add_argument(
+        "--paths", metavar="PATH,…", help="paths of an access log that count, or all"
+    )
     sweep.add_argument(
         "--columns", metavar="ROLE=NAME,…", help="time, prompt_tokens, output_tokens by hand"
     )
@@ -156,6 +160,8 @@ _ANSWERS = {
     "model": "--trace-model",
     "session_starts": "--session-starts",
     "counts": "--counts",
+    "metric": "--metric",
+    "paths": "--paths",
 }
 
 
@@ -172,6 +178,8 @@ def _read_trace(told: argparse.Namespace) -> Trace:
             model=told.trace_model,
             session_starts=told.session_starts,
             counts=told.counts,
+            metric=told.metric,
+            paths=told.paths.split(",") if told.paths else None,
             columns=columns or None,
             max_rows=told.max_rows,
             max_bytes=told.max_bytes,

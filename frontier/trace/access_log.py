@@ -100,8 +100,6 @@ _LLAMA_CPP = re.compile(
     r"(?P<status>\d{3})(?: |$)"
 )
 
-# A quote that never closes runs to the end of the line, so that no text is scanned twice.
-_QUOTED = re.compile(r'"([^"\\]*+(?:\\.?[^"\\]*+)*+)(?:"|$)')
 _NAMED_SECONDS = re.compile(
     r'(?<!\w)(?:rt|request_time|req_time|duration|total_time)[=:] ?"?(\d{1,7}\.\d{1,9})(?!\d|[a-z])'
 )
@@ -147,8 +145,9 @@ def _common_rest(found: re.Match[str]) -> tuple[str | None, float | None]:
     if named:
         return _logged(found), float(named[1])
     # nginx writes every duration with three decimals; that of the request is the longest of them.
-    cells = _QUOTED.sub(lambda quoted: f" {quoted[1]} " if " " not in quoted[1] else " - ", rest)
-    spent = [float(cell) for cell in cells.split() if _SECONDS.fullmatch(cell)]
+    parts = rest.replace('\\"', "").split('"')
+    cells = [cell for part in parts[::2] for cell in part.split()] + parts[1::2]
+    spent = [float(cell) for cell in cells if _SECONDS.fullmatch(cell)]
     return _logged(found), max(spent) if spent else None
 
 
@@ -329,7 +328,7 @@ def recognise(head: str, most: int) -> LogFormat | None:
     found: Counter[int] = Counter()
     timed: Counter[int] = Counter()
     spent: Counter[int] = Counter()
-    seen = 0
+    examples: dict[int, str] = {}
     for line in lines:
         if len(line) > most:
             continue
@@ -343,8 +342,8 @@ def recognise(head: str, most: int) -> LogFormat | None:
         found[at] += 1
         timed[at] += record["time"] is not None
         spent[at] += record["duration_s"] is not None
-        seen += 1
-        if seen >= _SAMPLE_LINES:
+        examples.setdefault(at, line)
+        if found.total() >= _SAMPLE_LINES:
             break
     if not found:
         raise InputError(
@@ -360,8 +359,7 @@ def recognise(head: str, most: int) -> LogFormat | None:
             f"The file looks like a {log.name}, whose lines have no time. Take it again with times "
             "(kubectl logs --timestamps, docker logs -t), or take the log of the proxy before it."
         )
-    example = next(line for line in lines if len(line) <= most and _read(line, log))
-    return _with_durations(log, spent[at], found[at], example)
+    return _with_durations(log, spent[at], found[at], examples[at])
 
 
 def _with_durations(log: LogFormat, spent: int, found: int, example: str) -> LogFormat:
