@@ -64,7 +64,7 @@ _PER_STEP = re.compile(r"(?:^|[^a-z])(?:increase|delta)(?:\d+[smhd])?\b|as_count
 
 def words_of(name: str) -> list[str]:
     """Return the words of a name: vllm:request_success_total, ModelLatency, trace.web.hits."""
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", " ", name)
+    split = re.sub(r"(?<=[a-z])(?=[A-Z]|\dXX)|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return [word for word in re.split(r"[^A-Za-z0-9]+", split.lower()) if word]
 
 
@@ -96,8 +96,10 @@ def meaning(name: str | None, statistic: str | None = None) -> str:
         return REQUESTS if told or is_first_token else UNKNOWN
     if held & _FAILED:
         return FAILURES
+    if measures - {"tokens", "length"} and not is_rate(name or ""):
+        return TIME
     if held & _TOKEN or ("length" in held and last == "sum"):
-        if held & _LEVELS or held & _OFTENER:
+        if held & _LEVELS or held & (_OFTENER - {"per"}):
             return OTHER
         return PROMPT if held & _IN else OUTPUT if held & _OUT else TOKENS
     if held & _LEVELS:

@@ -120,6 +120,9 @@ def choose(
             f"Requests are counted by {' + '.join(sorted(key or '' for key in chosen))}; "
             f"{listed(unused)} count them too and are not added."
         )
+    unclear = sorted({keys[at] or "" for at in kept if means[at] == UNKNOWN} - {""})
+    if unclear:
+        findings.assumed.append(f"{listed(unclear)} is taken to count requests: its name is open.")
     kept = _once(kept, labels, samples, findings)
     kept = _reached(kept, labels, samples, amount, web, findings, tables)
     picked = _model(kept, labels, samples, model, findings, tables)
