@@ -19,6 +19,8 @@ from typing import Any
 
 from frontier.errors import InputError, TableError
 from frontier.tables import (
+    OWN_SOURCE,
+    YOURS,
     Column,
     Offer,
     ProviderRules,
@@ -70,7 +72,6 @@ EDITABLE = {
 }
 """The columns that a session may change, by table."""
 
-OWN_SOURCE = "own-prices"
 _PRICES = ("usd_per_gpu_h", "usd_per_vcpu_s", "usd_per_gib_s")
 # What a bill reads, a list shows or a reader is told, and no simulation depends on.
 _ONLY_BILLED = frozenset(
@@ -190,7 +191,7 @@ def _edited(
         problems += [f"{table}, {key}: {words}" for words in _contradictions(row)]
         if today is not None and any(name in cells for name in _PRICES):
             row = dataclasses.replace(
-                row, price_kind="quoted", priced_on=today, basis="assumed", source_id=OWN_SOURCE
+                row, price_kind=YOURS, priced_on=today, basis=YOURS, source_id=OWN_SOURCE
             )
         replaced.setdefault(table, {})[key] = row
     edited = dataclasses.replace(
@@ -288,7 +289,11 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
     if not isinstance(choices, dict) or not all(map(_is_short_text, choices.values())):
         raise InputError("The scenario file: expected texts as choices, found something else")
     rules = _rows(found, "own_rules", "provider_rules", ProviderRules, tables)
-    offers = _rows(found, "own_offers", "offers", Offer, tables)
+    # Whatever the file says of them: they are the prices of whoever made it.
+    offers = tuple(
+        dataclasses.replace(row, price_kind=YOURS, basis=YOURS, source_id=OWN_SOURCE)
+        for row in _rows(found, "own_offers", "offers", Offer, tables)
+    )
     edits = []
     for number, cells in enumerate(_records(found, "changes", tables), start=1):
         if cells.keys() != {"table", "key", "column", "text"}:

@@ -9,11 +9,10 @@ import streamlit as st
 
 from frontier import units
 from frontier.billing import LIST_PRICE, Terms, TokenPrice
-from frontier.edits import OWN_SOURCE
 from frontier.pages import link, session, text
 from frontier.plan import OfficeHours
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import Commitment, Tables, load_tables
+from frontier.tables import OWN_SOURCE, YOURS, Commitment, Tables, load_tables
 
 _NONE, _OWN = "none", "own"
 
@@ -115,7 +114,7 @@ def _commitment(tables: Tables, dedicated: str) -> Commitment | None:
             format="%.0f",
         )
         / percent,
-        basis="assumed",
+        basis=YOURS,
         source_id=OWN_SOURCE,
         note=None,
     )

@@ -18,6 +18,7 @@ from frontier.pages import controls, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import find, store
 from frontier.plan import Deployment, default_grid, deploy, first_look
+from frontier.prices import origin_in_words
 from frontier.sweep import (
     Outcome,
     bill_outcome,
@@ -217,8 +218,7 @@ def included(swept: Swept) -> dict[str, list[str]]:
         cores = f", with {vcpus:g} vCPU and {ram_gib:g} GiB a GPU on meters of their own"
     prices = [
         f"{offer.provider} {offer.product}, {offer.gpu}: {units.dollars(offer.usd_per_gpu_h)} a "
-        f"GPU-hour ({offer.price_kind} price of {offer.priced_on}, "
-        f"{tables.source_of(offer).title}){extra}"
+        f"GPU-hour ({origin_in_words(offer, tables)}){extra}"
         for offer, extra in ((serverless, cores), (dedicated, ""))
     ]
     flags = [

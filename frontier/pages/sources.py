@@ -17,12 +17,12 @@ import streamlit as st
 
 import frontier
 from frontier import units
-from frontier.edits import EDITABLE, OWN_SOURCE, Edit, cell_text, read_scenario, scenario_json
+from frontier.edits import EDITABLE, Edit, cell_text, read_scenario, scenario_json
 from frontier.errors import FrontierError
 from frontier.pages import controls, link, session, text
 from frontier.pages.store import store
 from frontier.prices import REQUIRED, PriceUpload, read_prices, staleness
-from frontier.tables import Column, Offer, Tables, load_columns, load_tables
+from frontier.tables import OWN_SOURCE, Column, Offer, Tables, load_columns, load_tables
 
 _TITLES = {
     "offers": "Prices",
@@ -450,8 +450,8 @@ def _draw_upload() -> None:
         st.markdown(f"**It needs no more than {', '.join(REQUIRED)}**")
         st.code(_EXAMPLE, language=None)
         st.caption(
-            "May also have: kind, region, product, gpu_count, currency, priced_on, source, "
-            "increment_s, minimum_s, idle_default_s, idle_min_s, idle_max_s, "
+            "May also have: kind, region, product, gpu_count, gpu_memory_gb, currency, priced_on, "
+            "source, increment_s, minimum_s, idle_default_s, idle_min_s, idle_max_s, "
             "platform_fee_usd_month. What is missing comes from the provider's rules, or from "
             "cautious ones."
         )

@@ -20,7 +20,7 @@ from frontier.export import csv_bytes
 from frontier.pages import controls, link, results, session, text
 from frontier.report import Currency, Report, html_report, meters_csv, report_json, workbook
 from frontier.sweep import Deal, Outcome, basis_of_outcome
-from frontier.tables import Source, Tables
+from frontier.tables import OWN_SOURCE, Source, Tables
 
 _DOLLAR = "USD"
 _PERCENTILES = {
@@ -233,11 +233,12 @@ def _scenario(
         ("Serverless offer", swept.deployment.serverless),
         ("Dedicated offer", swept.deployment.dedicated),
     ):
+        whose = ", your price" if offer.source_id == OWN_SOURCE else ""
         pairs.append(
             (
                 label,
                 f"{offer.provider} {offer.product}, {offer.gpu}, "
-                f"{units.dollars(offer.usd_per_gpu_h)}/GPU-h of {offer.priced_on}",
+                f"{units.dollars(offer.usd_per_gpu_h)}/GPU-h{whose} of {offer.priced_on}",
             )
         )
     if deal.serverless.multiplier != 1:

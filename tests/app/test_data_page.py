@@ -175,6 +175,24 @@ def test_an_own_price_table_is_previewed_used_and_taken_out():
     assert "yours" not in str(app.selectbox(key="dedicated").options)
 
 
+def test_a_price_of_ones_own_is_called_that_wherever_it_is_shown():
+    """Uploaded: sidebar, list of what is included, the Data page; nowhere vendor-stated."""
+    app = _with_table(_TABLE, _BOTH)
+    app.button(key="use_prices").click().run()
+    chosen = next(o for o in app.selectbox(key="dedicated").options if o.startswith("Acme"))
+    app.selectbox(key="dedicated").select(chosen).run()
+    app.session_state["data_tab"] = "Tables"
+    app.session_state["detail"] = "What is in the number"
+    app.session_state["offers_rows"] = "own"
+    app.run()
+    assert not app.exception
+    words = " ".join(e.value for e in (*app.markdown, *app.caption)).replace("\\", "")
+    assert "GPU-hour (your price, dated " in words
+    assert "your price of today" in words
+    frame = next(e.value for e in app.dataframe if "Kind of source" in e.value)
+    assert set(frame["Kind of source"]) == {"yours"}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -183,7 +201,7 @@ def test_an_own_price_table_is_previewed_used_and_taken_out():
         (_TABLE.replace(b"0.89", b"-1"), "row 2, column price"),
         (_TABLE.replace(b"usd_per_gpu_hour,serverless", b"eur_per_gpu_hour,serverless"), "EUR"),
         (_TABLE.replace(b"1.25", b"1,25"), "row 3"),
-        (b"\xff\xfe\x00", "UTF-8"),
+        (b"\xff\xfe\x00", "UTF-16"),
     ],
 )
 def test_a_table_with_one_wrong_cell_is_refused_whole(content, said):
