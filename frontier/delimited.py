@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -50,6 +51,11 @@ def delimiter_of(header: str) -> str:
     """Return what separates the cells of a header line: comma, semicolon, tab or bar."""
     bare = re.sub(r'"[^"]*"', "", header)
     return max(_DELIMITERS, key=bare.count)
+
+
+def is_control(character: str) -> bool:
+    """Whether a character is neither printable nor a kind of blank."""
+    return not character.isprintable() and unicodedata.category(character) != "Zs"
 
 
 @dataclass(frozen=True, slots=True)

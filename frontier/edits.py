@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from frontier.delimited import is_control
 from frontier.errors import InputError, TableError
 from frontier.tables import (
     OWN_SOURCE,
@@ -94,6 +95,7 @@ _ONLY_BILLED = frozenset(
 )
 _FILE_KIND, _FILE_FORMAT = "frontier-scenario", 1
 _LONGEST_TEXT = 4000
+_NAMES = ("provider", "product", "region")
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +288,7 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
             f"Expected a scenario file of format {_FILE_FORMAT}, found {found.get('format')!r}"
         )
     choices = found.get("choices", {})
-    if not isinstance(choices, dict) or not all(map(_is_short_text, choices.values())):
+    if not isinstance(choices, dict) or not all(map(_is_short_text, (*choices, *choices.values()))):
         raise InputError("The scenario file: expected texts as choices, found something else")
     rules = _rows(found, "own_rules", "provider_rules", ProviderRules, tables)
     # Whatever the file says of them: they are the prices of whoever made it.
@@ -322,7 +324,9 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
 
 
 def _is_short_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
+    return (
+        isinstance(value, str) and len(value) <= _LONGEST_TEXT and not any(map(is_control, value))
+    )
 
 
 def _records(found: dict[str, Any], name: str, tables: Tables) -> list[dict[str, str]]:
@@ -350,5 +354,12 @@ def _rows(
             }
         except TableError as error:
             raise InputError(str(error)) from None
+        longest = int(tables.setting("upload_longest_name"))
+        for column in _NAMES:
+            if len(values.get(column, "")) > longest:
+                raise InputError(
+                    f"{where}, column {column}: expected at most {longest} characters, found "
+                    f"{len(values[column]):,}"
+                )
         rows[values[columns[0].column]] = row_type(**values)
     return tuple(rows.values())

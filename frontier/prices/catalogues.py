@@ -168,7 +168,7 @@ class _Cells:
     def __init__(
         self, sheet: Sheet, tables: Tables, remarks: Remarks, numbers: tuple[str, ...]
     ) -> None:
-        self._mark: DecimalMark = sheet.decimal_mark(numbers, remarks)
+        self._mark: DecimalMark = sheet.decimal_mark(numbers, tables, remarks)
         self._tables, self._remarks = tables, remarks
 
     def number(self, text: str) -> float:

@@ -100,7 +100,8 @@ def own_lines(
             f"A price table needs the columns {', '.join(REQUIRED)}; missing: {', '.join(missing)}"
         )
     gpus = GpuNames(tables, "own")
-    mark = sheet.decimal_mark((names[column] for column in _NUMBERS if column in names), remarks)
+    numbers = [names[column] for column in _NUMBERS if column in names]
+    mark = sheet.decimal_mark(numbers, tables, remarks)
     for number, raw in sheet.rows:
         cells = {key: raw[name] for key, name in names.items()}
         reader = _CellReader(number, cells, remarks, mark, tables)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 _SHOWN_ERRORS = 12
 _SHOWN_ROWS = 5
+_SHOWN_REASONS = 40
 _SHOWN_CHARACTERS = 60
 
 
@@ -31,10 +32,12 @@ class Remarks:
 
     def sentences(self) -> tuple[str, ...]:
         """Return what is to be said of a table that can be used."""
-        return (
-            *self.of_file,
-            *(f"{reason} ({_rows_in_words(rows)})" for reason, rows in self.reasons.items()),
-        )
+        told = [f"{reason} ({_rows_in_words(rows)})" for reason, rows in self.reasons.items()]
+        more = list(self.reasons.values())[_SHOWN_REASONS:]
+        if more:
+            rows = len({row for rows in more for row in rows})
+            told[_SHOWN_REASONS:] = [f"And {len(more):,} more remarks, on {rows:,} rows"]
+        return (*self.of_file, *told)
 
     def refusal(self) -> str:
         """Return why the table cannot be used."""

@@ -6,12 +6,11 @@ import csv
 import functools
 import io
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from frontier.delimited import DecimalMark, decimal_mark, decoded, delimiter_of
+from frontier.delimited import DecimalMark, decimal_mark, decoded, delimiter_of, is_control
 from frontier.errors import InputError
 from frontier.prices.remarks import Remarks, shown
 from frontier.tables import Tables, load_columns
@@ -27,7 +26,7 @@ class Sheet:
     header: tuple[str, ...]
     rows: tuple[tuple[int, dict[str, str]], ...]
 
-    def decimal_mark(self, columns: Iterable[str], remarks: Remarks) -> DecimalMark:
+    def decimal_mark(self, columns: Iterable[str], tables: Tables, remarks: Remarks) -> DecimalMark:
         """Return how the numbers of these columns are written, and say what is unusual in it.
 
         Raises
@@ -36,8 +35,12 @@ class Sheet:
             If some need a decimal comma and others a decimal point.
         """
         columns = [column for column in columns if column in self.header]
+        longest = tables.setting("upload_longest_number")
         mark = decimal_mark(
-            amount(cells[column])[0] for _, cells in self.rows for column in columns
+            amount(cells[column])[0]
+            for _, cells in self.rows
+            for column in columns
+            if len(cells[column]) <= longest
         )
         if mark.is_contradictory:
             raise InputError(
@@ -95,11 +98,6 @@ def range_of(table: str, column: str) -> tuple[float, float]:
         -math.inf if found.minimum is None else found.minimum,
         math.inf if found.maximum is None else found.maximum,
     )
-
-
-def is_control(character: str) -> bool:
-    """Whether a character is neither printable nor a kind of blank."""
-    return not character.isprintable() and unicodedata.category(character) != "Zs"
 
 
 def _table(text: str, tables: Tables) -> Sheet:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
 
+from frontier.delimited import is_control
 from frontier.errors import InputError
 from frontier.prices.catalogues import catalogue_of, gpuhunt_lines, skypilot_lines
 from frontier.prices.own import own_lines
 from frontier.prices.remarks import Line, Remarks
-from frontier.prices.sheet import is_control, read_sheet
+from frontier.prices.sheet import read_sheet
 from frontier.tables import OWN_SOURCE, YOURS, Offer, ProviderRules, Tables
 
 FORMATS = ("own", "gpuhunt", "skypilot")

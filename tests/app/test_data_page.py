@@ -243,7 +243,17 @@ def test_a_scenario_file_opens_the_same_view_in_another_session():
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"kind": "frontier-scenario"}', b"\xff", b"[" * 100_000]
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"kind": "frontier-scenario"}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"kind": "frontier-scenario", "format": 1, "choices": {"model": "\\ud800"}}',
+        b'{"kind": "frontier-scenario", "format": 1, "choices": {"mo\\u0007del": "a"}}',
+    ],
 )
 def test_a_file_that_is_no_scenario_is_refused_in_a_sentence(content):
     """No traceback, and no button to use it."""
@@ -266,3 +276,18 @@ def test_a_scenario_with_one_wrong_change_is_refused_whole():
     assert json.loads(content)["changes"][0]["text"] == "-1"
     with pytest.raises(InputError, match=r"modal-l40s.*usd_per_gpu_h"):
         read_scenario(content, load_tables())
+
+
+def test_names_in_a_scenario_have_the_limits_of_an_uploaded_table():
+    """A provider of four thousand letters, or with a control character, is refused."""
+    import dataclasses
+
+    from frontier.edits import ScenarioFile, read_scenario, scenario_json
+    from frontier.errors import InputError
+
+    row = load_tables().offers["modal-l40s"]
+    for name, said in (("A" * 81, "at most 80 characters"), ("Ac\x1bme", "a record of texts")):
+        offer = dataclasses.replace(row, offer_id="own-x", provider=name)
+        content = scenario_json(ScenarioFile({}, (), (offer,), ()), version="1", made_on=_TODAY)
+        with pytest.raises(InputError, match=said):
+            read_scenario(content, load_tables())

@@ -186,3 +186,12 @@ def test_the_files_that_once_went_wrong():
         read((FILES / "hostile_skypilot_without_count.csv").read_bytes())
     with pytest.raises(InputError, match=r"row 2, column price.*row 3, column price"):
         read((FILES / "hostile_price_1e308.csv").read_bytes())
+
+
+def test_many_kinds_of_remarks_are_counted_not_listed():
+    """A table of a thousand unknown providers gives a list that can be read, nothing uncounted."""
+    rows = "".join(f"Acme {number},L40S,1.5,gpu hour\n" for number in range(1000))
+    upload = read(f"{OWN}\n{rows}")
+    assert len(upload.offers) == 1000
+    assert len(upload.warnings) == 41
+    assert upload.warnings[-1] == "And 962 more remarks, on 962 rows"
