@@ -369,6 +369,12 @@ class Workshop:
         far = self._tests[path]
         return sorted(far, key=lambda test: (far[test], self._spent_s[test], test))
 
+    def _rounds(self, path: str) -> list[list[str]]:
+        """Return the tests of a module in two rounds: to collect those far off takes long, too."""
+        tests, far = self.tests(path), self._tests[path]
+        near = [test for test in tests if far[test] == min(far.values())]
+        return [some for some in (near, tests[len(near) :]) if some]
+
     def usual_s(self, paths: set[str]) -> float:
         """Run all tests that will be needed, unchanged, and return how long that takes [s].
 
@@ -398,9 +404,14 @@ class Workshop:
         file = place / mutant.path
         source = file.read_text("utf-8")
         begun = time.monotonic()
+        code: int | None = 0
+        said = ""
         try:
             file.write_text(mutant.applied_to(source), "utf-8")
-            code, said = _pytest(place, self.tests(mutant.path), patience_s)
+            for tests in self._rounds(mutant.path):
+                code, said = _pytest(place, tests, patience_s)
+                if code != 0:
+                    break
         finally:
             file.write_text(source, "utf-8")
             # What a search for examples found would be tried on the next mutant too.
