@@ -433,10 +433,25 @@ def _noticed_by(code: int | None, said: str) -> str:
     raise SystemExit(f"pytest ended with code {code}:\n{said[-2000:]}")
 
 
+_RUNNING: set[subprocess.Popen[bytes]] = set()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a run of the tests, with whatever it started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def _pytest(place: Path, tests: list[str], patience_s: float | None) -> tuple[int | None, str]:
     """Run tests in a copy until one fails; return the exit code, None if it took too long."""
     # Without stored bytecode: its stamp is in seconds, and mutants are made faster than that.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(place)}
+    environment = {
+        **os.environ,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(place),
+        "TMPDIR": str(place.parent),
+    }
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no"]
     command += ["-p", "no:cacheprovider", "--hypothesis-seed=0", *tests]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
@@ -448,14 +463,14 @@ def _pytest(place: Path, tests: list[str], patience_s: float | None) -> tuple[in
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        _RUNNING.add(process)
         try:
             code: int | None = process.wait(patience_s)
         except subprocess.TimeoutExpired:
             code = None
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            _end(process)
+            _RUNNING.discard(process)
         output.seek(0)
         return code, output.read()
 
@@ -578,6 +593,8 @@ def main(arguments: list[str] | None = None) -> int:
                     print(f"{verdict.mutant}\n    {words} ({verdict.seconds:.0f} s)", flush=True)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
+                for process in tuple(_RUNNING):
+                    _end(process)
                 raise
     verdicts.sort(key=lambda verdict: (verdict.mutant.path, verdict.mutant.begin))
     words = report(verdicts, modules, told.seed)
@@ -588,4 +605,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # Whoever ends it finds no copies and no tests left running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     raise SystemExit(main())

@@ -23,6 +23,8 @@ _TIMES_AN_HOUR = {
     **dict.fromkeys(("min", "minute", "minutes"), SECONDS_PER_MINUTE),
     **dict.fromkeys(("s", "sec", "second", "seconds"), SECONDS_PER_HOUR),
 }
+_ONE_GPU = ("gpu", "gpus")
+_MACHINE = ("instance", "machine", "node", "server", "vm")
 _SIGNS = {"us$": "USD", "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
 _CODE = re.compile(r"[A-Za-z]{3}")
 _COLUMN_NAMES = {
@@ -46,9 +48,11 @@ _COLUMN_NAMES = {
 }
 _KINDS = {
     "serverless": "serverless",
-    **dict.fromkeys(("dedicated", "on-demand", "ondemand", "on demand"), "dedicated"),
+    "scale to zero": "serverless",
+    **dict.fromkeys(("dedicated", "on demand", "ondemand", "pay as you go", "payg"), "dedicated"),
     **dict.fromkeys(("spot", "preemptible", "interruptible"), "spot"),
-    **dict.fromkeys(("reserved", "1y", "3y", "committed", "savings plan"), "reserved"),
+    **dict.fromkeys(("reserved", "1y", "3y", "1yr", "3yr", "committed"), "reserved"),
+    **dict.fromkeys(("1 year", "3 years", "savings plan"), "reserved"),
 }
 _RULE_COLUMNS = (
     "increment_s",
@@ -238,7 +242,7 @@ class _CellReader:
             return default
 
     def kind(self) -> str | None:
-        text = self.cells.get("kind", "").casefold()
+        text = re.sub("[-_ ]+", " ", self.cells.get("kind", "").casefold())
         if text and text not in _KINDS:
             self.remarks.error(
                 self.row, "kind", "serverless, on-demand, reserved or spot", self.cells["kind"]
@@ -247,8 +251,8 @@ class _CellReader:
 
     def unit(self) -> tuple[bool, float]:
         """Return (price is of one GPU, times an hour)."""
-        _, what, time = self._unit_words()
-        if what not in ("gpu", "instance", "machine") or time not in _TIMES_AN_HOUR:
+        things, times, currencies = self._unit_words()
+        if len(things) != 1 or len(times) != 1 or len(currencies) > 1:
             self.remarks.error(
                 self.row,
                 "unit",
@@ -256,20 +260,25 @@ class _CellReader:
                 self.cells["unit"],
             )
             return True, 1.0
-        return what == "gpu", _TIMES_AN_HOUR[time]
+        return things[0] in _ONE_GPU, _TIMES_AN_HOUR[times[0]]
 
-    def _unit_words(self) -> tuple[str, str, str]:
-        """Return currency (empty if none), thing and time of the unit."""
+    def _unit_words(self) -> tuple[list[str], list[str], list[str]]:
+        """Return what the unit is of, its times, and what else it names: a currency."""
         text = self.cells["unit"].casefold()
         for sign, code in _SIGNS.items():
             text = text.replace(sign, f" {code.casefold()} ")
-        words = [word for word in re.findall(r"[a-z]+", text) if word != "per"]
-        currency = words.pop(0).upper() if len(words) == 3 else ""
-        return (currency, *words) if len(words) == 2 else ("", "", "")
+        words = [word for word in re.findall(r"[^\W\d_]+", text) if word not in ("per", "a", "an")]
+        things = [word for word in words if word in _ONE_GPU or word in _MACHINE]
+        times = [word for word in words if word in _TIMES_AN_HOUR]
+        others = [word for word in words if word not in things and word not in times]
+        return things, times, others
 
     def usd_of_one(self, usd_per: Mapping[str, float]) -> float:
         """Return the dollars of one unit of the currency that column, unit and price agree on."""
-        column, unit = self.cells.get("currency", "").upper(), self._unit_words()[0]
+        column, unit = (
+            self.cells.get("currency", "").upper(),
+            "".join(self._unit_words()[2]).upper(),
+        )
         price = self.cells.get("price", "")
         if len(price) > self.tables.setting("upload_longest_number"):
             return 1.0

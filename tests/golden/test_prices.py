@@ -49,6 +49,8 @@ def test_four_columns_are_enough():
         ("3.99 USD", "GPU-hour", "", 3.99),
         ("55.04", "instance-hour", "8", 6.88),
         ("6.88", "gpu hour", "8", 6.88),
+        ("6.88", "$/h per GPU", "8", 6.88),
+        ("55.04", "USD per node-hour", "8", 6.88),
     ],
 )
 def test_units_and_ways_to_write_a_price(price, unit, extra, expected):
@@ -137,6 +139,9 @@ BAD_CELLS = [
     ("Acme,L40S,nan,gpu hour", "column price"),
     ("Acme,L40S,1.2,usd_per_fortnight", "column unit"),
     ("Acme,L40S,1.2,hourly", "column unit"),
+    ("Acme,L40S,1.2,usd per hour", "column unit"),
+    ("Acme,L40S,1.2,gpu hour per machine", "column unit"),
+    ("Acme,L40S,1.2,million usd gpu hour", "column unit"),
     ("Acme,L40S,1.2,dogecoin_per_gpu_hour", "column currency"),
     (",L40S,1.2,usd_per_gpu_hour", "column provider: expected a name"),
     ("Acme,,1.2,usd_per_gpu_hour", "column gpu: expected a name"),
@@ -168,6 +173,23 @@ def test_optional_columns_are_checked_too(column, cell, message):
     header = f"provider,gpu,price,unit,{column}"
     with pytest.raises(InputError, match=message):
         one(f"Acme,L40S,1.2,usd_per_gpu_hour,{cell}", header)
+
+
+@pytest.mark.parametrize(
+    ("kind", "meant"),
+    [
+        ("On-Demand", "dedicated"),
+        ("on_demand", "dedicated"),
+        ("Pay as you go", "dedicated"),
+        ("scale-to-zero", "serverless"),
+        ("Savings Plan", "reserved"),
+        ("1 year", "reserved"),
+        ("Preemptible", "spot"),
+    ],
+)
+def test_ways_to_say_how_it_is_bought(kind, meant):
+    """Case, hyphens and underscores do not matter."""
+    assert one(f"AWS,L40S,1.2,gpu hour,{kind}", "provider,gpu,price,unit,kind").kind == meant
 
 
 def test_an_idle_window_outside_its_range_is_refused():
