@@ -290,8 +290,11 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
     choices = found.get("choices", {})
     if not isinstance(choices, dict) or not all(map(_is_short_text, (*choices, *choices.values()))):
         raise InputError("The scenario file: expected texts as choices, found something else")
-    rules = _rows(found, "own_rules", "provider_rules", ProviderRules, tables)
-    # Whatever the file says of them: they are the prices of whoever made it.
+    # Whatever the file says of them: they are the prices and rules of whoever made it.
+    rules = tuple(
+        dataclasses.replace(row, basis=YOURS, source_id=OWN_SOURCE)
+        for row in _rows(found, "own_rules", "provider_rules", ProviderRules, tables)
+    )
     offers = tuple(
         dataclasses.replace(row, price_kind=YOURS, basis=YOURS, source_id=OWN_SOURCE)
         for row in _rows(found, "own_offers", "offers", Offer, tables)

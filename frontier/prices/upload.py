@@ -187,12 +187,7 @@ def _offers(
             times[base] += 1
             offer_id = f"{base}-{times[base] + 1}"
         if line.overrides:
-            own = dataclasses.replace(
-                tables.provider_rules[rules_id],
-                rules_id=f"{offer_id}-rules",
-                source_id=OWN_SOURCE,
-                **line.overrides,
-            )
+            own = _with_overrides(tables.provider_rules[rules_id], offer_id, line, tables)
             _check_idle(own, line.row, remarks)
             rules[own.rules_id] = own
             rules_id = own.rules_id
@@ -221,6 +216,23 @@ def _offers(
         )
         offers[offer_id] = (line.row, offer)
     return list(offers.values()), list(rules.values())
+
+
+def _with_overrides(
+    rules: ProviderRules, offer_id: str, line: Line, tables: Tables
+) -> ProviderRules:
+    """Return rules with the billing columns of a row in place of their own, and said."""
+    given = ", ".join(line.overrides)
+    note = f"{given}: as you gave them; the rest after {tables.source_of(rules).title}."
+    return dataclasses.replace(
+        rules,
+        rules_id=f"{offer_id}-rules",
+        assumed=tuple(column for column in rules.assumed if column not in line.overrides),
+        basis=YOURS,
+        source_id=OWN_SOURCE,
+        note=f"{note} {rules.note or ''}".strip(),
+        **line.overrides,
+    )
 
 
 class _RulesByProvider:

@@ -310,11 +310,16 @@ def test_a_price_of_somebodys_own_is_called_theirs():
     content = scenario_json(
         ScenarioFile({}, (), (claims,), upload.rules), version="1", made_on=TODAY
     )
-    (opened,) = read_scenario(content, TABLES).offers
+    scenario = read_scenario(content, TABLES)
+    (opened,) = scenario.offers
+    assert [row.basis for row in scenario.rules] == ["yours"]
     for own in (offer, typed.offers["crusoe-l40s"], opened):
         assert (own.price_kind, own.basis) == ("yours", "yours")
         assert typed.source_of(own).kind == "yours"
         assert origin_in_words(own, typed) == f"your price, dated {TODAY}"
-    assert typed.source_of(upload.rules[0]).kind == "yours"
+    (rules,) = upload.rules
+    assert (rules.basis, typed.source_of(rules).kind) == ("yours", "yours")
+    assert rules.note.startswith("increment_s: as you gave them; the rest after Modal pricing")
+    assert TABLES.provider_rules["modal"].basis == "vendor-stated"
     shipped = TABLES.offers["modal-l40s"]
     assert origin_in_words(shipped, TABLES).startswith("list price of 2026-07-01, Modal pricing")
