@@ -26,6 +26,11 @@ from typing import Any, TypeVar
 
 from frontier.errors import InputError, TableError
 
+OWN_SOURCE = "own-prices"
+"""The source of what somebody typed or uploaded."""
+YOURS = "yours"
+"""Kind and basis of a price that somebody typed or uploaded."""
+
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 
 Row = TypeVar("Row")
@@ -358,6 +363,43 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceType:
+    """A family of instances, by what their names have in common."""
+
+    instance_id: str
+    provider: str
+    names: tuple[str, ...]
+    gpu: str | None
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuName:
+    """Names that price lists use for a GPU, or for several where they leave open which."""
+
+    name_id: str
+    names: tuple[str, ...]
+    catalogue: str | None
+    gpus: tuple[str, ...]
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderName:
+    """Other names that people use for a provider."""
+
+    provider_id: str
+    provider: str
+    names: tuple[str, ...]
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderRules:
     """How one product turns the seconds of a replica into a bill."""
 
@@ -600,6 +642,9 @@ class Tables:
     trace_quantiles: Mapping[str, TraceQuantiles] = field(metadata={"row": TraceQuantiles})
     trace_presets: Mapping[str, TracePreset] = field(metadata={"row": TracePreset})
     trace_published: Mapping[str, TracePublished] = field(metadata={"row": TracePublished})
+    instance_types: Mapping[str, InstanceType] = field(metadata={"row": InstanceType})
+    gpu_names: Mapping[str, GpuName] = field(metadata={"row": GpuName})
+    provider_names: Mapping[str, ProviderName] = field(metadata={"row": ProviderName})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""

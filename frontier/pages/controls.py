@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import streamlit as st
 
 from frontier import units
-from frontier.edits import OWN_SOURCE
 from frontier.mitigations.registry import MITIGATIONS
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
@@ -20,7 +19,7 @@ from frontier.prices import staleness
 from frontier.serving import precisions_of
 from frontier.study import content
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import Offer, Tables
+from frontier.tables import OWN_SOURCE, Offer, Tables
 from frontier.trace import Trace
 
 # Every set of them is tried at every idle timeout: their number is what a sweep costs.
@@ -231,7 +230,8 @@ def _about_price(offer: Offer, tables: Tables) -> str:
         return f"{product}; " + text.money(
             f"your price, {units.dollars(listed)} before you changed it"
         )
-    words = f"{product}; price {text.age(offer.priced_on, today)}"
+    whose = "your price" if offer.source_id == OWN_SOURCE else "price"
+    words = f"{product}; {whose} {text.age(offer.priced_on, today)}"
     if staleness(offer, today, tables) != "fresh":
         words += ", **stale**: look it up anew"
     return words

@@ -20,7 +20,6 @@ import frontier
 from frontier import units
 from frontier.edits import (
     EDITABLE,
-    OWN_SOURCE,
     Edit,
     ScenarioFile,
     cell_text,
@@ -32,7 +31,7 @@ from frontier.pages import controls, link, session, text
 from frontier.pages.store import store
 from frontier.prices import REQUIRED, PriceUpload, read_prices, staleness
 from frontier.start.labels import STAGE_LABELS
-from frontier.tables import Column, Offer, Tables, load_columns, load_tables
+from frontier.tables import OWN_SOURCE, Column, Offer, Tables, load_columns, load_tables
 
 _TITLES = {
     "offers": "Prices",
@@ -463,8 +462,8 @@ def _draw_upload() -> None:
         st.markdown(f"**It needs no more than {', '.join(REQUIRED)}**")
         st.code(_EXAMPLE, language=None)
         st.caption(
-            "May also have: kind, region, product, gpu_count, currency, priced_on, source, "
-            "increment_s, minimum_s, idle_default_s, idle_min_s, idle_max_s, "
+            "May also have: kind, region, product, gpu_count, gpu_memory_gb, currency, priced_on, "
+            "source, increment_s, minimum_s, idle_default_s, idle_min_s, idle_max_s, "
             "platform_fee_usd_month. What is missing comes from the provider's rules, or from "
             "cautious ones."
         )
