@@ -519,7 +519,8 @@ def start_inputs_for(
     Raises
     ------
     InputError
-        If a name is unknown, or there is no checkpoint in that precision.
+        If a name is unknown, if there is no checkpoint in that precision, or if it is fp4 on a
+        GPU without it; models whose own precision is fp4 run there unpacked.
     """
     row = platform_of(platform, tables)
     shape = look_up(tables.models, model, "model")
@@ -527,6 +528,11 @@ def start_inputs_for(
     size_gb = getattr(shape, f"{precision}_gb", None)
     if size_gb is None:
         raise InputError(f"No {precision} checkpoint of {model} is known.")
+    if precision == "fp4" != shape.native_precision and card.fp4_tflops is None:
+        raise InputError(
+            f"{model} in fp4 is not known to start on {gpu}, which has no FP4 arithmetic. Choose a "
+            "GPU that has it, or another precision."
+        )
     assumed = []
     if row.basis == "assumed":
         assumed.append(

@@ -31,6 +31,7 @@ def test_no_number_of_the_model_comes_from_a_source_that_is_held_apart():
             assert row.source_id not in held, (name, row)
     fitted = {t.source_id for t in TABLES.stage_timings.values() if t.role == "fit"}
     assert not held & fitted
+    assert not fitted & {t.source_id for t in TABLES.stage_timings.values() if t.role == "check"}
     # A platform's row may name the page that says how it works, but not one that timed it.
     assert not held & {p.source_id for p in TABLES.platforms.values()}
 
@@ -41,6 +42,11 @@ def test_no_timing_is_both_fitted_and_predicted():
     kept_back = {t.timing_id for t in TABLES.stage_timings.values() if t.role == "check"}
     assert used <= kept_back
     assert len(used) > 20
+    for result in RESULTS:
+        assert {TABLES.stage_timings[t].source_id for t in result.case.timings} <= {
+            result.case.source_id,
+            "upb-profiler",
+        }
 
 
 def test_each_case_is_the_time_its_source_published():
