@@ -209,6 +209,7 @@ class Engine:
     engine: str
     label: str
     capture_sizes: int
+    moe_capture_factor: float
     basis: str
     source_id: str
     description: str

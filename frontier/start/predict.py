@@ -186,8 +186,8 @@ class StartInputs:
         Medians, with ``h`` the host's factors, ``L`` layers and ``W`` the bytes a GPU reads in a
         step: ``engine_init = h_e e``; ``compile = h_c (c L + c0)``, cold or cached;
         ``kv_cache = h_e (k0 + k1 L + k2 W) + kernels``;
-        ``graph_capture = h_g (g0 + g1 L + g2 n W / bandwidth) n' / n``. Weights:
-        `_weights`; pull: `_pull`.
+        ``graph_capture = h_g (g0 + g1 L + g2 n W / bandwidth) n' / n``, times the engine's factor
+        for a mixture of experts. Weights: `_weights`; pull: `_pull`.
         """
         self._check()
         stages = {
@@ -413,6 +413,8 @@ class StartInputs:
         reads_s = number("fitted_capture_sizes") * self.step_gb / self.bandwidth_gb_per_s
         capture_s += number("capture_per_read_s") * reads_s
         capture_s *= sizes / number("fitted_capture_sizes")
+        if self.architecture == "moe":
+            capture_s *= engine.moe_capture_factor
         profile = stage(
             "kv_cache",
             start_f * profile_s,

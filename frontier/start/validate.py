@@ -163,16 +163,15 @@ def group_errors(results: Iterable[CaseResult]) -> tuple[GroupError, ...]:
 def cases_like(start: ColdStart, results: Iterable[CaseResult]) -> GroupError:
     """Return how far off the starts were that nobody fitted and that are known as well as this.
 
-    A start of which a stage from `engine_init` on is assumed is like those of opaque platforms;
-    any other like those on hosts and storage that are known.
+    A start of which a stage is assumed is like those of opaque platforms; any other is like those
+    on hosts and storage that are known.
 
     Raises
     ------
     InputError
         If no such start is among the results.
     """
-    engine = start.stages[STAGES.index("engine_init") :]
-    group = "opaque" if any(stage.basis == "assumed" for stage in engine) else "known"
+    group = "opaque" if any(stage.basis == "assumed" for stage in start.stages) else "known"
     for errors in group_errors(results):
         if errors.group == group and not errors.used_in_fit:
             return errors

@@ -96,9 +96,9 @@ def test_the_table_of_cases_has_the_columns_that_speeds_share():
 
 
 def test_a_start_is_told_how_far_off_its_like_were():
-    """Assumed engine stages make it like the opaque ones; known ones like the known."""
-    told = start_inputs_for("modal", "Qwen3-8B", "L4", "bf16", tables=TABLES)
-    known = dataclasses.replace(told, host="gke-l4-node", storage="local-ssd")
+    """Assumed stages make it like the opaque ones; known ones like the known."""
+    told = start_inputs_for("sagemaker", "Qwen3-8B", "L4", "bf16", tables=TABLES)
+    known = dataclasses.replace(told, host="gke-l4-node", storage="local-ssd", loader="mmap")
     # The network volume's rate is an assumption.
     opaque = dataclasses.replace(known, storage="network-volume")
     assert cases_like(opaque.predict(TABLES), RESULTS).group == "opaque"
