@@ -1,9 +1,12 @@
-"""The command line: the same sweep, the same answer, the same table as the page."""
+"""The command line: the same study, answer, break-even and files as the pages.
+
+Everything is asked of `frontier.study`; what is printed are its sentences and its table.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
+import datetime as dt
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +14,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from frontier import units
 from frontier.errors import FrontierError, InputError
-from frontier.tables import load_tables
+from frontier.tables import load_tables, look_up
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from frontier.answer import Answer
+    from frontier.study import Study
     from frontier.trace import Trace
 
 EXIT_REFUSED = 2
@@ -50,24 +51,35 @@ def _parser() -> argparse.ArgumentParser:
 
     sweep = commands.add_parser("sweep", help="compare plans on a trace and print the answer")
     sweep.set_defaults(run=_sweep)
-    sweep.add_argument("--trace", required=True, metavar="FILE", help="request log to read")
-    sweep.add_argument("--model", required=True, metavar="NAME", help="see: models")
-    sweep.add_argument("--serverless", required=True, metavar="OFFER", help="see: offers")
-    sweep.add_argument("--dedicated", required=True, metavar="OFFER", help="see: offers")
-    sweep.add_argument("--precision", metavar="NAME", help="bf16, fp8, int4, fp4; the model's own")
-    sweep.add_argument("--slo-p99-ttft", type=float, metavar="S", help="limit in seconds")
-    sweep.add_argument("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
-    sweep.add_argument("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
-    sweep.add_argument("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
-    sweep.add_argument("--trace-model", metavar="NAME", help="one of several in the trace, or all")
-    sweep.add_argument("--session-starts", metavar="HOW", help="sessions without a date, if asked")
-    sweep.add_argument("--counts", metavar="KIND", help="what a rate series counts, if asked")
+    _add_scenario(sweep)
     sweep.add_argument(
-        "--columns", metavar="ROLE=NAME,…", help="time, prompt_tokens, output_tokens by hand"
+        "--plan", metavar="ID", help="the plan that workbook and record are about; the answer's"
     )
-    sweep.add_argument("--max-rows", type=int, metavar="N", help="read up to N rows of the trace")
-    sweep.add_argument("--max-bytes", type=int, metavar="N", help="and up to N bytes, unpacked")
-    sweep.add_argument("--out", metavar="FILE", help="write the table: .csv or .json")
+    sweep.add_argument(
+        "--included", action="store_true", help="say what is in the numbers and what is not"
+    )
+    sweep.add_argument(
+        "--out",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the table (.csv), everything (.json), the workbook (.xlsx) or the record "
+        "(.html); may be given several times",
+    )
+    crossing = commands.add_parser(
+        "break-even", help="cost against the request rate, and what the verdict hangs on"
+    )
+    crossing.set_defaults(run=_break_even)
+    _add_scenario(crossing)
+    crossing.add_argument(
+        "--line",
+        default="shipped",
+        choices=("shipped", "cheapest"),
+        help="which scale-to-zero: as the provider ships it, or the cheapest idle timeout",
+    )
+    crossing.add_argument(
+        "--out", action="append", default=[], metavar="FILE", help="write the points: .csv"
+    )
 
     offers = commands.add_parser(
         "offers", help="list the offers: id, kind, provider, GPU, $/h, date"
@@ -85,11 +97,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _sweep(told: argparse.Namespace) -> None:
+def _add_scenario(parser: argparse.ArgumentParser) -> None:
+    """Add what every command asks that compares plans on a trace."""
+    add = parser.add_argument
+    add("--trace", required=True, metavar="FILE", help="request log to read")
+    add("--model", required=True, metavar="NAME", help="see: models")
+    add("--serverless", required=True, metavar="OFFER", help="see: offers")
+    add("--dedicated", required=True, metavar="OFFER", help="see: offers")
+    add("--precision", metavar="NAME", help="bf16, fp8, int4, fp4; the model's own")
+    add("--slo-p99-ttft", type=float, metavar="S", help="limit in seconds")
+    add("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
+    add("--commitment", metavar="ID", help="buy always-on machines under it: data/commitments.csv")
+    add("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
+    add("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
+    add("--trace-model", metavar="NAME", help="one of several in the trace, or all")
+    add("--session-starts", metavar="HOW", help="sessions without a date, if asked")
+    add("--counts", metavar="KIND", help="what a rate series counts, if asked")
+    add("--columns", metavar="ROLE=NAME,…", help="time, prompt_tokens, output_tokens by hand")
+    add("--max-rows", type=int, metavar="N", help="read up to N rows of the trace")
+    add("--max-bytes", type=int, metavar="N", help="and up to N bytes, unpacked")
+
+
+def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, list[Path]]:
+    """Return the study that the arguments ask for, and the files to write."""
     # Everything below needs pandas and numba, which a list of offers does not.
-    from frontier.answer import find_answer
-    from frontier.plan import Scenario, default_grid, deploy
-    from frontier.sweep import break_even_of, frontier_table, sweep
+    from frontier.plan import Scenario
+    from frontier.study import simulate, study_of
+    from frontier.sweep import Deal
 
     tables = load_tables()
     limit_s = tables.setting("slo_p99_ttft_s") if told.slo_p99_ttft is None else told.slo_p99_ttft
@@ -97,7 +131,10 @@ def _sweep(told: argparse.Namespace) -> None:
         raise InputError(f"--slo-p99-ttft: expected seconds above 0, found {limit_s:g}")
     if told.max_replicas is not None and told.max_replicas < 1:
         raise InputError(f"--max-replicas: expected at least 1, found {told.max_replicas}")
-    out = _out_path(told.out)
+    commitment = None
+    if told.commitment is not None:
+        commitment = look_up(tables.commitments, told.commitment, "commitment")
+    paths = [_out_path(name, suffixes) for name in told.out]
     model = tables.model(told.model)
     trace = _read_trace(told)
     scenario = Scenario(
@@ -108,46 +145,88 @@ def _sweep(told: argparse.Namespace) -> None:
         slo_p99_ttft_s=limit_s,
         max_replicas=told.max_replicas,
     )
-    deployment = deploy(scenario, trace, tables)
-    outcomes = sweep(default_grid(deployment, trace, tables), trace, tables)
-    table = frontier_table(outcomes, tables, slo_p99_ttft_s=limit_s)
-    answer = find_answer(
-        table,
-        slo_p99_ttft_s=limit_s,
-        break_even_utilisation=break_even_of(deployment, tables),
-        span_is_short=trace.horizon_s < units.SECONDS_PER_DAY,
-    )
-    print(answer.headline)
-    for sentence in (*answer.reasons, *_about_trace(trace), *deployment.assumed):
+    found = simulate(scenario, trace, tables)
+    return study_of(found, tables, limit_s=limit_s, deal=Deal(commitment=commitment)), paths
+
+
+def _sweep(told: argparse.Namespace) -> None:
+    from frontier.study import default_plan_id
+
+    study, paths = _study(told, (".csv", ".json", ".xlsx", ".html"))
+    plan_id = told.plan or default_plan_id(study)
+    look_up(study.outcomes, plan_id, "plan")
+    print(study.answer.headline)
+    about = (*study.answer.reasons, *_about_trace(study.trace), *study.deployment.assumed)
+    for sentence in about:
         print(f"  {sentence}")
     print(f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'waited':>8}  efficient plans")
-    best = table[table["efficient"]].sort_values("usd_per_month", kind="stable")
+    best = study.table[study.table["efficient"]].sort_values("usd_per_month", kind="stable")
     best = best.drop_duplicates(["usd_per_month", "p99_ttft_s"])
     for row in best.itertuples():
         print(
             f"{units.dollars(row.usd_per_month):>10}  {units.seconds(row.p99_ttft_s):>12}  "
             f"{units.percent(row.waited_on_start_share):>8}  {row.label}"
         )
-    if out is not None:
-        try:
-            out.write_bytes(_as_file(out.suffix, answer, table))
-        except OSError as error:
-            raise InputError(f"--out: cannot write '{out}' ({error.strerror})") from None
-        print(f"\nWrote {units.count(len(table), 'plan')} to {out}")
+    if told.included:
+        for heading, sentences in study.included().items():
+            print(f"\n{heading}")
+            for sentence in sentences:
+                print(f"  {sentence}")
+    for path in paths:
+        _write(path, _as_file(path.suffix, study, plan_id))
+        print(f"\nWrote {units.count(len(study.table), 'plan')} to {path}")
 
 
-def _as_file(suffix: str, answer: Answer, table: pd.DataFrame) -> bytes:
-    """Return the table as CSV, or with the answer as JSON."""
+def _break_even(told: argparse.Namespace) -> None:
+    from frontier.charts.break_even_chart import break_even_table
     from frontier.export import csv_bytes
+    from frontier.sensitivity import ALWAYS_ON, Rivals
+    from frontier.study import compare, what_it_hangs_on
+    from frontier.verdict import flip_sentence, gap_sentence, utilisation_sentences
+
+    study, paths = _study(told, (".csv",))
+    scenario = study.deployment.scenario
+    compared = compare(study, Rivals(scenario, study.trace, study.tables), told.line)
+    print(compared.headline)
+    print(f"  {compared.certainty}")
+    billed, busy = compared.billed_and_busy(study)
+    replicas = compared.now[ALWAYS_ON].replicas
+    print(f"  {utilisation_sentences(compared.share, billed, busy, replicas)}")
+    moved = what_it_hangs_on(study, compared)
+    print(f"  {gap_sentence(moved.gap_usd, compared.now[told.line], compared.now[ALWAYS_ON])}")
+    for flip in moved.flips:
+        print(f"  It would flip with: {flip_sentence(flip).replace('**', '')}")
+    table = break_even_table(compared.found.points, requests_per_day=compared.requests_per_day)
+    print(f"\n{'requests/day':>12}  {'$/month':>10}  {'p99 TTFT':>12}  plan")
+    for row in table.itertuples():
+        print(
+            f"{units.significant(row.requests_per_day):>12}  "
+            f"{units.dollars(row.usd_per_month):>10}  {units.seconds(row.p99_ttft_s):>12}  "
+            f"{row.label}"
+        )
+    for path in paths:
+        _write(path, csv_bytes(table))
+        print(f"\nWrote {units.count(len(table), 'point')} to {path}")
+
+
+def _as_file(suffix: str, study: Study, plan_id: str) -> bytes:
+    """Return what a file of that kind holds: the table, or the report of a plan."""
+    from frontier.export import csv_bytes
+    from frontier.report import html_report, report_json, report_of, workbook
 
     if suffix == ".csv":
-        return csv_bytes(table)
-    content = {
-        "headline": answer.headline,
-        "reasons": answer.reasons,
-        "plans": json.loads(table.to_json(orient="records", double_precision=10)),
-    }
-    return json.dumps(content, indent=1).encode("utf-8")
+        return csv_bytes(study.table)
+    report = report_of(study, plan_id, made_on=dt.date.today(), link="")
+    if suffix == ".xlsx":
+        return workbook(report)
+    return html_report(report).encode("utf-8") if suffix == ".html" else report_json(report)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"--out: cannot write '{path}' ({error.strerror})") from None
 
 
 _ANSWERS = {
@@ -229,12 +308,12 @@ def _readable(name: str) -> Path:
     return path
 
 
-def _out_path(name: str | None) -> Path | None:
-    if name is None:
-        return None
+def _out_path(name: str, suffixes: tuple[str, ...]) -> Path:
     path = Path(name)
-    if path.suffix not in (".csv", ".json"):
-        raise InputError(f"--out: expected a name ending in .csv or .json, found '{name}'")
+    if path.suffix not in suffixes:
+        raise InputError(
+            f"--out: expected a name ending in {' or '.join(suffixes)}, found '{name}'"
+        )
     if not path.parent.is_dir():
         raise InputError(f"--out: there is no folder '{path.parent}'")
     return path

@@ -91,23 +91,13 @@ def break_even_utilisation(dedicated_usd_per_h: float, serverless_usd_per_h: flo
     return dedicated_usd_per_h / serverless_usd_per_h
 
 
-def clairvoyant_sessions(
-    arrival_s: ArrayLike,
-    finish_s: ArrayLike,
-    *,
-    concurrency: float,
-    start_s: float,
-    billed_start_s: float,
-    idle_rate_factor: float,
-    horizon_s: float,
+def needed_sessions(
+    arrival_s: ArrayLike, finish_s: ArrayLike, *, concurrency: float, horizon_s: float
 ) -> NDArray[np.void]:
-    """Return the sessions of a plan that knows the trace and never makes a request wait.
+    """Return when replicas are needed if no request may ever wait: one session a stretch.
 
     With k(t) = ceil(in_system(t) / concurrency) replicas needed, the j-th replica is needed
-    while k(t) >= j. In each gap between it is either kept, at the price of an idle second, or
-    dropped and started again in time, at the price of a billed start: whichever is cheaper.
-    Nothing that serves these requests at once, on replicas that hold that many, costs less
-    under the same rules (increments and minimums aside).
+    while k(t) >= j. What lies between two stretches is for `kept_sessions` to decide.
 
     Parameters
     ----------
@@ -115,6 +105,57 @@ def clairvoyant_sessions(
         From a run in which no request waited. [s]
     concurrency : float
         Requests that one replica holds.
+    horizon_s : float
+        End of the time that counts. [s]
+
+    Returns
+    -------
+    structured ndarray
+        As ``RunResult.sessions``, by replica and then by time; no start is in it.
+    """
+    arrival_s = np.asarray(arrival_s, dtype=np.float64)
+    finish_s = np.asarray(finish_s, dtype=np.float64)
+    if not np.all(np.isfinite(finish_s)):
+        raise InputError("the clairvoyant bound needs a run in which no request was rejected")
+    times = np.concatenate([arrival_s, finish_s])
+    steps = np.repeat([1, -1], arrival_s.size)
+    # Finishes before arrivals at one instant: a replica handed over needs no second one.
+    order = np.lexsort((steps, times))
+    times = times[order]
+    needed = np.ceil(np.cumsum(steps[order]) / concurrency).astype(np.int64)
+    rows = []
+    for level in range(1, int(needed.max(initial=0)) + 1):
+        edges = np.diff((needed >= level).astype(np.int8), prepend=0)
+        begins, ends = times[edges == 1], times[edges == -1]
+        part = np.zeros(begins.size, dtype=_SESSION)
+        part["replica"] = level - 1
+        part["started_s"] = part["ready_s"] = begins
+        part["ended_s"] = ends
+        part["busy_s"] = _within(begins, ends, horizon_s)
+        part["cold_start_index"] = -1
+        rows.append(part)
+    return np.concatenate(rows) if rows else np.zeros(0, dtype=_SESSION)
+
+
+def kept_sessions(
+    needed: NDArray[np.void],
+    *,
+    start_s: float,
+    billed_start_s: float,
+    idle_rate_factor: float,
+    horizon_s: float,
+) -> NDArray[np.void]:
+    """Return the sessions of a plan that knows the trace and never makes a request wait.
+
+    In each gap between the stretches in which it is needed, a replica is either kept, at the
+    price of an idle second, or dropped and started again in time, at the price of a billed
+    start: whichever is cheaper. Nothing that serves these requests at once, on replicas that
+    hold that many, costs less under the same rules (increments and minimums aside).
+
+    Parameters
+    ----------
+    needed : structured ndarray
+        From `needed_sessions`.
     start_s, billed_start_s : float
         A start, and the seconds of it that are billed. [s]
     idle_rate_factor : float
@@ -128,33 +169,21 @@ def clairvoyant_sessions(
         As ``RunResult.sessions``, every ``cold_start_index`` being 0, or -1 for a replica needed
         sooner than it could have been started.
     """
-    arrival_s = np.asarray(arrival_s, dtype=np.float64)
-    finish_s = np.asarray(finish_s, dtype=np.float64)
-    if not np.all(np.isfinite(finish_s)):
-        raise InputError("the clairvoyant bound needs a run in which no request was rejected")
-    times = np.concatenate([arrival_s, finish_s])
-    steps = np.repeat([1, -1], arrival_s.size)
-    # Finishes before arrivals at one instant: a replica handed over needs no second one.
-    order = np.lexsort((steps, times))
-    times = times[order]
-    needed = np.ceil(np.cumsum(steps[order]) / concurrency).astype(np.int64)
     # A gap is kept if its idle seconds cost no more than a start.
     longest_kept_s = billed_start_s / idle_rate_factor if idle_rate_factor > 0 else math.inf
     rows = []
-    for level in range(1, int(needed.max(initial=0)) + 1):
-        up = (needed >= level).astype(np.int8)
-        edges = np.diff(up, prepend=0)
-        begins, ends = times[edges == 1], times[edges == -1]
-        gaps = begins[1:] - ends[:-1]
+    for replica in np.unique(needed["replica"]):
+        own = needed[needed["replica"] == replica]
+        gaps = own["ready_s"][1:] - own["ended_s"][:-1]
         splits = np.flatnonzero(gaps > longest_kept_s)
         first = np.concatenate([[0], splits + 1])
-        last = np.concatenate([splits, [begins.size - 1]])
-        busy = np.concatenate([[0.0], np.cumsum(_within(begins, ends, horizon_s))])
+        last = np.concatenate([splits, [own.size - 1]])
+        busy = np.concatenate([[0.0], np.cumsum(own["busy_s"])])
         part = np.zeros(first.size, dtype=_SESSION)
-        part["replica"] = level - 1
-        part["ready_s"] = begins[first]
+        part["replica"] = replica
+        part["ready_s"] = own["ready_s"][first]
         part["started_s"] = np.maximum(part["ready_s"] - start_s, 0.0)
-        part["ended_s"] = ends[last]
+        part["ended_s"] = own["ended_s"][last]
         part["starting_s"] = _within(part["started_s"], part["ready_s"], horizon_s)
         part["busy_s"] = busy[last + 1] - busy[first]
         part["idle_s"] = _within(part["ready_s"], part["ended_s"], horizon_s) - part["busy_s"]
@@ -222,7 +251,7 @@ def crossings(
         raise InputError(f"the range must be above 0 and not empty, got {low!r} to {high!r}")
 
     def mean_at(log_factor: float) -> float:
-        return float(np.mean(difference(math.exp(log_factor))))
+        return float(np.mean(np.asarray(difference(math.exp(log_factor)), dtype=np.float64)))
 
     logs = np.linspace(math.log(low), math.log(high), samples)
     values = np.array([mean_at(log) for log in logs])
@@ -244,7 +273,7 @@ def crossings(
                 dearer_above=bool(slope > 0),
             )
         )
-    for at in np.flatnonzero(values == 0):
+    for at in np.flatnonzero(values == 0).tolist():
         rises = values[min(at + 1, samples - 1)] > values[max(at - 1, 0)]
         factor = math.exp(logs[at])
         found.append(Crossing(factor, factor, factor, bool(rises)))

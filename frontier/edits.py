@@ -2,8 +2,7 @@
 
 An `Edit` holds the new cell as text, as it would stand in the CSV file, so that one set of checks
 (data/columns.csv) serves files, the screen, links and scenario files. Edits are applied all or
-none. A price that was changed is the user's own: it is dated today and says so. `simulated` tells
-what of a row a simulation depends on, which no price does.
+none. A price that was changed is the user's own: it is dated today and says so.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from typing import Any
 
 from frontier.errors import InputError, TableError
 from frontier.tables import (
+    Behaviour,
     Column,
     Offer,
     ProviderRules,
@@ -41,13 +41,7 @@ EDITABLE = {
     "provider_rules": (
         "increment_s",
         "minimum_s",
-        "idle_default_s",
-        "idle_min_s",
-        "idle_max_s",
         "idle_rate_factor",
-        "scale_down_rule",
-        "cold_request",
-        "retry_s",
         "bills_allocate",
         "bills_pull",
         "bills_boot",
@@ -65,6 +59,16 @@ EDITABLE = {
         "storage_usd_per_gb_month",
         "region_multiplier",
         "availability_multiplier",
+    ),
+    "behaviours": (
+        "idle_default_s",
+        "idle_min_s",
+        "idle_max_s",
+        "scale_down_rule",
+        "cold_request",
+        "retry_s",
+        "max_replicas_default",
+        "max_replicas_hard",
         "max_gpus_hard",
     ),
 }
@@ -72,26 +76,7 @@ EDITABLE = {
 
 OWN_SOURCE = "own-prices"
 _PRICES = ("usd_per_gpu_h", "usd_per_vcpu_s", "usd_per_gib_s")
-# What a bill reads, a list shows or a reader is told, and no simulation depends on.
-_ONLY_BILLED = frozenset(
-    (
-        "increment_s",
-        "minimum_s",
-        "region_multiplier",
-        "availability_multiplier",
-        "price_kind",
-        "vcpus_per_gpu",
-        "ram_gib_per_gpu",
-        "available",
-        "featured",
-        "priced_on",
-        "basis",
-        "source_id",
-        "note",
-        "assumed",
-    )
-)
-_FILE_KIND, _FILE_FORMAT = "frontier-scenario", 1
+_FILE_KIND, _FILE_FORMAT = "frontier-scenario", 2
 _LONGEST_TEXT = 4000
 
 
@@ -114,7 +99,7 @@ class ScenarioFile:
     choices : mapping of str to str
         What the address bar would hold.
     edits : tuple of Edit
-    offers, rules : tuple of Offer, tuple of ProviderRules
+    offers, rules, behaviours : tuple of Offer, of ProviderRules, of Behaviour
         Of the user's own price table.
     """
 
@@ -122,6 +107,7 @@ class ScenarioFile:
     edits: tuple[Edit, ...]
     offers: tuple[Offer, ...]
     rules: tuple[ProviderRules, ...]
+    behaviours: tuple[Behaviour, ...]
 
 
 def cell_text(value: object) -> str:
@@ -203,13 +189,15 @@ def _edited(
     return edited, tuple(problems)
 
 
-def _contradictions(row: Offer | ProviderRules) -> list[str]:
+def _contradictions(row: Offer | ProviderRules | Behaviour) -> list[str]:
     """Return what makes no sense in a row although each cell alone does."""
     if isinstance(row, Offer):
         found = [] if row.usd_per_gpu_h > 0 else ["expected a price above 0, found 0"]
         if row.gpus_min > row.gpus_max:
             found.append(f"expected at most {row.gpus_max} GPUs as gpus_min, found {row.gpus_min}")
         return found
+    if isinstance(row, ProviderRules):
+        return []
     found = []
     low = row.idle_min_s or 0.0
     high = math.inf if row.idle_max_s is None else row.idle_max_s
@@ -222,17 +210,6 @@ def _contradictions(row: Offer | ProviderRules) -> list[str]:
     if row.cold_request == "retry" and row.retry_s is None:
         found.append("expected a time as retry_s where requests are retried, found an empty cell")
     return found
-
-
-def simulated(row: Offer | ProviderRules) -> tuple[tuple[str, object], ...]:
-    """Return what of a row a simulation may depend on: neither prices nor rounding nor notes."""
-    table = "offers" if isinstance(row, Offer) else "provider_rules"
-    prices = {column.column for column in load_columns()[table] if "$" in column.unit}
-    return tuple(
-        (item.name, getattr(row, item.name))
-        for item in dataclasses.fields(row)
-        if item.name not in prices and item.name not in _ONLY_BILLED
-    )
 
 
 # --- the scenario file --------------------------------------------------------------------------
@@ -250,11 +227,12 @@ def scenario_json(scenario: ScenarioFile, *, version: str, made_on: dt.date) -> 
         "changes": [dataclasses.asdict(edit) for edit in scenario.edits],
         "own_offers": [_cells(row, columns["offers"]) for row in scenario.offers],
         "own_rules": [_cells(row, columns["provider_rules"]) for row in scenario.rules],
+        "own_behaviours": [_cells(row, columns["behaviours"]) for row in scenario.behaviours],
     }
     return json.dumps(content, ensure_ascii=False, indent=2).encode()
 
 
-def _cells(row: Offer | ProviderRules, columns: Iterable[Column]) -> dict[str, str]:
+def _cells(row: Offer | ProviderRules | Behaviour, columns: Iterable[Column]) -> dict[str, str]:
     return {column.column: cell_text(getattr(row, column.column)) for column in columns}
 
 
@@ -287,6 +265,7 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
     choices = found.get("choices", {})
     if not isinstance(choices, dict) or not all(map(_is_short_text, choices.values())):
         raise InputError("The scenario file: expected texts as choices, found something else")
+    behaviours = _rows(found, "own_behaviours", "behaviours", Behaviour, tables)
     rules = _rows(found, "own_rules", "provider_rules", ProviderRules, tables)
     offers = _rows(found, "own_offers", "offers", Offer, tables)
     edits = []
@@ -302,9 +281,12 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
         provider_rules=MappingProxyType(
             {**tables.provider_rules, **{row.rules_id: row for row in rules}}
         ),
+        behaviours=MappingProxyType(
+            {**tables.behaviours, **{row.behaviour_id: row for row in behaviours}}
+        ),
     )
     problems = [f"{row.offer_id}: {words}" for row in offers for words in _contradictions(row)] + [
-        f"{row.rules_id}: {words}" for row in rules for words in _contradictions(row)
+        f"{row.behaviour_id}: {words}" for row in behaviours for words in _contradictions(row)
     ]
     try:
         check_references(own, load_columns())
@@ -313,7 +295,7 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
     problems += problems_of(own, edits)
     if problems:
         raise InputError(f"The scenario file was not used: {'; '.join(problems)}")
-    return ScenarioFile(MappingProxyType(choices), tuple(edits), offers, rules)
+    return ScenarioFile(MappingProxyType(choices), tuple(edits), offers, rules, behaviours)
 
 
 def _is_short_text(value: object) -> bool:

@@ -280,6 +280,16 @@ def _to_start(count, time, seconds, stay_s, resume_s, now, horizon_s):
 
 
 @_compiled
+def _ready(count, max_replicas):
+    """Return how many replicas are ready, however many requests they hold."""
+    ready = 0
+    for replica in range(max_replicas):
+        if count[replica, STATE] == READY:
+            ready += 1
+    return ready
+
+
+@_compiled
 def _run(
     arrival_s,
     prefill_s,
@@ -295,6 +305,7 @@ def _run(
     buffer_replicas,
     target_concurrency,
     pack,
+    refuses_cold,
     idle_timeout_s,
     queue_timeout_s,
     horizon_s,
@@ -448,6 +459,10 @@ def _run(
                 time[replica, SINCE] = now
                 _set_event(events_s, replica, now + delay_s)
 
+        # With no ready replica the queue is empty: whoever came before was refused as well.
+        if refuses_cold and cause >= 0 and room[1] == 0 and not _ready(count, max_replicas):
+            head += 1
+
         while head < arrived and room[1] > 0:
             replica = _winner(room)
             if count[replica, HELD] == 0:
@@ -510,6 +525,7 @@ def run_replicas(
     buffer_replicas,
     target_concurrency,
     pack,
+    refuses_cold,
     idle_timeout_s,
     queue_timeout_s,
     horizon_s,
@@ -535,6 +551,8 @@ def run_replicas(
     target_concurrency, idle_timeout_s, queue_timeout_s, horizon_s : float
     pack : bool
         Dispatch to the fullest replica with a free slot, else to the emptiest.
+    refuses_cold : bool
+        Reject a request that arrives while no replica is ready.
     stop : uint8, shape (1,)
         The run ends early soon after another thread has set it.
 
@@ -581,6 +599,7 @@ def run_replicas(
         buffer_replicas,
         target_concurrency,
         pack,
+        refuses_cold,
         idle_timeout_s,
         queue_timeout_s,
         horizon_s,

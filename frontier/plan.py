@@ -1,9 +1,9 @@
 """A plan is an offer with a policy and mitigations: one point on the frontier.
 
 A `Scenario` is what a person chose; `deploy` turns it, with the traffic, into a `Deployment`
-(speeds, starts, rules); `default_grid` lists the plans worth comparing, family by family. No
-price is looked at here beyond the name of its offer: plans are simulated once and can be billed
-at any price.
+(speeds, starts, behaviour); `default_grid` lists the plans worth comparing, family by family. An
+offer is here a `Supply`: its name, its GPUs and how it behaves. Prices and billing rules are looked
+up by that name when a plan is billed, so that it is simulated once and can be billed at any price.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ import numpy as np
 
 from frontier import units
 from frontier.errors import InfeasibleError, InputError
+from frontier.families import (
+    DEDICATED,
+    FAMILIES,
+    HYBRID,
+    SCALE_TO_ZERO,
+    SCHEDULED,
+    WARM_POOL,
+    Family,
+)
 from frontier.mitigations.base import Mitigation, Standing, apply_mitigations, missing_for
 from frontier.mitigations.registry import MITIGATIONS, mitigation
+from frontier.mitigations.replicas import KeepAlive
 from frontier.policy import ScalingPolicy
 from frontier.schedules import PREWARM_KINDS, prewarm_schedule, weekly_schedule
 from frontier.serving import ServingSpeed, serving_speed
 from frontier.start.predict import StartInputs, platform_of, start_inputs_for
 from frontier.start.stages import ColdStart
 from frontier.startlog import OwnStart
-from frontier.tables import Model, Offer, Platform, ProviderRules, Tables, look_up
+from frontier.tables import Behaviour, Model, Platform, Tables, look_up
 from frontier.trace import Trace
 
-SCALE_TO_ZERO, WARM_POOL, HYBRID, SCHEDULED, DEDICATED, RESERVED, API, BOUND = (
-    "scale-to-zero",
-    "warm pool",
-    "hybrid",
-    "scheduled",
-    "dedicated",
-    "reserved",
-    "api",
-    "bound",
-)
 _PEAK_WINDOW_S = units.SECONDS_PER_MINUTE
 _MACHINE_WORDS = {"dedicated": "Dedicated", "reserved": "Reserved", "spot": "Spot"}
 DEFAULT_MITIGATIONS = ("image-cache", "weight-streamer", "gpu-snapshot")
@@ -125,12 +125,45 @@ class Scenario:
     office: OfficeHours | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Deployment:
-    """A scenario on its traffic: how fast replicas serve and start, and by whose rules.
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """An offer as a simulation sees it: its GPUs, and how it behaves; no price.
 
     Attributes
     ----------
+    offer_id : str
+        By which its price and its billing rules are looked up.
+    gpus_max : int
+        GPUs of its largest machine.
+    """
+
+    offer_id: str
+    kind: str
+    gpu: str
+    gpus_max: int
+    behaviour: Behaviour
+
+
+def supply_of(offer_id: str, tables: Tables) -> Supply:
+    """Return what a simulation needs to know of an offer.
+
+    Raises
+    ------
+    InputError
+        If there is no such offer.
+    """
+    offer = look_up(tables.offers, offer_id, "offer")
+    return Supply(offer.offer_id, offer.kind, offer.gpu, offer.gpus_max, tables.behaviour_of(offer))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deployment:
+    """A scenario on its traffic: how fast replicas serve and start, and how offers behave.
+
+    Attributes
+    ----------
+    serverless, dedicated : Supply
+        The two offers, without their prices.
     speed, dedicated_speed : ServingSpeed
         One replica at the serverless and at the dedicated offer.
     start_inputs : StartInputs
@@ -147,9 +180,8 @@ class Deployment:
 
     scenario: Scenario
     model: Model
-    serverless: Offer
-    rules: ProviderRules
-    dedicated: Offer
+    serverless: Supply
+    dedicated: Supply
     speed: ServingSpeed
     dedicated_speed: ServingSpeed
     start_inputs: StartInputs
@@ -175,7 +207,7 @@ class Plan:
     retry_s : float or None
         A cold request is refused and retried by the client so often [s]; None: it waits.
     is_provider_default : bool
-        Scale-to-zero as the provider ships it.
+        Scale-to-zero as the provider ships it: its idle timeout, its most replicas.
     is_committed : bool
         Its machines by the hour are bought under the buyer's commitment.
     """
@@ -183,7 +215,7 @@ class Plan:
     plan_id: str
     label: str
     detail: str
-    family: str
+    family: Family
     policy: ScalingPolicy
     start: ColdStart
     speed: ServingSpeed
@@ -208,20 +240,18 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         If the model does not fit; the message names the GPUs it needs.
     """
     model = tables.model(scenario.model)
-    serverless = _offer(scenario.serverless_offer, tables, serverless=True)
-    dedicated = _offer(scenario.dedicated_offer, tables, serverless=False)
-    rules = tables.provider_rules[serverless.rules_id]
+    serverless = _supply(scenario.serverless_offer, tables, serverless=True)
+    dedicated = _supply(scenario.dedicated_offer, tables, serverless=False)
     context_tokens = min(
         float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
         float(model.max_context_tokens),
     )
     speed = _fit(serverless, model, scenario.precision, context_tokens, tables)
     dedicated_speed = _fit(dedicated, model, scenario.precision, context_tokens, tables)
-    inputs, start = _start(scenario, rules, serverless.gpu, speed, tables)
+    inputs, start = _start(scenario, serverless, speed, tables)
     busiest = replicas_to_serve(trace, speed)
-    sets, refused = _mitigation_sets(
-        scenario.mitigations, start, inputs, platform_of(rules.platform_id, tables), tables
-    )
+    platform = platform_of(serverless.behaviour.platform_id, tables)
+    sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, platform, tables)
     if not _same_replica(speed, dedicated_speed):
         refused = (
             *refused,
@@ -229,6 +259,14 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         )
     if dedicated.kind == "spot":
         refused = (*refused, "No hybrid plans: their base must stay, and a spot machine may not.")
+    wanted = scenario.max_replicas or busiest * int(tables.setting("replica_headroom"))
+    most = min(wanted, _limit(serverless.behaviour, speed, tables))
+    if most < min(wanted, int(tables.setting("most_replicas"))):
+        refused = (
+            *refused,
+            f"{serverless.behaviour.provider} runs at most {units.count(most, 'replica')} here "
+            "unless you ask it for more: no autoscaled plan has more.",
+        )
     too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
     assumed = [*start.assumed, *refused]
     if trace.t0_utc is None:
@@ -244,14 +282,13 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         scenario=scenario,
         model=model,
         serverless=serverless,
-        rules=rules,
         dedicated=dedicated,
         speed=speed,
         dedicated_speed=dedicated_speed,
         start_inputs=inputs,
         start=start,
         busiest_replicas=busiest,
-        max_replicas=_most_replicas(scenario, speed, rules, busiest, tables),
+        max_replicas=most,
         mitigation_sets=sets,
         assumed=tuple(assumed),
     )
@@ -308,56 +345,76 @@ def first_look(grid: Iterable[Plan]) -> tuple[Plan, ...]:
     return tuple(
         plan
         for plan in grid
-        if plan.is_provider_default or (plan.family == DEDICATED and plan.policy.max_replicas <= 2)
+        if plan.is_provider_default or (plan.family is DEDICATED and plan.policy.max_replicas <= 2)
     )
 
 
-def idle_timeouts_s(rules: ProviderRules, tables: Tables) -> tuple[float, ...]:
+def idle_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
     """Return the idle timeouts to try: the provider's range, evenly on a log scale [s]."""
     setting = tables.setting
-    low = rules.idle_min_s if rules.idle_min_s is not None else setting("grid_idle_timeout_min_s")
-    high = rules.idle_max_s if rules.idle_max_s is not None else setting("grid_idle_timeout_max_s")
+    low, high = behaviour.idle_min_s, behaviour.idle_max_s
+    low = setting("grid_idle_timeout_min_s") if low is None else low
+    high = setting("grid_idle_timeout_max_s") if high is None else high
     high = min(high, setting("grid_idle_timeout_max_s"))
     tried = {float(low), float(high)}
     floor = max(low, setting("grid_idle_timeout_min_s"))
     if high > floor > 0:
         steps = np.geomspace(floor, high, int(setting("grid_idle_timeouts")))
         tried |= {min(high, max(low, _rounded(step))) for step in steps}
-    if rules.idle_default_s is not None:
-        tried.add(float(rules.idle_default_s))
+    if behaviour.idle_default_s is not None:
+        tried.add(float(behaviour.idle_default_s))
     return tuple(sorted(tried))
 
 
 def scale_to_zero_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
-    """Yield scale-to-zero at each idle timeout with each set of mitigations that goes together."""
+    """Yield scale-to-zero at each idle timeout with each set of mitigations that goes together.
+
+    The provider's default comes first at its timeout. Where it stops at fewer replicas than this
+    traffic may need, the same with as many as needed is a plan of its own.
+    """
+    behaviour = deployment.serverless.behaviour
+    shipped = _most_as_shipped(deployment)
     for chosen in deployment.mitigation_sets:
-        for timeout_s in idle_timeouts_s(deployment.rules, tables):
-            policy = ScalingPolicy(
-                max_replicas=deployment.max_replicas,
-                idle_timeout_s=timeout_s,
-                target_concurrency=_target(deployment),
-            )
-            yield _autoscaled(
-                deployment,
-                SCALE_TO_ZERO,
-                policy,
-                chosen,
-                tables,
-                is_default=not chosen and timeout_s == deployment.rules.idle_default_s,
-            )
+        for timeout_s in idle_timeouts_s(behaviour, tables):
+            is_default = not chosen and timeout_s == behaviour.idle_default_s
+            sizes = (shipped, deployment.max_replicas) if is_default else (deployment.max_replicas,)
+            for most in dict.fromkeys(sizes):
+                policy = ScalingPolicy(
+                    max_replicas=most,
+                    idle_timeout_s=timeout_s,
+                    target_concurrency=_target(deployment),
+                )
+                yield _autoscaled(
+                    deployment,
+                    SCALE_TO_ZERO,
+                    policy,
+                    chosen,
+                    tables,
+                    is_default=is_default and most == shipped,
+                )
 
 
-def default_idle_timeout_s(rules: ProviderRules, tables: Tables) -> float:
+def _most_as_shipped(deployment: Deployment) -> int:
+    """Return the most replicas of the provider's default, unless the user said how many."""
+    default = deployment.serverless.behaviour.max_replicas_default
+    if default is None or deployment.scenario.max_replicas is not None:
+        return deployment.max_replicas
+    return min(default, deployment.max_replicas)
+
+
+def default_idle_timeout_s(behaviour: Behaviour, tables: Tables) -> float:
     """Return the provider's own idle timeout, or the shortest one tried if it states none [s]."""
-    if rules.idle_default_s is not None:
-        return float(rules.idle_default_s)
-    return idle_timeouts_s(rules, tables)[0]
+    if behaviour.idle_default_s is not None:
+        return float(behaviour.idle_default_s)
+    return idle_timeouts_s(behaviour, tables)[0]
 
 
 def mitigated_plan(
     deployment: Deployment, mitigations: tuple[Mitigation, ...], tables: Tables
 ) -> Plan:
     """Return scale-to-zero at the provider's idle timeout with these mitigations.
+
+    It has as many replicas as the traffic may need, also where the provider's default has fewer.
 
     Raises
     ------
@@ -366,7 +423,7 @@ def mitigated_plan(
     """
     policy = ScalingPolicy(
         max_replicas=deployment.max_replicas,
-        idle_timeout_s=default_idle_timeout_s(deployment.rules, tables),
+        idle_timeout_s=default_idle_timeout_s(deployment.serverless.behaviour, tables),
         target_concurrency=_target(deployment),
     )
     return _autoscaled(deployment, SCALE_TO_ZERO, policy, mitigations, tables)
@@ -405,7 +462,7 @@ def mitigation_menu(
     warm_windows : iterable of (from_s, to_s)
         When scheduled pre-warming keeps a replica, since the start of the week [s].
     """
-    lead_s = deployment.start.typical_s
+    lead_s, behaviour = deployment.start.typical_s, deployment.serverless.behaviour
     predicted = {
         f"predicted-prewarm:{kind}": prewarm_schedule(
             kind,
@@ -440,10 +497,10 @@ def mitigation_menu(
     refused: dict[str, str] = {}
     for option in (*keys, *predicted):
         item = mitigation(option.partition(":")[0], tables, **numbers.get(option, {}))
-        most_s = deployment.rules.idle_max_s
-        if item.key == "keep-alive" and most_s is not None and item.idle_timeout_s > most_s:
+        most_s = behaviour.idle_max_s
+        if isinstance(item, KeepAlive) and most_s is not None and item.idle_timeout_s > most_s:
             refused[option] = (
-                f"{deployment.rules.provider} keeps an idle replica at most {units.seconds(most_s)}"
+                f"{behaviour.provider} keeps an idle replica at most {units.seconds(most_s)}"
             )
             continue
         try:
@@ -466,8 +523,9 @@ def _why_nothing(item: Mitigation) -> str:
 
 def warm_pool_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
     """Yield warm pools of a few sizes, each at a few idle timeouts for what comes on top."""
+    behaviour = deployment.serverless.behaviour
     for size in _few_sizes(deployment, tables):
-        tried = _few_timeouts_s(deployment.rules, tables)
+        tried = _few_timeouts_s(behaviour, tables)
         if size == deployment.max_replicas:
             tried = tried[-1:]  # nothing can come on top, so the timeout means nothing
         for chosen in _none_and_most(deployment, tables):
@@ -491,11 +549,11 @@ def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
         deployment.speed, deployment.dedicated_speed
     ):
         return
-    base_offer = deployment.dedicated.offer_id
+    base_offer, behaviour = deployment.dedicated.offer_id, deployment.serverless.behaviour
     for size in _few_sizes(deployment, tables):
         if size == deployment.max_replicas:
             continue  # nothing can flow over: that is a dedicated plan
-        for timeout_s in _few_timeouts_s(deployment.rules, tables):
+        for timeout_s in _few_timeouts_s(behaviour, tables):
             policy = ScalingPolicy(
                 min_replicas=size,
                 pinned_replicas=size,
@@ -526,7 +584,7 @@ def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
             routing="spread",
         )
         yield Plan(
-            plan_id=f"dedicated-{count}",
+            plan_id=DEDICATED.stem_of(count),
             label=f"{word} × {count}",
             detail=f"{units.count(count, 'replica')} always on",
             family=DEDICATED,
@@ -543,7 +601,7 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
     In the windows the minimum is the size, started a start's length before; a request outside
     them starts a replica at the same offer, with the start of that offer's platform.
     """
-    rules = tables.provider_rules[deployment.dedicated.rules_id]
+    behaviour = deployment.dedicated.behaviour
     speed, office = deployment.dedicated_speed, office_hours(deployment.scenario, tables)
     start = _machine_start(deployment, tables)
     for size in _few_sizes(deployment, tables):
@@ -557,7 +615,7 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
         )
         # What is on when the trace begins has been started before it.
         begun = bool(changes) and changes[0][0] == 0
-        for timeout_s in _few_timeouts_s(rules, tables):
+        for timeout_s in _few_timeouts_s(behaviour, tables):
             policy = ScalingPolicy(
                 min_replicas=changes[0][1] if begun else 0,
                 schedule=changes[1:] if begun else changes,
@@ -566,16 +624,16 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
                 target_concurrency=_target(deployment, speed),
             )
             yield Plan(
-                plan_id=f"office{size}-{timeout_s:g}s",
-                label=f"Office hours × {size}, {timeout_s:g} s",
+                plan_id=f"{SCHEDULED.stem_of(size)}-{timeout_s:g}s",
+                label=f"{SCHEDULED.head_of(size)}, {timeout_s:g} s",
                 detail=f"{units.count(size, 'replica')} {office}, started on demand outside and "
                 f"kept {units.seconds(timeout_s)}",
                 family=SCHEDULED,
-                policy=policy,
+                policy=_under(behaviour, policy),
                 start=start,
                 speed=speed,
                 offer_id=deployment.dedicated.offer_id,
-                retry_s=rules.retry_s if rules.cold_request == "retry" else None,
+                retry_s=_retry_s(behaviour),
             )
 
 
@@ -583,9 +641,7 @@ def _machine_start(deployment: Deployment, tables: Tables) -> ColdStart:
     """Return a start at the dedicated offer, as its own platform does it."""
     # The user's changes and timings are of the serverless platform's start, not of this one's.
     scenario = dataclasses.replace(deployment.scenario, start_changes=(), own_start=None)
-    offer = deployment.dedicated
-    rules = tables.provider_rules[offer.rules_id]
-    return _start(scenario, rules, offer.gpu, deployment.dedicated_speed, tables)[1]
+    return _start(scenario, deployment.dedicated, deployment.dedicated_speed, tables)[1]
 
 
 def office_hours(scenario: Scenario, tables: Tables) -> OfficeHours:
@@ -609,27 +665,28 @@ def week_offset_s(trace: Trace) -> float:
 def committed(plan: Plan) -> Plan | None:
     """Return a plan with its always-on machines under the buyer's commitment, or None.
 
-    None for plans that have no machine which is always on. A dedicated plan becomes one of its
-    own; the base of a hybrid is always used, so a buyer with a commitment puts it there.
+    None for plans that have no machine which is always on (`Family.committed_as`). A dedicated
+    plan becomes one of its own; the base of a hybrid is always used, so a buyer with a commitment
+    puts it there.
     """
-    if plan.family == DEDICATED:
-        count = plan.policy.max_replicas
-        return dataclasses.replace(
-            plan,
-            plan_id=f"reserved-{count}",
-            label=f"Reserved × {count}",
-            detail=f"{plan.detail}, under your commitment",
-            family=RESERVED,
-            is_committed=True,
-        )
-    if plan.family == HYBRID:
+    if plan.family.committed_as is None:
+        return None
+    if plan.family.committed_as == plan.family.key:
         return dataclasses.replace(
             plan,
             label=plan.label.replace(" dedicated ", " reserved ", 1),
             detail=f"{plan.detail}, base under your commitment",
             is_committed=True,
         )
-    return None
+    family, count = FAMILIES[plan.family.committed_as], plan.policy.max_replicas
+    return dataclasses.replace(
+        plan,
+        plan_id=family.stem_of(count),
+        label=family.head_of(count),
+        detail=f"{plan.detail}, under your commitment",
+        family=family,
+        is_committed=True,
+    )
 
 
 def _most_dedicated(deployment: Deployment, trace: Trace, tables: Tables) -> int:
@@ -639,7 +696,7 @@ def _most_dedicated(deployment: Deployment, trace: Trace, tables: Tables) -> int
         replicas_for_bursts(trace, speed, tables) + 1,
         deployment.scenario.max_replicas or 0,
     )
-    return min(most, int(tables.setting("most_replicas")))
+    return min(most, _limit(deployment.dedicated.behaviour, speed, tables))
 
 
 def _few_sizes(deployment: Deployment, tables: Tables) -> tuple[int, ...]:
@@ -665,9 +722,9 @@ def _none_and_most(deployment: Deployment, tables: Tables) -> tuple[tuple[Mitiga
     return ((), quickest) if quickest else ((),)
 
 
-def _few_timeouts_s(rules: ProviderRules, tables: Tables) -> tuple[float, ...]:
+def _few_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
     """Return a few of the idle timeouts, shortest and longest among them [s]."""
-    timeouts_s = idle_timeouts_s(rules, tables)
+    timeouts_s = idle_timeouts_s(behaviour, tables)
     few = np.linspace(0, len(timeouts_s) - 1, int(tables.setting("grid_pool_timeouts")))
     return tuple(sorted({timeouts_s[round(index)] for index in few}))
 
@@ -676,21 +733,21 @@ def _same_replica(one: ServingSpeed, other: ServingSpeed) -> bool:
     return one.gpu == other.gpu and one.gpus_per_replica == other.gpus_per_replica
 
 
-def _offer(offer_id: str, tables: Tables, *, serverless: bool) -> Offer:
-    offer = look_up(tables.offers, offer_id, "offer")
-    if (offer.kind == "serverless") != serverless:
+def _supply(offer_id: str, tables: Tables, *, serverless: bool) -> Supply:
+    supply = supply_of(offer_id, tables)
+    if (supply.kind == "serverless") != serverless:
         wanted = "a serverless" if serverless else "a dedicated"
-        raise InputError(f"Expected {wanted} offer, found {offer_id}, which is {offer.kind}.")
-    return offer
+        raise InputError(f"Expected {wanted} offer, found {offer_id}, which is {supply.kind}.")
+    return supply
 
 
 def _start(
-    scenario: Scenario, rules: ProviderRules, gpu: str, speed: ServingSpeed, tables: Tables
+    scenario: Scenario, supply: Supply, speed: ServingSpeed, tables: Tables
 ) -> tuple[StartInputs, ColdStart]:
     """Return a start on that platform and GPU: the model's, or as the user measured it."""
-    changes = dict(scenario.start_changes)
+    changes, gpu = dict(scenario.start_changes), supply.gpu
     inputs = start_inputs_for(
-        rules.platform_id,
+        supply.behaviour.platform_id,
         scenario.model,
         gpu,
         speed.precision,
@@ -718,30 +775,40 @@ def _start(
 
 
 def _fit(
-    offer: Offer, model: Model, precision: str, context_tokens: float, tables: Tables
+    supply: Supply, model: Model, precision: str, context_tokens: float, tables: Tables
 ) -> ServingSpeed:
-    speed = serving_speed(model, precision, offer.gpu, context_tokens=context_tokens, tables=tables)
-    if (
-        offer.gpus_max is not None
-        and speed.gpus_per_replica > offer.gpus_max
-        and (offer.kind == "serverless")
-    ):
+    speed = serving_speed(
+        model, precision, supply.gpu, context_tokens=context_tokens, tables=tables
+    )
+    if speed.gpus_per_replica > supply.gpus_max and supply.kind == "serverless":
         raise InfeasibleError(
-            f"{model.model} in {precision} needs {speed.gpus_per_replica} × {offer.gpu}, but "
-            f"{offer.offer_id} gives a replica at most {offer.gpus_max}. Choose a larger GPU."
+            f"{model.model} in {precision} needs {speed.gpus_per_replica} × {supply.gpu}, but "
+            f"{supply.offer_id} gives a replica at most {supply.gpus_max}. Choose a larger GPU."
         )
     return speed
 
 
-def _most_replicas(
-    scenario: Scenario, speed: ServingSpeed, rules: ProviderRules, busiest: int, tables: Tables
-) -> int:
-    limit = int(tables.setting("most_replicas"))
-    if rules.max_gpus_hard is not None:
-        limit = min(limit, max(1, int(rules.max_gpus_hard) // speed.gpus_per_replica))
-    if scenario.max_replicas is not None:
-        return min(scenario.max_replicas, limit)
-    return max(1, min(busiest * int(tables.setting("replica_headroom")), limit))
+def _limit(behaviour: Behaviour, speed: ServingSpeed, tables: Tables) -> int:
+    """Return the most replicas that the provider, or this product, runs at once."""
+    most = int(tables.setting("most_replicas"))
+    if behaviour.max_replicas_hard is not None:
+        most = min(most, behaviour.max_replicas_hard)
+    if behaviour.max_gpus_hard is not None:
+        most = min(most, behaviour.max_gpus_hard // speed.gpus_per_replica)
+    return max(1, most)
+
+
+def _under(behaviour: Behaviour, policy: ScalingPolicy) -> ScalingPolicy:
+    """Return a policy with what the product decides and the buyer cannot set."""
+    return dataclasses.replace(
+        policy,
+        scale_down=behaviour.scale_down_rule,
+        refuses_cold=behaviour.cold_request == "reject",
+    )
+
+
+def _retry_s(behaviour: Behaviour) -> float | None:
+    return behaviour.retry_s if behaviour.cold_request == "retry" else None
 
 
 def _target(deployment: Deployment, speed: ServingSpeed | None = None) -> float:
@@ -781,39 +848,34 @@ def _mitigation_sets(
 
 def _autoscaled(
     deployment: Deployment,
-    family: str,
+    family: Family,
     policy: ScalingPolicy,
     mitigations: tuple[Mitigation, ...],
     tables: Tables,
     *,
     is_default: bool = False,
 ) -> Plan:
+    policy = _under(deployment.serverless.behaviour, policy)
     applied = apply_mitigations(
         deployment.start, policy, deployment.speed, mitigations, deployment.start_inputs, tables
     )
     names = [item.label for item in mitigations]
     keep = f"{policy.idle_timeout_s:g} s"
-    pool = f" of {policy.min_replicas}" if policy.min_replicas else ""
-    head = {
-        SCALE_TO_ZERO: "Scale-to-zero",
-        WARM_POOL: f"Warm pool{pool}",
-        HYBRID: f"{policy.pinned_replicas} dedicated + overflow",
-    }[family]
+    capped = ""
+    if policy.max_replicas < deployment.max_replicas:
+        capped = f", at most {units.count(policy.max_replicas, 'replica')}"
     short = "".join(f" + {name.lower()}" for name in names)
     return Plan(
         plan_id="-".join(
             (
-                {
-                    SCALE_TO_ZERO: "zero",
-                    WARM_POOL: f"pool{policy.min_replicas}",
-                    HYBRID: f"hybrid{policy.pinned_replicas}",
-                }[family],
+                family.stem_of(policy.min_replicas),
                 f"{policy.idle_timeout_s:g}s",
+                *((f"max{policy.max_replicas}",) if capped else ()),
                 *applied.applied,
             )
         ),
-        label=f"{head}, {keep}{short}",
-        detail=f"keep-alive {units.seconds(policy.idle_timeout_s)}"
+        label=f"{family.head_of(policy.min_replicas)}, {keep}{capped}{short}",
+        detail=f"keep-alive {units.seconds(policy.idle_timeout_s)}{capped}"
         + "".join(f", {name.lower()}" for name in names),
         family=family,
         policy=applied.policy,
@@ -822,7 +884,7 @@ def _autoscaled(
         offer_id=deployment.serverless.offer_id,
         mitigations=applied.applied,
         standing=applied.standing,
-        retry_s=deployment.rules.retry_s if deployment.rules.cold_request == "retry" else None,
+        retry_s=_retry_s(deployment.serverless.behaviour),
         is_provider_default=is_default,
     )
 

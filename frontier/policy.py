@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, SupportsInt
 
 from frontier.errors import InputError
 
 ROUTINGS = ("pack", "spread")
+SCALE_DOWNS = ("all", "half_per_window")
 
 
 def _require(field: str, holds: bool, expected: str, found: object) -> None:
@@ -24,17 +26,18 @@ def _is_count(value: object) -> bool:
     if isinstance(value, bool):
         return False
     try:
-        return int(value) == value  # type: ignore[call-overload]
+        return isinstance(value, SupportsInt) and int(value) == value
     except (TypeError, ValueError, OverflowError):
         return False
 
 
-def _is_time(value: object, *, finite: bool) -> bool:
+def _is_time(value: Any, *, finite: bool) -> bool:
     """Say whether a value is a time of at least 0 s (NaN is not), finite if that is asked."""
     try:
-        return value >= 0.0 and (not finite or value < math.inf)  # type: ignore[operator]
-    except TypeError:
+        number = float(value)
+    except (TypeError, ValueError):
         return False
+    return number >= 0.0 and (not finite or number < math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,12 @@ class ScalingPolicy:
         Changes of the minimum, in order of time [s].
     pinned_replicas : int
         The first replicas, never released: the dedicated base of a hybrid plan.
+    scale_down : {"all", "half_per_window"}
+        All replicas whose timeout is over leave, or half of them each idle timeout. Only billing
+        reads it: the others stay on the meter and take no requests.
+    refuses_cold : bool
+        A request that arrives while no replica is ready is rejected at once, and a start that it
+        caused goes on.
 
     Raises
     ------
@@ -119,6 +128,8 @@ class ScalingPolicy:
     queue_timeout_s: float = math.inf
     schedule: tuple[tuple[float, int], ...] = ()
     pinned_replicas: int = 0
+    scale_down: str = "all"
+    refuses_cold: bool = False
 
     def __post_init__(self) -> None:
         for field, least in (
@@ -141,6 +152,9 @@ class ScalingPolicy:
         _require("target_concurrency", allowed, "None or a number above 0", target)
         _require("routing", self.routing in ROUTINGS, f"one of {', '.join(ROUTINGS)}", self.routing)
 
+        known = f"one of {', '.join(SCALE_DOWNS)}"
+        _require("scale_down", self.scale_down in SCALE_DOWNS, known, self.scale_down)
+
         # Lists are accepted and kept as tuples, so that a policy stays hashable.
         object.__setattr__(self, "parked", tuple(self.parked))
         for tier in self.parked:
@@ -154,6 +168,7 @@ class ScalingPolicy:
     def _check_schedule(self) -> None:
         changes = []
         last_s = -math.inf
+        change: Any  # whoever calls without a checker may pass anything
         for change in self.schedule:
             pair = isinstance(change, tuple | list) and len(change) == 2
             _require("schedule", pair, "a tuple of (time_s, min_replicas)", change)

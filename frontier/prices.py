@@ -25,7 +25,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 
 from frontier.errors import InputError
-from frontier.tables import Offer, ProviderRules, Tables
+from frontier.tables import Behaviour, Offer, ProviderRules, Tables
 from frontier.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 FORMATS = ("own", "gpuhunt", "skypilot")
@@ -82,14 +82,8 @@ _SKYPILOT_PROVIDERS = (
     (r"[0-9]+x_.*_(secure|community)$", "RunPod"),
 )
 _NOISE = re.compile(r"nvidia|amd|tesla|geforce|instinct|gpu|hgx|hbm\d?e?|gddr\d|blackwell")
-_RULE_COLUMNS = (
-    "increment_s",
-    "minimum_s",
-    "idle_default_s",
-    "idle_min_s",
-    "idle_max_s",
-    "platform_fee_usd_month",
-)
+_BILLING_COLUMNS = ("increment_s", "minimum_s", "platform_fee_usd_month")
+_BEHAVIOUR_COLUMNS = ("idle_default_s", "idle_min_s", "idle_max_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +95,8 @@ class PriceUpload:
     format : str
         One of `FORMATS`.
     offers : tuple of Offer
-    rules : tuple of ProviderRules
-        Rules made from billing columns of the table itself.
+    rules, behaviours : tuple of ProviderRules, tuple of Behaviour
+        Made from billing columns, and columns of the idle timeout, of the table itself.
     rows_read : int
     warnings : tuple of str
         What is kept and strange, and what was left out, with rows.
@@ -111,6 +105,7 @@ class PriceUpload:
     format: str
     offers: tuple[Offer, ...]
     rules: tuple[ProviderRules, ...]
+    behaviours: tuple[Behaviour, ...]
     rows_read: int
     warnings: tuple[str, ...]
 
@@ -169,20 +164,24 @@ def read_prices(
         raise InputError(
             f"The price table has no row that can be used{': ' + left if left else '.'}"
         )
-    offers, rules = _offers(lines, tables, remarks)
+    offers, rules, behaviours = _offers(lines, tables, remarks)
     if remarks.errors:
         raise InputError(remarks.refusal())
     _compare(offers, tables, today, remarks)
     found = tuple(offer for _, offer in offers)
-    return PriceUpload(kind, found, tuple(rules), len(rows), remarks.sentences())
+    return PriceUpload(kind, found, tuple(rules), tuple(behaviours), len(rows), remarks.sentences())
 
 
 def with_prices(tables: Tables, upload: PriceUpload) -> Tables:
     """Return the tables with the offers of an upload added; one of the same name is replaced."""
     offers = {**tables.offers, **{offer.offer_id: offer for offer in upload.offers}}
     rules = {**tables.provider_rules, **{row.rules_id: row for row in upload.rules}}
+    behaviours = {**tables.behaviours, **{row.behaviour_id: row for row in upload.behaviours}}
     return dataclasses.replace(
-        tables, offers=MappingProxyType(offers), provider_rules=MappingProxyType(rules)
+        tables,
+        offers=MappingProxyType(offers),
+        provider_rules=MappingProxyType(rules),
+        behaviours=MappingProxyType(behaviours),
     )
 
 
@@ -485,10 +484,10 @@ class _CellReader:
         return what == "gpu", _TIMES_AN_HOUR[time], rate
 
     def rules(self) -> dict[str, float]:
-        """Return the billing columns that are given."""
+        """Return the columns of billing and of the idle timeout that are given."""
         given = {
             name: self.number(name, "a number of at least 0")
-            for name in _RULE_COLUMNS
+            for name in (*_BILLING_COLUMNS, *_BEHAVIOUR_COLUMNS)
             if self.cells.get(name)
         }
         for name, value in given.items():
@@ -648,13 +647,14 @@ def _skypilot_provider(instance: str) -> str | None:
 
 def _offers(
     lines: list[_Line], tables: Tables, remarks: _Remarks
-) -> tuple[list[tuple[int, Offer]], list[ProviderRules]]:
+) -> tuple[list[tuple[int, Offer]], list[ProviderRules], list[Behaviour]]:
     """Return the offers with their rows, rules attached; one offer in several zones is one."""
     known: dict[tuple[str, bool], str] = {}
     for offer in tables.offers.values():
         known.setdefault((offer.provider.casefold(), offer.kind == "serverless"), offer.rules_id)
     offers: dict[str, tuple[int, Offer]] = {}
     rules: dict[str, ProviderRules] = {}
+    behaviours: dict[str, Behaviour] = {}
     seen: set[tuple[object, ...]] = set()
     times: Counter[str] = Counter()
     for line in lines:
@@ -685,10 +685,20 @@ def _offers(
             times[base] += 1
             offer_id = f"{base}-{times[base] + 1}"
         if line.overrides:
+            billing = {k: v for k, v in line.overrides.items() if k in _BILLING_COLUMNS}
             own = dataclasses.replace(
-                tables.provider_rules[rules_id], rules_id=f"{offer_id}-rules", **line.overrides
+                tables.provider_rules[rules_id], rules_id=f"{offer_id}-rules", **billing
             )
-            _check_idle(own, line.row, remarks)
+            idling = {k: v for k, v in line.overrides.items() if k in _BEHAVIOUR_COLUMNS}
+            if idling:
+                behaviour = dataclasses.replace(
+                    tables.behaviours[own.behaviour_id],
+                    behaviour_id=f"{offer_id}-behaviour",
+                    **idling,
+                )
+                _check_idle(behaviour, line.row, remarks)
+                behaviours[behaviour.behaviour_id] = behaviour
+                own = dataclasses.replace(own, behaviour_id=behaviour.behaviour_id)
             rules[own.rules_id] = own
             rules_id = own.rules_id
         offer = Offer(
@@ -715,13 +725,13 @@ def _offers(
             note=line.note,
         )
         offers[offer_id] = (line.row, offer)
-    return list(offers.values()), list(rules.values())
+    return list(offers.values()), list(rules.values()), list(behaviours.values())
 
 
-def _check_idle(rules: ProviderRules, row: int, remarks: _Remarks) -> None:
-    low = rules.idle_min_s or 0.0
-    high = math.inf if rules.idle_max_s is None else rules.idle_max_s
-    middle = low if rules.idle_default_s is None else rules.idle_default_s
+def _check_idle(behaviour: Behaviour, row: int, remarks: _Remarks) -> None:
+    low = behaviour.idle_min_s or 0.0
+    high = math.inf if behaviour.idle_max_s is None else behaviour.idle_max_s
+    middle = low if behaviour.idle_default_s is None else behaviour.idle_default_s
     if not low <= middle <= high:
         remarks.error(row, "idle_default_s", f"a time from {low:g} to {high:g} s", f"{middle:g}")
 

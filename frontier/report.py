@@ -3,7 +3,7 @@
 The workbook's totals are formulas over the exported prices and meters, so that finance can change
 a price and see the bill move, or check it. The page needs nothing but itself: no script, no font,
 no image from anywhere. Text that came from a user is always text: never a formula in a
-spreadsheet, never markup on the page. Nothing is simulated or billed here.
+spreadsheet, never markup on the page. Nothing is simulated here, and bills are the study's.
 """
 
 from __future__ import annotations
@@ -19,32 +19,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import frontier
 from frontier import units
 from frontier.billing import LINES, METER, Bill, BillBasis, pool_lines
 from frontier.export import csv_bytes
+from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED, asked, sources_used
+from frontier.simulate import LatencySummary
+from frontier.study import Study
 from frontier.tables import Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
-INCLUDED = (
-    "GPU time by the provider's billing rules: work, idling, the billed part of each start, "
-    "parked replicas, rounding, unused GPUs of a machine, unused commitment",
-    "CPU and memory where they are metered apart",
-    "Storage that a mitigation keeps",
-    "Fee and included credit of the provider's plan, as if this workload were alone on it",
-)
-NOT_INCLUDED = (
-    "Tax",
-    "Egress and other network traffic",
-    "Load balancers, logs and monitoring",
-    "Building images and moving data",
-    "Support contracts and staff",
-    "What waiting costs in lost users",
-)
-
 _MONTHS_PER_YEAR = 12
-_GPU_COLUMNS = tuple(name for name in METER.names if name.endswith("_gpu_s"))
+_PERCENTILES = {
+    "Median": "p50_ttft_s",
+    "p90": "p90_ttft_s",
+    "p95": "p95_ttft_s",
+    "p99": "p99_ttft_s",
+    "p99.9": "p999_ttft_s",
+    "Longest": "max_ttft_s",
+}
+_GPU_COLUMNS = tuple(name for name in METER.names or () if name.endswith("_gpu_s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +121,63 @@ class Report:
         }
 
 
+def report_of(
+    study: Study,
+    plan_id: str,
+    *,
+    made_on: dt.date,
+    link: str,
+    changed: Iterable[tuple[str, str]] = (),
+    currency: Currency | None = None,
+) -> Report:
+    """Return the report of one plan of a study.
+
+    Parameters
+    ----------
+    link : str
+        The address that opens the same view; empty where there is none.
+    changed : iterable of (str, str)
+        What the reader changed in the tables: label and words.
+    currency : Currency, optional
+        Another currency beside dollars.
+    """
+    outcome, said = study.outcomes[plan_id], study.included()
+    return Report(
+        title="What scale-to-zero costs",
+        headline=study.answer.headline,
+        reasons=study.answer.reasons,
+        made_on=made_on,
+        version=frontier.__version__,
+        link=link,
+        scenario=(
+            *asked(study.deployment, study.trace, study.tables, study.deal, study.limit_s),
+            *changed,
+        ),
+        plan_label=f"{outcome.plan.label} ({outcome.plan.detail})",
+        bill=study.bill(outcome),
+        basis=study.basis(outcome),
+        tokens=outcome.tokens,
+        latency=latency_rows(outcome.latency),
+        plans=study.table,
+        plan_id=plan_id,
+        slo_p99_ttft_s=study.limit_s,
+        assumptions=(*said["In the number"], *said["Traffic"], *said["Assumed"]),
+        sources=sources_used(study.deployment, study.tables),
+        currency=currency,
+    )
+
+
+def latency_rows(latency: LatencySummary) -> tuple[tuple[str, float], ...]:
+    """Return the percentiles of a run as label and seconds [s]."""
+    return tuple((label, getattr(latency, name)) for label, name in _PERCENTILES.items())
+
+
 def meters_csv(basis: BillBasis) -> bytes:
     """Return the meters of a bill as CSV, one row a meter."""
     import pandas as pd
 
-    return csv_bytes(pd.DataFrame({name: basis.meters[name] for name in METER.names}))
+    meters = basis.meters
+    return csv_bytes(pd.DataFrame({name: meters[name] for name in METER.names or ()}))
 
 
 def report_json(report: Report) -> bytes:
@@ -162,7 +210,7 @@ def report_json(report: Report) -> bytes:
             for used_for, source in report.sources
         ],
         "included": INCLUDED,
-        "not_included": NOT_INCLUDED,
+        "not_included": (*NOT_BILLED, *NOT_SIMULATED),
     }
     return json.dumps(_plain(content), ensure_ascii=False, indent=2).encode()
 
@@ -375,9 +423,7 @@ def _write_bill(sheet: Any, styles: dict[str, Any], report: Report, last: int) -
     columns = {"plan": "B", "base": "C"}
     values = {}
     for pool, name in zip(basis.pools, names, strict=True):
-        own = basis.meters[basis.meters["base"] == pool.is_base]
-        gpu_s = np.array([own[column].sum() for column in _GPU_COLUMNS])
-        values[name] = pool_lines(pool, gpu_s, basis.months)
+        values[name] = pool_lines(pool, basis.months)
         if name == "plan":
             values[name]["fees"] += basis.request_fee_usd * basis.requests
             values[name]["storage"] = (
@@ -403,15 +449,15 @@ def _write_bill(sheet: Any, styles: dict[str, Any], report: Report, last: int) -
         formula = f"=IF(D${total_row}=0,0,D{row}/D${total_row})"
         sheet.write_formula(f"F{row}", formula, styles["percent"], share)
     sheet.write_string(total_row - 1, 0, "Total", styles["head"])
-    for column in "BCDE":
-        value = {
-            "B": math.fsum(values["plan"].values()),
-            "C": math.fsum(values.get("base", {}).values()),
-            "D": bill.usd_span,
-            "E": bill.usd_span / basis.months,
-        }[column]
-        formula = f"=SUM({column}{first}:{column}{total_row - 1})"
-        sheet.write_formula(f"{column}{total_row}", formula, styles["total"], value)
+    totals = {
+        "B": math.fsum(values["plan"].values()),
+        "C": math.fsum(values.get("base", {}).values()),
+        "D": bill.usd_span,
+        "E": bill.usd_span / basis.months,
+    }
+    for letter, value in totals.items():
+        formula = f"=SUM({letter}{first}:{letter}{total_row - 1})"
+        sheet.write_formula(f"{letter}{total_row}", formula, styles["total"], value)
 
     row = total_row + 2
     per = report.units_of_cost
@@ -507,7 +553,7 @@ def _write_lists(sheet: Any, styles: dict[str, Any], report: Report) -> None:
         ("Why", [("", reason) for reason in report.reasons]),
         ("Waiting", [(label, units.seconds(value)) for label, value in report.latency]),
         ("Included", [("", item) for item in INCLUDED]),
-        ("Not included", [("", item) for item in NOT_INCLUDED]),
+        ("Not included", [("", item) for item in (*NOT_BILLED, *NOT_SIMULATED)]),
         ("Assumptions", [("", item) for item in report.assumptions]),
     )
     for heading, items in sections:
@@ -637,7 +683,7 @@ def html_report(report: Report) -> str:
 <table><tr><th>Offer</th><th class="number">GPU</th><th class="number">CPU and RAM</th>
 <th class="number">Date of the price</th></tr>{prices}</table>
 <div class="columns"><div><h2>Included</h2>{_list(INCLUDED)}</div>
-<div><h2>Not included</h2>{_list(NOT_INCLUDED)}</div></div>
+<div><h2>Not included</h2>{_list((*NOT_BILLED, *NOT_SIMULATED))}</div></div>
 <h2>Assumptions</h2>{_list(report.assumptions)}
 <h2>Sources</h2>
 <table><tr><th>Used for</th><th>Source</th><th>Kind</th><th>Read on</th></tr>{sources}</table>

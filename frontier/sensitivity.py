@@ -123,8 +123,8 @@ class Rivals:
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
         self._most: dict[tuple[float, float, int], tuple[int, int]] = {}
         self._stage_s: dict[ColdStart, NDArray[np.float64]] = {}
-        self.idle_timeout_s = default_idle_timeout_s(self.deployment.rules, tables)
-        self.idle_timeouts_s = idle_timeouts_s(self.deployment.rules, tables)
+        self.idle_timeout_s = default_idle_timeout_s(self.deployment.serverless.behaviour, tables)
+        self.idle_timeouts_s = idle_timeouts_s(self.deployment.serverless.behaviour, tables)
 
     def seeds(self, change: Change) -> range:
         """Return the seeds of the traffic: one where nothing of it is drawn, else several."""
@@ -196,7 +196,7 @@ class Rivals:
             _, trace, deployment = self._world(change, seed)
             first = next(dedicated_plans(deployment, trace, self._tables))
             policy = dataclasses.replace(first.policy, min_replicas=count, max_replicas=count)
-            plan = dataclasses.replace(first, plan_id=f"dedicated-{count}", policy=policy)
+            plan = dataclasses.replace(first, plan_id=first.family.stem_of(count), policy=policy)
             (self._outcomes[key],) = self._simulate([plan], trace, tick)
         return self._outcomes[key]
 
@@ -301,8 +301,10 @@ class RatePoint:
         Mean, least and most over the seeds [$].
     holds_limit : bool
         Whether ``p99_ttft_s`` is within the limit.
-    idle_timeout_s, replicas : float or None, int or None
-        Of scale-to-zero; of always-on.
+    idle_timeout_s : float
+        Of an idle replica; infinite for always-on, which never releases one [s].
+    replicas : int
+        Most replicas.
     """
 
     line: str
@@ -312,8 +314,8 @@ class RatePoint:
     usd_high: float
     p99_ttft_s: float
     holds_limit: bool
-    idle_timeout_s: float | None = None
-    replicas: int | None = None
+    idle_timeout_s: float
+    replicas: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,17 +402,25 @@ def break_even(
         return kept_s, rivals.scale_to_zero(change, tick)
 
     def point(
-        which: str, factor: float, outcomes: tuple[Outcome, ...], **more: float | int
+        which: str, factor: float, outcomes: tuple[Outcome, ...], idle_timeout_s: float
     ) -> RatePoint:
         usd = [cost(outcome) for outcome in outcomes]
         p99_s = float(np.mean([outcome.latency.p99_ttft_s for outcome in outcomes]))
         return RatePoint(
-            which, factor, float(np.mean(usd)), min(usd), max(usd), p99_s, p99_s <= limit_s, **more
+            line=which,
+            factor=factor,
+            usd_per_month=float(np.mean(usd)),
+            usd_low=min(usd),
+            usd_high=max(usd),
+            p99_ttft_s=p99_s,
+            holds_limit=p99_s <= limit_s,
+            idle_timeout_s=idle_timeout_s,
+            replicas=outcomes[0].plan.policy.max_replicas,
         )
 
     def rival_point(factor: float) -> RatePoint:
         rival = rivals.always_on(Change(traffic=factor), limit_s, tick)
-        return point(ALWAYS_ON, factor, rival.outcomes, replicas=rival.replicas)
+        return point(ALWAYS_ON, factor, rival.outcomes, math.inf)
 
     points = []
     for index, factor in enumerate(factors):
@@ -418,7 +428,7 @@ def break_even(
         tick()
         for which in (AS_SHIPPED, CHEAPEST):
             kept_s, outcomes = zero(factor, which)
-            points.append(point(which, factor, outcomes, idle_timeout_s=kept_s))
+            points.append(point(which, factor, outcomes, kept_s))
         points.append(rival_point(factor))
     done = len(factors)
 
@@ -447,19 +457,21 @@ def ceiling(deployment: Deployment, replicas: int, tables: Tables, deal: Deal = 
     Dedicated price over serverless price, all meters included, whole machines for the dedicated
     ones, under the buyer's commitment if there is one. 1 or more: there is no break-even.
     """
+    serverless = tables.offers[deployment.serverless.offer_id]
+    dedicated = tables.offers[deployment.dedicated.offer_id]
     return break_even_utilisation(
         replica_usd_per_h(
-            deployment.dedicated,
+            dedicated,
             gpus_per_replica=deployment.dedicated_speed.gpus_per_replica,
             tables=tables,
-            terms=deal.terms(deployment.dedicated, tables, is_committed=True),
+            terms=deal.terms(dedicated, tables, is_committed=True),
             replicas=replicas,
         ),
         replica_usd_per_h(
-            deployment.serverless,
+            serverless,
             gpus_per_replica=deployment.speed.gpus_per_replica,
             tables=tables,
-            terms=deal.terms(deployment.serverless, tables),
+            terms=deal.terms(serverless, tables),
         ),
     )
 
@@ -606,8 +618,12 @@ def sensitivity(
     for index, swing in enumerate(inputs):
         done = index
         tick()
+
+        def margin_usd(at: float, key: str = swing.key) -> float:
+            return sign * gap_usd({key: at})
+
         value = flip_value(
-            lambda at, swing=swing: sign * gap_usd({swing.key: at}),
+            margin_usd,
             swing,
             samples=int(tables.setting("flip_samples")),
             tolerance=tables.setting("break_even_tolerance"),

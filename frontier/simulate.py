@@ -22,6 +22,10 @@ A replica idle for ``idle_timeout_s`` is released if more than ``min_replicas(t)
 not, it stays, and is looked at again when the minimum falls (longest idle first) or when it next
 goes idle. Released means parked in the first tier, then the next, then off.
 
+A request still queued after the queue timeout is rejected; one that arrives while no replica is
+ready is rejected at once if the policy refuses cold requests. Its arrival has had its effect on
+scale-up by then, and a start that it caused goes on. A rejected request's TTFT is infinite.
+
 At one instant: finishes and readies, then changes of the minimum, then queue timeouts, then
 arrivals, then releases.
 
@@ -138,13 +142,39 @@ class RunResult:
     @property
     def held_s(self) -> float:
         """Replica-seconds held within the horizon: starting, busy or idle, not parked [s]."""
-        return float(sum(self.sessions[part].sum() for part in ("starting_s", "busy_s", "idle_s")))
+        return session_seconds(self.sessions).held_s
 
     @property
     def utilisation(self) -> float:
         """Busy seconds over held seconds [1]; NaN if nothing was held."""
-        held_s = self.held_s
-        return float(self.sessions["busy_s"].sum() / held_s) if held_s > 0 else math.nan
+        return session_seconds(self.sessions).busy_share
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSeconds:
+    """Replica-seconds of some sessions within the horizon, by what the replicas did [s]."""
+
+    starting_s: float
+    busy_s: float
+    idle_s: float
+    parked_s: float
+
+    @property
+    def held_s(self) -> float:
+        """Seconds held: starting, busy or idle, not parked [s]."""
+        return self.starting_s + self.busy_s + self.idle_s
+
+    @property
+    def busy_share(self) -> float:
+        """Busy seconds over held seconds [1]; NaN if nothing was held."""
+        return self.busy_s / self.held_s if self.held_s > 0 else math.nan
+
+
+def session_seconds(sessions: NDArray[np.void]) -> SessionSeconds:
+    """Return the seconds of `RunResult.sessions` added up: the one place that does so."""
+    return SessionSeconds(
+        *(float(sessions[part].sum()) for part in ("starting_s", "busy_s", "idle_s", "parked_s"))
+    )
 
 
 def simulate_replicas(
@@ -246,6 +276,7 @@ def simulate_replicas(
         buffer_replicas=int(policy.buffer_replicas),
         target_concurrency=target,
         pack=policy.routing == "pack",
+        refuses_cold=bool(policy.refuses_cold),
         idle_timeout_s=float(policy.idle_timeout_s),
         queue_timeout_s=float(policy.queue_timeout_s),
         horizon_s=float(horizon_s),
@@ -316,9 +347,14 @@ def summarise(result: RunResult) -> LatencySummary:
     size = result.ttft_s.size
     ranks = [max(0, math.ceil(q / 100 * size) - 1) for q in (50, 90, 95, 99, 99.9, 100)]
     # A partition puts the wanted ranks in place and leaves the rest unsorted: a tenth of a sort.
-    values = np.partition(result.ttft_s, ranks)[ranks].tolist()
+    p50, p90, p95, p99, p999, longest = np.partition(result.ttft_s, ranks)[ranks].tolist()
     return LatencySummary(
-        *values,
+        p50_ttft_s=p50,
+        p90_ttft_s=p90,
+        p95_ttft_s=p95,
+        p99_ttft_s=p99,
+        p999_ttft_s=p999,
+        max_ttft_s=longest,
         waited_on_start_share=result.waited_share,
         rejected_share=result.rejected_share,
     )
@@ -490,6 +526,6 @@ def _tokens(values: ArrayLike) -> NDArray[np.int64]:
 
 def _read_only(vector: NDArray, dtype: type) -> NDArray:
     """Return a read-only view: the kernel is compiled once, for read-only input."""
-    view = np.ascontiguousarray(vector, dtype=dtype).view()
+    view: NDArray = np.ascontiguousarray(vector, dtype=dtype).view()
     view.setflags(write=False)
     return view

@@ -23,18 +23,28 @@ from frontier.billing import (
     LIST_PRICE,
     Bill,
     BillBasis,
+    Contract,
     Terms,
     TokenPrice,
+    Usage,
     bill,
     bill_basis,
     billed_start_s,
     months,
     replica_usd_per_h,
 )
-from frontier.economics import break_even_utilisation, clairvoyant_sessions, efficient
+from frontier.economics import break_even_utilisation, efficient, kept_sessions, needed_sessions
 from frontier.errors import InfeasibleError
-from frontier.plan import API, BOUND, DEDICATED, SCALE_TO_ZERO, Deployment, Plan, committed
-from frontier.simulate import Cancelled, LatencySummary, RunResult, simulate_plan, summarise
+from frontier.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
+from frontier.plan import Deployment, Plan, committed
+from frontier.simulate import (
+    Cancelled,
+    LatencySummary,
+    RunResult,
+    session_seconds,
+    simulate_plan,
+    summarise,
+)
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
@@ -64,6 +74,11 @@ class Outcome:
     horizon_s: float
     requests: int
     tokens: int
+
+    @property
+    def starts(self) -> int:
+        """How many starts there were; what was up at time 0 is none."""
+        return int((self.sessions["cold_start_index"] >= 0).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +112,17 @@ class Deal:
             commitment=self.commitment if is_committed else None,
             interruptions_per_h=rate if offer.kind == "spot" else 0.0,
         )
+
+    def contract(self, plan: Plan, tables: Tables) -> Contract:
+        """Return the contract under which a plan is billed, at the prices of these tables."""
+
+        def of(offer_id: str, base: Contract | None = None) -> Contract:
+            offer = tables.offers[offer_id]
+            terms = self.terms(offer, tables, is_committed=plan.is_committed)
+            return Contract(offer, tables.rules_of(offer), terms, base)
+
+        base = None if plan.base_offer_id is None else of(plan.base_offer_id)
+        return of(plan.offer_id, base)
 
     def at(self, factor: float) -> Deal:
         """Return this deal with every metered price times a factor; fees stay."""
@@ -188,7 +214,7 @@ def sweep(
     """Simulate every plan, and add the clairvoyant bound where there is one."""
     outcomes = simulate_plans(plans, trace, tables, progress=progress)
     try:
-        return (*outcomes, clairvoyant_outcome(outcomes, trace, tables))
+        return (*outcomes, clairvoyant_outcome(outcomes, trace))
     except InfeasibleError:
         return outcomes
 
@@ -204,43 +230,30 @@ def rerun_with_instant_starts(outcome: Outcome, trace: Trace) -> RunResult:
     policy = outcome.plan.policy
     parked = tuple(dataclasses.replace(tier, resume_s=0.0) for tier in policy.parked)
     plan = dataclasses.replace(
-        outcome.plan, policy=dataclasses.replace(policy, parked=parked), retry_s=None
+        outcome.plan,
+        policy=dataclasses.replace(policy, parked=parked, refuses_cold=False),
+        retry_s=None,
     )
     return simulate_plan(plan, trace, StartDraws(np.zeros(1), np.zeros((1, len(STAGES)))))
 
 
 def bill_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> Bill:
     """Return the bill of one outcome at the prices and rules of these tables, on these terms."""
-    return bill(outcome.sessions, outcome.stage_s, **_conditions(outcome, tables, deal))
+    return bill(basis_of_outcome(outcome, tables, deal))
 
 
 def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> BillBasis:
     """Return what that bill is computed from, meter by meter."""
-    return bill_basis(outcome.sessions, outcome.stage_s, **_conditions(outcome, tables, deal))
-
-
-def _conditions(outcome: Outcome, tables: Tables, deal: Deal) -> dict[str, Any]:
-    plan = outcome.plan
-    offer = tables.offers[plan.offer_id]
-    base = tables.offers[plan.base_offer_id] if plan.base_offer_id else None
-    conditions: dict[str, Any] = {
-        "offer": offer,
-        "rules": tables.provider_rules[offer.rules_id],
-        "gpus_per_replica": plan.speed.gpus_per_replica,
-        "horizon_s": outcome.horizon_s,
-        "policy": plan.policy,
-        "tables": tables,
-        "requests": outcome.requests,
-        "standing": plan.standing,
-        "terms": deal.terms(offer, tables, is_committed=plan.is_committed),
-    }
-    if base is not None:
-        conditions |= {
-            "base_offer": base,
-            "base_rules": tables.provider_rules[base.rules_id],
-            "base_terms": deal.terms(base, tables, is_committed=plan.is_committed),
-        }
-    return conditions
+    usage = Usage(
+        settled(outcome, tables).sessions,
+        outcome.stage_s,
+        gpus_per_replica=outcome.plan.speed.gpus_per_replica,
+        horizon_s=outcome.horizon_s,
+        policy=outcome.plan.policy,
+        requests=outcome.requests,
+        standing=outcome.plan.standing,
+    )
+    return bill_basis(usage, deal.contract(outcome.plan, tables), tables)
 
 
 def committed_outcomes(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
@@ -252,7 +265,7 @@ def committed_outcomes(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
     found: list[Outcome] = []
     for outcome in outcomes:
         plan = committed(outcome.plan)
-        if plan is None or outcome.plan.family == DEDICATED:
+        if plan is None or plan.family is not outcome.plan.family:
             found.append(outcome)
         if plan is not None:
             found.append(dataclasses.replace(outcome, plan=plan))
@@ -278,15 +291,15 @@ def frontier_table(
     """
     rows = []
     for outcome in outcomes:
-        plan, sessions = outcome.plan, outcome.sessions
+        outcome = settled(outcome, tables)
+        plan, seconds = outcome.plan, session_seconds(outcome.sessions)
         cost = bill_outcome(outcome, tables, deal)
-        up_s = sessions["starting_s"].sum() + sessions["busy_s"].sum() + sessions["idle_s"].sum()
         rows.append(
             {
                 "plan_id": plan.plan_id,
                 "label": plan.label,
                 "detail": plan.detail,
-                "family": plan.family,
+                "family": plan.family.key,
                 "offer_id": plan.offer_id,
                 "is_provider_default": plan.is_provider_default,
                 "mitigations": ";".join(plan.mitigations),
@@ -297,9 +310,9 @@ def frontier_table(
                 "usd_per_1k_requests": cost.usd_per_1k_requests(outcome.requests),
                 "usd_per_mtok": cost.usd_per_mtok(outcome.tokens),
                 **dataclasses.asdict(outcome.latency),
-                "starts": int((sessions["cold_start_index"] >= 0).sum()),
-                "held_replicas": up_s / outcome.horizon_s,
-                "busy_share": sessions["busy_s"].sum() / up_s if up_s > 0 else np.nan,
+                "starts": outcome.starts,
+                "held_replicas": seconds.held_s / outcome.horizon_s,
+                "busy_share": seconds.busy_share,
                 "billed_replicas": cost.billed_s / outcome.horizon_s,
             }
         )
@@ -307,7 +320,7 @@ def frontier_table(
         rows.append(_api_row(api, trace, tables))
     table = pd.DataFrame(rows)
     # The bound is no plan anybody can buy, and an API is not this model on these GPUs.
-    real = ~table["family"].isin((BOUND, API)).to_numpy()
+    real = np.array([FAMILIES[key].is_buyable for key in table["family"]], dtype=np.bool_)
     table["efficient"] = False
     table.loc[real, "efficient"] = efficient(
         table.loc[real, "usd_per_month"].to_numpy(), table.loc[real, "p99_ttft_s"].to_numpy()
@@ -320,10 +333,10 @@ def _api_row(api: TokenApi, trace: Trace, tables: Tables) -> dict[str, Any]:
     usd = api.price.usd(trace.prompt_tokens, trace.output_tokens, api.cached_share)
     tokens = trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
     return {
-        "plan_id": API,
-        "label": "Per-token API",
+        "plan_id": API.stem,
+        "label": API.head,
         "detail": "your price and p99",
-        "family": API,
+        "family": API.key,
         "offer_id": "",
         "is_provider_default": False,
         "mitigations": "",
@@ -339,45 +352,58 @@ def _api_row(api: TokenApi, trace: Trace, tables: Tables) -> dict[str, Any]:
     }
 
 
-def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace, tables: Tables) -> Outcome:
+def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     """Return the bound: what serving this trace costs whoever knows it beforehand.
 
-    It never makes a request wait on a start and, in each gap, keeps a replica or drops it,
-    whichever is cheaper under the serverless offer's rules. Requests are served as on the largest
-    always-on plan; a replica holds its target concurrency.
+    It never makes a request wait on a start. Its sessions are the stretches in which a replica
+    is needed; what it keeps between them hangs on the rules it is billed by (`settled`). Requests
+    are served as on the largest always-on plan; a replica holds its target concurrency.
 
     Raises
     ------
     InfeasibleError
         If there is no always-on plan that serves every request, or no autoscaled one.
     """
-    served = [o for o in outcomes if o.plan.family == DEDICATED and not o.latency.rejected_share]
-    scaled = [o for o in outcomes if o.plan.family == SCALE_TO_ZERO and not o.plan.mitigations]
+    served = [o for o in outcomes if o.plan.family is DEDICATED and not o.latency.rejected_share]
+    scaled = [o for o in outcomes if o.plan.family is SCALE_TO_ZERO and not o.plan.mitigations]
     if not served or not scaled:
         raise InfeasibleError("the clairvoyant bound needs an always-on and a scale-to-zero plan")
     largest, plain = served[-1], scaled[0]
-    rules = tables.provider_rules[tables.offers[plain.plan.offer_id].rules_id]
-    stage_s = np.array([list(plain.plan.start.wall_s.values())])
-    sessions = clairvoyant_sessions(
+    sessions = needed_sessions(
         trace.arrival_s,
         rerun(largest, trace).finish_s,
-        concurrency=plain.plan.policy.target_concurrency,
-        start_s=float(stage_s.sum()),
-        billed_start_s=float(billed_start_s(stage_s, rules)[0]),
-        idle_rate_factor=rules.idle_rate_factor if rules.bills_idle else 0.0,
+        concurrency=plain.plan.policy.target_concurrency or plain.plan.speed.max_sequences,
         horizon_s=trace.horizon_s,
     )
     plan = dataclasses.replace(
         plain.plan,
-        plan_id=BOUND,
-        label="Clairvoyant bound",
+        plan_id=BOUND.stem,
+        label=BOUND.head,
         detail="knows the trace; no real plan can",
         family=BOUND,
         is_provider_default=False,
     )
-    return dataclasses.replace(
-        largest, plan=plan, sessions=sessions, stage_s=stage_s, latency=largest.latency
+    stage_s = np.array([list(plan.start.wall_s.values())])
+    return dataclasses.replace(largest, plan=plan, sessions=sessions, stage_s=stage_s)
+
+
+def settled(outcome: Outcome, tables: Tables) -> Outcome:
+    """Return the outcome as it is billed: the bound keeps or drops a replica in each gap.
+
+    Whichever is cheaper under the rules of its offer in these tables. Other plans do not know
+    what they will be billed, and stay as they are.
+    """
+    if outcome.plan.family != BOUND:
+        return outcome
+    rules = tables.rules_of(tables.offers[outcome.plan.offer_id])
+    sessions = kept_sessions(
+        outcome.sessions,
+        start_s=float(outcome.stage_s.sum()),
+        billed_start_s=float(billed_start_s(outcome.stage_s, rules)[0]),
+        idle_rate_factor=rules.idle_rate_factor if rules.bills_idle else 0.0,
+        horizon_s=outcome.horizon_s,
     )
+    return dataclasses.replace(outcome, sessions=sessions)
 
 
 def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL) -> float:
@@ -385,18 +411,20 @@ def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL
 
     Always-on is by the hour here, whatever the commitment: that is a plan of its own.
     """
+    serverless = tables.offers[deployment.serverless.offer_id]
+    dedicated = tables.offers[deployment.dedicated.offer_id]
     return break_even_utilisation(
         replica_usd_per_h(
-            deployment.dedicated,
+            dedicated,
             gpus_per_replica=deployment.dedicated_speed.gpus_per_replica,
             tables=tables,
-            terms=deal.terms(deployment.dedicated, tables),
+            terms=deal.terms(dedicated, tables),
         ),
         replica_usd_per_h(
-            deployment.serverless,
+            serverless,
             gpus_per_replica=deployment.speed.gpus_per_replica,
             tables=tables,
-            terms=deal.terms(deployment.serverless, tables),
+            terms=deal.terms(serverless, tables),
         ),
     )
 

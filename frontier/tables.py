@@ -18,7 +18,7 @@ import datetime as dt
 import difflib
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +51,17 @@ class Column:
     refers_to: str
     description: str
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest number that a cell may hold, or raise a `TableError`."""
+        return _bounds(self.minimum, self.maximum, f"columns.csv, {self.table}.{self.column}")
+
+
+def _bounds(low: float | None, high: float | None, where: str) -> tuple[float, float]:
+    if low is None or high is None:
+        raise TableError(f"{where}: a least and a largest value are needed, found an empty cell")
+    return low, high
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -78,6 +89,11 @@ class Setting:
     basis: str
     source_id: str
     description: str
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value that may be chosen, or raise a `TableError`."""
+        return _bounds(self.low, self.high, f"settings.csv, row {self.setting_id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +436,7 @@ class ProviderRules:
     rules_id: str
     provider: str
     product: str
-    platform_id: str
+    behaviour_id: str
     bills_allocate: bool
     bills_pull: bool
     bills_boot: bool
@@ -435,15 +451,6 @@ class ProviderRules:
     idle_rate_factor: float
     increment_s: float
     minimum_s: float
-    idle_default_s: float | None
-    idle_min_s: float | None
-    idle_max_s: float | None
-    scale_down_rule: str
-    cold_request: str
-    retry_s: float | None
-    max_replicas_default: int | None
-    max_replicas_hard: int | None
-    max_gpus_hard: int | None
     platform_fee_usd_month: float
     free_credit_usd_month: float
     request_fee_usd: float
@@ -454,6 +461,38 @@ class ProviderRules:
     basis: str
     source_id: str
     note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What one product does with replicas and requests, whatever it costs."""
+
+    behaviour_id: str
+    provider: str
+    product: str
+    platform_id: str
+    idle_default_s: float | None
+    idle_min_s: float | None
+    idle_max_s: float | None
+    scale_down_rule: str
+    cold_request: str
+    retry_s: float | None
+    max_replicas_default: int | None
+    max_replicas_hard: int | None
+    max_gpus_hard: int | None
+    assumed: tuple[str, ...]
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptive:
+    """A column of the prices and rules that changes no bill and no run."""
+
+    column_id: str
+    source_id: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -627,6 +666,8 @@ class Tables:
     validation_cases: Mapping[str, StartCase] = field(metadata={"row": StartCase})
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
+    behaviours: Mapping[str, Behaviour] = field(metadata={"row": Behaviour})
+    descriptive: Mapping[str, Descriptive] = field(metadata={"row": Descriptive})
     commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
     abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})
     folklore: Mapping[str, Folklore] = field(metadata={"row": Folklore})
@@ -669,6 +710,14 @@ class Tables:
             if name.casefold() in (row.repo.casefold(), row.model.casefold()):
                 return row
         return look_up(self.models, name, "model")
+
+    def rules_of(self, offer: Offer) -> ProviderRules:
+        """Return the billing rules that an offer names."""
+        return look_up(self.provider_rules, offer.rules_id, "set of billing rules")
+
+    def behaviour_of(self, offer: Offer) -> Behaviour:
+        """Return how the product of an offer behaves."""
+        return look_up(self.behaviours, self.rules_of(offer).behaviour_id, "behaviour")
 
     def source_of(self, row: Any) -> Source:
         """Return the source that a row of any table names."""
@@ -890,7 +939,7 @@ def _flag(text: str) -> bool:
     return text == "yes"
 
 
-_READERS = {
+_READERS: Mapping[str, Callable[[str], Any]] = {
     "text": str,
     "number": _number,
     "integer": int,

@@ -115,3 +115,8 @@ def count(value: float, noun: str, plural: str | None = None) -> str:
     """Return a count with its noun in the right number: 1 request, 3,556 requests."""
     word = noun if value == 1 else (plural or f"{noun}s")
     return f"{value:,.0f} {word}"
+
+
+def lower_first(text: str) -> str:
+    """Return a phrase as it stands inside a sentence."""
+    return text[:1].lower() + text[1:]

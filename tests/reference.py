@@ -217,6 +217,8 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
             queue.append(arrived)
             arrived += 1
             scale_up(cause=arrived - 1)
+            if policy.refuses_cold and not any(r.ready for r in fleet):
+                rejected[queue.pop()] = True
             dispatch()
         elif what == "release":
             replica = min((r for r in fleet if awaits_release(r)), key=lambda r: (r.since, r.index))

@@ -15,13 +15,11 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from frontier.billing import LINES, Terms, bill, bill_basis
+from frontier.billing import LINES, Contract, Terms, Usage, bill, bill_basis
 from frontier.export import csv_bytes, neutral
 from frontier.mitigations.base import Standing
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.report import (
-    INCLUDED,
-    NOT_INCLUDED,
     Currency,
     Report,
     html_report,
@@ -29,6 +27,7 @@ from frontier.report import (
     report_json,
     workbook,
 )
+from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED
 from frontier.tables import load_tables
 
 TABLES = load_tables()
@@ -37,7 +36,7 @@ EVIL = ("=1+1", '=HYPERLINK("http://a","b")', "+1", "-1", "@SUM(A1)", "\t=1", "\
 SCRIPT = "<script>alert(1)</script>"
 
 
-def hybrid_week():
+def hybrid_week(*, is_empty=False):
     """Make a week with every line: base under a commitment, overflow, parking, storage, fees."""
     rng = np.random.default_rng(1)
     count = 60
@@ -63,11 +62,9 @@ def hybrid_week():
     base = TABLES.offers["crusoe-h100-8x"]
     overflow = dataclasses.replace(TABLES.offers["modal-h100"], rules_id="koyeb")
     rules = dataclasses.replace(TABLES.provider_rules["koyeb"], request_fee_usd=0.0001)
-    return dict(
-        sessions=rows,
+    usage = Usage(
+        sessions=rows[:0] if is_empty else rows,
         stage_s=np.full((8, 10), 4.0),
-        offer=overflow,
-        rules=rules,
         gpus_per_replica=1,
         horizon_s=HORIZON,
         policy=ScalingPolicy(
@@ -77,14 +74,18 @@ def hybrid_week():
             idle_timeout_s=300,
             parked=(ParkedTier(600, 1, 0.3),),
         ),
-        tables=TABLES,
-        terms=Terms(multiplier=1.5),
-        requests=3556,
+        requests=0 if is_empty else 3556,
         standing=Standing(storage_gb=80, host_ram_gib=16, gpu_s_per_start=12),
-        base_offer=base,
-        base_rules=TABLES.provider_rules["crusoe"],
-        base_terms=Terms(commitment=TABLES.commitments["preset-35"], interruptions_per_h=0.01),
     )
+    pinned = Contract(
+        base,
+        TABLES.provider_rules["crusoe"],
+        Terms(commitment=TABLES.commitments["preset-35"], interruptions_per_h=0.01),
+    )
+    contract = Contract(overflow, rules, Terms(multiplier=1.5), pinned)
+    if is_empty:
+        contract = Contract(overflow, rules)
+    return bill_basis(usage, contract, TABLES)
 
 
 def plans_table():
@@ -113,8 +114,8 @@ def report():
         link="https://example.org/?model=x&n=1",
         scenario=tuple((text, text) for text in (*EVIL[:5], SCRIPT)),
         plan_label="=Hybrid of one",
-        bill=bill(**week),
-        basis=bill_basis(**week),
+        bill=bill(week),
+        basis=week,
         tokens=4_200_000,
         latency=(("p50", 0.2), ("p99", float("inf"))),
         plans=plans_table(),
@@ -283,7 +284,8 @@ def test_the_page_says_all_that_it_must(report):
         "Frontier 0.1.0",
         "https://example.org/?model=x&amp;n=1",
         *INCLUDED,
-        *NOT_INCLUDED,
+        *NOT_BILLED,
+        *NOT_SIMULATED,
         "Weights are read from a network volume.",
         "https://modal.com/pricing",
         "a month of 730 h",
@@ -307,17 +309,14 @@ def test_the_json_is_plain_and_complete(report):
     assert content["latency_s"] == {"p50": 0.2, "p99": None}
     assert sum(content["usd_by_line"].values()) == pytest.approx(report.bill.usd_span)
     assert content["plans"][3]["p99_ttft_s"] is None
-    assert content["not_included"] == list(NOT_INCLUDED)
+    assert content["not_included"] == [*NOT_BILLED, *NOT_SIMULATED]
     assert content["sources"][0]["read_on"] == "2026-11-23"
 
 
 def test_a_plan_that_never_ran_has_a_workbook_too(report):
     """No meters, no requests: formulas over nothing, and no division by zero."""
-    week = hybrid_week() | {"requests": 0, "base_offer": None, "terms": Terms()}
-    week["sessions"] = week["sessions"][:0]
-    empty = dataclasses.replace(
-        report, bill=bill(**week), basis=bill_basis(**week), tokens=0, currency=None
-    )
+    week = hybrid_week(is_empty=True)
+    empty = dataclasses.replace(report, bill=bill(week), basis=week, tokens=0, currency=None)
     book = openpyxl.load_workbook(io.BytesIO(workbook(empty)), data_only=True)
     cells = figures(book["Bill"])
     assert cells["Total"][2] == pytest.approx(empty.bill.usd_span)

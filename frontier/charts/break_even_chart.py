@@ -21,9 +21,9 @@ from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, CHEAPEST, RatePoint
 
 _HEIGHT_PX = 400
 _MARKS = {
-    AS_SHIPPED: theme.FamilyMark("Scale-to-zero as shipped", theme.BLUE, "circle"),
-    CHEAPEST: theme.FamilyMark("Scale-to-zero, cheapest idle timeout", theme.SKY, "square"),
-    ALWAYS_ON: theme.FamilyMark("Always-on", theme.VERMILION, "star"),
+    AS_SHIPPED: theme.Mark("Scale-to-zero as shipped", theme.BLUE, "circle"),
+    CHEAPEST: theme.Mark("Scale-to-zero, cheapest idle timeout", theme.SKY, "square"),
+    ALWAYS_ON: theme.Mark("Always-on", theme.VERMILION, "star"),
 }
 _TICKS = (1, 2, 5)
 _STEP_DOWN = 0.12
@@ -57,8 +57,14 @@ def break_even_table(points: Sequence[RatePoint], *, requests_per_day: float) ->
             "usd_high": [point.usd_high for point in points],
             "p99_ttft_s": [point.p99_ttft_s for point in points],
             "holds_limit": [point.holds_limit for point in points],
-            "idle_timeout_s": [point.idle_timeout_s for point in points],
-            "replicas": pd.array([point.replicas for point in points], dtype="Int64"),
+            "idle_timeout_s": [
+                point.idle_timeout_s if math.isfinite(point.idle_timeout_s) else math.nan
+                for point in points
+            ],
+            "replicas": pd.array(
+                [point.replicas if point.line == ALWAYS_ON else None for point in points],
+                dtype="Int64",
+            ),
         }
     )
 

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 
 from frontier import units
 from frontier.charts import theme
+from frontier.families import FAMILIES
 
 _HEIGHT_PX = 430
 _LISTED_PLANS = 4
@@ -100,12 +101,12 @@ def frontier_figure(
         )
         if set(_BAND) <= set(table):
             _add_band(figure, efficient)
-    for family, mark in theme.FAMILY_MARKS.items():
-        of_family = table[table["family"] == family]
+    for family in FAMILIES.values():
+        of_family = table[table["family"] == family.key]
         for is_efficient in (False, True):
             points = of_family[of_family["efficient"] == is_efficient]
-            opacity = 1.0 if is_efficient or family == "bound" else 0.35
-            size_px = 13 if is_efficient else 11 if family == "bound" else 7
+            opacity = 1.0 if is_efficient or family.is_large else 0.35
+            size_px = 13 if is_efficient else 11 if family.is_large else 7
             if points.empty:
                 continue
             figure.add_trace(
@@ -113,12 +114,12 @@ def frontier_figure(
                     x=points["usd_per_month"],
                     y=points["p99_ttft_s"],
                     mode="markers",
-                    name=mark.label,
-                    legendgroup=family,
+                    name=family.label,
+                    legendgroup=family.key,
                     showlegend=is_efficient or not of_family["efficient"].any(),
                     marker={
-                        "color": mark.colour,
-                        "symbol": mark.symbol,
+                        "color": family.colour,
+                        "symbol": family.symbol,
                         "size": size_px,
                         "opacity": opacity,
                         "line": {"width": 1 if is_efficient else 0, "color": "white"},

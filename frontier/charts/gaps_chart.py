@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from frontier import units
 from frontier.analytic import idle_gap_table
@@ -33,7 +33,7 @@ _LINES = {
 
 def gaps_table(
     arrival_s: NDArray[np.float64],
-    residence_s: ArrayLike,
+    residence_s: NDArray[np.float64] | float,
     horizon_s: float,
     *,
     named_s: Mapping[str, float] | None = None,
@@ -72,8 +72,8 @@ def gaps_table(
     last_s = float(done_s[-1])
     busy_s = last_s - float(arrival_s[0]) - float(idle_s.sum())
     names: dict[float, str] = {}
-    for name, timeout_s in (named_s or {}).items():
-        names[timeout_s] = ", ".join(filter(None, (names.get(timeout_s), name)))
+    for name, at_s in (named_s or {}).items():
+        names[at_s] = ", ".join(filter(None, (names.get(at_s), name)))
     spread = np.geomspace(_LOW_S, _HIGH_S, MOST_TIMEOUTS - len(names) - 1)
     timeout_s = np.union1d(np.concatenate(([0.0], spread)), list(names))
     # Gaps between arrivals without any residence: idle time laid end to end.

@@ -14,34 +14,16 @@ import plotly.graph_objects as go
 
 from frontier import units
 from frontier.charts import theme
+from frontier.start.labels import STAGE_LABELS
 from frontier.start.stages import ColdStart
 
 WHOLE, WARM = "whole", "warm"
-STAGE_LABELS = {
-    "allocate": "GPU allocation",
-    "pull": "Image pull",
-    "boot": "Container boot",
-    "engine_init": "Engine start",
-    "fetch": "Weight fetch",
-    "load": "Copy to the GPU",
-    "compile": "Compilation",
-    "kv_cache": "KV cache sizing",
-    "graph_capture": "Graph capture",
-    "other": "The rest",
-    WHOLE: "Whole start",
-    WARM: "Warm replica",
-}
+_LABELS = {**STAGE_LABELS, WHOLE: "Whole start", WARM: "Warm replica"}
 _PATTERNS = {"measured": "", "vendor-stated": "-", "paper": "\\", "derived": ".", "assumed": "/"}
 _LOW, _HIGH = 5, 95
 _ROW_PX = 38
 _TICKS = 6
 _STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
-
-
-def stage_words(name: str) -> str:
-    """Return a stage's label as it stands within a sentence."""
-    label = STAGE_LABELS[name]
-    return label if label[1].isupper() else label[0].lower() + label[1:]
 
 
 def start_waterfall_table(
@@ -79,7 +61,7 @@ def start_waterfall_table(
         rows.append(
             {
                 "stage": stage.name,
-                "label": STAGE_LABELS[stage.name],
+                "label": _LABELS[stage.name],
                 "begin_s": begin_s * stretch if known else np.nan,
                 "end_s": end_s * stretch if known else np.nan,
                 "seconds": (end_s - begin_s) * stretch if known else np.nan,
@@ -99,7 +81,7 @@ def start_waterfall_table(
         rows.append(
             {
                 "stage": name,
-                "label": STAGE_LABELS[name],
+                "label": _LABELS[name],
                 "begin_s": 0.0,
                 "end_s": seconds,
                 "seconds": seconds,

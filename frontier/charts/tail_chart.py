@@ -23,10 +23,10 @@ _PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
 
 # Drawn in this order: the rarer causes on top.
 CAUSE_MARKS = {
-    "own prompt": theme.FamilyMark("Its own prompt", theme.GREEN, "triangle-up"),
-    "queued": theme.FamilyMark("Queued behind others", theme.ORANGE, "diamond"),
-    "joined a start": theme.FamilyMark("Waited on another's start", theme.SKY, "square"),
-    "caused a start": theme.FamilyMark("Caused a start, waited for it", theme.BLUE, "circle"),
+    "own prompt": theme.Mark("Its own prompt", theme.GREEN, "triangle-up"),
+    "queued": theme.Mark("Queued behind others", theme.ORANGE, "diamond"),
+    "joined a start": theme.Mark("Waited on another's start", theme.SKY, "square"),
+    "caused a start": theme.Mark("Caused a start, waited for it", theme.BLUE, "circle"),
 }
 # The two kinds of start lie on one curve: the squares look out from under the circles.
 _SIZES_PX = {"joined a start": 10, "caused a start": 6}

@@ -1,4 +1,4 @@
-"""What every chart shares: families by colour and symbol, human ticks, the base layout.
+"""What every chart shares: human ticks, colours of stages and lines, the base layout.
 
 Colours are Okabe and Ito's, which stay apart for colour-blind readers on a light and on a dark
 page; a symbol always repeats what a colour says. Text colours are left to the page's theme.
@@ -21,25 +21,13 @@ TINT = "rgba(213, 94, 0, 0.08)"
 
 
 @dataclass(frozen=True, slots=True)
-class FamilyMark:
-    """How one family of plans is drawn."""
+class Mark:
+    """How points of one kind are drawn; families of plans say it of themselves."""
 
     label: str
     colour: str
     symbol: str
 
-
-FAMILY_MARKS = {
-    "scale-to-zero": FamilyMark("Scale-to-zero", BLUE, "circle"),
-    "warm pool": FamilyMark("Warm pool", ORANGE, "square"),
-    "hybrid": FamilyMark("Hybrid", GREEN, "diamond"),
-    "scheduled": FamilyMark("Scheduled", PINK, "triangle-up"),
-    "pre-warmed": FamilyMark("Pre-warmed", SKY, "pentagon"),
-    "dedicated": FamilyMark("Dedicated (always-on)", VERMILION, "star"),
-    "reserved": FamilyMark("Reserved", VERMILION, "star-diamond"),
-    "api": FamilyMark("Per-token API", GREY, "cross"),
-    "bound": FamilyMark("Clairvoyant bound", GREY, "hourglass"),
-}
 
 STAGE_COLOURS = {
     "allocate": "#56B4E9",

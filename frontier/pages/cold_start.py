@@ -13,10 +13,8 @@ import streamlit as st
 from frontier import units
 from frontier.charts.mitigations_chart import mitigations_chart_figure, mitigations_chart_table
 from frontier.charts.start_waterfall import (
-    STAGE_LABELS,
     WARM,
     WHOLE,
-    stage_words,
     start_waterfall_figure,
     start_waterfall_table,
 )
@@ -24,7 +22,7 @@ from frontier.errors import InputError
 from frontier.export import csv_bytes
 from frontier.mitigations.base import Mitigation, Standing, missing_for
 from frontier.mitigations.registry import MITIGATIONS, numbers_of
-from frontier.pages import controls, link, results, session, text
+from frontier.pages import controls, link, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.start_controls import forget_timings, use_timings
 from frontier.pages.store import store
@@ -36,11 +34,12 @@ from frontier.plan import (
     mitigated_plan,
     mitigation_menu,
 )
+from frontier.start.labels import STAGE_LABELS, in_sentence
 from frontier.start.predict import platform_of
 from frontier.start.stages import ColdStart
 from frontier.start.validate import cases_like, validate_start
 from frontier.startlog import TOTAL, StartLog, read_start_log
-from frontier.sweep import Outcome, simulate_plans, start_normals
+from frontier.sweep import Outcome, bill_outcome, simulate_plans, start_normals
 from frontier.tables import Tables, load_tables
 from frontier.trace import Trace
 
@@ -61,8 +60,8 @@ or: 43.2, 51.0, 47.7"""
 
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
-    choices = controls.current()
-    if controls.ask_for_traffic(choices):
+    choices = controls.with_traffic()
+    if choices is None:
         return
     tables = session.tables()
     deployment = store(private=choices.is_private).get_or_make(
@@ -91,9 +90,9 @@ def _headline(deployment: Deployment, menu: Menu, tables: Tables) -> str:
     share = units.percent(round(wall_s[dominant] / start.typical_s, 2))
     words = (
         f"A start takes about {units.seconds(start.typical_s)}; "
-        f"{stage_words(dominant)} is {share} of it."
+        f"{in_sentence(dominant)} is {share} of it."
     )
-    platform = platform_of(deployment.rules.platform_id, tables)
+    platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
     bare = mitigated_plan(deployment, (), tables)
     shorter = {}
     for item in menu.usable.values():
@@ -133,7 +132,7 @@ def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
     absent = table[table["seconds"] == 0]
     words = "Bars that begin together run side by side."
     if not absent.empty:
-        words += f" Not part of this start: {', '.join(map(stage_words, absent['stage']))}."
+        words += f" Not part of this start: {', '.join(map(in_sentence, absent['stage']))}."
     if deployment.start.unmeasured:
         words += " What is not measured is in no sum."
     st.caption(words)
@@ -243,7 +242,7 @@ def _tried(choices: Choices, deployment: Deployment, tables: Tables) -> _Tried:
     ]
     base, *outcomes = kept.get_or_make(key, lambda: _simulate(plans, trace, tables))
     by_option = dict(zip(menu.usable, outcomes, strict=True))
-    platform = platform_of(deployment.rules.platform_id, tables)
+    platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
     table = pd.DataFrame(
         [
             _row("none", "Nothing done", base, base, tables),
@@ -335,7 +334,9 @@ def _row(
         "saved_s": base.plan.start.typical_s - start_s,
         "p99_ttft_s": outcome.latency.p99_ttft_s,
         "waited_on_start_share": outcome.latency.waited_on_start_share,
-        "usd_per_month": results.bill_of(outcome).usd_per_month(tables.setting("hours_per_month")),
+        "usd_per_month": bill_outcome(outcome, tables, controls.current().deal).usd_per_month(
+            tables.setting("hours_per_month")
+        ),
         "standing_cost": _standing(outcome.plan.standing),
     }
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import streamlit as st
 
 from frontier import units
-from frontier.edits import OWN_SOURCE, simulated
+from frontier.edits import OWN_SOURCE
 from frontier.mitigations.registry import MITIGATIONS
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
@@ -19,8 +18,9 @@ from frontier.pages.trace_controls import traffic_section
 from frontier.plan import DEFAULT_MITIGATIONS, Scenario
 from frontier.prices import staleness
 from frontier.serving import precisions_of
+from frontier.study import content
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import Offer, ProviderRules, Tables
+from frontier.tables import Offer, Tables
 from frontier.trace import Trace
 
 # Every set of them is tried at every idle timeout: their number is what a sweep costs.
@@ -28,33 +28,44 @@ _MOST_MITIGATIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What the sidebar says: the scenario and the traffic, or why there is none yet.
+class NoTraffic:
+    """What the sidebar says while there is no traffic yet.
 
     Attributes
     ----------
+    problem : str or None
+        Why there is none, as a sentence.
+    """
+
+    scenario: Scenario
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the sidebar says: the scenario and the traffic.
+
+    Attributes
+    ----------
+    is_upload : bool
+        Whether the traffic is the user's own.
     deal, api : Deal, TokenApi or None
         Terms and the reference point: money only, no part of a simulation.
-    rows : tuple
-        What of the chosen offers and their rules a simulation depends on.
     redraw : callable or None
         Makes the same traffic with the luck of another draw; None where nothing was drawn.
     """
 
     scenario: Scenario
-    trace: Trace | None
+    trace: Trace
     is_upload: bool
-    problem: str | None
     deal: Deal
     api: TokenApi | None
-    rows: tuple[object, ...]
     redraw: Callable[[int], Trace] | None = None
 
     @property
-    def content(self) -> tuple[object, ...]:
+    def content(self) -> tuple[Hashable, ...]:
         """All that outcomes depend on, to keep them under: neither the limit nor any price."""
-        scenario = dataclasses.replace(self.scenario, slo_p99_ttft_s=0.0)
-        return (scenario, self.trace.digest, self.trace.t0_utc, self.rows)
+        return content(self.scenario, self.trace, session.tables())
 
     @property
     def is_private(self) -> bool:
@@ -62,42 +73,37 @@ class Choices:
         return self.is_upload or self.scenario.own_start is not None or session.is_changed()
 
 
-def sidebar() -> Choices:
+def sidebar() -> Choices | NoTraffic:
     """Draw the sidebar and return what was chosen."""
     session.restore()
     tables = session.tables()
     with st.sidebar:
         traffic = traffic_section(tables)
         scenario, conditions = _scenario(tables)
-    chosen = (scenario.serverless_offer, scenario.dedicated_offer)
-    session.carry(chosen)
-    rows = [row for key in chosen for row in _offer_and_rules(key, tables)]
+    session.carry((scenario.serverless_offer, scenario.dedicated_offer))
+    if traffic.trace is None:
+        return NoTraffic(scenario, traffic.problem)
     return Choices(
         scenario,
         traffic.trace,
         traffic.is_upload,
-        traffic.problem,
         deal=conditions.deal,
         api=conditions.api,
-        rows=tuple(simulated(row) for row in rows),
         redraw=traffic.redraw,
     )
 
 
-def _offer_and_rules(offer_id: str, tables: Tables) -> tuple[Offer, ProviderRules]:
-    offer = tables.offers[offer_id]
-    return offer, tables.provider_rules[offer.rules_id]
-
-
-def current() -> Choices:
+def current() -> Choices | NoTraffic:
     """Return the choices of this run."""
-    return st.session_state["choices"]
+    found: Choices | NoTraffic = st.session_state["choices"]
+    return found
 
 
-def ask_for_traffic(choices: Choices) -> bool:
-    """Say what is missing where there is no trace yet; return whether it is."""
-    if choices.trace is not None:
-        return False
+def with_traffic() -> Choices | None:
+    """Return the choices of this run; where there is no traffic yet, ask for it and return None."""
+    choices = current()
+    if isinstance(choices, Choices):
+        return choices
     st.header("Your traffic, please")
     if choices.problem:
         st.error(text.plain(choices.problem), icon=":material/upload_file:")
@@ -106,18 +112,16 @@ def ask_for_traffic(choices: Choices) -> bool:
         "time and, if you have them, prompt and output tokens; or counts a minute from your "
         "monitoring."
     )
-    return True
+    return None
 
 
 def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
     example = next(iter(tables.examples.values()))
-    limit = tables.settings["slo_p99_ttft_s"]
-    limit_s = link.number(
+    limit_s = link.setting(
         "p99 TTFT limit (s)",
-        example.slo_p99_ttft_s,
+        tables.settings["slo_p99_ttft_s"],
+        default=example.slo_p99_ttft_s,
         key="limit",
-        low=limit.low,
-        high=limit.high,
         step=0.5,
         help="99 of 100 requests must see their first token within this time.",
     )
@@ -186,7 +190,7 @@ def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int |
             key="concurrency",
             help="The autoscaler wants one replica for every so many requests in the system.",
         )
-    return tuple(mitigations), most or None, target or None
+    return tuple(mitigations), int(most) or None, int(target) or None
 
 
 def _gpus_on_offer(tables: Tables) -> list[str]:

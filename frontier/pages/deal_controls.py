@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from frontier import units
-from frontier.billing import LIST_PRICE, Terms, TokenPrice
+from frontier.billing import LIST_PRICE, Terms, TokenPrice, chosen_terms
 from frontier.edits import OWN_SOURCE
 from frontier.pages import link, session, text
 from frontier.plan import OfficeHours
@@ -35,13 +35,10 @@ def deal_section(tables: Tables, serverless: str, dedicated: str) -> Conditions:
         machines = dataclasses.replace(LIST_PRICE, free_credit=terms.free_credit)
         deal = Deal(terms, machines, commitment, _interruptions_per_h(tables, dedicated))
         # The row as shipped: the one in force already has what stands in this field.
-        hours = load_tables().settings["hours_per_month"]
-        link.number(
+        link.setting(
             "Hours in a month",
-            hours.value,
+            load_tables().settings["hours_per_month"],
             key=session.HOURS,
-            low=hours.low,
-            high=hours.high,
             step=1.0,
             format="%.0f",
             help="8,760 hours a year over 12. Every export names the hours it used.",
@@ -85,36 +82,13 @@ def _commitment(tables: Tables, dedicated: str) -> Commitment | None:
         commitment_id=_OWN,
         label="Your commitment",
         provider=None,
-        discount=link.number(
-            "Discount (%)",
-            discount.value * percent,
-            key="discount",
-            low=discount.low * percent,
-            high=discount.high * percent,
-            step=1.0,
-            format="%.0f",
-        )
-        / percent,
-        term_months=int(
-            link.number(
-                "Term (months)",
-                months.value,
-                key="term",
-                low=months.low,
-                high=months.high,
-                whole=True,
-            )
+        discount=link.setting(
+            "Discount (%)", discount, key="discount", scale=percent, step=1.0, format="%.0f"
         ),
-        upfront_share=link.number(
-            "Paid upfront (%)",
-            upfront.value * percent,
-            key="upfront",
-            low=upfront.low * percent,
-            high=upfront.high * percent,
-            step=5.0,
-            format="%.0f",
-        )
-        / percent,
+        term_months=int(link.setting("Term (months)", months, key="term", whole=True)),
+        upfront_share=link.setting(
+            "Paid upfront (%)", upfront, key="upfront", scale=percent, step=5.0, format="%.0f"
+        ),
         basis="assumed",
         source_id=OWN_SOURCE,
         note=None,
@@ -123,16 +97,13 @@ def _commitment(tables: Tables, dedicated: str) -> Commitment | None:
 
 def _terms(tables: Tables, serverless: str) -> Terms:
     """Ask only for what the chosen offer's rules know: multipliers, fee, credit."""
-    rules = tables.provider_rules[tables.offers[serverless].rules_id]
-    multiplier = 1.0
-    if rules.region_multiplier is not None and link.flag(
+    rules = tables.rules_of(tables.offers[serverless])
+    in_region = rules.region_multiplier is not None and link.flag(
         f"Choose the region (× {rules.region_multiplier:g})", key="region"
-    ):
-        multiplier *= rules.region_multiplier
-    if rules.availability_multiplier is not None and link.flag(
+    )
+    kept_up = rules.availability_multiplier is not None and link.flag(
         f"Never preempted (× {rules.availability_multiplier:g})", key="kept_up"
-    ):
-        multiplier *= rules.availability_multiplier
+    )
     credit = fee = True
     if rules.free_credit_usd_month:
         credit = link.flag(
@@ -148,21 +119,17 @@ def _terms(tables: Tables, serverless: str) -> Terms:
             default=True,
             help="Off if the account pays it anyway.",
         )
-    return Terms(multiplier=multiplier, free_credit=credit, platform_fee=fee)
+    return chosen_terms(
+        rules, in_region=in_region, kept_up=kept_up, free_credit=credit, platform_fee=fee
+    )
 
 
 def _interruptions_per_h(tables: Tables, dedicated: str) -> float | None:
     if tables.offers[dedicated].kind != "spot":
         return None
     row = tables.settings["interruptions_per_h"]
-    rate = link.number(
-        "Spot interruptions an hour",
-        row.value,
-        key="interruptions",
-        low=row.low,
-        high=row.high,
-        step=0.01,
-        format="%.3f",
+    rate = link.setting(
+        "Spot interruptions an hour", row, key="interruptions", step=0.01, format="%.3f"
     )
     st.caption(
         f"{text.plain(row.basis.capitalize())}: no provider publishes a rate. Each interruption "
@@ -177,14 +144,11 @@ def _office(tables: Tables) -> OfficeHours:
     st.caption("Scheduled plans run machines in these hours (UTC), and on demand outside them.")
     left, right = st.columns(2)
     with left:
-        from_h = link.number(
-            "From (h)", begin.value, key="office_from", low=begin.low, high=begin.high, whole=True
-        )
+        from_h = link.setting("From (h)", begin, key="office_from", whole=True)
     with right:
-        to_h = link.number(
-            "To (h)", end.value, key="office_to", low=end.low, high=end.high, whole=True
-        )
-    words = {str(count): _days(count) for count in range(int(days.low), int(days.high) + 1)}
+        to_h = link.setting("To (h)", end, key="office_to", whole=True)
+    fewest, most = days.bounds
+    words = {str(count): _days(count) for count in range(int(fewest), int(most) + 1)}
     chosen = link.pick(
         "Days",
         list(words),
@@ -208,24 +172,16 @@ def _api(tables: Tables) -> TokenApi | None:
         return None
     price, share = tables.settings["api_usd_per_mtok"], tables.settings["api_cached_share"]
     usd = {
-        key: link.number(label, price.value, key=key, low=price.low, high=price.high, step=0.05)
+        key: link.setting(label, price, key=key, step=0.05)
         for key, label in (
             ("api_input", "Input, $ for a million tokens"),
             ("api_output", "Output, $ for a million tokens"),
             ("api_cached", "Cached input, $ for a million tokens"),
         )
     }
-    cached = link.number(
-        "Cached share of input",
-        share.value,
-        key="api_share",
-        low=share.low,
-        high=share.high,
-        step=0.05,
-    )
-    p99 = tables.settings["api_p99_ttft_s"]
-    p99_s = link.number(
-        "Its p99 TTFT (s)", p99.value, key="api_p99", low=p99.low, high=p99.high, step=0.1
+    cached = link.setting("Cached share of input", share, key="api_share", step=0.05)
+    p99_s = link.setting(
+        "Its p99 TTFT (s)", tables.settings["api_p99_ttft_s"], key="api_p99", step=0.1
     )
     if not usd["api_input"] and not usd["api_output"]:
         st.caption("Give its prices to see it on the chart.")

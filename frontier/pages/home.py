@@ -2,59 +2,45 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 import streamlit as st
 
 from frontier import units
-from frontier.billing import Bill
 from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_drawn
-from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
-from frontier.export import csv_bytes
-from frontier.pages import controls, link, results, session, takeaway, text
+from frontier.pages import controls, link, results, session, show, takeaway, text
 from frontier.pages.plans import choose_plan
+from frontier.report import latency_rows
+from frontier.simulate import session_seconds
+from frontier.start.labels import in_sentence
+from frontier.study import Study
 from frontier.sweep import Outcome
-
-_STAGE_WORDS = {
-    "allocate": "finding a GPU",
-    "pull": "pulling the image",
-    "boot": "booting the container",
-    "engine_init": "starting the engine (imports, CUDA)",
-    "fetch": "fetching the weights",
-    "load": "loading them onto the GPU",
-    "compile": "compiling",
-    "kv_cache": "sizing the KV cache",
-    "graph_capture": "capturing CUDA graphs",
-    "other": "the rest",
-}
 
 
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
-    choices = controls.current()
-    if controls.ask_for_traffic(choices):
+    choices = controls.with_traffic()
+    if choices is None:
         return
     answer_place = st.empty()
     chart_column, card_column = st.columns([1.65, 1], gap="medium")
     with chart_column:
         chart_place = st.empty()
-    swept = results.swept(choices, lambda partial: _draw_answer(answer_place, partial))
-    _draw_answer(answer_place, swept)
+    study = results.study(choices, lambda partial: _draw_answer(answer_place, partial))
+    _draw_answer(answer_place, study)
     with card_column:
-        chosen = choose_plan(swept, help="Pick one here or click a point of the chart.")
+        chosen = choose_plan(study, help="Pick one here or click a point of the chart.")
     with chart_place.container():
-        _draw_chart(swept, chosen)
+        _draw_chart(study, chosen)
     with card_column:
-        _draw_card(swept.outcomes[chosen])
-    _draw_details(swept, chosen)
+        _draw_card(study, study.outcomes[chosen])
+    _draw_details(study, chosen)
 
 
-def _draw_answer(place: st.delta_generator.DeltaGenerator, swept: results.Swept) -> None:
+def _draw_answer(place: st.delta_generator.DeltaGenerator, study: Study) -> None:
     with place.container():
-        st.subheader(text.money(swept.answer.headline), anchor=False)
-        st.markdown(text.money(" ".join(swept.answer.reasons)))
+        st.subheader(text.money(study.answer.headline), anchor=False)
+        st.markdown(text.money(" ".join(study.answer.reasons)))
 
 
 def _clicked(plan_ids: list[str]) -> None:
@@ -66,8 +52,8 @@ def _clicked(plan_ids: list[str]) -> None:
             st.session_state["plan"] = plan_id
 
 
-def _draw_chart(swept: results.Swept, chosen: str) -> None:
-    limit_s = swept.slo_p99_ttft_s
+def _draw_chart(study: Study, chosen: str) -> None:
+    limit_s = study.limit_s
     # The toggle stands beneath the chart and is read before it is drawn.
     chart_place = st.container()
     tables = session.tables()
@@ -76,48 +62,45 @@ def _draw_chart(swept: results.Swept, chosen: str) -> None:
         key="band",
         help=text.plain(tables.settings["price_band"].description) + ".",
     )
-    table = results.with_price_band(swept) if band else swept.table
+    table = study.with_price_band() if band else study.table
     points = frontier_table(table, slo_p99_ttft_s=limit_s)
     figure = frontier_figure(
         points,
         slo_p99_ttft_s=limit_s,
-        marked=swept.answer.marked(),
+        marked=study.answer.marked(),
         chosen_plan_id=chosen,
     )
-    chart_place.plotly_chart(
-        figure,
-        key="frontier_chart",
-        on_select=lambda: _clicked(list(swept.outcomes)),
-        selection_mode="points",
-        config={"displayModeBar": False},
-        alt=f"Dollars a month against p99 time to first token. {swept.answer.headline}.",
-    )
-    hidden = not_drawn(swept.table)
+    with chart_place:
+        show.figure(
+            figure,
+            key="frontier_chart",
+            alt=f"Dollars a month against p99 time to first token. {study.answer.headline}.",
+            on_select=lambda: _clicked(list(study.outcomes)),
+            selection_mode="points",
+        )
+    hidden = not_drawn(study.table)
     words = (
-        f"{units.count(len(swept.table), 'plan')}, {int(swept.table['efficient'].sum())} efficient"
+        f"{units.count(len(study.table), 'plan')}, {int(study.table['efficient'].sum())} efficient"
     )
     if hidden:
         words += f"; {hidden} not drawn because they refuse more than one request in a hundred"
     st.caption(words + ". Large points: no other plan is both cheaper and faster.")
 
 
-def _draw_card(outcome: Outcome) -> None:
-    cost = results.bill_of(outcome)
-    latency = outcome.latency
-    up_s = sum(outcome.sessions[part].sum() for part in ("starting_s", "busy_s", "idle_s"))
-    busy = outcome.sessions["busy_s"].sum() / up_s if up_s > 0 else math.nan
+def _draw_card(study: Study, outcome: Outcome) -> None:
+    cost, latency = study.bill(outcome), outcome.latency
     with st.container(border=True, key="plan_card"):
         st.caption(text.plain(_describe(outcome)))
         facts = [
-            ("A month", units.dollars(cost.usd_per_month(_hours()))),
+            ("A month", units.dollars(cost.usd_per_month(study.hours_per_month))),
             ("p99 TTFT", units.seconds(latency.p99_ttft_s)),
             ("Waited on a start", units.percent(latency.waited_on_start_share)),
-            ("GPU busy", units.percent(busy)),
+            ("GPU busy", units.percent(session_seconds(outcome.sessions).busy_share)),
         ]
         for pair in (facts[:2], facts[2:]):
             for column, (label, value) in zip(st.columns(2), pair, strict=True):
                 column.metric(label, value)
-        _draw_money(cost)
+        _draw_money(cost.lines_per_month(study.hours_per_month))
         _draw_start(outcome)
 
 
@@ -133,19 +116,16 @@ def _describe(outcome: Outcome) -> str:
     )
 
 
-def _draw_money(cost: Bill) -> None:
-    table = stacked_bar_table(cost.lines_per_month(_hours()))
-    if table.empty:
+def _draw_money(usd_per_month: dict[str, float]) -> None:
+    if not any(usd > 0 for usd in usd_per_month.values()):
         return
     st.markdown("**Where the money goes**")
-    st.plotly_chart(
-        stacked_bar_figure(
-            table, colours=BILL_COLOURS, shown=[units.dollars(usd) for usd in table["amount"]]
-        ),
+    show.parts(
+        usd_per_month,
         key="money_bar",
-        config={"displayModeBar": False},
-        alt="Dollars a month: "
-        + ", ".join(f"{row.label} {units.dollars(row.amount)}" for row in table.itertuples()),
+        title="Dollars a month",
+        colours=BILL_COLOURS,
+        written=units.dollars,
     )
 
 
@@ -160,26 +140,23 @@ def _draw_start(outcome: Outcome) -> None:
         )
         return
     wall_s = plan.start.wall_s
-    dominant = max(wall_s, key=wall_s.get)
+    dominant = max(wall_s, key=wall_s.__getitem__)
     st.markdown(
         f"**A start takes about {units.seconds(plan.start.typical_s)}**, "
         f"{units.percent(round(wall_s[dominant] / plan.start.typical_s, 2))} of it "
-        f"{_STAGE_WORDS[dominant]}"
+        f"{in_sentence(dominant)}"
     )
-    table = stacked_bar_table(wall_s, {name: name.replace("_", " ") for name in wall_s})
-    st.plotly_chart(
-        stacked_bar_figure(
-            table, colours=STAGE_COLOURS, shown=[units.seconds(s) for s in table["amount"]]
-        ),
+    show.parts(
+        wall_s,
         key="start_bar",
-        config={"displayModeBar": False},
-        alt="Seconds of a start: "
-        + ", ".join(f"{row.label} {units.seconds(row.amount)}" for row in table.itertuples()),
+        title="Seconds of a start",
+        colours=STAGE_COLOURS,
+        labels={name: in_sentence(name) for name in wall_s},
     )
 
 
-def _draw_details(swept: results.Swept, chosen: str) -> None:
-    outcome = swept.outcomes[chosen]
+def _draw_details(study: Study, chosen: str) -> None:
+    outcome = study.outcomes[chosen]
     tabs = st.tabs(
         ["This plan", "All plans", "What is in the number", "Traffic that was read", "Take away"],
         key="detail",
@@ -187,35 +164,34 @@ def _draw_details(swept: results.Swept, chosen: str) -> None:
     )
     if tabs[0].open:
         with tabs[0]:
-            _draw_plan_tables(outcome)
+            _draw_plan_tables(study, outcome)
     if tabs[1].open:
         with tabs[1]:
-            _draw_all(swept)
+            _draw_all(study)
     if tabs[2].open:
         with tabs[2]:
-            _draw_included(swept)
+            _draw_included(study)
     if tabs[3].open:
         with tabs[3]:
-            _draw_traffic()
+            _draw_traffic(study)
     if tabs[4].open:
         with tabs[4]:
-            takeaway.draw(swept, chosen)
+            takeaway.draw(study, chosen)
 
 
-def _draw_plan_tables(outcome: Outcome) -> None:
-    cost = results.bill_of(outcome)
-    latency = outcome.latency
+def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
+    cost, latency, hours = study.bill(outcome), outcome.latency, study.hours_per_month
     left, middle, right = st.columns(3)
     with left:
         st.markdown("**Cost a month**")
-        lines = {name: usd for name, usd in cost.lines_per_month(_hours()).items() if usd}
+        lines = {name: usd for name, usd in cost.lines_per_month(hours).items() if usd}
         st.table(
             pd.DataFrame(
                 {
                     "Line": [*(name[:1].upper() + name[1:] for name in lines), "Total"],
                     "Dollars": [
                         text.money(units.dollars(usd))
-                        for usd in (*lines.values(), cost.usd_per_month(_hours()))
+                        for usd in (*lines.values(), cost.usd_per_month(hours))
                     ],
                 }
             ).set_index("Line")
@@ -226,30 +202,25 @@ def _draw_plan_tables(outcome: Outcome) -> None:
                 f"{units.dollars(cost.usd_per_mtok(outcome.tokens))} for a million tokens."
             )
         )
-        bound = results.commitment_in_words(outcome)
+        bound = study.commitment_in_words(outcome)
         if bound:
             st.caption(text.money(bound))
     with middle:
         st.markdown("**Time to first token**")
-        named = {
-            "Median": latency.p50_ttft_s,
-            "p90": latency.p90_ttft_s,
-            "p95": latency.p95_ttft_s,
-            "p99": latency.p99_ttft_s,
-            "p99.9": latency.p999_ttft_s,
-            "Longest": latency.max_ttft_s,
-        }
+        rows = latency_rows(latency)
         st.table(
             pd.DataFrame(
-                {"Of requests": list(named), "TTFT": [units.seconds(s) for s in named.values()]}
+                {
+                    "Of requests": [label for label, _ in rows],
+                    "TTFT": [units.seconds(value_s) for _, value_s in rows],
+                }
             ).set_index("Of requests")
         )
         if latency.rejected_share:
             st.caption(f"{units.percent(latency.rejected_share)} of requests were refused.")
     with right:
         st.markdown("**Replicas**")
-        sessions = outcome.sessions
-        up_s = sum(sessions[part].sum() for part in ("starting_s", "busy_s", "idle_s"))
+        held_s = session_seconds(outcome.sessions).held_s
         st.table(
             pd.DataFrame(
                 {
@@ -260,12 +231,11 @@ def _draw_plan_tables(outcome: Outcome) -> None:
                         "Cold starts a day",
                     ],
                     "Value": [
-                        units.significant(up_s / outcome.horizon_s),
+                        units.significant(held_s / outcome.horizon_s),
                         units.significant(cost.billed_s / outcome.horizon_s),
-                        f"{int((sessions['cold_start_index'] >= 0).sum()):,}",
+                        f"{outcome.starts:,}",
                         units.significant(
-                            (sessions["cold_start_index"] >= 0).sum()
-                            / (outcome.horizon_s / units.SECONDS_PER_DAY)
+                            outcome.starts / (outcome.horizon_s / units.SECONDS_PER_DAY)
                         ),
                     ],
                 }
@@ -276,8 +246,8 @@ def _draw_plan_tables(outcome: Outcome) -> None:
         st.table(results.stage_words(outcome.plan.start, session.tables()))
 
 
-def _draw_all(swept: results.Swept) -> None:
-    table = swept.table.sort_values(["usd_per_month", "p99_ttft_s"])
+def _draw_all(study: Study) -> None:
+    table = study.table.sort_values(["usd_per_month", "p99_ttft_s"])
     st.dataframe(
         pd.DataFrame(
             {
@@ -299,24 +269,17 @@ def _draw_all(swept: results.Swept) -> None:
             "Waited on a start": st.column_config.NumberColumn(format="%.2f %%"),
         },
     )
-    st.download_button(
-        "Download as CSV",
-        lambda: csv_bytes(swept.table),
-        "frontier.csv",
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    show.download(study.table, "frontier.csv")
 
 
-def _draw_included(swept: results.Swept) -> None:
-    for title, sentences in results.included(swept).items():
+def _draw_included(study: Study) -> None:
+    for title, sentences in study.included().items():
         st.markdown(f"**{title}**")
         st.markdown("\n".join(f"- {text.plain(sentence)}" for sentence in sentences))
 
 
-def _draw_traffic() -> None:
-    trace = controls.current().trace
+def _draw_traffic(study: Study) -> None:
+    trace = study.trace
     report = trace.report
     st.markdown(
         f"**{text.plain(trace.name)}**: {units.count(trace.arrival_s.size, 'request')} over "
@@ -330,7 +293,3 @@ def _draw_traffic() -> None:
     ]
     lines += [text.plain(sentence) for sentence in (*report.assumed, *report.notes)]
     st.markdown("\n".join(f"- {line}" for line in lines))
-
-
-def _hours() -> float:
-    return session.tables().setting("hours_per_month")

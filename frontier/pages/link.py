@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from frontier.tables import Setting
+
 _SEPARATOR = ","
 _ASKED, _DEFAULTS, _IGNORED = "link_asked", "link_defaults", "link_ignored"
 _KEPT, _LAST, _CARRIED = "link_kept", "link_last_defaults", "link_carried"
@@ -149,6 +151,29 @@ def number(
     st.number_input(label, kind(low), kind(high), key=key, **how)
     value = st.session_state[key]
     return kind(value) if value is not None and low <= value <= high else kind(default)
+
+
+def setting(
+    label: str,
+    row: Setting,
+    *,
+    key: str,
+    default: float | None = None,
+    scale: float = 1,
+    **how: Any,
+) -> float:
+    """Draw a number field whose default and range stand in data/settings.csv; return its value.
+
+    Parameters
+    ----------
+    default : float, optional
+        In place of the row's own.
+    scale : float
+        What is shown for one of the row's unit: 100 for per cent.
+    """
+    low, high = row.bounds
+    value = row.value if default is None else default
+    return number(label, value * scale, key=key, low=low * scale, high=high * scale, **how) / scale
 
 
 def flag(label: str, *, key: str, default: bool = False, **how: Any) -> bool:

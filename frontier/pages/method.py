@@ -8,6 +8,7 @@ import streamlit as st
 from frontier import units
 from frontier.pages import text
 from frontier.pages.store import store
+from frontier.scope import NOT_BILLED, NOT_SIMULATED
 from frontier.start.validate import CaseResult, group_errors, validate_start
 from frontier.tables import load_tables
 
@@ -30,6 +31,8 @@ Every request of your trace is served, one by one, by replicas that come and go.
   its requests advance together, each decode step taking longer the more of them there are.
 - After each arrival the autoscaler wants one replica for every so many requests in the system (the
   target concurrency), at least the warm pool, at most the limit. A new one takes a cold start.
+- A request that finds no replica ready waits for one, or is refused and asked again, or is refused
+  for good, as the provider does it.
 - A replica that was idle for the idle timeout is released, unless the warm pool needs it.
 - p99 TTFT is the time to first token that 99 of 100 requests stay within: an observed value, over
   all requests, the refused ones counted as infinite.
@@ -78,10 +81,11 @@ extrapolation, and the page says so.
     ),
     (
         "What is left out",
-        """
-Prefix caching, speculative decoding, disaggregated prefill, replicas of more than one
-node, tax, egress, support and staff.
-""",
+        "Not simulated: "
+        + "; ".join(map(units.lower_first, NOT_SIMULATED))
+        + ". Not billed: "
+        + "; ".join(map(units.lower_first, NOT_BILLED))
+        + ".",
     ),
 )
 

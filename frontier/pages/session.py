@@ -44,7 +44,8 @@ def unedited() -> Tables:
 
 def _with_hours(found: Tables, hours: float) -> Tables:
     row = found.settings["hours_per_month"]
-    if hours == row.value or not row.low <= hours <= row.high:
+    low, high = row.bounds
+    if hours == row.value or not low <= hours <= high:
         return found
     settings = {**found.settings, "hours_per_month": dataclasses.replace(row, value=float(hours))}
     return dataclasses.replace(found, settings=MappingProxyType(settings))
@@ -132,6 +133,7 @@ def scenario_file() -> ScenarioFile:
         edits=edits(),
         offers=own.offers if own else (),
         rules=own.rules if own else (),
+        behaviours=own.behaviours if own else (),
     )
 
 
@@ -140,7 +142,12 @@ def use_scenario(scenario: ScenarioFile) -> None:
     own = None
     if scenario.offers:
         own = PriceUpload(
-            "scenario", scenario.offers, scenario.rules, len(scenario.offers), warnings=()
+            "scenario",
+            scenario.offers,
+            scenario.rules,
+            scenario.behaviours,
+            len(scenario.offers),
+            warnings=(),
         )
     st.session_state[_UPLOAD] = own
     st.session_state[_EDITS] = {
@@ -150,4 +157,5 @@ def use_scenario(scenario: ScenarioFile) -> None:
 
 
 def _edits() -> dict[tuple[str, str, str], Edit]:
-    return st.session_state.get(_EDITS, {})
+    found: dict[tuple[str, str, str], Edit] = st.session_state.get(_EDITS, {})
+    return found

@@ -1,7 +1,7 @@
 """The Data and sources page: every table and its sources, and what this session changes of them.
 
-Prices and billing rules can be changed here for this session alone, cell by cell or by bringing a
-price table; the browser's own limits are only a courtesy, every cell is checked again here.
+Prices, rules and behaviours can be changed here for this session alone, cell by cell or by bringing
+a price table; the browser's own limits are only a courtesy, every cell is checked again here.
 """
 
 from __future__ import annotations
@@ -14,19 +14,30 @@ import re
 
 import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 import frontier
 from frontier import units
-from frontier.edits import EDITABLE, OWN_SOURCE, Edit, cell_text, read_scenario, scenario_json
+from frontier.edits import (
+    EDITABLE,
+    OWN_SOURCE,
+    Edit,
+    ScenarioFile,
+    cell_text,
+    read_scenario,
+    scenario_json,
+)
 from frontier.errors import FrontierError
 from frontier.pages import controls, link, session, text
 from frontier.pages.store import store
 from frontier.prices import REQUIRED, PriceUpload, read_prices, staleness
+from frontier.start.labels import STAGE_LABELS
 from frontier.tables import Column, Offer, Tables, load_columns, load_tables
 
 _TITLES = {
     "offers": "Prices",
     "provider_rules": "Billing rules",
+    "behaviours": "Scaling behaviour",
     "commitments": "Commitments",
     "gpus": "GPUs",
     "models": "Models",
@@ -66,6 +77,8 @@ _WORDS = {
     "storage_usd_per_gb_month": "Storage ($/GB/month)",
     "region_multiplier": "Region ×",
     "availability_multiplier": "Never preempted ×",
+    "max_replicas_default": "Most replicas, as shipped",
+    "max_replicas_hard": "Most replicas",
     "max_gpus_hard": "Most GPUs",
 }
 _GROUPS = {
@@ -76,34 +89,29 @@ _GROUPS = {
         ),
     },
     "provider_rules": {
-        "Time and idling": (
-            "increment_s",
-            "minimum_s",
-            "idle_default_s",
-            "idle_min_s",
-            "idle_max_s",
-            "idle_rate_factor",
-            "scale_down_rule",
-            "cold_request",
-            "retry_s",
-        ),
+        "Time and idling": ("increment_s", "minimum_s", "idle_rate_factor"),
         "What of a start is billed": tuple(
             name for name in EDITABLE["provider_rules"] if name.startswith("bills_")
         ),
-        "Fees and limits": (
+        "Fees": (
             "platform_fee_usd_month",
             "free_credit_usd_month",
             "request_fee_usd",
             "storage_usd_per_gb_month",
             "region_multiplier",
             "availability_multiplier",
-            "max_gpus_hard",
         ),
+    },
+    "behaviours": {
+        "Idle timeout": ("idle_default_s", "idle_min_s", "idle_max_s", "scale_down_rule"),
+        "Cold requests": ("cold_request", "retry_s"),
+        "Limits": ("max_replicas_default", "max_replicas_hard", "max_gpus_hard"),
     },
 }
 _SHOWN = {
     "offers": {"provider": "Provider", "product": "Product", "kind": "Kind", "gpu": "GPU"},
     "provider_rules": {"provider": "Provider", "product": "Product"},
+    "behaviours": {"provider": "Provider", "product": "Product"},
 }
 _EDITOR, _PROBLEMS = "price_editor", "price_problems"
 _LISTED_CHANGES = 8
@@ -119,8 +127,8 @@ def render() -> None:
     st.subheader("Every number, and where it comes from", anchor=False)
     st.markdown(
         "Each row names its source and says whether it was measured, stated by a vendor, published "
-        "in a paper, derived, or assumed by us. Prices and billing rules can be changed for this "
-        "session; discounts, commitments and months stand in the sidebar."
+        "in a paper, derived, or assumed by us. Prices, billing rules and scaling behaviour can be "
+        "changed for this session; discounts, commitments and months stand in the sidebar."
     )
     _draw_changes()
     names = ["Tables", "Your own prices", "Scenario file"]
@@ -233,10 +241,11 @@ def _filtered(name: str, tables: Tables) -> tuple[list[str], tuple[str, ...]]:
             "all": ("All", list(tables.offers)),
         }
     else:
-        rules = [tables.offers[key].rules_id for key in used]
+        named = [tables.rules_of(tables.offers[key]) for key in used]
+        keys = [row.behaviour_id if name == "behaviours" else row.rules_id for row in named]
         sets = {
-            "used": ("In use", list(dict.fromkeys(rules))),
-            "all": ("All", list(tables.provider_rules)),
+            "used": ("In use", list(dict.fromkeys(keys))),
+            "all": ("All", list(getattr(tables, name))),
         }
     sets = {key: (label, keys) for key, (label, keys) in sets.items() if keys}
     with rows:
@@ -281,7 +290,10 @@ def _draw_editor(name: str, keys: list[str], columns: tuple[str, ...], tables: T
             f"Prices are flagged as stale after {days:g} days. A price you change is dated today."
         )
     else:
-        st.caption("What a provider does not state was read the costlier way; its note says what.")
+        words = "What a provider does not state was read the costlier way; its note says what."
+        if name == "behaviours":
+            words = "Machines by the hour share a row: a change there is one of each of them."
+        st.caption(words)
     rows = getattr(tables, name)
     typed = frame.copy()
     for row, cells in st.session_state[key]["edited_rows"].items():
@@ -352,10 +364,11 @@ def _age(offer: Offer, tables: Tables) -> str:
 def _label(column: Column) -> str:
     if column.column in _WORDS:
         return _WORDS[column.column]
-    return column.column.removeprefix("bills_").replace("_", " ").capitalize()
+    billed = column.column.removeprefix("bills_")
+    return STAGE_LABELS.get(billed, billed.replace("_", " ").capitalize())
 
 
-def _column_config(column: Column) -> object:
+def _column_config(column: Column) -> ColumnConfig:
     label, about = _label(column), text.plain(column.description)
     if column.type == "flag":
         return st.column_config.CheckboxColumn(label, help=about, required=True)
@@ -588,6 +601,6 @@ def _draw_scenario() -> None:
         )
 
 
-def _open(found: object) -> None:
+def _open(found: ScenarioFile) -> None:
     session.use_scenario(found)
     _start_editor_anew()

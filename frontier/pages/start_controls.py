@@ -55,8 +55,8 @@ def start_section(
     if own is not None:
         st.caption(f":material/timer: Start: your timings ({text.plain(own.model)} on {own.gpu})")
         st.button("Use the model's start again", on_click=forget_timings, key="forget_timings")
-    rules = tables.provider_rules[tables.offers[serverless_offer].rules_id]
-    platform = platform_of(rules.platform_id, tables)
+    behaviour = tables.behaviour_of(tables.offers[serverless_offer])
+    platform = platform_of(behaviour.platform_id, tables)
     with st.expander("Change the start"):
         st.caption(
             f"As {text.plain(platform.label)} does it ({platform.basis}; "

@@ -61,7 +61,8 @@ def store(*, private: bool) -> Store:
         return _shared()
     if "private_store" not in st.session_state:
         st.session_state["private_store"] = Store(_SESSION_ENTRIES)
-    return st.session_state["private_store"]
+    own: Store = st.session_state["private_store"]
+    return own
 
 
 def find(key: Hashable) -> Any | None:

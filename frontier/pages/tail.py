@@ -11,7 +11,6 @@ import streamlit as st
 
 from frontier import units
 from frontier.charts.replicas_chart import replicas_figure, replicas_table
-from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
 from frontier.charts.tail_chart import (
     CAUSE_MARKS,
     PART_COLOURS,
@@ -21,11 +20,10 @@ from frontier.charts.tail_chart import (
     tail_figure,
     tail_table,
 )
-from frontier.export import csv_bytes
-from frontier.pages import controls, link, results
+from frontier.families import BOUND
+from frontier.pages import controls, link, results, show
 from frontier.pages.plans import choose_plan
 from frontier.pages.store import store
-from frontier.plan import BOUND
 from frontier.simulate import explain
 from frontier.sweep import Outcome, rerun, rerun_with_instant_starts
 from frontier.trace import Trace
@@ -73,14 +71,14 @@ class Tail:
 
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
-    choices = controls.current()
-    if controls.ask_for_traffic(choices):
+    choices = controls.with_traffic()
+    if choices is None:
         return
     trace = choices.trace
-    swept = results.swept(choices, lambda partial: None)
-    plan_id = choose_plan(swept)
-    outcome = swept.outcomes[plan_id]
-    if outcome.plan.family == BOUND:
+    study = results.study(choices)
+    plan_id = choose_plan(study)
+    outcome = study.outcomes[plan_id]
+    if outcome.plan.family is BOUND:
         st.info(
             "The clairvoyant bound is a cost, not a plan: no request waits on a start in it. "
             "Choose a plan to see its tail.",
@@ -93,7 +91,7 @@ def render() -> None:
     headline, detail = _words(tail, outcome)
     st.subheader(headline, anchor=False)
     st.markdown(detail)
-    _draw_distribution(tail, outcome, swept.slo_p99_ttft_s)
+    _draw_distribution(tail, outcome, study.limit_s)
     _draw_parts(tail)
     _draw_replicas(tail, outcome, trace)
     _draw_slowest(tail, trace)
@@ -213,14 +211,14 @@ def _draw_distribution(tail: Tail, outcome: Outcome, slo_p99_ttft_s: float) -> N
         return
     latency = outcome.latency
     named = {"Median": latency.p50_ttft_s, "p95": latency.p95_ttft_s, "p99": latency.p99_ttft_s}
-    st.plotly_chart(
+    show.figure(
         tail_figure(tail.points, slo_p99_ttft_s=slo_p99_ttft_s),
         key="tail_chart",
-        config={"displayModeBar": False},
+        table=tail.points,
+        file_name="tail.csv",
         alt="Share of requests at least as slow as a time to first token. "
         + ", ".join(f"{name} {units.seconds(value_s)}" for name, value_s in named.items()),
     )
-    _download(tail.points, "tail.csv", key="tail_csv")
 
 
 def _draw_parts(tail: Tail) -> None:
@@ -230,24 +228,16 @@ def _draw_parts(tail: Tail) -> None:
         (columns[1], "slowest", "The slowest 1 %", tail.slowest_mean_s),
     ):
         with column:
-            table = stacked_bar_table(mean_s, PART_LABELS)
-            if table.empty:
+            if not mean_s:
                 st.markdown(f"**{words}: none was served**")
                 continue
-            total_s = sum(mean_s.values())
-            st.markdown(f"**{words}: {units.seconds(total_s)} on average**")
-            st.plotly_chart(
-                stacked_bar_figure(
-                    table,
-                    colours=PART_COLOURS,
-                    shown=[units.seconds(value_s) for value_s in table["amount"]],
-                ),
+            st.markdown(f"**{words}: {units.seconds(sum(mean_s.values()))} on average**")
+            show.parts(
+                mean_s,
                 key=f"parts_{name}",
-                config={"displayModeBar": False},
-                alt=f"{words}, mean seconds: "
-                + ", ".join(
-                    f"{row.label} {units.seconds(row.amount)}" for row in table.itertuples()
-                ),
+                title=f"{words}, mean seconds",
+                colours=PART_COLOURS,
+                labels=PART_LABELS,
             )
 
 
@@ -276,10 +266,9 @@ def _draw_replicas(tail: Tail, outcome: Outcome, trace: Trace) -> None:
         + f"; at most {units.significant(held)} up or starting, and "
         f"{units.significant(means['in_system'])} requests in the system"
     )
-    st.plotly_chart(
+    show.figure(
         replicas_figure(table, t0_utc=trace.t0_utc),
         key=f"replicas_chart_{window}",
-        config={"displayModeBar": False},
         alt=f"Replicas and requests through time. {summary}.",
     )
     st.caption(
@@ -291,7 +280,7 @@ def _draw_replicas(tail: Tail, outcome: Outcome, trace: Trace) -> None:
             else ""
         )
     )
-    _download(table, f"replicas_{window}.csv", key="replicas_csv")
+    show.download(table, f"replicas_{window}.csv")
 
 
 def _draw_slowest(tail: Tail, trace: Trace) -> None:
@@ -313,21 +302,8 @@ def _draw_slowest(tail: Tail, trace: Trace) -> None:
     )
     if trace.t0_utc is not None:
         st.caption("Times are UTC.")
-    _download(
+    show.download(
         tail.slowest,
         "slowest_requests.csv",
-        key="slowest_csv",
         label="Download the slowest 1 % as CSV",
-    )
-
-
-def _download(table: pd.DataFrame, name: str, *, key: str, label: str = "Download as CSV") -> None:
-    st.download_button(
-        label,
-        lambda: csv_bytes(table),
-        name,
-        "text/csv",
-        key=key,
-        on_click="ignore",
-        icon=":material/download:",
     )

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 
-from frontier import units
-from frontier.trace import Trace
-from frontier.trace.generate import NOMINAL_MONDAY
-
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]()#+-.!$|~<>:^"})
 
 
@@ -31,28 +27,3 @@ def age(day: dt.date, today: dt.date) -> str:
     if days < 730:
         return f"{round(days / 30.4)} months old"
     return f"{days / 365:.1f} years old"
-
-
-def date_of(trace: Trace) -> dt.datetime | None:
-    """Return when time 0 of a trace was; None where there is no date, or a nominal one."""
-    return None if trace.t0_utc == NOMINAL_MONDAY else trace.t0_utc
-
-
-def understood(trace: Trace) -> list[str]:
-    """Return what was read of a trace, dropped and assumed, as plain sentences."""
-    report, began = trace.report, date_of(trace)
-    counted = "" if report.bucket_s is None else f", counted per {units.seconds(report.bucket_s)}"
-    rows = f"{report.rows_read:,} rows read = {report.kept:,} kept"
-    for reason, number in report.dropped.items():
-        if number:
-            rows += f" + {number:,} {reason}"
-    lasts = f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.horizon_s)}"
-    if began is not None:
-        lasts += f", from {units.moment(float(trace.arrival_s[0]), began)} UTC"
-    return [
-        f"{trace.name}: {report.format}, times in {report.time_unit}{counted}",
-        rows,
-        lasts,
-        *(f"Assumed: {sentence}" for sentence in report.assumed),
-        *report.notes,
-    ]

@@ -19,11 +19,12 @@ from frontier.charts.rate_chart import rate_figure, rate_table
 from frontier.charts.tokens_chart import tokens_figure, tokens_table
 from frontier.errors import FrontierError
 from frontier.export import csv_bytes
-from frontier.pages import controls, link, results, session, text
+from frontier.pages import controls, link, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import store
 from frontier.plan import Deployment, default_grid, deploy, mitigated_plan
-from frontier.sweep import Outcome, simulate_plans
+from frontier.scope import date_of, understood
+from frontier.sweep import Outcome, bill_outcome, simulate_plans
 from frontier.tables import Tables
 from frontier.trace import Trace, TraceStatistics, alike, trace_statistics
 from frontier.trace.statistics import TURN_GAP_LEVELS
@@ -76,8 +77,8 @@ class View:
 
 def render() -> None:
     """Draw the page for the choices in the sidebar."""
-    choices = controls.current()
-    if controls.ask_for_traffic(choices):
+    choices = controls.with_traffic()
+    if choices is None:
         return
     trace = choices.trace
     plan_id = link.choices().get("plan")
@@ -87,7 +88,7 @@ def render() -> None:
     st.subheader(_headline(view), anchor=False)
     st.markdown(text.plain(" ".join(view.alike[:2])))
     st.markdown("**What was understood**")
-    st.markdown(_bullets(text.understood(trace)))
+    st.markdown(_bullets(understood(trace)))
     _draw_rate(view, trace)
     _draw_hours(view, trace)
     _draw_gaps(view, trace)
@@ -138,8 +139,9 @@ def _named_timeouts_s(
 ) -> dict[str, float]:
     """Return the timeouts to read off: the provider's own and that of the chosen plan [s]."""
     named: dict[str, float] = {}
-    if deployment.rules.idle_default_s is not None:
-        named[_PROVIDER] = float(deployment.rules.idle_default_s)
+    behaviour = deployment.serverless.behaviour
+    if behaviour.idle_default_s is not None:
+        named[_PROVIDER] = float(behaviour.idle_default_s)
     if plan_id is not None:
         for plan in default_grid(deployment, trace, tables):
             if plan.plan_id == plan_id and math.isfinite(plan.policy.idle_timeout_s):
@@ -170,7 +172,7 @@ def _draw_rate(view: View, trace: Trace) -> None:
     most = int(view.rate["requests"].max())
     _draw_chart(
         "rate",
-        rate_figure(view.rate, t0_utc=text.date_of(trace)),
+        rate_figure(view.rate, t0_utc=date_of(trace)),
         view.rate,
         f"Requests over time in steps of {units.seconds(width_s)}, at most {most:,} in one.",
     )
@@ -190,9 +192,7 @@ def _draw_hours(view: View, trace: Trace) -> None:
     busiest = observed.loc[observed["requests_per_h"].idxmax()]
     _draw_chart(
         "hour_of_week",
-        hour_of_week_figure(
-            view.hours, clock="as generated" if text.date_of(trace) is None else "UTC"
-        ),
+        hour_of_week_figure(view.hours, clock="as generated" if date_of(trace) is None else "UTC"),
         view.hours,
         f"Rate by hour of the week. Busiest: {busiest['day']} {busiest['hour']}:00 with "
         f"{units.significant(busiest['requests_per_h'])} requests an hour.",
@@ -407,7 +407,7 @@ def _draw_other_draws(choices: Choices) -> None:
         return
     hours = tables.setting("hours_per_month")
     p99_s = [outcome.latency.p99_ttft_s for outcome in outcomes]
-    usd = [results.bill_of(outcome).usd_per_month(hours) for outcome in outcomes]
+    usd = [bill_outcome(o, tables, choices.deal).usd_per_month(hours) for o in outcomes]
     st.markdown(
         text.money(
             f"{outcomes[0].plan.label} on {number} draws: p99 from {units.seconds(min(p99_s))} to "

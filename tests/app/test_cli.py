@@ -46,6 +46,32 @@ def test_sweep_prints_the_answer_and_writes_the_table(trace_file, tmp_path, caps
     assert plans["efficient"].any()
 
 
+def test_sweep_writes_what_the_page_offers(trace_file, tmp_path, capsys):
+    """Workbook, record and JSON of a chosen plan, and what is included, from one command."""
+    outs = [tmp_path / f"all.{suffix}" for suffix in ("xlsx", "html", "json")]
+    told = ["sweep", f"--trace={trace_file}", *_SCENARIO, "--included", "--plan=reserved-1"]
+    told += ["--commitment=preset-35", *(f"--out={out}" for out in outs)]
+    assert main(told) == 0
+    printed = capsys.readouterr().out
+    assert "Not in it" in printed
+    assert "Egress" in printed
+    book, page, everything = (out.read_bytes() for out in outs)
+    assert book[:2] == b"PK"
+    assert "Reserved × 1" in page.decode()
+    assert json.loads(everything)["plan"]["id"] == "reserved-1"
+
+
+def test_break_even_prints_the_page_s_sentences_and_writes_its_points(trace_file, tmp_path, capsys):
+    """Where the lines cross or that they do not, what would flip it, and a row a line and rate."""
+    out = tmp_path / "rates.csv"
+    assert main(["break-even", f"--trace={trace_file}", *_SCENARIO, f"--out={out}"]) == 0
+    printed = capsys.readouterr().out
+    assert "this traffic has 300" in printed
+    assert "Replica for replica" in printed
+    points = pd.read_csv(out)
+    assert set(points["line"]) == {"shipped", "cheapest", "always-on"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
@@ -58,7 +84,10 @@ def test_sweep_prints_the_answer_and_writes_the_table(trace_file, tmp_path, caps
         (["sweep", "--trace=TRACE", *_SCENARIO[:2], "--dedicated=modal-l40s"], "serverless"),
         (["sweep", "--trace=TRACE", *_SCENARIO, "--slo-p99-ttft=-1"], "--slo-p99-ttft"),
         (["sweep", "--trace=TRACE", *_SCENARIO, "--slo-p99-ttft=soon"], "soon"),
-        (["sweep", "--trace=TRACE", *_SCENARIO, "--out=x.xlsx"], "x.xlsx"),
+        (["sweep", "--trace=TRACE", *_SCENARIO, "--out=x.pdf"], "x.pdf"),
+        (["break-even", "--trace=TRACE", *_SCENARIO, "--out=x.xlsx"], "x.xlsx"),
+        (["sweep", "--trace=TRACE", *_SCENARIO, "--plan=free"], "free"),
+        (["sweep", "--trace=TRACE", *_SCENARIO, "--commitment=mine"], "mine"),
         (["sweep", "--trace=TRACE", *_SCENARIO, "--precision=fp3"], "fp3"),
         (["sweep", "--trace=TRACE", *_SCENARIO, "--max-replicas=0"], "--max-replicas"),
         (["sweep", "--trace=TRACE", *_SCENARIO, "--columns=when"], "'when'"),

@@ -84,7 +84,7 @@ def test_a_price_that_cannot_be_is_answered_and_nothing_changes(value, said):
 
 def test_rules_that_contradict_each_other_are_refused_together():
     """An idle timeout above the provider's longest is wrong although each cell is in range."""
-    app = _open(table="provider_rules")
+    app = _open(table="behaviours")
     _type(app, 0, "idle_default_s", 5000.0)
     assert "from 2 to 1200 s" in app.error[0].value.replace("\\", "")
     assert _changes(app) == []
@@ -126,10 +126,14 @@ def test_money_simulates_nothing_and_the_idle_range_simulates_anew(simulations):
     assert simulations == []
     app.selectbox(key="table").set_value("provider_rules").run()
     _type(app, 0, "increment_s", 60.0)
+    app.selectbox(key="provider_rules_columns").set_value("What of a start is billed").run()
+    _type(app, 0, "bills_idle", False)
+    assert not app.exception
     assert simulations == []
+    app.selectbox(key="table").set_value("behaviours").run()
     _type(app, 0, "idle_max_s", 600.0)
     assert not app.exception
-    assert len(_changes(app)) == 3
+    assert len(_changes(app)) == 4
     assert simulations
 
 
@@ -206,6 +210,7 @@ def test_a_scenario_file_opens_the_same_view_in_another_session():
         (Edit("provider_rules", "modal", "free_credit_usd_month", "0"),),
         own.offers,
         own.rules,
+        own.behaviours,
     )
     app = _open(model="Qwen3-8B", **{"price__crusoe-l40s": "1.25"})
     app.session_state["data_tab"] = "Scenario file"
@@ -243,7 +248,7 @@ def test_a_scenario_with_one_wrong_change_is_refused_whole():
     from frontier.edits import Edit, ScenarioFile, read_scenario, scenario_json
     from frontier.errors import InputError
 
-    bad = ScenarioFile({}, (Edit("offers", "modal-l40s", "usd_per_gpu_h", "-1"),), (), ())
+    bad = ScenarioFile({}, (Edit("offers", "modal-l40s", "usd_per_gpu_h", "-1"),), (), (), ())
     content = scenario_json(bad, version="1", made_on=_TODAY)
     assert json.loads(content)["changes"][0]["text"] == "-1"
     with pytest.raises(InputError, match=r"modal-l40s.*usd_per_gpu_h"):

@@ -16,16 +16,19 @@ _REPORT = """
 import datetime as dt
 import streamlit as st
 from frontier.pages import controls, link, results, takeaway
-from frontier.report import Currency
+from frontier.report import Currency, report_of
 link.begin()
 st.session_state['choices'] = choices = controls.sidebar()
-swept = results.swept(choices, lambda partial: None)
-outcome = swept.outcomes[PLAN]
 today = dt.date(2026, 11, 24)
 currency = Currency("EUR", 0.9, today)
-st.session_state['report'] = takeaway.report_of(
-    swept, outcome, choices, currency, link.address(), today
-)()
+st.session_state['report'] = report_of(
+    results.study(choices),
+    PLAN,
+    made_on=today,
+    link=link.address(),
+    changed=takeaway.changed_cells(),
+    currency=currency,
+)
 link.end()
 """
 

@@ -60,18 +60,18 @@ def test_prices_are_dated_and_not_older_than_two_years(tables):
         assert read_on - dt.timedelta(days=730) < offer.priced_on <= read_on, offer.offer_id
 
 
-def test_serverless_rules_name_an_idle_timeout_in_its_range(tables):
+def test_an_idle_timeout_lies_in_its_range(tables):
     """The provider's default lies between the shortest and the longest that can be set."""
-    for rules in tables.provider_rules.values():
-        low = rules.idle_min_s or 0.0
-        high = rules.idle_max_s if rules.idle_max_s is not None else float("inf")
-        assert low <= (rules.idle_default_s if rules.idle_default_s is not None else low) <= high
+    for row in tables.behaviours.values():
+        low = row.idle_min_s or 0.0
+        high = row.idle_max_s if row.idle_max_s is not None else float("inf")
+        assert low <= (row.idle_default_s if row.idle_default_s is not None else low) <= high
 
 
 def test_a_refused_request_is_retried_after_a_known_time(tables):
     """Refuse-and-retry needs the client's interval; the others have none."""
-    for rules in tables.provider_rules.values():
-        assert (rules.cold_request == "retry") == (rules.retry_s is not None), rules.rules_id
+    for row in tables.behaviours.values():
+        assert (row.cold_request == "retry") == (row.retry_s is not None), row.behaviour_id
 
 
 def test_what_a_provider_does_not_say_is_marked(tables):
@@ -81,6 +81,8 @@ def test_what_a_provider_does_not_say_is_marked(tables):
     taken as unbilled, except for machines by the hour. Weights brought by Baseten are the
     provider's own statement about its own delivery network.
     """
+    for row in tables.behaviours.values():
+        assert all(hasattr(row, name) for name in row.assumed), row.behaviour_id
     for rules in tables.provider_rules.values():
         for name in rules.assumed:
             assert hasattr(rules, name), f"{rules.rules_id}: {name}"
@@ -104,6 +106,8 @@ def test_every_rule_is_used_or_waits_for_a_users_price(tables):
     used = {offer.rules_id for offer in tables.offers.values()}
     waiting = {"baseten", "own-serverless", "own-machine"}
     assert set(tables.provider_rules) - used == waiting
+    named = {rules.behaviour_id for rules in tables.provider_rules.values()}
+    assert named == set(tables.behaviours)
 
 
 def test_commitments_say_whether_their_terms_are_stated(tables):

@@ -108,7 +108,9 @@ def test_billing_columns_make_rules_of_their_own():
     upload = read(text)
     tables = with_prices(TABLES, upload)
     rules = tables.provider_rules[upload.offers[0].rules_id]
-    assert (rules.increment_s, rules.idle_default_s, rules.bills_pull) == (10, 30, True)
+    assert (rules.increment_s, rules.bills_pull) == (10, True)
+    behaviour = tables.behaviour_of(upload.offers[0])
+    assert (behaviour.idle_default_s, behaviour.idle_max_s) == (30, 1200)
     assert tables.offers["modal-l40s"] is TABLES.offers["modal-l40s"]
 
 

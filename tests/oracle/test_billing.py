@@ -16,10 +16,13 @@ import pytest
 
 from frontier.billing import (
     LINES,
+    Contract,
     Terms,
     TokenPrice,
+    Usage,
     bill,
     bill_basis,
+    chosen_terms,
     commitment_facts,
     machine_shape,
     replica_usd_per_h,
@@ -81,21 +84,23 @@ def always_on(replica=0, busy_s=10 * HOUR, horizon_s=MONTH):
     }
 
 
-def bill_of(offer, *rows, horizon_s=MONTH, gpus=1, terms=BARE, policy=POLICY, tiers=0, **more):
-    """Bill rows at an offer (or its name) under the rules that it names."""
+def basis_of(
+    offer, *rows, horizon_s=MONTH, gpus=1, terms=BARE, policy=POLICY, tiers=0, base=None, **more
+):
+    """Gather what a bill of rows at an offer (or its name) is computed from, under its rules."""
     offer = TABLES.offers[offer] if isinstance(offer, str) else offer
-    return bill(
-        session_rows(*rows, tiers=tiers),
-        [STAGES],
-        offer=offer,
-        rules=TABLES.provider_rules[offer.rules_id],
-        gpus_per_replica=gpus,
-        horizon_s=horizon_s,
-        policy=policy,
-        tables=TABLES,
-        terms=terms,
-        **more,
+    if base is not None:
+        base = Contract(base, TABLES.rules_of(base))
+    return bill_basis(
+        Usage(session_rows(*rows, tiers=tiers), [STAGES], gpus, horizon_s, policy, **more),
+        Contract(offer, TABLES.rules_of(offer), terms, base),
+        TABLES,
     )
+
+
+def bill_of(offer, *rows, **more):
+    """Bill rows at an offer (or its name) under the rules that it names."""
+    return bill(basis_of(offer, *rows, **more))
 
 
 # (offer, idle seconds, the bill of one wake-up in dollars)
@@ -208,7 +213,7 @@ def test_baseten_by_the_minute_and_half_by_half():
         rules_id="baseten",
     )
     rows = [wake_up(900, replica) for replica in range(4)]
-    policy = ScalingPolicy(max_replicas=4, idle_timeout_s=900)
+    policy = ScalingPolicy(max_replicas=4, idle_timeout_s=900, scale_down="half_per_window")
     cost = bill_of(offer, *rows, policy=policy)
     assert cost.usd_span == pytest.approx((17 + 17 + 32 + 47) * 4.0 / 60)
     alone = bill_of(offer, rows[0], policy=policy)
@@ -220,7 +225,7 @@ def test_a_replica_that_starts_again_is_not_kept_beyond_that():
     offer = dataclasses.replace(
         TABLES.offers["modal-h100"], usd_per_vcpu_s=None, usd_per_gib_s=None, rules_id="baseten"
     )
-    policy = ScalingPolicy(max_replicas=4, idle_timeout_s=900)
+    policy = ScalingPolicy(max_replicas=4, idle_timeout_s=900, scale_down="half_per_window")
     rows = [wake_up(900, 0), wake_up(900, 1)]
     again = wake_up(900, 1, at_s=rows[1]["ended_s"] + 100)
     rate = offer.usd_per_gpu_h / HOUR
@@ -247,17 +252,8 @@ def test_five_seconds_of_work_behind_thirty_of_start():
     row = {"ended_s": 35, "starting_s": 30, "busy_s": 5, "cold_start_index": 0}
     offer = TABLES.offers["replicate-l40s"]
     rules = dataclasses.replace(TABLES.provider_rules["replicate"], bills_allocate=True)
-    cost = bill(
-        session_rows(row),
-        np.full((1, 10), 3.0),
-        offer=offer,
-        rules=rules,
-        gpus_per_replica=1,
-        horizon_s=MONTH,
-        policy=POLICY,
-        tables=TABLES,
-        terms=BARE,
-    )
+    usage = Usage(session_rows(row), np.full((1, 10), 3.0), 1, MONTH, POLICY)
+    cost = bill(bill_basis(usage, Contract(offer, rules, BARE), TABLES))
     assert cost.lines["starting"] / cost.usd_span == pytest.approx(30 / 35)
 
 
@@ -341,11 +337,30 @@ def test_a_hybrid_pays_its_base_by_the_hour_and_its_overflow_by_the_second():
         always_on(0),
         wake_up(60, replica=1),
         policy=policy,
-        base_offer=base,
-        base_rules=TABLES.provider_rules[base.rules_id],
+        base=base,
     )
     wake = 160 * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222)
     assert cost.usd_span == pytest.approx(1095.0 + wake)
+
+
+def test_a_plan_is_charged_once_and_not_for_each_pool():
+    """Base and overflow on one Koyeb plan: $29 and one credit of $10, not two of each."""
+    offer = TABLES.offers["koyeb-l40s"]
+    base = Contract(offer, TABLES.rules_of(offer))
+    policy = ScalingPolicy(min_replicas=1, max_replicas=4, pinned_replicas=1)
+    rows = session_rows(always_on(0), *(wake_up(300, 1, at_s=1e5 * i) for i in range(1, 21)))
+    usage = Usage(rows, [STAGES], 1, MONTH, policy)
+    cost = bill(bill_basis(usage, Contract(offer, TABLES.rules_of(offer), base=base), TABLES))
+    assert cost.lines["fees"] == pytest.approx(29)
+    # Twenty wake-ups of 400 s at 1.20 an hour are less than the credit of the plan.
+    assert cost.lines["credits"] == pytest.approx(-20 * 400 * 1.20 / HOUR)
+
+
+def test_a_base_has_no_base_of_its_own():
+    """Two levels of contract are a mistake and not a hybrid."""
+    one = Contract(TABLES.offers["koyeb-l40s"], TABLES.provider_rules["koyeb"])
+    with pytest.raises(InputError, match="base of its own"):
+        dataclasses.replace(one, base=dataclasses.replace(one, base=one))
 
 
 def test_fees_and_credits_of_a_plan():
@@ -427,6 +442,23 @@ def test_what_a_commitment_binds_to():
     assert facts.payback_months == pytest.approx(18.0)
 
 
+def test_two_gpus_a_replica_cost_twice_on_every_line():
+    """The Modal wake-up on two L40S: 68 s of start, 31.4 of work, 60 idle, 0.6 rounded, twice."""
+    one, two = (bill_of("modal-l40s", wake_up(60), gpus=gpus) for gpus in (1, 2))
+    assert two.lines["starting"] == pytest.approx(2 * 68 * 0.000542)
+    for line, usd in one.lines.items():
+        assert two.lines[line] == pytest.approx(2 * usd), line
+    assert two.billed_s == pytest.approx(one.billed_s)
+
+
+def test_an_interruption_repeats_the_start_on_every_gpu_of_the_machine():
+    """Spot at 2.00 a GPU, two GPUs: 36.5 starts of 75 s on both."""
+    offer = dataclasses.replace(TABLES.offers["hyperstack-h100-pcie-spot"], gpus_max=2)
+    terms = Terms(platform_fee=False, free_credit=False, interruptions_per_h=0.05)
+    cost = bill_of(offer, always_on(), gpus=2, terms=terms)
+    assert cost.usd_span == pytest.approx(2 * 2.00 * (730 + 36.5 * 75 / HOUR))
+
+
 def test_interruptions_repeat_starts():
     """Spot, one interruption every 20 hours over 730: 36.5 starts of 75 s more."""
     terms = Terms(platform_fee=False, free_credit=False, interruptions_per_h=0.05)
@@ -462,6 +494,29 @@ def test_all_in_prices_of_an_hour():
     assert full == pytest.approx(6.88)
 
 
+def test_a_chosen_region_multiplies_cores_and_memory_too():
+    """An hour of Modal's L40S non-preemptible: three times GPU, 8 cores and 64 GiB."""
+    offer = TABLES.offers["modal-l40s"]
+    terms = chosen_terms(TABLES.rules_of(offer), kept_up=True)
+    hour = replica_usd_per_h(offer, gpus_per_replica=1, tables=TABLES, terms=terms)
+    assert hour == pytest.approx(3 * HOUR * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222))
+    kept = bill_of("modal-l40s", wake_up(0), standing=Standing(host_ram_gib=32), terms=terms)
+    bare = dataclasses.replace(terms, free_credit=False, platform_fee=False)
+    one = bill_of("modal-l40s", wake_up(0), standing=Standing(host_ram_gib=32))
+    assert kept.lines["CPU and RAM"] == pytest.approx(3 * one.lines["CPU and RAM"])
+    assert bill_of("modal-l40s", wake_up(0), terms=bare).usd_span == pytest.approx(
+        3 * bill_of("modal-l40s", wake_up(0)).usd_span
+    )
+
+
+def test_no_factor_is_charged_that_the_provider_does_not_publish():
+    """Modal has both factors and multiplies them; RunPod publishes neither."""
+    both = {"in_region": True, "kept_up": True}
+    assert chosen_terms(TABLES.provider_rules["modal"], **both).multiplier == 1.75 * 3
+    assert chosen_terms(TABLES.provider_rules["modal"], in_region=True).multiplier == 1.75
+    assert chosen_terms(TABLES.provider_rules["runpod-flex"], **both).multiplier == 1.0
+
+
 def test_tokens_of_an_api():
     """1 M prompt tokens, 40 % of them cached, and 0.2 M of output at 0.50 / 0.05 / 2.00."""
     price = TokenPrice(0.50, 2.00, 0.05)
@@ -473,17 +528,7 @@ def test_tokens_of_an_api():
 def test_the_basis_recomputes_the_bill():
     """Price times seconds of each exported meter, summed, is the bill."""
     rows = [wake_up(60, at_s=1000.0 * i) for i in range(5)]
-    basis = bill_basis(
-        session_rows(*rows),
-        [STAGES],
-        tables=TABLES,
-        offer=TABLES.offers["modal-l40s"],
-        rules=TABLES.provider_rules["modal"],
-        gpus_per_replica=1,
-        horizon_s=MONTH,
-        policy=POLICY,
-        terms=BARE,
-    )
+    basis = basis_of("modal-l40s", *rows)
     (pool,) = basis.pools
     meters = basis.meters
     gpu_s = sum(meters[name] for name in meters.dtype.names if name.endswith("_gpu_s"))

@@ -16,10 +16,11 @@ from frontier.economics import (
     break_even_utilisation,
     break_even_value_usd,
     cheapest_under,
-    clairvoyant_sessions,
     crossings,
     efficient,
     flip_value,
+    kept_sessions,
+    needed_sessions,
     price_of_latency,
     tornado,
 )
@@ -82,6 +83,12 @@ def test_on_list_price_a_whole_machine_never_breaks_even():
     modal = replica_usd_per_h(TABLES.offers["modal-h100"], gpus_per_replica=1, tables=TABLES)
     aws = replica_usd_per_h(TABLES.offers["aws-h100-8x"], gpus_per_replica=1, tables=TABLES)
     assert break_even_utilisation(aws, modal) > 10
+
+
+def clairvoyant_sessions(arrival_s, finish_s, *, concurrency, horizon_s, **start):
+    """Return what whoever knows these requests keeps running."""
+    needed = needed_sessions(arrival_s, finish_s, concurrency=concurrency, horizon_s=horizon_s)
+    return kept_sessions(needed, horizon_s=horizon_s, **start)
 
 
 def test_the_clairvoyant_keeps_short_gaps_and_drops_long_ones():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import types
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from frontier.sensitivity import (
     AS_SHIPPED,
     CHEAPEST,
     UNCHANGED,
+    BreakEven,
     Change,
+    RatePoint,
     Rivals,
     break_even,
     ceiling,
@@ -30,7 +33,8 @@ from frontier.sensitivity import (
     usd_per_month,
 )
 from frontier.simulate import Cancelled, simulate_replicas
-from frontier.sweep import Deal
+from frontier.study import Comparison
+from frontier.sweep import Deal, bill_outcome
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
 
@@ -78,18 +82,22 @@ def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
     (crossing,) = found.crossings
     deployment, plan = rivals.deployment, rivals.base_plan()
     stage_s = np.array([list(plan.start.wall_s.values())])
-    billed_s = float(billed_start_s(stage_s, deployment.rules)[0])
+    offers = [
+        TABLES.offers[side.offer_id] for side in (deployment.serverless, deployment.dedicated)
+    ]
+    rules = TABLES.rules_of(offers[0])
+    billed_s = float(billed_start_s(stage_s, rules)[0])
     start_s = plan.start.typical_s
     hours = TABLES.setting("hours_per_month")
     hour = {
         offer.offer_id: replica_usd_per_h(offer, gpus_per_replica=1, tables=TABLES)
-        for offer in (deployment.serverless, deployment.dedicated)
+        for offer in offers
     }
     # A lone request: its prompt, and a step for each further token.
     speed = deployment.speed
     work_s = float(speed.prefill_s([1000])[0]) + 199 * float(speed.decode_step_s[0])
     assert work_s > 0.5 / replica_rps(rivals.trace, speed) / speed.max_sequences
-    fee_usd = deployment.rules.platform_fee_usd_month - deployment.rules.free_credit_usd_month
+    fee_usd = rules.platform_fee_usd_month - rules.free_credit_usd_month
 
     def gap_usd(factor: float) -> float:
         rate = factor * rivals.trace.arrival_s.size / rivals.trace.horizon_s
@@ -168,6 +176,30 @@ def test_no_crossing_where_a_dedicated_hour_costs_more_than_a_serverless_one():
     assert break_even(rivals, line=AS_SHIPPED, limit_s=LIMIT_S, tables=TABLES).crossings == ()
 
 
+def test_a_commitment_lowers_the_ceiling_by_its_discount(rivals):
+    """1.50 an hour over the all-in serverless hour; 35 % off the one is 35 % off the share."""
+    listed = ceiling(rivals.deployment, 1, TABLES)
+    modal_usd_per_h = 3600 * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222)
+    assert listed == pytest.approx(1.50 / modal_usd_per_h, rel=1e-3)
+    deal = Deal(commitment=TABLES.commitments["preset-35"])
+    assert ceiling(rivals.deployment, 1, TABLES, deal) == pytest.approx(0.65 * listed)
+
+
+def test_what_is_billed_is_a_share_of_all_the_replicas_that_stand_against_it(rivals):
+    """What is billed and worked, over the time of one always-on replica and of three."""
+    (zero,) = rivals.scale_to_zero(UNCHANGED)
+    cost = bill_outcome(zero, TABLES)
+    assert cost.billed_s > zero.sessions["busy_s"].sum() > 0
+    study = types.SimpleNamespace(bill=lambda outcome: bill_outcome(outcome, TABLES))
+    for replicas in (1, 3):
+        now = RatePoint(ALWAYS_ON, 1.0, 1.0, 1.0, 1.0, 1.0, True, replicas=replicas)
+        found = BreakEven((now,), (), 0.5, 2.0, is_capped=False)
+        compared = Comparison(rivals, AS_SHIPPED, found, 0.5, zero, headline="", certainty="")
+        billed, busy = compared.billed_and_busy(study)
+        assert billed == pytest.approx(cost.billed_s / (7 * DAY_S * replicas))
+        assert busy == pytest.approx(zero.sessions["busy_s"].sum() / (7 * DAY_S * replicas))
+
+
 def test_another_price_simulates_only_what_lies_around_the_new_crossing(monkeypatch):
     """The same prices ask for no simulation; others for less than half of those at first."""
     calls = []
@@ -215,7 +247,7 @@ def test_the_tornado_moves_prices_as_a_bill_does(rivals):
     assert dedicated.at_low - moved.gap_usd == pytest.approx(band * usd)
     assert dedicated.at_high - moved.gap_usd == pytest.approx(-band * usd)
     serverless = bars["serverless_price"]
-    metered = usd_per_month(zero, TABLES) + rivals.deployment.rules.free_credit_usd_month
+    metered = usd_per_month(zero, TABLES) + TABLES.provider_rules["modal"].free_credit_usd_month
     assert serverless.at_high - moved.gap_usd == pytest.approx(band * metered)
     assert [bar.spread for bar in moved.bars] == sorted(
         (b.spread for b in moved.bars), reverse=True
@@ -238,9 +270,9 @@ def test_swings_hold_their_base_and_follow_the_provider_s_range(rivals):
     found = {swing.key: swing for swing in swings(rivals, 60.0, TABLES)}
     for swing in found.values():
         assert 0 < swing.low < swing.base < swing.high
-    rules = rivals.deployment.rules
-    assert found["idle_timeout_s"].low == rules.idle_min_s
-    assert found["idle_timeout_s"].high == rules.idle_max_s
+    behaviour = rivals.deployment.serverless.behaviour
+    assert found["idle_timeout_s"].low == behaviour.idle_min_s
+    assert found["idle_timeout_s"].high == behaviour.idle_max_s
     assert found["traffic"].base == pytest.approx(500)
 
 

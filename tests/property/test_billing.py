@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontier.billing import GPU_LINES, Terms, bill, bill_basis
+from frontier.billing import GPU_LINES, Contract, Terms, Usage, bill, bill_basis
 from frontier.mitigations.base import Standing
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.tables import load_tables
@@ -50,19 +50,14 @@ def runs(draw):
     return rows[rows["started_s"] < HORIZON]
 
 
-def bill_of(sessions, offer, *, terms=BARE, rules=None, **more):
-    return bill(
-        sessions,
-        STARTS,
-        offer=offer,
-        rules=rules or TABLES.provider_rules[offer.rules_id],
-        gpus_per_replica=1,
-        horizon_s=HORIZON,
-        policy=POLICY,
-        tables=TABLES,
-        terms=terms,
-        **more,
-    )
+def basis_of(sessions, offer, *, terms=BARE, rules=None, policy=POLICY, base=None, **more):
+    contract = Contract(offer, rules or TABLES.rules_of(offer), terms, base)
+    usage = Usage(sessions, STARTS, 1, HORIZON, policy, **more)
+    return bill_basis(usage, contract, TABLES)
+
+
+def bill_of(sessions, offer, **more):
+    return bill(basis_of(sessions, offer, **more))
 
 
 @settings(max_examples=60, deadline=None)
@@ -100,16 +95,7 @@ def test_whole_increments_are_billed_and_never_fewer_seconds(sessions, offer, in
     )
     sessions = sessions.copy()
     sessions["parked_s"] = 0
-    meters = bill_basis(
-        sessions,
-        STARTS,
-        tables=TABLES,
-        offer=offer,
-        rules=rules,
-        gpus_per_replica=1,
-        horizon_s=HORIZON,
-        policy=POLICY,
-    ).meters
+    meters = basis_of(sessions, offer, rules=rules).meters
     gpu_s = sum(meters[name] for name in DTYPE_GPU_S)
     steps = gpu_s / meters["gpus"] / increment_s
     assert steps == pytest.approx(np.round(steps), abs=1e-6)
@@ -123,16 +109,7 @@ def test_a_machine_by_the_hour_is_paid_from_first_to_last(sessions, offer):
         offer, kind="dedicated", usd_per_vcpu_s=None, usd_per_gib_s=None, rules_id="aws-ec2"
     )
     cost = bill_of(sessions, offer)
-    meters = bill_basis(
-        sessions,
-        STARTS,
-        tables=TABLES,
-        offer=offer,
-        rules=TABLES.provider_rules["aws-ec2"],
-        gpus_per_replica=1,
-        horizon_s=HORIZON,
-        policy=POLICY,
-    ).meters
+    meters = basis_of(sessions, offer).meters
     hours = (meters["gpus"] * (meters["ended_s"] - meters["started_s"])).sum() / 3600
     paid = cost.usd_span - cost.lines["rounding"]
     assert paid == pytest.approx(hours * offer.usd_per_gpu_h, rel=1e-9, abs=1e-9)
@@ -157,23 +134,10 @@ def test_billing_fewer_stages_never_costs_more(sessions, free):
 def test_splitting_a_run_into_base_and_overflow_at_one_price_changes_nothing(sessions, pinned):
     """A hybrid whose base costs what its overflow costs is no hybrid."""
     offer = TABLES.offers["runpod-flex-l40s"]
-    rules = TABLES.provider_rules[offer.rules_id]
     whole = bill_of(sessions, offer)
     policy = dataclasses.replace(POLICY, min_replicas=pinned, pinned_replicas=pinned)
-    parts = bill(
-        sessions,
-        STARTS,
-        offer=offer,
-        rules=rules,
-        gpus_per_replica=1,
-        horizon_s=HORIZON,
-        policy=policy,
-        tables=TABLES,
-        terms=BARE,
-        base_offer=offer,
-        base_rules=rules,
-        base_terms=BARE,
-    )
+    base = Contract(offer, TABLES.rules_of(offer), BARE)
+    parts = bill_of(sessions, offer, policy=policy, base=base)
     assert parts.usd == pytest.approx(whole.usd)
     assert parts.meters == whole.meters
 

@@ -19,9 +19,9 @@ POINTS = tuple(
     RatePoint(line, factor, usd, usd * 0.9, usd * 1.1, 60.0, factor > 5, timeout_s, replicas)
     for factor in FACTORS
     for line, usd, timeout_s, replicas in (
-        (AS_SHIPPED, 400 * factor, 60.0, None),
-        (CHEAPEST, 300 * factor, 5.0, None),
-        (ALWAYS_ON, 1000.0, None, 2),
+        (AS_SHIPPED, 400 * factor, 60.0, 20),
+        (CHEAPEST, 300 * factor, 5.0, 20),
+        (ALWAYS_ON, 1000.0, float("inf"), 2),
     )
 )
 CROSSING = Crossing(2.5, 2.4, 2.6, True)

@@ -10,12 +10,12 @@ import pytest
 
 from frontier.charts.mitigations_chart import mitigations_chart_figure, mitigations_chart_table
 from frontier.charts.start_waterfall import (
-    STAGE_LABELS,
     WARM,
     WHOLE,
     start_waterfall_figure,
     start_waterfall_table,
 )
+from frontier.start.labels import STAGE_LABELS
 from frontier.start.predict import start_inputs_for
 from frontier.start.stages import STAGES
 from frontier.sweep import start_normals

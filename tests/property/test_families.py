@@ -11,12 +11,8 @@ import pytest
 
 from frontier.billing import Terms, TokenPrice
 from frontier.errors import InputError
+from frontier.families import API, DEDICATED, HYBRID, RESERVED, SCHEDULED
 from frontier.plan import (
-    API,
-    DEDICATED,
-    HYBRID,
-    RESERVED,
-    SCHEDULED,
     OfficeHours,
     Scenario,
     default_grid,
@@ -172,7 +168,7 @@ def test_an_api_is_priced_by_hand_and_beats_nobody(outcomes, by_day):
     """Tokens times prices over the span, a month long; never efficient, at the user's p99."""
     api = TokenApi(TokenPrice(2.0, 10.0, 0.5), p99_ttft_s=0.001, cached_share=0.25)
     table = frontier_table(outcomes, TABLES, slo_p99_ttft_s=2.0, api=api, trace=by_day)
-    row = table[table["family"] == API].iloc[0]
+    row = table[table["family"] == API.key].iloc[0]
     count = by_day.arrival_s.size
     usd = count * (1000 * (0.75 * 2.0 + 0.25 * 0.5) + 200 * 10.0) / 1e6
     assert row["usd_per_month"] == pytest.approx(usd * 730 / (7 * 24))

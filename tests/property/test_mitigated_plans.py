@@ -135,7 +135,7 @@ def test_no_mitigation_is_cheaper_than_the_work_or_free_of_its_standing_cost(opt
     # The provider's free credit is no merit of the plan.
     assert bill.usd_span - bill.lines["fees"] >= bill.lines["busy"] > 0
     free = dataclasses.replace(outcome.plan, standing=Standing())
-    rules = dataclasses.replace(deployment().rules, storage_usd_per_gb_month=0.1)
+    rules = dataclasses.replace(TABLES.provider_rules["modal"], storage_usd_per_gb_month=0.1)
     dear = dataclasses.replace(TABLES, provider_rules={**TABLES.provider_rules, "modal": rules})
     with_it = bill_outcome(outcome, dear)
     without = bill_outcome(dataclasses.replace(outcome, plan=free), dear)
@@ -245,7 +245,10 @@ def test_what_is_like_that_already_is_named_and_not_offered():
     refused = menu_of(there).refused
     assert "like that already" in refused["compile-cache"]
     assert "like that already" in refused["image-streaming"]
-    strict = dataclasses.replace(there, rules=dataclasses.replace(there.rules, idle_max_s=120.0))
+    short = dataclasses.replace(there.serverless.behaviour, idle_max_s=120.0)
+    strict = dataclasses.replace(
+        there, serverless=dataclasses.replace(there.serverless, behaviour=short)
+    )
     assert "at most 2 min" in menu_of(strict).refused["keep-alive"]
 
 
@@ -412,7 +415,7 @@ def test_a_replica_serves_as_many_requests_as_its_seconds_allow():
 
 def test_the_default_timeout_is_the_providers_or_the_shortest_tried():
     """Modal states 60 s; a provider that states none gets the shortest of the grid."""
-    rules = deployment().rules
-    assert default_idle_timeout_s(rules, TABLES) == 60
-    silent = dataclasses.replace(rules, idle_default_s=None, idle_min_s=None)
+    behaviour = deployment().serverless.behaviour
+    assert default_idle_timeout_s(behaviour, TABLES) == 60
+    silent = dataclasses.replace(behaviour, idle_default_s=None, idle_min_s=None)
     assert default_idle_timeout_s(silent, TABLES) == TABLES.setting("grid_idle_timeout_min_s")

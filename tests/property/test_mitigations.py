@@ -155,6 +155,14 @@ def test_the_same_one_twice_is_refused():
         applied(["warm-pool", "warm-pool"])
 
 
+def test_a_warm_pool_holds_through_every_change_of_a_schedule():
+    """A pool of two on a schedule of 0, 3 and 1 keeps 2, 3 and 2: never fewer than its own."""
+    policy = ScalingPolicy(max_replicas=4, schedule=((10.0, 0), (20.0, 3), (30.0, 1)))
+    after = mitigation("warm-pool", TABLES, replicas=2).rewrite_policy(policy)
+    assert after.min_replicas == 2
+    assert after.schedule == ((10.0, 2), (20.0, 3), (30.0, 2))
+
+
 def test_an_exclusion_says_why():
     """A snapshot and a compile cache act on the same stages; the message says so."""
     with pytest.raises(InputError, match="same stages"):

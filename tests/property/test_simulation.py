@@ -95,6 +95,7 @@ def draw_case(seed, *, on_grid=False):
         queue_timeout_s=time(3.0, 20.0, endless=True) if rng.random() < 0.6 else math.inf,
         schedule=schedule,
         pinned_replicas=pinned,
+        refuses_cold=seed % 5 == 0,
     )
     return Case(
         arrival_s=arrival_s,
@@ -156,7 +157,7 @@ def test_every_request_finishes_or_is_rejected():
         fastest_s = (case.output_tokens - 1) * case.decode_step_s.min()
         first_s = case.arrival_s + result.ttft_s
         assert np.all(result.finish_s[served] >= (first_s + fastest_s)[served] - 1e-9)
-        if math.isinf(case.policy.queue_timeout_s):
+        if math.isinf(case.policy.queue_timeout_s) and not case.policy.refuses_cold:
             assert not result.rejected.any()
     assert rejected > 0
 
@@ -302,6 +303,17 @@ def test_an_idle_replica_is_still_warm_at_its_timeout():
     assert result.sessions["ended_s"].tolist() == [22.0, 38.5]
 
 
+def test_a_cold_request_is_refused_and_what_it_started_goes_on():
+    """The start of 0 is ready at 10: 0 and 9 are refused, 10 is served; full is not cold."""
+    result = serve([0.0, 9.0, 10.0, 10.5, 30.0], ScalingPolicy(idle_timeout_s=5, refuses_cold=True))
+    assert result.ttft_s.tolist() == [math.inf, math.inf, 1.0, 1.5, math.inf]
+    assert result.rejected.tolist() == [True, True, False, False, True]
+    assert not result.waited_on_start.any()
+    # Ready at 10, busy to 12, off at 17; the one that 30 started is ready at 40 and off at 45.
+    assert result.sessions["busy_s"].tolist() == [2.0, 0.0]
+    assert result.sessions["ended_s"].tolist() == [17.0, 45.0]
+
+
 def test_a_replica_freed_at_the_timeout_takes_the_request():
     """A finish comes before a queue timeout in the same instant, and that before an arrival."""
     policy = ScalingPolicy(min_replicas=1, queue_timeout_s=1.0)
@@ -440,6 +452,7 @@ def test_an_impossible_array_is_refused_by_name(name, value):
         ("target_concurrency", {"target_concurrency": math.inf}),
         ("buffer_replicas", {"buffer_replicas": -1}),
         ("routing", {"routing": "random"}),
+        ("scale_down", {"scale_down": "some"}),
         ("queue_timeout_s", {"queue_timeout_s": -0.1}),
         ("queue_timeout_s", {"queue_timeout_s": math.nan}),
         ("parked", {"parked": ((1.0, 2.0),)}),

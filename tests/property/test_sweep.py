@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frontier.answer import find_answer
+from frontier import units
 from frontier.charts.frontier_chart import frontier_figure
 from frontier.charts.frontier_chart import frontier_table as chart_points
 from frontier.errors import InfeasibleError, InputError
-from frontier.plan import BOUND, DEDICATED, HYBRID, Scenario, default_grid, deploy, first_look
+from frontier.families import BOUND, DEDICATED, HYBRID
+from frontier.plan import Scenario, default_grid, deploy, first_look
 from frontier.sweep import (
     bill_outcome,
     break_even_of,
@@ -25,6 +26,7 @@ from frontier.sweep import (
 )
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
+from frontier.verdict import find_answer
 
 SCENARIO = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0)
 
@@ -104,7 +106,7 @@ def test_a_bill_adds_up_to_the_total_of_the_table(outcomes, tables, table):
 
 def test_efficient_plans_are_those_that_none_beats(table):
     """Checked pair by pair, the bound aside."""
-    real = table[table["family"] != BOUND]
+    real = table[table["family"] != BOUND.key]
     cost, wait = real["usd_per_month"].to_numpy(), real["p99_ttft_s"].to_numpy()
     no_worse = (cost[:, None] <= cost) & (wait[:, None] <= wait)
     better = (cost[:, None] < cost) | (wait[:, None] < wait)
@@ -114,16 +116,16 @@ def test_efficient_plans_are_those_that_none_beats(table):
 
 def test_no_real_plan_without_waits_costs_less_than_the_clairvoyant_bound(table):
     """Whoever knows the trace pays least of all serverless plans that make nobody wait."""
-    bound = table.loc[table["family"] == BOUND, "usd_per_month"].item()
+    bound = table.loc[table["family"] == BOUND.key, "usd_per_month"].item()
     warm = table[(table["waited_on_start_share"] == 0) & (table["offer_id"] == "modal-l40s")]
-    warm = warm[~warm["family"].isin((BOUND, HYBRID))]
+    warm = warm[~warm["family"].isin((BOUND.key, HYBRID.key))]
     assert len(warm)
     assert (warm["usd_per_month"] >= bound - 1e-6).all()
 
 
 def test_more_always_on_replicas_never_wait_longer_and_cost_in_proportion(table):
     """Dedicated 1…n: the p99 falls or stays, the bill is n times the first."""
-    dedicated = table[table["family"] == DEDICATED].sort_values("max_replicas")
+    dedicated = table[table["family"] == DEDICATED.key].sort_values("max_replicas")
     assert len(dedicated) >= 2
     assert (np.diff(dedicated["p99_ttft_s"]) <= 1e-9).all()
     per_replica = dedicated["usd_per_month"] / dedicated["max_replicas"]
@@ -207,7 +209,7 @@ def test_the_answer_names_the_cheapest_plan_under_the_limit(table, deployment, t
             slo_p99_ttft_s=limit_s,
             break_even_utilisation=break_even_of(deployment, tables),
         )
-        holding = table[(table["family"] != BOUND) & (table["p99_ttft_s"] <= limit_s)]
+        holding = table[(table["family"] != BOUND.key) & (table["p99_ttft_s"] <= limit_s)]
         if holding.empty:
             assert answer.cheapest_plan_id is None
             assert "No plan holds" in answer.headline
@@ -215,6 +217,16 @@ def test_the_answer_names_the_cheapest_plan_under_the_limit(table, deployment, t
         named = table.set_index("plan_id").loc[answer.cheapest_plan_id]
         assert named["usd_per_month"] == holding["usd_per_month"].min()
         assert "a month at" in answer.headline
+
+
+def test_what_this_traffic_is_billed_for_is_a_share_of_all_replicas_that_rival_it(table):
+    """Against two always-on replicas, the billed time is shared out over both."""
+    two = table[(table["family"] != DEDICATED.key) | (table["max_replicas"] == 2)]
+    answer = find_answer(two, slo_p99_ttft_s=2.0, break_even_utilisation=0.5)
+    billed = table.loc[table["is_provider_default"], "billed_replicas"].item()
+    (said,) = (reason for reason in answer.reasons if "Break-even" in reason)
+    assert "2 always-on replicas" in said
+    assert said.endswith(f"makes that {units.percent(billed / 2)}.")
 
 
 def test_no_break_even_is_said_where_always_on_costs_no_less(table):

@@ -1,0 +1,53 @@
+"""From replica sessions to dollars: terms, meters, bills.
+
+`terms` is what was negotiated, `meters` turns sessions into billed seconds, and `bill` prices
+them. No simulation imports from here.
+"""
+
+from frontier.billing.bill import (
+    GPU_LINES,
+    LINES,
+    METER,
+    Bill,
+    BillBasis,
+    PoolBasis,
+    bill,
+    bill_basis,
+    months,
+    pool_lines,
+    replica_usd_per_h,
+)
+from frontier.billing.meters import Usage, billed_start_s, machine_shape
+from frontier.billing.terms import (
+    LIST_PRICE,
+    CommitmentFacts,
+    Contract,
+    Terms,
+    TokenPrice,
+    chosen_terms,
+    commitment_facts,
+)
+
+__all__ = [
+    "GPU_LINES",
+    "LINES",
+    "LIST_PRICE",
+    "METER",
+    "Bill",
+    "BillBasis",
+    "CommitmentFacts",
+    "Contract",
+    "PoolBasis",
+    "Terms",
+    "TokenPrice",
+    "Usage",
+    "bill",
+    "bill_basis",
+    "billed_start_s",
+    "chosen_terms",
+    "commitment_facts",
+    "machine_shape",
+    "months",
+    "pool_lines",
+    "replica_usd_per_h",
+]

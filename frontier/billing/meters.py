@@ -1,0 +1,351 @@
+"""Sessions to billed seconds: what the meters of a product read.
+
+A session is a stretch of one replica from start to off. A *meter* is what the provider counts:
+serverless, each session; by the hour, each machine while any of its replicas lives (replica r
+lives on machine ``r // replicas_per_machine``). A meter runs for whole increments and at least
+for the minimum, and it counts every GPU of its machine, used or not.
+
+What is billed of a start is decided stage by stage. Seconds are billed in the order of the
+stages, so a start cut off by the horizon is billed for the stages it got through.
+
+Left out, on purpose: dollars. Spot interruptions are an expected number of repeated starts, not a
+schedule: they change the cost and not the percentiles.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from frontier.billing.terms import Contract
+from frontier.errors import InfeasibleError, InputError
+from frontier.mitigations.base import Standing
+from frontier.policy import ScalingPolicy
+from frontier.start.stages import STAGES
+from frontier.tables import Offer, ProviderRules
+from frontier.units import SECONDS_PER_HOUR
+
+METERED = ("busy", "idle", "starting", "parked", "rounding", "unused")
+"""What the seconds of a meter are, in this order."""
+
+# A meter reading within a nanosecond of a whole number of increments is that number: without
+# this, 0.1 s steps would round up on the last bit of a float.
+_SLACK_S = 1e-9
+_NO_STANDING = Standing()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Usage:
+    """What a run used: all that a bill needs to know of it, and no price.
+
+    Parameters
+    ----------
+    sessions : structured ndarray
+        ``RunResult.sessions``. [s]
+    stage_s : array_like, shape (m, 10)
+        Seconds of each stage of each start; a session took row ``cold_start_index`` modulo m. [s]
+    gpus_per_replica : int
+        GPUs that one replica needs.
+    horizon_s : float
+        End of the time that counts. [s]
+    policy : ScalingPolicy
+        The policy of the run: what parked replicas still cost, which ones are pinned, and the
+        idle timeout where only half of the excess leaves at a time.
+    requests : int
+        Requests served, for a fee a request.
+    standing : Standing
+        What the mitigations of the plan keep or burn. Storage is paid throughout; host memory
+        only where the provider meters memory.
+
+    Raises
+    ------
+    InputError
+        If the horizon is not above 0, or stages are missing.
+    """
+
+    sessions: NDArray[np.void]
+    stage_s: NDArray[np.float64]
+    gpus_per_replica: int
+    horizon_s: float
+    policy: ScalingPolicy
+    requests: int = 0
+    standing: Standing = _NO_STANDING
+
+    def __post_init__(self) -> None:
+        if not 0 < self.horizon_s < math.inf:
+            raise InputError(f"horizon_s must be a finite time above 0, got {self.horizon_s!r}")
+        stage_s = np.atleast_2d(np.asarray(self.stage_s, dtype=np.float64))
+        if stage_s.shape[1] != len(STAGES) or not stage_s.size:
+            raise InputError(f"stage_s must have {len(STAGES)} columns, got {stage_s.shape}")
+        object.__setattr__(self, "stage_s", stage_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Meters:
+    """The meters of the replicas under one contract.
+
+    Attributes
+    ----------
+    gpus : int
+        GPUs that each meter counts.
+    machine : ndarray of int, shape (n,)
+        Which machine each meter is of; serverless, which replica.
+    started_s, ended_s : ndarray, shape (n,)
+        [s]
+    gpu_s : ndarray, shape (6, n)
+        GPU-seconds, by `METERED`. [s]
+    extra_start_gpu_s : float
+        GPU-seconds of starts beyond the replicas' own: interruptions, and what mitigations burn.
+    held_s : float
+        Replica-seconds held or parked. [s]
+    """
+
+    gpus: int
+    machine: NDArray[np.int64]
+    started_s: NDArray[np.float64]
+    ended_s: NDArray[np.float64]
+    gpu_s: NDArray[np.float64]
+    extra_start_gpu_s: float
+    held_s: float
+
+
+def machine_shape(offer: Offer, gpus_per_replica: int) -> tuple[int, int]:
+    """Return (GPUs of the machine, replicas that share it) for a replica of that many GPUs.
+
+    Any count from ``gpus_min`` to ``gpus_max`` is sold. A serverless machine serves one replica;
+    one paid by the hour holds as many as fit.
+
+    Raises
+    ------
+    InfeasibleError
+        If no machine of the offer has that many GPUs.
+    """
+    if gpus_per_replica < 1:
+        raise InputError(f"gpus_per_replica must be at least 1, got {gpus_per_replica!r}")
+    if gpus_per_replica > offer.gpus_max:
+        raise InfeasibleError(
+            f"A replica needs {gpus_per_replica} GPUs, and a machine of {offer.offer_id} has "
+            f"at most {offer.gpus_max}"
+        )
+    gpus = max(offer.gpus_min, gpus_per_replica)
+    return gpus, 1 if offer.kind == "serverless" else gpus // gpus_per_replica
+
+
+def read_meters(usage: Usage, contract: Contract) -> tuple[tuple[Contract, Meters], ...]:
+    """Return the meters of a run by contract: its own, and that of the pinned replicas.
+
+    Raises
+    ------
+    InfeasibleError
+        If a replica needs more GPUs than a machine of an offer has.
+    """
+    pinned = usage.policy.pinned_replicas
+    if contract.base is None or not pinned:
+        return ((contract, _meter(usage.sessions, usage, contract)),)
+    is_pinned = usage.sessions["replica"] < pinned
+    return (
+        (contract, _meter(usage.sessions[~is_pinned], usage, contract)),
+        (contract.base, _meter(usage.sessions[is_pinned], usage, contract.base)),
+    )
+
+
+def billed_start_s(stage_s: ArrayLike, rules: ProviderRules) -> NDArray[np.float64]:
+    """Return the billed seconds of whole starts [s].
+
+    Parameters
+    ----------
+    stage_s : array_like, shape (m, 10)
+        Seconds of each stage. [s]
+
+    Returns
+    -------
+    ndarray, shape (m,)
+    """
+    return np.atleast_2d(np.asarray(stage_s, dtype=np.float64)) @ _stage_flags(rules)
+
+
+def coverage(
+    meters: Meters, committed_machines: int | None, horizon_s: float
+) -> tuple[float, float, float]:
+    """Return machine-seconds covered by a commitment, used, and committed [s].
+
+    With None for the machines, as many are committed as are ever up at once.
+    """
+    times = np.concatenate([meters.started_s, meters.ended_s])
+    steps = np.concatenate([np.ones(meters.started_s.size), -np.ones(meters.ended_s.size)])
+    # Ends before starts at one instant, so that a machine handed over counts once.
+    order = np.lexsort((steps, times))
+    up = np.cumsum(steps[order])[:-1]
+    lasting = np.diff(times[order])
+    committed = committed_machines
+    if committed is None:
+        committed = int(up.max()) if up.size else 0
+    covered = float(np.minimum(up, committed) @ lasting) if up.size else 0.0
+    used = float(up @ lasting) if up.size else 0.0
+    return covered, used, committed * horizon_s
+
+
+def _meter(sessions: NDArray[np.void], usage: Usage, contract: Contract) -> Meters:
+    """Return the meters of one pool: seconds of its sessions by line, rounded and on machines."""
+    offer, rules, policy = contract.offer, contract.rules, usage.policy
+    gpus_per_replica, horizon_s = usage.gpus_per_replica, usage.horizon_s
+    gpus, per_machine = machine_shape(offer, gpus_per_replica)
+    started = sessions["started_s"]
+    ended = np.minimum(sessions["ended_s"], horizon_s)
+    starting = sessions["starting_s"]
+    stage_s = np.asarray(usage.stage_s, dtype=np.float64)
+    billed_start = _billed_of_starts(sessions["cold_start_index"], starting, stage_s, rules)
+    busy = sessions["busy_s"]
+    idle = sessions["idle_s"]
+    parked = sessions["parked_s"] @ np.array([tier.held_fraction for tier in policy.parked])
+    held_s = float(starting.sum() + busy.sum() + idle.sum() + sessions["parked_s"].sum())
+    if policy.scale_down == "half_per_window" and 0 < policy.idle_timeout_s < math.inf:
+        extra = _half_per_window_s(sessions, policy.idle_timeout_s, horizon_s)
+        idle = idle + extra
+        ended = ended + extra
+    if not rules.bills_idle:
+        idle = np.zeros_like(idle)
+    starts = int(np.count_nonzero(sessions["cold_start_index"] >= 0))
+    extra_start_gpu_s = starts * usage.standing.gpu_s_per_start
+
+    if offer.kind == "serverless":
+        machine = sessions["replica"].astype(np.int64)
+        clock = billed_start + busy + idle
+        idle = idle * rules.idle_rate_factor
+        paid = billed_start + busy + idle + parked
+        unused = (gpus - gpus_per_replica) * paid
+    else:
+        # The machine is paid for from its first billed second until its last replica is off.
+        begun = started + (starting - billed_start)
+        alive = begun < ended
+        host = sessions["replica"] // per_machine
+        machine, began, ended, member = _merge(host, begun, ended, alive)
+        started = began
+        clock = ended - began
+
+        def per_meter(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+            if not member.size:
+                return clock
+            return np.bincount(member, seconds[alive], machine.size).astype(np.float64)
+
+        billed_start, busy, idle, parked = map(per_meter, (billed_start, busy, idle, parked))
+        used = gpus_per_replica * (billed_start + busy + idle + parked)
+        unused = np.maximum(gpus * clock - used, 0.0)
+
+    increments = np.ceil(clock / rules.increment_s - _SLACK_S)
+    rounding = np.maximum(increments * rules.increment_s, rules.minimum_s) - clock
+    # What runs from end to end of the observed time runs on when the month repeats it: its meter
+    # is not read in between, so nothing is rounded.
+    endless = (started <= 0) & (ended >= horizon_s)
+    rounding = np.where((clock > 0) & ~endless, np.maximum(rounding, 0.0), 0.0)
+    gpu_s = np.stack(
+        [
+            gpus_per_replica * busy,
+            gpus_per_replica * idle,
+            gpus_per_replica * billed_start,
+            gpus_per_replica * parked,
+            gpus * rounding,
+            unused,
+        ]
+    )
+    interruptions_per_h = contract.terms.interruptions_per_h
+    if interruptions_per_h and sessions.size:
+        # Expected number of interruptions times the machine-seconds of a mean billed start.
+        repeated = interruptions_per_h / SECONDS_PER_HOUR * float(clock.sum())
+        extra_start_gpu_s += repeated * float(billed_start_s(usage.stage_s, rules).mean()) * gpus
+    return Meters(
+        gpus=gpus,
+        machine=machine,
+        started_s=started,
+        ended_s=ended,
+        gpu_s=gpu_s,
+        extra_start_gpu_s=extra_start_gpu_s,
+        held_s=held_s,
+    )
+
+
+def _stage_flags(rules: ProviderRules) -> NDArray[np.float64]:
+    return np.array([getattr(rules, f"bills_{stage}") for stage in STAGES], dtype=np.float64)
+
+
+def _billed_of_starts(
+    index: NDArray[np.integer],
+    starting_s: NDArray[np.float64],
+    stage_s: NDArray[np.float64],
+    rules: ProviderRules,
+) -> NDArray[np.float64]:
+    """Return the billed part of each session's starting seconds [s].
+
+    What exceeds the start itself is resumes, and a resume is billed like the load that it is.
+    """
+    flags = _stage_flags(rules)
+    if flags.all():
+        return starting_s
+    row = index % len(stage_s)
+    total = np.where(index >= 0, stage_s.sum(axis=1)[row], 0.0)
+    billed = np.where(index >= 0, (stage_s @ flags)[row], 0.0)
+    cut = starting_s < total - _SLACK_S
+    if cut.any():
+        stages = stage_s[row[cut]]
+        before = np.cumsum(stages, axis=1) - stages
+        billed[cut] = np.clip(starting_s[cut, None] - before, 0.0, stages) @ flags
+    resumes = np.where(cut, 0.0, np.maximum(starting_s - total, 0.0))
+    return np.minimum(billed + resumes * float(rules.bills_load), starting_s)
+
+
+def _half_per_window_s(
+    sessions: NDArray[np.void], window_s: float, horizon_s: float
+) -> NDArray[np.float64]:
+    """Return the extra idle seconds where only half of the excess leaves each window [s].
+
+    Releases less than a window apart are one burst. Of a burst of m, ``ceil(m / 2)`` leave with
+    the first, half of the rest a window later, and so on: the one that q others follow leaves
+    ``floor(log2(m / (q + 1)))`` windows after the first. None stays longer than until its replica
+    starts again or the horizon ends.
+    """
+    extra = np.zeros(sessions.size)
+    released = np.flatnonzero(sessions["ended_s"] < horizon_s)
+    if released.size < 2:
+        return extra
+    released = released[np.argsort(sessions["ended_s"][released], kind="stable")]
+    off = sessions["ended_s"][released]
+    fresh = np.concatenate([[True], np.diff(off) >= window_s])
+    first = np.flatnonzero(fresh)
+    burst = np.cumsum(fresh) - 1
+    size = np.diff(np.append(first, released.size))[burst]
+    followers = size - 1 - (np.arange(released.size) - first[burst])
+    windows = np.floor(np.log2(size / (followers + 1)))
+    leaves = off[first][burst] + windows * window_s
+
+    again = np.full(sessions.size, horizon_s)
+    order = np.lexsort((sessions["started_s"], sessions["replica"]))
+    same = np.flatnonzero(np.diff(sessions["replica"][order]) == 0)
+    again[order[same]] = sessions["started_s"][order[same + 1]]
+    until = np.minimum(leaves, np.minimum(again[released], horizon_s))
+    extra[released] = np.maximum(until - off, 0.0)
+    return extra
+
+
+def _merge(
+    machine: NDArray[np.integer],
+    started: NDArray[np.float64],
+    ended: NDArray[np.float64],
+    alive: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Return the stretches in which a machine is up, and the stretch of each live session."""
+    living, started, ended = machine[alive].astype(np.int64), started[alive], ended[alive]
+    if not living.size:
+        return living, started, ended, np.empty(0, dtype=np.intp)
+    order = np.lexsort((started, living))
+    host, begin, end = living[order], started[order], ended[order]
+    # Shifted by machine, one running maximum finds the latest end within each machine.
+    shift = host * (float(end.max()) - float(begin.min()) + 1.0)
+    latest = np.maximum.accumulate(end + shift)
+    fresh = np.concatenate([[True], begin[1:] + shift[1:] > latest[:-1] + 1e-6])
+    first = np.flatnonzero(fresh)
+    member = np.empty(order.size, dtype=np.intp)
+    member[order] = np.cumsum(fresh) - 1
+    return host[first], begin[first], np.maximum.reduceat(end, first), member

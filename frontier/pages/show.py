@@ -1,0 +1,89 @@
+"""A figure with its text alternative and its table as CSV, in one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from frontier import units
+from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
+from frontier.export import csv_bytes
+
+_NO_BUTTONS = {"displayModeBar": False}
+
+
+def figure(
+    drawn: go.Figure,
+    *,
+    key: str,
+    alt: str,
+    table: pd.DataFrame | None = None,
+    file_name: str | None = None,
+    **how: Any,
+) -> None:
+    """Draw a figure and offer its table.
+
+    Parameters
+    ----------
+    drawn : Figure
+    key : str
+        Of the element.
+    alt : str
+        What it says, in words, for who cannot see it.
+    table, file_name : DataFrame and str, optional
+        What to download as CSV, and under which name; none for a figure whose numbers stand
+        beside it.
+    **how
+        Passed on to ``st.plotly_chart``.
+    """
+    st.plotly_chart(drawn, key=key, config=_NO_BUTTONS, alt=alt, **how)
+    if table is not None and file_name is not None:
+        download(table, file_name)
+
+
+def parts(
+    amounts: dict[str, float],
+    *,
+    key: str,
+    title: str,
+    colours: dict[str, str],
+    written: Any = units.seconds,
+    labels: dict[str, str] | None = None,
+) -> bool:
+    """Draw one bar of what an amount is made of; return whether there was anything to draw.
+
+    Parameters
+    ----------
+    amounts : dict of str to float
+        Amount by part, in the unit that ``written`` puts into words.
+    title : str
+        Begins the text alternative: "Dollars a month".
+    """
+    table = stacked_bar_table(amounts, labels)
+    if table.empty:
+        return False
+    figure(
+        stacked_bar_figure(
+            table, colours=colours, shown=[written(amount) for amount in table["amount"]]
+        ),
+        key=key,
+        alt=f"{title}: "
+        + ", ".join(f"{row.label} {written(row.amount)}" for row in table.itertuples()),
+    )
+    return True
+
+
+def download(table: pd.DataFrame, file_name: str, *, label: str = "Download as CSV") -> None:
+    """Offer a table as CSV, made when it is asked for and safe to open in a spreadsheet."""
+    st.download_button(
+        label,
+        lambda: csv_bytes(table),
+        file_name,
+        "text/csv",
+        key=f"download_{file_name}",
+        on_click="ignore",
+        icon=":material/download:",
+    )

@@ -1,0 +1,221 @@
+"""What is in the numbers and what is not, and where each input came from, as sentences.
+
+One list of what is left out serves the pages, the report, the workbook and the command line; the
+README repeats it and a test holds it to that. Nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from frontier import units
+from frontier.plan import Deployment, office_hours
+from frontier.start.labels import in_sentence
+from frontier.sweep import Deal
+from frontier.tables import Source, Tables
+from frontier.trace import Trace
+from frontier.trace.generate import NOMINAL_MONDAY
+
+NOT_BILLED = (
+    "Tax",
+    "Egress and other network traffic",
+    "Load balancers, logs and monitoring",
+    "Building images and moving data",
+    "Support contracts and staff",
+    "What waiting costs in lost users",
+)
+"""Costs that no bill of this product has in it."""
+
+NOT_SIMULATED = (
+    "Failed starts beyond the share that is said",
+    "Waits for scarce GPUs beyond the share that is said",
+    "Contention between replicas that start at once beyond the correlation that is said",
+    "Prefix caching",
+    "Speculative decoding",
+    "Disaggregated prefill",
+    "Replicas of more than one node",
+)
+"""What real deployments do and the simulation does not."""
+
+INCLUDED = (
+    "GPU time by the provider's billing rules: work, idling, the billed part of each start, "
+    "parked replicas, rounding, unused GPUs of a machine, unused commitment",
+    "CPU and memory where they are metered apart",
+    "Storage that a mitigation keeps",
+    "Fee and included credit of the provider's plan, as if this workload were alone on it",
+)
+"""What a bill of this product has in it."""
+
+
+def included(
+    deployment: Deployment, trace: Trace, tables: Tables, deal: Deal
+) -> dict[str, tuple[str, ...]]:
+    """Return what is in the numbers, what is not, and what was assumed, as sentences by heading."""
+    scenario = deployment.scenario
+    serverless = tables.offers[scenario.serverless_offer]
+    dedicated = tables.offers[scenario.dedicated_offer]
+    rules = tables.rules_of(serverless)
+    cores = ""
+    if serverless.usd_per_vcpu_s:
+        vcpus = serverless.vcpus_per_gpu or tables.setting("vcpus_per_gpu")
+        ram_gib = serverless.ram_gib_per_gpu or tables.setting("ram_gib_per_gpu")
+        cores = f", with {vcpus:g} vCPU and {ram_gib:g} GiB a GPU on meters of their own"
+    prices = [
+        f"{offer.provider} {offer.product}, {offer.gpu}: {units.dollars(offer.usd_per_gpu_h)} a "
+        f"GPU-hour ({offer.price_kind} price of {offer.priced_on}, "
+        f"{tables.source_of(offer).title}){extra}"
+        for offer, extra in ((serverless, cores), (dedicated, ""))
+    ]
+    unbilled = [
+        in_sentence(stage.name)
+        for stage in deployment.start.stages
+        if not getattr(rules, f"bills_{stage.name}")
+    ]
+    return {
+        "In the number": (
+            *prices,
+            *_terms_in_words(deployment, tables, deal),
+            f"Billing rules of {rules.provider}: by {units.seconds(rules.increment_s)}, "
+            + (
+                f"not billed in a start: {', '.join(unbilled)}"
+                if unbilled
+                else "all of a start billed"
+            )
+            + f"; idle time {'billed' if rules.bills_idle else 'not billed'}",
+            f"A month of {tables.setting('hours_per_month'):g} hours; the trace is repeated to "
+            "fill it",
+            f"Speed of {deployment.model.model}: "
+            + (
+                "scaled to published measurements of this GPU"
+                if deployment.speed.basis == "measured"
+                else "derived from bandwidth and peak arithmetic, within about 20 %"
+            ),
+        ),
+        "Not in it": (*NOT_BILLED, *NOT_SIMULATED),
+        "Traffic": understood(trace),
+        "Assumed": deployment.assumed or ("Nothing beyond the sources",),
+    }
+
+
+def _terms_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> list[str]:
+    """Return what was negotiated or chosen beyond the list prices, as sentences."""
+    words = []
+    if deal.serverless.multiplier != 1:
+        words.append(f"Region and availability: serverless × {deal.serverless.multiplier:g}")
+    if deal.commitment is not None:
+        words.append(
+            f"Reserved machines under “{deal.commitment.label}” ({deal.commitment.basis}): paid "
+            "whether used or not"
+        )
+    dedicated = tables.offers[deployment.scenario.dedicated_offer]
+    if dedicated.kind == "spot":
+        rate = deal.terms(dedicated, tables).interruptions_per_h
+        words.append(
+            f"Spot machines are interrupted {rate:g} times an hour (assumed), each time repeating "
+            "a start: that is in the cost, and in no percentile"
+        )
+    return words
+
+
+def asked(
+    deployment: Deployment, trace: Trace, tables: Tables, deal: Deal, limit_s: float
+) -> tuple[tuple[str, str], ...]:
+    """Return what was asked as pairs of label and value: model, traffic, limit, offers, terms."""
+    scenario = deployment.scenario
+    pairs = [
+        ("Model", f"{scenario.model}, {scenario.precision}"),
+        (
+            "Traffic",
+            f"{trace.name}: {units.count(trace.arrival_s.size, 'request')} over "
+            f"{units.seconds(trace.horizon_s)}",
+        ),
+        ("p99 TTFT limit", units.seconds(limit_s)),
+    ]
+    for label, offer_id in (
+        ("Serverless offer", scenario.serverless_offer),
+        ("Dedicated offer", scenario.dedicated_offer),
+    ):
+        offer = tables.offers[offer_id]
+        pairs.append(
+            (
+                label,
+                f"{offer.provider} {offer.product}, {offer.gpu}, "
+                f"{units.dollars(offer.usd_per_gpu_h)}/GPU-h of {offer.priced_on}",
+            )
+        )
+    if deal.serverless.multiplier != 1:
+        pairs.append(("Region and availability", f"× {deal.serverless.multiplier:g}"))
+    if deal.commitment is not None:
+        pairs.append(
+            (
+                "Commitment",
+                f"{deal.commitment.label}: {units.percent(deal.commitment.discount)} off "
+                f"({deal.commitment.basis})",
+            )
+        )
+    return (
+        *pairs,
+        ("Office hours", str(office_hours(scenario, tables))),
+        ("Hours in a month", f"{tables.setting('hours_per_month'):g}"),
+    )
+
+
+def sources_used(deployment: Deployment, tables: Tables) -> tuple[tuple[str, Source], ...]:
+    """Return each source of a scenario's numbers once, with what came from it."""
+    supplies = (deployment.serverless, deployment.dedicated)
+    offers = [tables.offers[supply.offer_id] for supply in supplies]
+    rules = [tables.rules_of(offer) for offer in offers]
+    gpu = tables.gpus[deployment.serverless.gpu]
+    uses = [
+        *((f"price of {offer.offer_id}", offer.source_id) for offer in offers),
+        *((f"billing rules of {row.provider}", row.source_id) for row in rules),
+        *((f"scaling of {supply.offer_id}", supply.behaviour.source_id) for supply in supplies),
+        (f"GPU {gpu.gpu}", gpu.source_id),
+        (f"model {deployment.model.model}", deployment.model.source_id),
+        ("hours in a month", tables.settings["hours_per_month"].source_id),
+        *(
+            (f"start: {in_sentence(stage.name)}", source_id)
+            for stage in deployment.start.stages
+            for source_id in stage.source_ids
+        ),
+    ]
+    words: dict[str, list[str]] = {}
+    for used_for, source_id in dict.fromkeys(uses):
+        words.setdefault(source_id, []).append(used_for)
+    return tuple(
+        (_joined(used_for), tables.sources[source_id]) for source_id, used_for in words.items()
+    )
+
+
+def _joined(used_for: list[str]) -> str:
+    """Return what a source was used for, the word "start" said once."""
+    head = "start: "
+    stages = [use.removeprefix(head) for use in used_for if use.startswith(head)]
+    others = [use for use in used_for if not use.startswith(head)]
+    found = ", ".join([*others, *([head + ", ".join(stages)] if stages else [])])
+    return found[:1].upper() + found[1:]
+
+
+def date_of(trace: Trace) -> dt.datetime | None:
+    """Return when time 0 of a trace was; None where there is no date, or a nominal one."""
+    return None if trace.t0_utc == NOMINAL_MONDAY else trace.t0_utc
+
+
+def understood(trace: Trace) -> tuple[str, ...]:
+    """Return what was read of a trace, dropped and assumed, as plain sentences."""
+    report, began = trace.report, date_of(trace)
+    counted = "" if report.bucket_s is None else f", counted per {units.seconds(report.bucket_s)}"
+    rows = f"{report.rows_read:,} rows read = {report.kept:,} kept"
+    for reason, number in report.dropped.items():
+        if number:
+            rows += f" + {number:,} {reason}"
+    lasts = f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.horizon_s)}"
+    if began is not None:
+        lasts += f", from {units.moment(float(trace.arrival_s[0]), began)} UTC"
+    return (
+        f"{trace.name}: {report.format}, times in {report.time_unit}{counted}",
+        rows,
+        lasts,
+        *(f"Assumed: {sentence}" for sentence in report.assumed),
+        *report.notes,
+    )

@@ -1,0 +1,355 @@
+"""One scenario from choices to answer: what pages, command line, report and cluster share.
+
+`simulate` does the slow part and knows no price: a deployment and what each plan did with the
+traffic. A `Study` is that, billed at the prices, terms and limit in force: the table, the answer,
+bills, break-even, what is included, the report. Changing a price, a term or the limit makes a new
+`Study` of the same `Simulated` and simulates nothing. Nothing is kept here between calls: who
+wants to keep a `Simulated` keeps it under `content`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from frontier import units
+from frontier.billing import Bill, BillBasis, commitment_facts, machine_shape
+from frontier.plan import Deployment, Scenario, default_grid, deploy, first_look, supply_of
+from frontier.scope import included
+from frontier.sensitivity import (
+    ALWAYS_ON,
+    UNCHANGED,
+    BreakEven,
+    RatePoint,
+    Rivals,
+    Sensitivity,
+    break_even,
+    ceiling,
+    sensitivity,
+)
+from frontier.simulate import session_seconds
+from frontier.sweep import (
+    LIST_DEAL,
+    Deal,
+    Outcome,
+    TokenApi,
+    basis_of_outcome,
+    bill_outcome,
+    break_even_of,
+    committed_outcomes,
+    frontier_table,
+    settled,
+    simulate_plans,
+    sweep,
+)
+from frontier.tables import Tables
+from frontier.trace import Trace
+from frontier.verdict import Answer, break_even_headline, find_answer, how_sure
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Simulated:
+    """What every plan of a scenario did with the traffic; no price is in it.
+
+    Attributes
+    ----------
+    deployment : Deployment
+    trace : Trace
+    outcomes : tuple of Outcome
+        One a plan, the clairvoyant bound last where there is one.
+    """
+
+    deployment: Deployment
+    trace: Trace
+    outcomes: tuple[Outcome, ...]
+
+
+def content(scenario: Scenario, trace: Trace, tables: Tables) -> tuple[Hashable, ...]:
+    """Return all that a `Simulated` depends on, to keep it under: neither limit nor any price."""
+    offer_ids = (scenario.serverless_offer, scenario.dedicated_offer)
+    unlimited = dataclasses.replace(scenario, slo_p99_ttft_s=0.0)
+    supplies = (supply_of(offer_id, tables) for offer_id in offer_ids)
+    return (unlimited, trace.digest, trace.t0_utc, *supplies)
+
+
+def simulate(
+    scenario: Scenario,
+    trace: Trace,
+    tables: Tables,
+    *,
+    first: Callable[[Simulated], None] | None = None,
+    progress: Progress | None = None,
+) -> Simulated:
+    """Simulate every plan worth comparing.
+
+    Parameters
+    ----------
+    first : callable, optional
+        Gets the few plans that outline the answer as soon as they are done.
+    progress : callable, optional
+        As for `sweep.simulate_plans`; what it raises stops all.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or an offer of the wrong kind.
+    InfeasibleError
+        If the model does not fit; the message names the GPUs it needs.
+    """
+    deployment = deploy(scenario, trace, tables)
+    grid = default_grid(deployment, trace, tables)
+    if first is not None:
+        few = simulate_plans(first_look(grid), trace, tables)
+        first(Simulated(deployment, trace, few))
+    return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """A simulated scenario at the prices, terms and limit in force.
+
+    Attributes
+    ----------
+    deployment, trace : Deployment, Trace
+    tables : Tables
+        The prices and rules in force.
+    deal, api : Deal, TokenApi or None
+        Terms beyond the list prices, and the reference point.
+    limit_s : float
+        On p99 TTFT. [s]
+    outcomes : dict of str to Outcome
+        By plan; those under the buyer's commitment among them.
+    table : DataFrame
+        `sweep.frontier_table`.
+    answer : Answer
+    """
+
+    deployment: Deployment
+    trace: Trace
+    tables: Tables
+    deal: Deal
+    api: TokenApi | None
+    limit_s: float
+    outcomes: dict[str, Outcome]
+    table: pd.DataFrame
+    answer: Answer
+
+    @property
+    def hours_per_month(self) -> float:
+        """Hours counted to a month [h]."""
+        return self.tables.setting("hours_per_month")
+
+    def bill(self, outcome: Outcome, price_factor: float = 1.0) -> Bill:
+        """Return the bill of an outcome, with every metered price times a factor."""
+        return bill_outcome(outcome, self.tables, self.deal.at(price_factor))
+
+    def basis(self, outcome: Outcome) -> BillBasis:
+        """Return what that bill is computed from, meter by meter."""
+        return basis_of_outcome(outcome, self.tables, self.deal)
+
+    def usd_per_month(self, outcome: Outcome, price_factor: float = 1.0) -> float:
+        """Return what an outcome costs a month [$]."""
+        return self.bill(outcome, price_factor).usd_per_month(self.hours_per_month)
+
+    def with_price_band(self) -> pd.DataFrame:
+        """Return the table with what efficient plans would cost if every price were off."""
+        band, table = self.tables.setting("price_band"), self.table.copy()
+        for name, factor in (("usd_low", 1 - band), ("usd_high", 1 + band)):
+            table[name] = [
+                self.usd_per_month(self.outcomes[row.plan_id], factor)
+                if row.efficient
+                else row.usd_per_month
+                for row in table.itertuples()
+            ]
+        return table
+
+    def included(self) -> dict[str, tuple[str, ...]]:
+        """Return what is in the numbers, what is not, and what was assumed, by heading."""
+        return included(self.deployment, self.trace, self.tables, self.deal)
+
+    def commitment_in_words(self, outcome: Outcome) -> str:
+        """Return what the commitment of a plan binds to; empty for a plan without one."""
+        plan, commitment = outcome.plan, self.deal.commitment
+        if not plan.is_committed or commitment is None:
+            return ""
+        offer = self.tables.offers[plan.base_offer_id or plan.offer_id]
+        replicas = plan.policy.pinned_replicas or plan.policy.min_replicas
+        gpus, per_machine = machine_shape(offer, plan.speed.gpus_per_replica)
+        machines = math.ceil(replicas / per_machine)
+        facts = commitment_facts(
+            offer,
+            commitment,
+            machines=machines,
+            gpus_per_machine=gpus,
+            used_share=1.0,
+            hours_per_month=self.hours_per_month,
+        )
+        words = f"The commitment holds for {units.count(machines, 'machine')}"
+        if not math.isnan(facts.committed_usd):
+            words += (
+                f": {units.dollars(facts.committed_usd)} over "
+                f"{units.count(commitment.term_months or 0, 'month')}"
+            )
+        if facts.upfront_usd > 0:
+            words += f", {units.dollars(facts.upfront_usd)} of it upfront"
+            words += (
+                f", earned back after {facts.payback_months:.0f} months"
+                if math.isfinite(facts.payback_months)
+                else ", never earned back"
+            )
+        return (
+            f"{words}. It beats the hourly price while over "
+            f"{units.percent(facts.break_even_utilisation)} of its hours are used."
+        )
+
+
+def study_of(
+    found: Simulated,
+    tables: Tables,
+    *,
+    limit_s: float,
+    deal: Deal = LIST_DEAL,
+    api: TokenApi | None = None,
+) -> Study:
+    """Bill what was simulated at these prices, on these terms, under this limit.
+
+    Parameters
+    ----------
+    limit_s : float
+        On p99 TTFT. [s]
+    """
+    outcomes = found.outcomes
+    if deal.commitment is not None:
+        outcomes = committed_outcomes(outcomes)
+    table = frontier_table(
+        outcomes, tables, slo_p99_ttft_s=limit_s, deal=deal, api=api, trace=found.trace
+    )
+    return Study(
+        deployment=found.deployment,
+        trace=found.trace,
+        tables=tables,
+        deal=deal,
+        api=api,
+        limit_s=limit_s,
+        outcomes={outcome.plan.plan_id: settled(outcome, tables) for outcome in outcomes},
+        table=table,
+        answer=find_answer(
+            table,
+            slo_p99_ttft_s=limit_s,
+            break_even_utilisation=break_even_of(found.deployment, tables, deal),
+            span_is_short=found.trace.horizon_s < units.SECONDS_PER_DAY,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Scale-to-zero against always-on over the request rate, billed as its `Study`.
+
+    Attributes
+    ----------
+    rivals : Rivals
+    line : str
+        Which scale-to-zero meets always-on.
+    found : BreakEven
+    share : float
+        `sensitivity.ceiling` for the always-on replicas of this traffic. [1]
+    zero : Outcome
+        Scale-to-zero on the traffic as it is.
+    headline, certainty : str
+        Where break-even lies and where this traffic is; what that leaves open.
+    """
+
+    rivals: Rivals
+    line: str
+    found: BreakEven
+    share: float
+    zero: Outcome
+    headline: str
+    certainty: str
+
+    @property
+    def now(self) -> dict[str, RatePoint]:
+        """The point of each line at the traffic as it is."""
+        return {point.line: point for point in self.found.points if point.factor == 1.0}
+
+    @property
+    def requests_per_day(self) -> float:
+        """Requests a day of the traffic as it is."""
+        trace = self.rivals.trace
+        return trace.arrival_s.size / trace.horizon_s * units.SECONDS_PER_DAY
+
+    def billed_and_busy(self, study: Study) -> tuple[float, float]:
+        """Return how much of the time of the always-on replicas scale-to-zero is billed and busy.
+
+        Shares of the time of all of them together. [1]
+        """
+        available_s = self.zero.horizon_s * (self.now[ALWAYS_ON].replicas)
+        busy_s = session_seconds(self.zero.sessions).busy_s
+        return study.bill(self.zero).billed_s / available_s, busy_s / available_s
+
+
+def compare(
+    study: Study, rivals: Rivals, line: str, *, progress: Progress | None = None
+) -> Comparison:
+    """Compare scale-to-zero with always-on at other rates of the same traffic.
+
+    Parameters
+    ----------
+    rivals : Rivals
+        Of the study's scenario; what it has simulated stays in it.
+    line : str
+        `sensitivity.AS_SHIPPED` or `CHEAPEST`.
+    progress : callable, optional
+        Called with (done, all) rates; what it raises stops all.
+    """
+    tables, limit_s = study.tables, study.limit_s
+    found = break_even(
+        rivals, line=line, limit_s=limit_s, tables=tables, deal=study.deal, progress=progress
+    )
+    now = {point.line: point for point in found.points if point.factor == 1.0}
+    share = ceiling(study.deployment, now[ALWAYS_ON].replicas, tables, study.deal)
+    kept = dataclasses.replace(UNCHANGED, idle_timeout_s=now[line].idle_timeout_s)
+    (zero,) = rivals.scale_to_zero(kept)
+    return Comparison(
+        rivals=rivals,
+        line=line,
+        found=found,
+        share=share,
+        zero=zero,
+        headline=break_even_headline(found, line, rivals.trace, share),
+        certainty=how_sure(
+            found,
+            line,
+            now,
+            study.trace,
+            limit_s=limit_s,
+            seeds=int(tables.setting("break_even_seeds")),
+        ),
+    )
+
+
+def what_it_hangs_on(
+    study: Study, compared: Comparison, *, progress: Progress | None = None
+) -> Sensitivity:
+    """Return how the gap between the rivals moves with each input alone, and what would flip it."""
+    return sensitivity(
+        compared.rivals,
+        compared.now[compared.line].idle_timeout_s,
+        limit_s=study.limit_s,
+        tables=study.tables,
+        deal=study.deal,
+        progress=progress,
+    )
+
+
+def default_plan_id(study: Study) -> str:
+    """Return the plan to look at first: the cheapest under the limit, else an always-on one."""
+    answer = study.answer
+    return answer.cheapest_plan_id or answer.dedicated_plan_id or next(iter(study.outcomes))
