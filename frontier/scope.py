@@ -28,9 +28,9 @@ NOT_BILLED = (
 """Costs that no bill of this product has in it."""
 
 NOT_SIMULATED = (
-    "Failed starts and retries of a start",
-    "Queues for scarce GPUs",
-    "Contention between replicas that start at once",
+    "Failed starts beyond the share that is said",
+    "Waits for scarce GPUs beyond the share that is said",
+    "Contention between replicas that start at once beyond the correlation that is said",
     "Prefix caching",
     "Speculative decoding",
     "Disaggregated prefill",

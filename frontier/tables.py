@@ -114,7 +114,6 @@ class Gpu:
     fp8_tflops: float | None
     fp4_tflops: float | None
     family: str
-    capture_fit: str
     pcie_gb_per_s: float
     nvlink: bool
     compute_capability: str
@@ -197,6 +196,7 @@ class Storage:
     kind: str
     download_gb_per_s: float | None
     mmap_gb_per_s: float | None
+    mmap_cap_gb_per_s: float | None
     reader_gb_per_s: float | None
     cap_gb_per_s: float | None
     spread: float
@@ -212,10 +212,70 @@ class Loader:
     loader: str
     label: str
     mode: str
+    reads: tuple[str, ...]
     readers: int
     efficiency: float
     remote_cap_gb_per_s: float | None
-    per_gpu_cap_gb_per_s: float | None
+    process_gb_per_s: float | None
+    node_gb_per_s: float | None
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A generation of the inference engine."""
+
+    engine: str
+    label: str
+    capture_sizes: int
+    moe_capture_factor: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """What an engine's own kernels take to compile and tune when no cache has them."""
+
+    kernels: str
+    engines: tuple[str, ...]
+    architectures: tuple[str, ...]
+    precisions: tuple[str, ...]
+    families: tuple[str, ...]
+    seconds: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """A way to restore a GPU snapshot, from container ready to engine ready."""
+
+    restore: str
+    label: str
+    fixed_s: float
+    gb_per_s: float
+    artifact_fixed_gb: float
+    artifact_per_weight_gb: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartRiskPreset:
+    """A share of starts that fail, and one that waits for a GPU, as somebody saw them."""
+
+    preset: str
+    label: str
+    fail_share: float
+    late_share: float
+    late_s: float
+    correlation: float
     basis: str
     source_id: str
     description: str
@@ -233,12 +293,16 @@ class Platform:
     allocate_spread: float
     image_state: str
     pull_s: float | None
+    pull_gb_per_s: float | None
     image_gb: float
     pull_overlaps_fetch: bool
     host: str
     storage: str
     loader: str
+    engine: str
     compile_state: str
+    kernel_state: str
+    restore: str | None
     own_nodes: bool
     offers: tuple[str, ...]
     basis: str
@@ -270,6 +334,7 @@ class StageTiming:
     software: str
     model: str
     params_b: float | None
+    layers: int | None
     precision: str | None
     checkpoint_gb: float | None
     gpu: str | None
@@ -310,22 +375,29 @@ class StartCase:
 
     case_id: str
     group: str
+    role: str | None
     measured_s: tuple[str, ...]
     start_at: str
+    end_at: str | None
     platform: str
     model: str
     gpu: str
     precision: str
     gpus: int
     params_b: float | None
+    active_params_b: float | None
     layers: int | None
     architecture: str | None
     checkpoint_gb: float | None
+    engine: str | None
     host: str | None
     storage: str | None
     loader: str | None
     readers: int | None
+    host_memory_gb: float | None
+    disk: str | None
     compile_state: str | None
+    kernel_state: str | None
     capture_sizes: int | None
     image_state: str | None
     allocate_s: float | None
@@ -625,6 +697,10 @@ class Tables:
     hosts: Mapping[str, Host] = field(metadata={"row": Host})
     storage: Mapping[str, Storage] = field(metadata={"row": Storage})
     loaders: Mapping[str, Loader] = field(metadata={"row": Loader})
+    engines: Mapping[str, Engine] = field(metadata={"row": Engine})
+    kernels: Mapping[str, Kernels] = field(metadata={"row": Kernels})
+    restores: Mapping[str, Restore] = field(metadata={"row": Restore})
+    start_risks: Mapping[str, StartRiskPreset] = field(metadata={"row": StartRiskPreset})
     platforms: Mapping[str, Platform] = field(metadata={"row": Platform})
     mitigations: Mapping[str, MitigationNumber] = field(metadata={"row": MitigationNumber})
     stage_timings: Mapping[str, StageTiming] = field(metadata={"row": StageTiming})
@@ -755,10 +831,13 @@ def read_table(
     columns: Mapping[str, tuple[Column, ...]],
     data_dir: Path = DATA_DIR,
     path: Path | None = None,
+    *,
+    partial: bool = False,
 ) -> Mapping[str, Row]:
     """Return one table as frozen rows by key, the key being its first column.
 
-    The file is ``data_dir/name.csv``, unless ``path`` names another one of the same columns.
+    The file is ``data_dir/name.csv``, unless ``path`` names another one of the same columns; with
+    ``partial`` that one may leave out columns that need not be filled.
 
     Raises
     ------
@@ -778,7 +857,8 @@ def read_table(
             f"{', '.join(fields)}"
         )
     rows: dict[str, Row] = {}
-    for number, cells in _read_cells(path, expected=names):
+    optional = [column.column for column in described if not column.required] if partial else []
+    for number, cells in _read_cells(path, expected=names, optional=optional):
         values = {
             column.column: read_cell(cells[column.column], column, f"{path.name}, row {number}")
             for column in described
@@ -855,9 +935,12 @@ def check_references(tables: Tables, columns: Mapping[str, tuple[Column, ...]]) 
 
 
 def _read_cells(
-    path: Path, expected: Iterable[str] | None = None
+    path: Path, expected: Iterable[str] | None = None, optional: Iterable[str] = ()
 ) -> Iterable[tuple[int, dict[str, str]]]:
-    """Yield (row number, cells by column) of a CSV file, header checked."""
+    """Yield (row number, cells by column) of a CSV file, header checked.
+
+    Columns that are optional may be missing: their cells are then empty.
+    """
     try:
         handle = path.open(encoding="utf-8-sig", newline="")
     except OSError as error:
@@ -867,9 +950,11 @@ def _read_cells(
         header = next(reader, None)
         if header is None:
             raise TableError(f"{path.name} is empty")
-        if expected is not None and list(expected) != header:
-            missing = [name for name in expected if name not in header]
-            extra = [name for name in header if name not in expected]
+        absent = [name for name in optional if name not in header]
+        wanted = None if expected is None else [name for name in expected if name not in absent]
+        if wanted is not None and wanted != header:
+            missing = [name for name in wanted if name not in header]
+            extra = [name for name in header if name not in wanted]
             raise TableError(
                 f"{path.name}, row 1: columns differ from columns.csv"
                 + (f"; missing {', '.join(missing)}" if missing else "")
@@ -883,7 +968,7 @@ def _read_cells(
                 raise TableError(
                     f"{path.name}, row {number}: expected {len(header)} cells, found {len(cells)}"
                 )
-            yield number, dict(zip(header, cells, strict=True))
+            yield number, dict.fromkeys(absent, "") | dict(zip(header, cells, strict=True))
 
 
 def _number(text: str) -> float:
