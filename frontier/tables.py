@@ -103,7 +103,12 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model: shape, sizes and cache."""
+    """One model: shape, sizes and cache.
+
+    A layer is one of three kinds: its cache grows with the context (``full_attention_layers``,
+    of which ``sparse_layers`` read only part of it), it holds a window of it
+    (``window_layers``), or a state of constant size (``linear_layers``).
+    """
 
     model: str
     repo: str
@@ -127,13 +132,36 @@ class Model:
     fp4_gb: float | None
     lookup_gb: float
     kv_bytes_per_token: float
-    fixed_bytes_per_sequence: float
+    context_per_entry: float
+    sparse_layers: int
+    sparse_top_tokens: int | None
+    sparse_context_per_entry: float
+    indexer_layers: int
+    indexer_width: int
+    indexer_bytes_per_token: float
+    window_layers: int
+    window_tokens: int | None
+    window_kind: str | None
+    window_width: int | None
+    window_kv_heads: int | None
+    window_bytes_per_token: float
+    linear_layers: int
+    state_bytes_per_sequence: float
+    mtp_layers: int
+    mtp_params_b: float
     max_context_tokens: int
     vocabulary: int
     licence: str | None
     basis: str
     source_id: str
     note: str | None
+
+    @property
+    def fixed_bytes_per_sequence(self) -> float:
+        """Cache of a long sequence that does not grow with it: full windows, and state [B]."""
+        return (self.window_tokens or 0) * self.window_bytes_per_token + (
+            self.state_bytes_per_sequence
+        )
 
 
 @dataclass(frozen=True, slots=True)
