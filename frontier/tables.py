@@ -18,6 +18,7 @@ import datetime as dt
 import difflib
 import functools
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,9 @@ from frontier.errors import InputError, TableError
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 
 Row = TypeVar("Row")
+
+# How alike the first word of two models' names must be: a slip of the finger, no other name.
+_SAME_WORD = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -637,7 +641,7 @@ def look_up(rows: Mapping[str, Row], key: str, noun: str) -> Row:
     try:
         return rows[key]
     except KeyError:
-        folded = {name.casefold(): name for name in rows}
+        folded = {name.casefold(): name for name in _alike(rows, key)}
         near = difflib.get_close_matches(key.casefold(), folded, n=3, cutoff=0.4)
         hint = (
             f" Did you mean {' or '.join(folded[name] for name in near)}?"
@@ -645,6 +649,30 @@ def look_up(rows: Mapping[str, Row], key: str, noun: str) -> Row:
             else f" There are {len(rows)} to choose from."
         )
         raise InputError(f"There is no {noun} called '{key}'.{hint}") from None
+
+
+def _alike(rows: Mapping[str, Row], key: str) -> list[str]:
+    """Return the keys that may be offered in place of one: of models, only those of its family.
+
+    The family is told by its name and its version, so that nobody who asks for version 4 of a
+    model is offered version 2.
+    """
+    asked = _words(key)
+    return [
+        name for name, row in rows.items() if not isinstance(row, Model) or _related(row, asked)
+    ]
+
+
+def _related(row: Model, asked: list[str]) -> bool:
+    family = _words(row.family)
+    first, *rest = zip(family, asked, strict=False)
+    alike = difflib.SequenceMatcher(None, *first).ratio()
+    return alike >= _SAME_WORD and all(one == other for one, other in rest)
+
+
+def _words(name: str) -> list[str]:
+    """Return the words and numbers of a model's name, its owner left out."""
+    return re.findall(r"[a-z]+|\d+(?:\.\d+)*", name.rpartition("/")[2].casefold()) or [""]
 
 
 def load_columns(data_dir: Path = DATA_DIR) -> dict[str, tuple[Column, ...]]:
