@@ -1,7 +1,7 @@
 """What scale-to-zero really costs: dollars a month against p99 time to first token.
 
 Floors, lowest first; a module imports only from floors below its own:
-errors and units; tables (data/*.csv); trace, coldstart, serving; kernel and analytic;
+errors, units and validation; tables (data/*.csv); trace, coldstart, serving; kernel and analytic;
 policy; mitigations; plan; simulate; billing; economics; sweep; charts and report; pages.
 """
 

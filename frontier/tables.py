@@ -295,7 +295,13 @@ class StageTiming:
 
 @dataclass(frozen=True, slots=True)
 class ServingPoint:
-    """One published measurement of the speed of a replica."""
+    """One published measurement of the speed of a replica.
+
+    ``kind`` says how it was loaded, and so what the figures mean: ``loop`` (a constant number of
+    requests), ``burst`` (all at once, answered together; TTFT is the mean), ``batch`` (the
+    seconds until the last of a burst is done) or ``throughput`` (a loop, of which the output
+    tokens a second are known).
+    """
 
     point_id: str
     model: str
@@ -303,12 +309,43 @@ class ServingPoint:
     gpu: str
     gpus: int
     engine: str
+    engine_generation: str
+    kind: str
     concurrency: int
     prompt_tokens: int
     output_tokens: int
+    kv_precision: str
     ttft_s: float | None
     tpot_s: float | None
+    output_tokens_per_s: float | None
+    elapsed_s: float | None
     use: str
+    measured_on: str | None
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServingStage:
+    """One published run of a replica under a constant rate of requests."""
+
+    stage_id: str
+    model: str
+    precision: str
+    gpu: str
+    gpus: int
+    engine: str
+    engine_generation: str
+    rate_rps: float
+    prompt_tokens: int
+    new_prompt_tokens: int
+    output_tokens: int
+    ttft_median_s: float
+    ttft_p99_s: float | None
+    tpot_s: float
+    use: str
+    measured_on: str | None
     basis: str
     source_id: str
     note: str | None
@@ -579,6 +616,7 @@ class Tables:
     mitigations: Mapping[str, MitigationNumber] = field(metadata={"row": MitigationNumber})
     stage_timings: Mapping[str, StageTiming] = field(metadata={"row": StageTiming})
     serving_points: Mapping[str, ServingPoint] = field(metadata={"row": ServingPoint})
+    serving_stages: Mapping[str, ServingStage] = field(metadata={"row": ServingStage})
     validation_cases: Mapping[str, StartCase] = field(metadata={"row": StartCase})
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
