@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--serverless", required=True, metavar="OFFER", help="see: offers")
     sweep.add_argument("--dedicated", required=True, metavar="OFFER", help="see: offers")
     sweep.add_argument("--precision", metavar="NAME", help="bf16, fp8, int4, fp4; the model's own")
+    sweep.add_argument("--kv-precision", metavar="NAME", help="of the cache: bf16 (default), fp8")
     sweep.add_argument("--slo-p99-ttft", type=float, metavar="S", help="limit in seconds")
     sweep.add_argument("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
     sweep.add_argument("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
@@ -82,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--cases", metavar="FILE", help="other starts, in the columns of data/validation_cases.csv"
     )
+    for subject, run, what in (
+        ("speed", _validate_speed, "speeds of a replica, case by case, and the median errors"),
+        ("simulation", _validate_simulation, "queues with a known answer, simulated"),
+        ("all", _validate_all, "starts, speeds and simulations, one after the other"),
+    ):
+        subjects.add_parser(subject, help=what).set_defaults(run=run, cases=None)
     return parser
 
 
@@ -107,6 +114,7 @@ def _sweep(told: argparse.Namespace) -> None:
         dedicated_offer=told.dedicated,
         slo_p99_ttft_s=limit_s,
         max_replicas=told.max_replicas,
+        kv_precision=told.kv_precision or "bf16",
     )
     deployment = deploy(scenario, trace, tables)
     outcomes = sweep(default_grid(deployment, trace, tables), trace, tables)
@@ -220,6 +228,31 @@ def _validate_start(told: argparse.Namespace) -> None:
 
     cases = None if told.cases is None else read_cases(told.cases)
     print(validation_report(validate_start(cases)))
+
+
+def _validate_speed(told: argparse.Namespace) -> None:
+    from frontier.serving.validate import validate_speed
+    from frontier.validation import report
+
+    print(report(validate_speed(load_tables())))
+
+
+def _validate_simulation(told: argparse.Namespace) -> None:
+    from frontier.simulation_cases import validate_simulation
+    from frontier.validation import report
+
+    print(report(validate_simulation(load_tables())))
+
+
+def _validate_all(told: argparse.Namespace) -> None:
+    for title, run in (
+        ("Starts", _validate_start),
+        ("Speeds", _validate_speed),
+        ("Simulations", _validate_simulation),
+    ):
+        print(f"{title}\n")
+        run(told)
+        print()
 
 
 def _readable(name: str) -> Path:

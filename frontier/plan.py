@@ -117,6 +117,8 @@ class Scenario:
         Starts that the user measured, in place of the model's.
     office : OfficeHours or None
         When the machines of a scheduled plan run; None: the hours of data/settings.csv.
+    kv_precision : {"bf16", "fp8"}
+        Precision of the key-value cache.
     """
 
     model: str
@@ -130,6 +132,7 @@ class Scenario:
     start_changes: tuple[tuple[str, str | float], ...] = ()
     own_start: OwnStart | None = None
     office: OfficeHours | None = None
+    kv_precision: str = "bf16"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,8 +225,8 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
         float(model.max_context_tokens),
     )
-    speed = _fit(serverless, model, scenario.precision, context_tokens, tables)
-    dedicated_speed = _fit(dedicated, model, scenario.precision, context_tokens, tables)
+    speed = _fit(serverless, model, scenario, context_tokens, tables)
+    dedicated_speed = _fit(dedicated, model, scenario, context_tokens, tables)
     inputs, start = _start(scenario, rules, serverless.gpu, speed, tables)
     busiest = replicas_to_serve(trace, speed)
     sets, refused = _mitigation_sets(
@@ -725,16 +728,23 @@ def _start(
 
 
 def _fit(
-    offer: Offer, model: Model, precision: str, context_tokens: float, tables: Tables
+    offer: Offer, model: Model, scenario: Scenario, context_tokens: float, tables: Tables
 ) -> ServingSpeed:
-    speed = serving_speed(model, precision, offer.gpu, context_tokens=context_tokens, tables=tables)
+    speed = serving_speed(
+        model,
+        scenario.precision,
+        offer.gpu,
+        context_tokens=context_tokens,
+        tables=tables,
+        kv_precision=scenario.kv_precision,
+    )
     if (
         offer.gpus_max is not None
         and speed.gpus_per_replica > offer.gpus_max
         and (offer.kind == "serverless")
     ):
         raise InfeasibleError(
-            f"{model.model} in {precision} needs {speed.gpus_per_replica} × {offer.gpu}, but "
+            f"{model.model} in {speed.precision} needs {speed.gpus_per_replica} × {offer.gpu}, but "
             f"{offer.offer_id} gives a replica at most {offer.gpus_max}. Choose a larger GPU."
         )
     return speed

@@ -352,6 +352,29 @@ class ServingStage:
 
 
 @dataclass(frozen=True, slots=True)
+class SimulationCase:
+    """One published value of a queue that scales, from a formula or an experiment."""
+
+    case_id: str
+    label: str
+    quantity: str
+    value: float
+    unit: str
+    rate_rps: float
+    service_s: float
+    service_law: str
+    min_replicas: int
+    max_replicas: int
+    concurrency: int
+    cold_start_s: float
+    cold_start_law: str
+    idle_timeout_s: float
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StartCase:
     """One published start, end to end, and what is known about it; empty fields are defaults."""
 
@@ -617,6 +640,7 @@ class Tables:
     stage_timings: Mapping[str, StageTiming] = field(metadata={"row": StageTiming})
     serving_points: Mapping[str, ServingPoint] = field(metadata={"row": ServingPoint})
     serving_stages: Mapping[str, ServingStage] = field(metadata={"row": ServingStage})
+    simulation_cases: Mapping[str, SimulationCase] = field(metadata={"row": SimulationCase})
     validation_cases: Mapping[str, StartCase] = field(metadata={"row": StartCase})
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})

@@ -86,7 +86,7 @@ def report(rows: Sequence[Comparison]) -> str:
     group_width = max((len(row.group) for row in ordered), default=0)
     lines = [
         f"{row.label:<{width}}  {row.group:<{group_width}}  "
-        f"predicted {row.predicted:10.4g} {row.unit}  measured {row.measured:10.4g} {row.unit}  "
+        f"predicted {row.predicted:10.4g}{_unit(row)}  measured {row.measured:10.4g}{_unit(row)}  "
         f"{row.signed_error:+7.1%}  {_use(row.used_in_fit)}"
         for row in ordered
     ]
@@ -97,6 +97,10 @@ def report(rows: Sequence[Comparison]) -> str:
         for s in (*summarise(rows), *overall(rows))
     ]
     return "\n".join(lines)
+
+
+def _unit(row: Comparison) -> str:
+    return "" if row.unit == "1" else f" {row.unit}"
 
 
 def _use(used_in_fit: bool) -> str:

@@ -18,7 +18,7 @@ from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import traffic_section
 from frontier.plan import DEFAULT_MITIGATIONS, Scenario
 from frontier.prices import staleness
-from frontier.serving import precisions_of
+from frontier.serving import KV_PRECISIONS, precisions_of
 from frontier.sweep import Deal, TokenApi
 from frontier.tables import Offer, ProviderRules, Tables
 from frontier.trace import Trace
@@ -137,7 +137,7 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         example.dedicated_offer,
         "dedicated",
     )
-    mitigations, max_replicas, target_concurrency = _scaling_section(tables)
+    mitigations, max_replicas, target_concurrency, kv_precision = _scaling_section(tables)
     conditions = deal_section(tables, serverless, dedicated)
     start_changes, own_start = start_section(tables, serverless)
     scenario = Scenario(
@@ -152,11 +152,12 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         start_changes=start_changes,
         own_start=own_start,
         office=conditions.office,
+        kv_precision=kv_precision,
     )
     return scenario, conditions
 
 
-def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int | None]:
+def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int | None, str]:
     """Draw what an expert may want to change of the plans; 0 leaves a number to Frontier."""
     labels = {kind.key: kind.label for kind in MITIGATIONS if kind.effects}
     with st.expander("Scaling and mitigations"):
@@ -186,7 +187,14 @@ def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int |
             key="concurrency",
             help="The autoscaler wants one replica for every so many requests in the system.",
         )
-    return tuple(mitigations), most or None, target or None
+        kv_precision = link.pick(
+            "Key-value cache",
+            KV_PRECISIONS,
+            KV_PRECISIONS[0],
+            key="kv",
+            help="An fp8 cache holds twice the tokens; engines keep 16 bits unless told otherwise.",
+        )
+    return tuple(mitigations), most or None, target or None, kv_precision
 
 
 def _gpus_on_offer(tables: Tables) -> list[str]:

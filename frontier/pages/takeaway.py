@@ -221,7 +221,7 @@ def _scenario(
 ) -> tuple[tuple[str, str], ...]:
     scenario, trace, deal = choices.scenario, choices.trace, choices.deal
     pairs = [
-        ("Model", f"{scenario.model}, {scenario.precision}"),
+        ("Model", f"{scenario.model}, {scenario.precision}, {scenario.kv_precision} cache"),
         (
             "Traffic",
             f"{trace.name}: {units.count(trace.arrival_s.size, 'request')} over "

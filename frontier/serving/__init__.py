@@ -4,6 +4,7 @@
 and the arithmetic of each kind of layer, ``validate`` puts published measurements beside it.
 """
 
+from frontier.serving.attention import KV_PRECISIONS
 from frontier.serving.memory import (
     PRECISIONS,
     checkpoint_gb,
@@ -15,6 +16,7 @@ from frontier.serving.memory import (
 from frontier.serving.speed import ServingSpeed, serving_speed
 
 __all__ = [
+    "KV_PRECISIONS",
     "PRECISIONS",
     "ServingSpeed",
     "checkpoint_gb",

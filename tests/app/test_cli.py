@@ -109,3 +109,23 @@ def test_models_are_listed_one_a_line(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 40
     assert any("Llama-3.1-8B-Instruct" in line and "bf16" in line for line in lines)
+
+
+def test_validate_speed_prints_every_case_and_the_errors_of_each_group(capsys):
+    """Kept-back cases come first; each line has both figures, the error and the use."""
+    assert main(["validate", "speed"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    cases = [line for line in lines if "  predicted " in line]
+    uses = [line.rsplit("  ", 1)[1] for line in cases]
+    assert uses == sorted(uses)
+    assert set(uses) == {"kept back", "used in a fit"}
+    assert any(line.startswith("speed, all (kept back): median absolute error") for line in lines)
+
+
+def test_validate_all_prints_starts_speeds_and_simulations(capsys):
+    """Each under its title, in that order."""
+    assert main(["validate", "all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    titles = [lines.index(title) for title in ("Starts", "Speeds", "Simulations")]
+    assert titles == sorted(titles)
+    assert any(line.startswith("simulation, closed form (kept back)") for line in lines)
