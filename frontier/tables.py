@@ -32,7 +32,7 @@ DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 Row = TypeVar("Row")
 
 # How alike the first word of two models' names must be: a slip of the finger, no other name.
-_SAME_WORD = 0.75
+_SAME_WORD = 0.88
 
 
 @dataclass(frozen=True, slots=True)

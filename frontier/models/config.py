@@ -117,11 +117,10 @@ def read_model_config(content: bytes | str, tables: Tables, *, name: str = OWN_M
 def _parsed(content: bytes | str, tables: Tables) -> dict[str, Any]:
     """Return the JSON object, or say what else it is."""
     most = int(tables.setting("model_config_max_bytes"))
-    size = len(content)
-    if size > most:
+    if len(content) > most:
         raise InputError(
-            f"A model's config.json has a few kB; this has {size / units.BYTES_PER_MB:,.1f} MB "
-            f"and at most {most / units.BYTES_PER_MB:g} MB are read."
+            "A model's config.json has a few kB; this has more than the "
+            f"{most / units.BYTES_PER_MB:g} MB that are read."
         )
     if isinstance(content, bytes):
         encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"

@@ -7,7 +7,9 @@ and `model_of_link` carry it in a link.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import math
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -248,6 +250,14 @@ def _size(size: float) -> str:
 
 def _link_columns() -> list[Column]:
     return [column for column in load_columns()["models"] if column.column not in _NOT_IN_LINK]
+
+
+def row_text(model: Model) -> str:
+    """Return a model as a line of data/models.csv, for whoever adds it there."""
+    line = io.StringIO()
+    cells = [_cell_text(getattr(model, column.column)) for column in load_columns()["models"]]
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
 
 
 def link_text(model: Model) -> str:
