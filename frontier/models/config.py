@@ -369,7 +369,8 @@ def _sizes(
     quantised is only known as it is.
     """
     kept = 2.0 * (shape.embedding + shape.head + shape.unread + shape.mtp_embedding)
-    linear = dense + shape.mtp_params - shape.mtp_embedding
+    linear = dense + shape.mtp_params - shape.mtp_experts - shape.mtp_embedding
+    routed += shape.mtp_experts
     if stored.precision == "bf16":
         return {
             f"{precision}_gb": in_gb(kept + (linear + routed) * _bytes_each(precision, tables))
