@@ -169,6 +169,18 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigDefault:
+    """A field that configurations of one type of model may leave out."""
+
+    default_id: str
+    model_type: str
+    field: str
+    value: int
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Coefficient:
     """One constant of the speed model or of the cold-start model."""
 
@@ -571,6 +583,7 @@ class Tables:
     settings: Mapping[str, Setting] = field(metadata={"row": Setting})
     gpus: Mapping[str, Gpu] = field(metadata={"row": Gpu})
     models: Mapping[str, Model] = field(metadata={"row": Model})
+    config_defaults: Mapping[str, ConfigDefault] = field(metadata={"row": ConfigDefault})
     coefficients: Mapping[str, Coefficient] = field(metadata={"row": Coefficient})
     hosts: Mapping[str, Host] = field(metadata={"row": Host})
     storage: Mapping[str, Storage] = field(metadata={"row": Storage})

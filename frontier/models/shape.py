@@ -76,7 +76,8 @@ def count_layers(fields: Fields) -> Shape:
         layers.append(dataclasses.replace(mixed, dense_params=dense, expert_params=experts))
     vocabulary = fields.integer("vocabulary")
     embedding = vocabulary * hidden
-    tied = fields.flag("tie_word_embeddings", fields.kind.startswith(_TIED_UNLESS_SAID))
+    usually = fields.kind.startswith(_TIED_UNLESS_SAID)
+    tied = fields.flag("tie_word_embeddings", fields.flag("tied_embeddings", usually))
     by_layer, unread = _by_layer(fields, hidden, len(kinds))
     tower = _towers(fields)
     if tower:

@@ -107,3 +107,30 @@ def test_glm_5_heads_are_256_wide():
     """192 + 64 for queries and keys and 256 for values, 64 heads of them: 16,384."""
     for name in ("GLM-5", "GLM-5.1", "GLM-5.2"):
         assert load_tables().models[name].attention_width == 16_384
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gemma-3-4b-it", {"hidden_size": 2560, "intermediate_size": 10240, "layers": 34}),
+        (
+            "gemma-3-12b-it",
+            {
+                "hidden_size": 3840,
+                "intermediate_size": 15360,
+                "layers": 48,
+                "num_attention_heads": 16,
+                "num_key_value_heads": 8,
+            },
+        ),
+    ],
+)
+def test_what_a_config_leaves_to_its_library_is_filled_in_and_said(name, told):
+    """Gemma 3's configurations leave heads, vocabulary and context out."""
+    text = {"model_type": "gemma3_text", "sliding_window": 1024, **told}
+    text["num_hidden_layers"] = text.pop("layers")
+    content = json.dumps({"model_type": "gemma3", "text_config": text})
+    read, row = read_model_config(content, load_tables()), load_tables().models[name]
+    for column in ("kv_bytes_per_token", "window_bytes_per_token", "window_layers", "q_heads"):
+        assert getattr(read.model, column) == getattr(row, column), column
+    assert any("head_dim 256" in sentence for sentence in read.assumed)

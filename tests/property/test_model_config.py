@@ -103,6 +103,10 @@ REFUSED = {
         {**LLAMA, "layer_types": ["mamba"] * 32, "mamba_n_heads": 64, "mamba_d_head": 64},
         "No layer of this config has attention",
     ),
+    "experts a part": (
+        {**LLAMA, "moe_num_experts": [64, 64], "moe_k": 6},
+        "moe_num_experts",
+    ),
     "3 bits": ({**LLAMA, "quantization_config": {"quant_method": "gptq", "bits": 3}}, "3 bits"),
     "no bits": ({**LLAMA, "quantization_config": {"quant_method": "magic"}}, "magic"),
 }
@@ -219,6 +223,28 @@ def test_a_window_as_long_as_the_context_is_none():
         assert (read.window_layers, read.full_attention_layers) == (0, 32)
     read = _read({**LLAMA, "model_type": "mistral", "sliding_window": 4096}).model
     assert (read.window_layers, read.kv_bytes_per_token) == (32, 0)
+
+
+def test_parts_of_a_configuration_are_found_where_they_stand():
+    """Omni models nest twice, DBRX keeps its KV heads apart, params.json ties in its own words."""
+    flat = _read(LLAMA).model
+    assert _read({"thinker_config": {"text_config": LLAMA}}).model == flat
+    apart = _without("num_key_value_heads", attn_config={"kv_n_heads": 8})
+    assert _read(apart).model == flat
+    tied = _read({**LLAMA, "tied_embeddings": True}).model
+    assert tied == _read({**LLAMA, "tie_word_embeddings": True}).model
+
+
+def test_weights_of_several_widths_count_as_the_widest():
+    """The cautious reading, and it is said."""
+    groups = {
+        "group_0": {"weights": {"num_bits": 4, "type": "float", "group_size": 16}},
+        "group_1": {"weights": {"num_bits": 8, "type": "float"}},
+    }
+    told = {"quant_method": "compressed-tensors", "config_groups": groups}
+    read = _read({**LLAMA, "quantization_config": told})
+    assert read.model.native_precision == "fp8"
+    assert any("several widths" in sentence for sentence in read.assumed)
 
 
 def test_an_unknown_type_is_read_and_said():
