@@ -25,7 +25,10 @@ OWN_MODEL_SOURCE = "own-model"
 OWN_FAMILY = "Your own"
 PRECISIONS = ("bf16", "fp8", "int4", "fp4")
 _PER_BILLION = 1e9
-_NOT_IN_LINK = frozenset(("model", "repo", "family", "licence", "basis", "source_id", "note"))
+# Words: a link brings numbers only.
+_NOT_IN_LINK = frozenset(
+    ("model", "repo", "family", "attention", "licence", "basis", "source_id", "note")
+)
 _BETWEEN = "~"
 _LONGEST_LINK = 600
 
@@ -291,6 +294,7 @@ def model_of_link(text: str) -> Model:
             model=OWN_MODEL,
             repo=OWN_MODEL,
             family=OWN_FAMILY,
+            attention="own",
             licence=None,
             basis="derived",
             source_id=OWN_MODEL_SOURCE,

@@ -102,7 +102,7 @@ def _own_section(own: ReadModel | None) -> None:
             max_upload_size=math.ceil(most / units.BYTES_PER_MB),
             help="Stands beside the weights in the model's repository. Read in memory only.",
         )
-        st.text_area("Or paste it", key=_PASTED, height=120, max_chars=int(most))
+        st.text_area("Or paste it", key=_PASTED, height=120)
         st.button("Use this model", on_click=_use_config, key="use_config")
         return
     _number_fields()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
+
+from frontier.edits import read_scenario, scenario_json
+from frontier.models.config import read_model_config
+from frontier.models.own import link_text
+from frontier.tables import load_tables
 
 CONFIG = {
     "model_type": "llama",
@@ -79,3 +85,53 @@ def test_a_few_numbers_make_a_model(app):
     app = app.sidebar.button(key="forget_model").click().run()
     assert app.sidebar.selectbox(key="model").value != "yours"
     assert not app.exception
+
+
+_SCENARIO = """
+import streamlit as st
+from frontier.pages import controls, link, session
+link.begin()
+st.session_state['choices'] = controls.sidebar()
+st.session_state['made'] = session.scenario_file()
+st.session_state['private'] = st.session_state['choices'].is_private
+st.button('Open', key='open', on_click=lambda: session.use_scenario(st.session_state['kept']))
+link.end()
+"""
+
+
+def test_an_own_model_travels_in_the_scenario_file():
+    """The file of a session with an own model opens it again; that of one without forgets it."""
+    from streamlit.testing.v1 import AppTest
+
+    model = read_model_config(json.dumps(CONFIG), load_tables()).model
+    app = AppTest.from_string(_SCENARIO, default_timeout=90)
+    app.query_params["own_model"], app.query_params["model"] = link_text(model), "yours"
+    app = app.run()
+    app.run()
+    made = app.session_state["made"]
+    content = scenario_json(made, version="0", made_on=dt.date(2026, 11, 26))
+    read = read_scenario(content, load_tables())
+    assert read.choices["own_model"] == link_text(model)
+
+    other = AppTest.from_string(_SCENARIO, default_timeout=90).run()
+    empty = other.session_state["made"]
+    other.session_state["kept"] = read
+    other.button(key="open").click().run()
+    assert other.sidebar.selectbox(key="model").value == "yours"
+    other.session_state["kept"] = empty
+    other.button(key="open").click().run()
+    assert other.sidebar.selectbox(key="model").value != "yours"
+    assert not other.exception
+
+
+def test_results_of_an_own_model_stay_in_the_session():
+    """What is brought is nobody else's: kept with the session, under the row's own numbers."""
+    from streamlit.testing.v1 import AppTest
+
+    model = read_model_config(json.dumps(CONFIG), load_tables()).model
+    app = AppTest.from_string(_SCENARIO, default_timeout=90)
+    app.query_params["own_model"], app.query_params["model"] = link_text(model), "yours"
+    app = app.run()
+    assert app.session_state["private"]
+    assert app.session_state["choices"].rows[-1].total_params_b == model.total_params_b
+    assert not AppTest.from_string(_SCENARIO, default_timeout=90).run().session_state["private"]
