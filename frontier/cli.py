@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from frontier.answer import Answer
+    from frontier.models.own import ReadModel
     from frontier.trace import Trace
 
 EXIT_REFUSED = 2
@@ -51,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="compare plans on a trace and print the answer")
     sweep.set_defaults(run=_sweep)
     sweep.add_argument("--trace", required=True, metavar="FILE", help="request log to read")
-    sweep.add_argument("--model", required=True, metavar="NAME", help="see: models")
+    which = sweep.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", metavar="NAME", help="see: models")
+    which.add_argument("--model-config", metavar="FILE", help="config.json of your own model")
     sweep.add_argument("--serverless", required=True, metavar="OFFER", help="see: offers")
     sweep.add_argument("--dedicated", required=True, metavar="OFFER", help="see: offers")
     sweep.add_argument("--precision", metavar="NAME", help="bf16, fp8, int4, fp4; the model's own")
@@ -76,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     offers.set_defaults(run=_offers)
     models = commands.add_parser("models", help="list the models: name, parameters, precisions")
     models.set_defaults(run=_models)
+    models.add_argument(
+        "--config", metavar="FILE", help="read a config.json: in words, and as a row of the table"
+    )
     validate = commands.add_parser("validate", help="put predictions beside measurements")
     subjects = validate.add_subparsers(dest="subject", required=True, metavar="subject")
     start = subjects.add_parser("start", help="cold starts, case by case, and the median errors")
@@ -95,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 def _sweep(told: argparse.Namespace) -> None:
     # Everything below needs pandas and numba, which a list of offers does not.
     from frontier.answer import find_answer
+    from frontier.models.own import with_model
     from frontier.plan import Scenario, default_grid, deploy
     from frontier.sweep import break_even_of, frontier_table, sweep
 
@@ -105,7 +112,9 @@ def _sweep(told: argparse.Namespace) -> None:
     if told.max_replicas is not None and told.max_replicas < 1:
         raise InputError(f"--max-replicas: expected at least 1, found {told.max_replicas}")
     out = _out_path(told.out)
-    model = tables.model(told.model)
+    read = None if told.model_config is None else _read_model(told.model_config)
+    tables = tables if read is None else with_model(tables, read.model)
+    model = tables.model(told.model) if read is None else read.model
     trace = _read_trace(told)
     scenario = Scenario(
         model=model.model,
@@ -126,7 +135,8 @@ def _sweep(told: argparse.Namespace) -> None:
         span_is_short=trace.horizon_s < units.SECONDS_PER_DAY,
     )
     print(answer.headline)
-    for sentence in (*answer.reasons, *_about_trace(trace), *deployment.assumed):
+    about = (*_about_trace(trace), *_about_model(read), *deployment.assumed)
+    for sentence in (*answer.reasons, *about):
         print(f"  {sentence}")
     print(f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'waited':>8}  efficient plans")
     best = table[table["efficient"]].sort_values("usd_per_month", kind="stable")
@@ -213,14 +223,45 @@ def _offers(told: argparse.Namespace) -> None:
         )
 
 
+def _read_model(name: str) -> ReadModel:
+    from frontier.models.config import read_model_config
+
+    path, tables = Path(name), load_tables()
+    if not path.is_file():
+        raise InputError(f"there is no file '{name}' to read a model from")
+    # One byte more than is read of a file tells that it is too large.
+    with path.open("rb") as handle:
+        content = handle.read(int(tables.setting("model_config_max_bytes")) + 1)
+    return read_model_config(content, tables)
+
+
+def _about_model(read: ReadModel | None) -> list[str]:
+    from frontier.models.own import in_words
+
+    return [] if read is None else [f"Your model: {in_words(read.model)}.", *read.assumed]
+
+
 def _models(told: argparse.Namespace) -> None:
     from frontier.serving import precisions_of
 
+    if told.config is not None:
+        _one_model(told.config)
+        return
     for model in load_tables().models.values():
         print(
             f"{model.model:<38} {model.total_params_b:>8.4g}B  {model.architecture:<6} "
             f"{', '.join(precisions_of(model))}"
         )
+
+
+def _one_model(name: str) -> None:
+    """Print a model in words, and as the line that data/models.csv would have of it."""
+    from frontier.models.own import row_text
+
+    read = _read_model(name)
+    for sentence in _about_model(read):
+        print(sentence)
+    print(row_text(read.model))
 
 
 def _validate_start(told: argparse.Namespace) -> None:

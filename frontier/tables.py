@@ -32,7 +32,7 @@ DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 Row = TypeVar("Row")
 
 # How alike the first word of two models' names must be: a slip of the finger, no other name.
-_SAME_WORD = 0.75
+_SAME_WORD = 0.88
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,18 @@ class Model:
         return (self.window_tokens or 0) * self.window_bytes_per_token + (
             self.state_bytes_per_sequence
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigDefault:
+    """A field that configurations of one type of model may leave out."""
+
+    default_id: str
+    model_type: str
+    field: str
+    value: int
+    basis: str
+    source_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -631,6 +643,7 @@ class Tables:
     settings: Mapping[str, Setting] = field(metadata={"row": Setting})
     gpus: Mapping[str, Gpu] = field(metadata={"row": Gpu})
     models: Mapping[str, Model] = field(metadata={"row": Model})
+    config_defaults: Mapping[str, ConfigDefault] = field(metadata={"row": ConfigDefault})
     coefficients: Mapping[str, Coefficient] = field(metadata={"row": Coefficient})
     hosts: Mapping[str, Host] = field(metadata={"row": Host})
     storage: Mapping[str, Storage] = field(metadata={"row": Storage})

@@ -73,7 +73,8 @@ class Blocks:
         if listed := moe.per_layer("moe_layer_freq", layers):
             return [bool(entry) for entry in listed]
         dense = moe.maybe("first_k_dense_replace", least=0)
-        dense = dense or moe.integer("num_dense_layers", 0, least=0)
+        dense = dense or moe.maybe("num_dense_layers", least=0)
+        dense = dense or moe.integer("moe_layer_start_index", 0, least=0)
         step = moe.maybe("interleave_moe_layer_step") or moe.maybe("decoder_sparse_step")
         step = step or moe.maybe("moe_layer_freq") or moe.integer("expert_layer_period", 1)
         offset = moe.maybe("expert_layer_offset", least=0)

@@ -29,7 +29,8 @@ from frontier.models.shape import Shape, count_layers
 from frontier.tables import Model, Tables
 
 _PER_BILLION = 1e9
-_TEXT_PARTS = ("text_config", "llm_config", "language_config", "thinker_config")
+_TEXT_PARTS = ("thinker_config", "text_config", "llm_config", "language_config")
+_NESTED_PARTS = ("attn_config",)
 _INHERITED = ("tie_word_embeddings", "quantization_config", "torch_dtype", "dtype", "quantization")
 _INDEX_SCALE_BYTES = 4  # the fp32 scale that is kept with each fp8 key of an indexer
 _ENCODERS = (
@@ -98,8 +99,9 @@ def read_model_config(content: bytes | str, tables: Tables, *, name: str = OWN_M
     """
     told = _parsed(content, tables)
     fields = _text_fields(told)
+    assumed = _fill_in(fields, tables)
     shape = count_layers(fields)
-    assumed = list(shape.assumed)
+    assumed += shape.assumed
     stored = _stored(fields, assumed)
     if not fields.kind.startswith(_CHECKED) and fields.told.get("dim") is None:
         assumed.append(
@@ -117,11 +119,10 @@ def read_model_config(content: bytes | str, tables: Tables, *, name: str = OWN_M
 def _parsed(content: bytes | str, tables: Tables) -> dict[str, Any]:
     """Return the JSON object, or say what else it is."""
     most = int(tables.setting("model_config_max_bytes"))
-    size = len(content)
-    if size > most:
+    if len(content) > most:
         raise InputError(
-            f"A model's config.json has a few kB; this has {size / units.BYTES_PER_MB:,.1f} MB "
-            f"and at most {most / units.BYTES_PER_MB:g} MB are read."
+            "A model's config.json has a few kB; this has more than the "
+            f"{most / units.BYTES_PER_MB:g} MB that are read."
         )
     if isinstance(content, bytes):
         encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
@@ -155,12 +156,15 @@ def _text_fields(told: Mapping[str, Any]) -> Fields:
             told = {**inherited, **towers, **inner}
     kind = told.get("model_type") or outer.get("model_type") or ""
     kind = kind if isinstance(kind, str) else ""
-    fields = Fields(told, kind)
+    for part in _NESTED_PARTS:
+        inner = told.get(part)
+        told = {**inner, **told} if isinstance(inner, dict) else told
+    fields = Fields(dict(told), kind)
     architectures = outer.get("architectures")
     names = architectures if isinstance(architectures, list) else []
     first = names[0] if names and isinstance(names[0], str) else ""
     if (
-        told.get("is_encoder_decoder") is True
+        True in (told.get("is_encoder_decoder"), outer.get("is_encoder_decoder"))
         or kind.startswith(_ENCODERS)
         or first.endswith(("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification"))
     ):
@@ -187,6 +191,18 @@ def _text_fields(told: Mapping[str, Any]) -> Fields:
     return fields
 
 
+def _fill_in(fields: Fields, tables: Tables) -> list[str]:
+    """Fill in what configurations of this type leave to their library; say so."""
+    filled = []
+    for row in tables.config_defaults.values():
+        if row.model_type == fields.kind and fields.told.get(row.field) is None:
+            fields.told[row.field] = row.value
+            filled.append(f"{row.field} {row.value:,}")
+    return [f"Not in the config, and taken as the library has it: {', '.join(filled)}."] * bool(
+        filled
+    )
+
+
 # --- how the weights are stored ------------------------------------------------------------------
 
 
@@ -200,6 +216,8 @@ def _stored(fields: Fields, assumed: list[str]) -> _Stored:
             assumed.append("The config says 32 bits; sizes are those of a 16-bit checkpoint.")
         return _Stored("bf16", 2.0)
     bits, group, is_float, method = _quantisation(told)
+    if _has_several_widths(told):
+        assumed.append("Weights are stored in several widths; all are counted as the widest.")
     if _keeps_cache_small(told):
         assumed.append("The config asks for an 8-bit cache; the cache is given in 16 bits here.")
     if bits == 16:
@@ -235,11 +253,10 @@ def _quantisation(told: Mapping[str, Any]) -> tuple[int, int, bool, str]:
     words = [str(told.get(key, "")).casefold() for key in ("quant_method", "quant_algo", "format")]
     method, every = words[0], " ".join(words)
     inner = told
-    groups = told.get("config_groups")
-    if isinstance(groups, dict) and groups:
-        first = next(iter(groups.values()))
-        weights = first.get("weights") if isinstance(first, dict) else None
-        inner = weights if isinstance(weights, dict) else {}
+    groups = _weight_groups(told)
+    if groups:
+        # The widest group: what is not told apart is counted as costing more.
+        inner = max(groups, key=lambda group: Fields(group, "").maybe("num_bits", least=0) or 0)
     part = Fields(inner, "")
     bits = next(
         (
@@ -266,6 +283,17 @@ def _quantisation(told: Mapping[str, Any]) -> tuple[int, int, bool, str]:
     is_float = str(inner.get("type", "")).casefold() == "float"
     group = part.maybe("group_size", least=-1) or 128
     return bits, group if group > 0 else 10**6, is_float, method
+
+
+def _weight_groups(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    groups = told.get("config_groups")
+    found = groups.values() if isinstance(groups, dict) else ()
+    weights = [group.get("weights") for group in found if isinstance(group, dict)]
+    return [group for group in weights if isinstance(group, dict)]
+
+
+def _has_several_widths(told: Mapping[str, Any]) -> bool:
+    return len({str(group.get("num_bits")) for group in _weight_groups(told)}) > 1
 
 
 def _keeps_cache_small(told: Mapping[str, Any]) -> bool:
@@ -370,7 +398,8 @@ def _sizes(
     quantised is only known as it is.
     """
     kept = 2.0 * (shape.embedding + shape.head + shape.unread + shape.mtp_embedding)
-    linear = dense + shape.mtp_params - shape.mtp_embedding
+    linear = dense + shape.mtp_params - shape.mtp_experts - shape.mtp_embedding
+    routed += shape.mtp_experts
     if stored.precision == "bf16":
         return {
             f"{precision}_gb": in_gb(kept + (linear + routed) * _bytes_each(precision, tables))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +104,7 @@ class Fields:
         On any number that is none, is not whole, is negative or beyond all bounds.
     """
 
-    told: Mapping[str, Any]
+    told: MutableMapping[str, Any]
     kind: str
 
     def integer(self, name: str, default: int | None = None, *, least: int = 1) -> int:
@@ -121,7 +121,7 @@ class Fields:
         """Return a whole number, or None where there is none."""
         for key in _NAMES.get(name, (name,)):
             value = self.told.get(key)
-            if value is None or isinstance(value, list | dict):
+            if value is None or isinstance(value, dict):
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InputError(f"{key}: expected a whole number, found {shown(value)}.")

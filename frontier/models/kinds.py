@@ -40,7 +40,9 @@ def kinds_of_layers(fields: Fields, assumed: list[str]) -> list[str]:
     else:
         kinds = _kinds_by_rule(fields, count, assumed)
     if window_of(fields) is None and "sliding" in kinds:
-        raise InputError("The config lists layers with a sliding window, but no sliding_window.")
+        if fields.maybe("window", least=0) is None:
+            raise InputError("The config lists layers with a sliding window, but no window.")
+        kinds = ["full" if kind == "sliding" else kind for kind in kinds]
     return kinds
 
 
@@ -117,12 +119,11 @@ def _windowed(fields: Fields, count: int, assumed: list[str]) -> list[str]:
 
 
 def window_of(fields: Fields) -> int | None:
-    """Return the tokens of a window or chunk, None where there is none."""
-    chunk = fields.maybe("attention_chunk_size")
+    """Return the tokens of a window or chunk, None where there is none below the context."""
     if fields.kind.startswith("llama4"):
-        return chunk
-    window = fields.maybe("window", least=0)
-    return window or None
+        return fields.maybe("attention_chunk_size")
+    window, context = fields.maybe("window", least=0), fields.maybe("context")
+    return window if window and not (context and window >= context) else None
 
 
 def _window_is_used(fields: Fields) -> bool:

@@ -7,7 +7,9 @@ and `model_of_link` carry it in a link.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import math
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,7 +25,10 @@ OWN_MODEL_SOURCE = "own-model"
 OWN_FAMILY = "Your own"
 PRECISIONS = ("bf16", "fp8", "int4", "fp4")
 _PER_BILLION = 1e9
-_NOT_IN_LINK = frozenset(("model", "repo", "family", "licence", "basis", "source_id", "note"))
+# Words: a link brings numbers only.
+_NOT_IN_LINK = frozenset(
+    ("model", "repo", "family", "attention", "licence", "basis", "source_id", "note")
+)
 _BETWEEN = "~"
 _LONGEST_LINK = 600
 
@@ -250,6 +255,14 @@ def _link_columns() -> list[Column]:
     return [column for column in load_columns()["models"] if column.column not in _NOT_IN_LINK]
 
 
+def row_text(model: Model) -> str:
+    """Return a model as a line of data/models.csv, for whoever adds it there."""
+    line = io.StringIO()
+    cells = [_cell_text(getattr(model, column.column)) for column in load_columns()["models"]]
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
 def link_text(model: Model) -> str:
     """Return an own model as it travels in a link: its cells in the order of data/columns.csv."""
     return _BETWEEN.join(_cell_text(getattr(model, column.column)) for column in _link_columns())
@@ -281,6 +294,7 @@ def model_of_link(text: str) -> Model:
             model=OWN_MODEL,
             repo=OWN_MODEL,
             family=OWN_FAMILY,
+            attention="own",
             licence=None,
             basis="derived",
             source_id=OWN_MODEL_SOURCE,

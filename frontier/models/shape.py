@@ -29,9 +29,9 @@ class Shape:
         Weights of the input embedding, and of the output layer where it is not the same.
     unread : int
         Weights that a decode step looks up or leaves alone: tables by layer, towers for images.
-    mtp_params, mtp_embedding : int
-        Of layers that predict further tokens, in the checkpoint besides the model; and of these,
-        what is a second copy of embedding and output layer.
+    mtp_params, mtp_experts, mtp_embedding : int
+        Of layers that predict further tokens, in the checkpoint besides the model; of these, the
+        routed experts, and a second copy of embedding and output layer.
     """
 
     hidden: int
@@ -50,6 +50,7 @@ class Shape:
     latent: bool
     mtp_layers: int
     mtp_params: int
+    mtp_experts: int
     mtp_embedding: int
     assumed: tuple[str, ...]
 
@@ -75,20 +76,21 @@ def count_layers(fields: Fields) -> Shape:
         layers.append(dataclasses.replace(mixed, dense_params=dense, expert_params=experts))
     vocabulary = fields.integer("vocabulary")
     embedding = vocabulary * hidden
-    tied = fields.flag("tie_word_embeddings", fields.kind.startswith(_TIED_UNLESS_SAID))
+    usually = fields.kind.startswith(_TIED_UNLESS_SAID)
+    tied = fields.flag("tie_word_embeddings", fields.flag("tied_embeddings", usually))
     by_layer, unread = _by_layer(fields, hidden, len(kinds))
     tower = _towers(fields)
     if tower:
         assumed.append(
-            f"The towers for images or sound are counted as about {tower / 1e9:.1f} B parameters: "
+            f"The towers for images or sound are counted as about {tower / 1e9:.2g} B parameters: "
             "in the checkpoint, not in the work of a text token."
         )
     layers[0] = dataclasses.replace(layers[0], dense_params=layers[0].dense_params + by_layer)
-    mtp_layers, mtp_params, mtp_embedding = _mtp(fields, layers, embedding, hidden)
+    mtp_layers, mtp_params, mtp_experts, mtp_embedding = _mtp(fields, layers, embedding, hidden)
     if mtp_params:
         assumed.append(
             f"{mtp_layers} layer{'s' * (mtp_layers > 1)} for predicting further tokens "
-            f"({mtp_params / 1e9:.1f} B parameters) counted as part of the checkpoint."
+            f"({mtp_params / 1e9:.2g} B parameters) counted as part of the checkpoint."
         )
     if any(layer.mixer == "state" for layer in layers) and not mixers.state_is_told:
         assumed.append("State kept in 32 bits, since the config does not say.")
@@ -109,6 +111,7 @@ def count_layers(fields: Fields) -> Shape:
         latent=mixers.is_latent,
         mtp_layers=mtp_layers,
         mtp_params=mtp_params,
+        mtp_experts=mtp_experts,
         mtp_embedding=mtp_embedding,
         assumed=tuple(assumed),
     )
@@ -161,8 +164,10 @@ def _towers(fields: Fields) -> int:
     return total
 
 
-def _mtp(fields: Fields, layers: list[Layer], embedding: int, hidden: int) -> tuple[int, int, int]:
-    """Return the layers for predicting further tokens, their weights, and their embeddings.
+def _mtp(
+    fields: Fields, layers: list[Layer], embedding: int, hidden: int
+) -> tuple[int, int, int, int]:
+    """Return the layers for predicting further tokens; of all weights, experts and embeddings.
 
     Each is taken to be like the last layer with attention and the last with a feed-forward
     network, behind a projection of twice the width; DeepSeek-V3 and GLM store embedding and output
@@ -170,9 +175,9 @@ def _mtp(fields: Fields, layers: list[Layer], embedding: int, hidden: int) -> tu
     """
     number = fields.integer("mtp", 0, least=0)
     if not number or number > len(layers):
-        return 0, 0, 0
+        return 0, 0, 0, 0
     attention = next((one for one in reversed(layers) if one.cached), layers[-1])
     block = next((one for one in reversed(layers) if one.dense_params > 2 * hidden), layers[-1])
     each = attention.mixer_params + block.dense_params + block.expert_params + 2 * hidden * hidden
     copies = 2 * embedding if fields.kind.startswith(("deepseek_v3", "glm")) else 0
-    return number, number * (each + copies), number * copies
+    return number, number * (each + copies), number * block.expert_params, number * copies

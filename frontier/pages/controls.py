@@ -14,11 +14,12 @@ from frontier.edits import OWN_SOURCE, simulated
 from frontier.mitigations import MITIGATIONS
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
+from frontier.pages.model_controls import carry_model, model_section
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import traffic_section
 from frontier.plan import DEFAULT_MITIGATIONS, Scenario
 from frontier.prices import staleness
-from frontier.serving import KV_PRECISIONS, precisions_of
+from frontier.serving import KV_PRECISIONS
 from frontier.sweep import Deal, TokenApi
 from frontier.tables import Offer, ProviderRules, Tables
 from frontier.trace import Trace
@@ -36,7 +37,7 @@ class Choices:
     deal, api : Deal, TokenApi or None
         Terms and the reference point: money only, no part of a simulation.
     rows : tuple
-        What of the chosen offers and their rules a simulation depends on.
+        What of the chosen offers, their rules and the model a simulation depends on.
     redraw : callable or None
         Makes the same traffic with the luck of another draw; None where nothing was drawn.
     """
@@ -71,6 +72,7 @@ def sidebar() -> Choices:
         scenario, conditions = _scenario(tables)
     chosen = (scenario.serverless_offer, scenario.dedicated_offer)
     session.carry(chosen)
+    carry_model()
     rows = [row for key in chosen for row in _offer_and_rules(key, tables)]
     return Choices(
         scenario,
@@ -79,7 +81,7 @@ def sidebar() -> Choices:
         traffic.problem,
         deal=conditions.deal,
         api=conditions.api,
-        rows=tuple(simulated(row) for row in rows),
+        rows=(*map(simulated, rows), tables.models[scenario.model]),
         redraw=traffic.redraw,
     )
 
@@ -121,9 +123,7 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         step=0.5,
         help="99 of 100 requests must see their first token within this time.",
     )
-    model = link.pick("Model", list(tables.models), example.model, key="model")
-    precisions = list(precisions_of(tables.models[model]))
-    precision = link.pick("Precision", precisions, example.precision, key="precision")
+    model, precision = model_section(tables, example)
     gpus = _gpus_on_offer(tables)
     gpu = link.pick("GPU", gpus, tables.offers[example.serverless_offer].gpu, key="gpu")
     serverless = _pick_offer(

@@ -60,6 +60,22 @@ def checkpoint_gb(model: Model, precision: str) -> float:
     return size_gb
 
 
+def loaded_gb(model: Model, precision: str, tables: Tables) -> float:
+    """Return the weights that an engine loads [GB]: the checkpoint without its prediction layers.
+
+    Layers that predict several tokens at once are stored with the model and serve speculative
+    decoding only.
+
+    Raises
+    ------
+    InputError
+        As `checkpoint_gb`.
+    """
+    stored_gb = checkpoint_gb(model, precision)
+    bytes_per_param = tables.coefficient(f"bytes_per_param_{precision_of(precision)}")
+    return stored_gb - model.mtp_params_b * bytes_per_param
+
+
 def estimated_checkpoint_gb(params_b: float, precision: str, tables: Tables) -> float:
     """Return the size of a checkpoint of which only the parameters are known [GB].
 
@@ -217,7 +233,7 @@ def _room_for(
     free_gb = (
         tables.coefficient("gpu_memory_utilization") * gpu.memory_gb
         - overhead_gb
-        - checkpoint_gb(model, precision) / count
+        - loaded_gb(model, precision, tables) / count
     )
     each_gb = attention.held_gb(
         model,

@@ -401,7 +401,7 @@ def _weights_gb(
     model: Model, precision: str, sequences: npt.NDArray[np.float64], tables: Tables
 ) -> npt.NDArray[np.float64]:
     """Return the weights a decode step reads [GB]: all, or dense part and experts chosen."""
-    whole_gb = memory.checkpoint_gb(model, precision) - model.lookup_gb
+    whole_gb = memory.loaded_gb(model, precision, tables) - model.lookup_gb
     if model.architecture != "moe":
         return np.full_like(sequences, whole_gb)
     if not model.experts or not model.experts_per_token:

@@ -71,7 +71,8 @@ def test_the_shipped_coefficients_are_what_the_script_fits():
     found = refit_speed.refit(TABLES)
     for name, value in found.items():
         row = TABLES.coefficients[name]
-        assert value == pytest.approx(row.value, rel=0.02), name
+        # Two digits are shipped: a last one may fall either way on another machine.
+        assert value == pytest.approx(row.value, rel=0.05), name
         assert row.low <= value <= row.high, name
         assert row.basis == "derived", name
 

@@ -164,7 +164,8 @@ def test_gpus_needed_are_those_of_the_table_worked_out_by_hand(row):
         ("Llama-3.3-70B-Instruct", "fp8", H100, 2, 4096, 59),
         ("Llama-3.3-70B-Instruct", "fp8", H200, 1, 8192, 24),
         ("gpt-oss-120b", "fp4", H100, 1, 4096, 75),
-        ("DeepSeek-R1", "fp8", H200, 8, 4096, 174),
+        # Without the 11.6 GB of its prediction layer, which only speculative decoding loads.
+        ("DeepSeek-R1", "fp8", H200, 8, 4096, 180),
     ],
 )
 def test_sequences_that_fit_are_those_worked_out_by_hand(
