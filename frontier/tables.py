@@ -160,13 +160,6 @@ class Model:
     source_id: str
     note: str | None
 
-    @property
-    def fixed_bytes_per_sequence(self) -> float:
-        """Cache of a long sequence that does not grow with it: full windows, and state [B]."""
-        return (self.window_tokens or 0) * self.window_bytes_per_token + (
-            self.state_bytes_per_sequence
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class ConfigDefault:

@@ -126,7 +126,7 @@ def _draw_validation() -> None:
                     "Used in a fit": "yes" if summary.used_in_fit else "no",
                     "Number": summary.cases,
                     "Median error": units.percent(summary.median_error),
-                    "Bias": f"{summary.bias:+.0%}",
+                    "Bias": _signed(summary.bias),
                     "Largest error": units.percent(summary.largest_error),
                 }
                 for summary in (*overall(rows), *summarise(rows))
@@ -169,6 +169,10 @@ def _compared() -> tuple[tuple[CaseResult, ...], tuple[Comparison, ...]]:
     return starts, (*rows, *validate_speed(tables))
 
 
+def _signed(share: float) -> str:
+    return f"{round(share * 100):+d} %"
+
+
 def _group(name: str) -> str:
     return _GROUPS.get(name, name)
 
@@ -177,7 +181,7 @@ def _in_words(summaries: tuple[Summary, ...]) -> str:
     uses = {True: "used in a fit", False: "kept back"}
     parts = [
         f"{_KINDS[summary.kind].lower()} {uses[summary.used_in_fit]}: "
-        f"median error {units.percent(summary.median_error)}, bias {summary.bias:+.0%}, "
+        f"median error {units.percent(summary.median_error)}, bias {_signed(summary.bias)}, "
         f"{summary.cases} cases"
         for summary in summaries
     ]
@@ -193,7 +197,7 @@ def _cases(table: pd.DataFrame) -> pd.DataFrame:
             "Group": [_group(group) for group in table["group"]],
             "Measured": [units.seconds(seconds) for seconds in table["measured"]],
             "Predicted": [units.seconds(seconds) for seconds in table["predicted"]],
-            "Error": [f"{error:+.0%}" for error in table["signed_error"]],
+            "Error": [_signed(error) for error in table["signed_error"]],
             "Used in a fit": ["yes" if used else "no" for used in table["used_in_fit"]],
             "Source": [sources[source_id].title for source_id in table["source_id"]],
         }
