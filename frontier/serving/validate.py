@@ -38,9 +38,10 @@ def of_point(point: ServingPoint, tables: Tables) -> tuple[Comparison, ...]:
     -----
     With ``c`` requests held, prompt ``P`` seconds alone and ``p`` between decode steps, answers
     of ``o`` tokens and steps of ``s`` seconds: in a loop TTFT is that beside ``c − 1`` others and
-    TPOT ``s + (c − 1) p / o``; in a burst a request is answered after half the other prompts, so
-    TTFT grows by ``(c − 1) P / 2`` and TPOT is ``s + (c − 1) p / 2 o``; a batch takes all prompts
-    and ``o`` steps; a throughput is ``c`` tokens a TPOT. No more run than fit.
+    TPOT ``s + (c − 1) p / o``; in a burst a request is answered after half the other prompts and
+    waits for the other half, so TTFT grows by ``(c − 1) P / 2`` and TPOT is
+    ``s + (c − 1) P / 2 o``; a batch takes all prompts and ``o`` steps; a throughput is ``c`` tokens
+    a TPOT. No more run than fit.
     """
     speed = speed_of_point(point, tables)
     held = min(point.concurrency, speed.max_sequences)
@@ -49,7 +50,7 @@ def of_point(point: ServingPoint, tables: Tables) -> tuple[Comparison, ...]:
     step_s = float(speed.decode_step_s[held - 1])
     if point.kind == "burst":
         ttft_s = float(speed.prefill_s(prompt)) + (held - 1) / 2 * alone_s
-        tpot_s = step_s + (held - 1) / 2 * speed.mixed_prefill_s(prompt) / output
+        tpot_s = step_s + (held - 1) / 2 * alone_s / output
     else:
         ttft_s = float(speed.ttft_s(prompt, held))
         tpot_s = speed.tpot_s(held, prompt, output)
