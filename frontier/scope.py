@@ -123,7 +123,7 @@ def asked(
     """Return what was asked as pairs of label and value: model, traffic, limit, offers, terms."""
     scenario = deployment.scenario
     pairs = [
-        ("Model", f"{scenario.model}, {scenario.precision}"),
+        ("Model", f"{scenario.model}, {scenario.precision}, {scenario.kv_precision} cache"),
         (
             "Traffic",
             f"{trace.name}: {units.count(trace.arrival_s.size, 'request')} over "

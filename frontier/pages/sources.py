@@ -559,9 +559,9 @@ def _use(found: PriceUpload | None) -> None:
 
 def _draw_scenario() -> None:
     st.markdown(
-        "The link in the address bar holds every choice, and the prices you changed of the two "
-        "offers in use. A scenario file holds all of it: every changed cell and your own price "
-        "table too. An uploaded trace is in neither."
+        "The link in the address bar holds every choice, your own model, and the prices you "
+        "changed of the two offers in use. A scenario file holds all of it: every changed cell "
+        "and your own price table too. An uploaded trace is in neither."
     )
     left, right = st.columns(2, gap="large")
     today = dt.date.today()

@@ -161,7 +161,7 @@ def test_it_says_how_many_stages_are_assumed_and_how_far_off_the_like_were(open_
     assumed = sum(stage.basis == "assumed" for stage in start.stages)
     assert f"{assumed} of the 10 stages are assumed" in said
     assert like.group == "opaque"
-    assert f"off by {units.percent(like.median)} in the median" in said
+    assert f"off by {units.percent(like.median_error)} in the median" in said
     assert f"{units.count(like.cases, 'published start')} that nothing was fitted to" in said
 
 
