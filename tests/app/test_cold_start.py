@@ -236,7 +236,7 @@ def test_other_cases_can_be_compared(tmp_path, capsys):
     mine = tmp_path / "mine.csv"
     mine.write_text("\n".join(lines[:3]), encoding="utf-8")
     assert main(["validate", "start", f"--cases={mine}"]) == 0
-    assert "over 2 cases" in capsys.readouterr().out
+    assert ", 2 cases" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

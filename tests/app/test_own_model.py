@@ -94,6 +94,7 @@ link.begin()
 st.session_state['choices'] = controls.sidebar()
 st.session_state['made'] = session.scenario_file()
 st.session_state['private'] = st.session_state['choices'].is_private
+st.session_state['content'] = st.session_state['choices'].content
 st.button('Open', key='open', on_click=lambda: session.use_scenario(st.session_state['kept']))
 link.end()
 """
@@ -133,5 +134,5 @@ def test_results_of_an_own_model_stay_in_the_session():
     app.query_params["own_model"], app.query_params["model"] = link_text(model), "yours"
     app = app.run()
     assert app.session_state["private"]
-    assert app.session_state["choices"].rows[-1].total_params_b == model.total_params_b
+    assert model in app.session_state["content"]
     assert not AppTest.from_string(_SCENARIO, default_timeout=90).run().session_state["private"]
