@@ -17,7 +17,8 @@ import frontier
 from frontier import units
 from frontier.edits import scenario_json
 from frontier.export import csv_bytes
-from frontier.pages import controls, link, results, session, text
+from frontier.models.own import in_words
+from frontier.pages import controls, link, model_controls, results, session, text
 from frontier.report import Currency, Report, html_report, meters_csv, report_json, workbook
 from frontier.sweep import Deal, Outcome, basis_of_outcome
 from frontier.tables import Source, Tables
@@ -220,8 +221,12 @@ def _scenario(
     swept: results.Swept, choices: controls.Choices, tables: Tables
 ) -> tuple[tuple[str, str], ...]:
     scenario, trace, deal = choices.scenario, choices.trace, choices.deal
+    own = model_controls.own_model()
+    is_own = own is not None and scenario.model == own.model.model
+    words = f"{scenario.model} ({in_words(own.model)})" if is_own else scenario.model
     pairs = [
-        ("Model", f"{scenario.model}, {scenario.precision}, {scenario.kv_precision} cache"),
+        ("Model", f"{words}, {scenario.precision}, {scenario.kv_precision} cache"),
+        *(("Assumed of the model", sentence) for sentence in (own.assumed if is_own else ())),
         (
             "Traffic",
             f"{trace.name}: {units.count(trace.arrival_s.size, 'request')} over "
