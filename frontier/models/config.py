@@ -104,9 +104,10 @@ def read_model_config(content: bytes | str, tables: Tables, *, name: str = OWN_M
     assumed += shape.assumed
     stored = _stored(fields, assumed)
     if not fields.kind.startswith(_CHECKED) and fields.told.get("dim") is None:
+        which = f"of the type {shown(fields.kind)}" if fields.kind else "without a model_type"
         assumed.append(
-            f"Models of the type {shown(fields.kind)} were not checked here: read as ordinary "
-            "layers of attention and feed-forward networks."
+            f"Configurations {which} were not checked here: read as ordinary layers of attention "
+            "and feed-forward networks."
         )
     context = fields.maybe("context")
     if context is None:
@@ -132,6 +133,7 @@ def _parsed(content: bytes | str, tables: Tables) -> dict[str, Any]:
             raise InputError("Expected a model's config.json, found a file that is no text.") from (
                 None
             )
+    content = content.lstrip("\ufeff")
     if not content.strip():
         raise InputError("Expected a model's config.json, found nothing.")
     try:

@@ -188,6 +188,13 @@ def test_links_that_were_tampered_with_are_refused():
             model_of_link(text)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_encoding_of_a_file_does_not_matter(encoding):
+    """Editors and shells write other encodings; a pasted byte order mark is no obstacle."""
+    assert _read(json.dumps(LLAMA).encode(encoding)).model == _read(LLAMA).model
+    assert _read("\ufeff" + json.dumps(LLAMA)).model == _read(LLAMA).model
+
+
 def test_nesting_says_nothing_new():
     """The same fields under text_config are the same model."""
     flat = _read(LLAMA).model
