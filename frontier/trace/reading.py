@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from frontier import units
 from frontier.errors import InputError
 from frontier.tables import Tables, load_tables
-from frontier.trace import access_log, checks, columns, formats, rate_layouts, rate_series
+from frontier.trace import (
+    access_log,
+    checks,
+    columns,
+    formats,
+    known_formats,
+    rate_layouts,
+    rate_series,
+)
 from frontier.trace.checks import Findings
 from frontier.trace.decode import Batch, Caps, Progress, Source, Table, open_table, too_many_rows
 from frontier.trace.expansion import expand
@@ -155,7 +163,9 @@ def read_trace(
                     tables=tables,
                 )
                 return expand(series, draw=draw, fill=fill, max_rows=caps.rows, tables=tables)
-        layout = formats.by_hand(table, dict(columns)) if columns else formats.recognise(table)
+        layout = (
+            formats.by_hand(table, dict(columns)) if columns else known_formats.recognise(table)
+        )
         if layout is None:
             raise _unknown(table)
         findings = Findings()
@@ -232,17 +242,20 @@ def _unknown(table: Table) -> InputError:
         return InputError("The file holds no records.")
     found = formats.listed(table.names)
     guess = formats.suggested(table)
-    if "time" not in guess and {"prompt_tokens", "output_tokens"} & guess.keys():
+    if not set(table.names) - {guess.get(role) for role in ("prompt_tokens", "output_tokens")}:
         return InputError(
             f"No arrival time column. Found: {found}. Length-only files can set token sizes but "
             "not traffic."
         )
-    return UnknownFormat(
-        f"No known format has these columns: {found}. Say which is the time of arrival and, if "
-        "there are any, the tokens.",
-        table.names,
-        guess,
+    kind = known_formats.looks_like(table)
+    say = (
+        "Say which is the time of arrival and, if there are any, the tokens."
+        if kind is None
+        else "If each row is a request all the same, say which column is the time of arrival."
     )
+    what = "" if kind is None else f" This looks like {kind[0]}. {kind[1]}"
+    return UnknownFormat(f"No known format has these columns: {found}.{what} {say}", table.names,
+                         guess)  # fmt: skip
 
 
 # --- Reading the rows ---------------------------------------------------------------------------
