@@ -403,6 +403,7 @@ def suggested(table: Table) -> dict[str, str]:
 
 
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}[ T,]+\d{1,2}:\d\d")
+_EPOCH = re.compile(r"1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.[0-9]+)?")  # 2001 to 2033
 _LARGEST_DURATION = 1e6
 
 
@@ -413,7 +414,8 @@ def _cells(table: Table, column: str) -> list[str]:
 
 def _are_dates(table: Table, column: str) -> bool:
     cells = _cells(table, column)
-    return bool(cells) and sum(_DATE.match(cell) is not None for cell in cells) > 0.9 * len(cells)
+    dated = sum(bool(_DATE.match(cell) or _EPOCH.fullmatch(cell)) for cell in cells)
+    return bool(cells) and dated > 0.9 * len(cells)
 
 
 def _are_durations(table: Table, column: str) -> bool:

@@ -1,0 +1,288 @@
+"""Real-shaped exports with the right value, and files that must be refused or asked about."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from frontier.errors import InputError
+from frontier.trace import UnknownFormat, known_formats, read_trace
+from tests import trace_files as files
+
+SAMPLES = Path(__file__).parent / "traces"
+README = Path(__file__).parents[2] / "README.md"
+BEGIN_MS = 1_774_836_000_000
+REQUESTS = [(BEGIN_MS, 310, 40), (BEGIN_MS + 1501, 1200, 5), (BEGIN_MS + 120_003, 77, 300)]
+
+
+@pytest.mark.parametrize(
+    ("file", "label", "number", "span_s", "prompts", "outputs", "dropped"),
+    [
+        ("trace_aiperf_profile_export.jsonl", "AIPerf profile export", 30, 2.9, 1024, 128, 0),
+        # 40 chains hold 40 model calls: only the calls are requests.
+        ("trace_phoenix.csv", "Phoenix", 40, 1141.993284, 119.5, 69.5, 40),
+        ("trace_guidellm.json", "GuideLLM report", 30, 14.5, 114.5, 64.5, 0),
+    ],
+)
+def test_a_real_shaped_export_gives_the_right_requests(
+    file, label, number, span_s, prompts, outputs, dropped
+):
+    """Requests, span and mean tokens are those of the file's request records."""
+    trace = read_trace(SAMPLES / file)
+    assert trace.report.format == label
+    assert trace.arrival_s.size == number
+    assert trace.span_s == pytest.approx(span_s, abs=1e-6)
+    assert trace.prompt_tokens.mean() == prompts
+    assert trace.output_tokens.mean() == outputs
+    assert sum(trace.report.dropped.values()) == dropped
+
+
+def test_headers_in_another_language_reach_the_form_and_read_by_hand():
+    """German headers are asked about with the right suggestion, which then reads the file."""
+    with pytest.raises(UnknownFormat) as caught:
+        read_trace(SAMPLES / "trace_german_header.csv")
+    assert caught.value.suggested == {
+        "time": "Zeitstempel",
+        "prompt_tokens": "Prompt-Tokens",
+        "output_tokens": "Output-Tokens",
+    }
+    trace = read_trace(SAMPLES / "trace_german_header.csv", columns=caught.value.suggested)
+    assert trace.arrival_s.size == 40
+    # 1.100 with semicolons is eleven hundred.
+    assert trace.prompt_tokens.tolist() == list(range(1100, 1140))
+    assert trace.output_tokens.tolist() == list(range(50, 90))
+
+
+def test_a_header_in_no_known_language_is_found_by_its_cells():
+    """A column of dates is suggested as the time whatever it is called."""
+    content = b"kello,prompt_tokens\n2026-03-30 02:00:05,100\n2026-03-30 02:01:14,120\n"
+    with pytest.raises(UnknownFormat) as caught:
+        read_trace(content)
+    assert caught.value.suggested["time"] == "kello"
+
+
+NESTED = [
+    {"meta": {"clock": {"begin": ms / 1000}}, "stats": {"size": {"in": {"value": p}, "out": o}}}
+    for ms, p, o in REQUESTS
+]
+
+
+@pytest.mark.parametrize("write", [files.jsonl, files.parquet, lambda r: json.dumps(r).encode()])
+def test_columns_at_any_depth_can_be_chosen(write):
+    """Dotted paths name what lies two, three and four objects deep, in JSON and Parquet alike."""
+    chosen = {
+        "time": "meta.clock.begin",
+        "prompt_tokens": "stats.size.in.value",
+        "output_tokens": "stats.size.out",
+    }
+    with pytest.raises(UnknownFormat) as caught:
+        read_trace(write(NESTED))
+    assert set(chosen.values()) <= set(caught.value.columns)
+    trace = read_trace(write(NESTED), columns=chosen)
+    assert trace.prompt_tokens.tolist() == [p for _, p, _ in REQUESTS]
+    assert trace.output_tokens.tolist() == [o for _, _, o in REQUESTS]
+    assert trace.span_s == pytest.approx(120.003)
+
+
+@pytest.mark.parametrize("name", ["request_time", "latency", "duration", "elapsed", "time"])
+def test_a_duration_is_never_suggested_as_the_arrival(name):
+    """Neither a name nor small numbers that rise and fall make a column the time of arrival."""
+    rows = [{name: cell, "user": "a", "bytes": 9} for cell in (0.9, 3.2, 0.4, 2.2, 0.3, 5.1)]
+    with pytest.raises(UnknownFormat) as caught:
+        read_trace(files.table(rows))
+    assert "time" not in caught.value.suggested
+
+
+def test_langsmith_is_not_taken_for_litellm():
+    """Both have start time, prompt and completion tokens; only one has parents that are no call."""
+    trace = read_trace(files.jsonl(files.langsmith(REQUESTS)))
+    assert trace.report.format == "LangSmith"
+    assert trace.report.dropped == {"runs that are no model call (chains, tools, retrievers, …)": 3}
+
+
+def test_what_only_has_litellm_s_tokens_is_asked_about():
+    """A startTime and tokens alone are no spend log: they may be sums by the hour."""
+    rows = [
+        {"startTime": files.iso(ms), "prompt_tokens": p, "completion_tokens": o}
+        for ms, p, o in REQUESTS
+    ]
+    with pytest.raises(UnknownFormat):
+        read_trace(files.table(rows))
+
+
+def test_a_web_server_s_table_counts_only_what_asks_for_text():
+    """A table with method, path and status is a web server's, whatever wrote it."""
+    rows = [
+        {"timestamp": files.iso(BEGIN_MS + 1000 * n), "http_method": method, "url": path,
+         "status_code": 200, "latency_ms": 5}
+        for n, (method, path) in enumerate(
+            [("GET", "/health"), ("POST", "/v1/chat/completions"), ("POST", "/v1/embeddings"),
+             ("POST", "/v1/chat/completions"), ("GET", "/metrics")])
+    ]  # fmt: skip
+    trace = read_trace(files.table(rows))
+    assert trace.arrival_s.tolist() == [0, 2]
+    kept = [path.path for path in trace.report.paths if path.is_kept]
+    assert kept == ["/v1/chat/completions"]
+
+
+# --- Refused or asked ---------------------------------------------------------------------------
+
+
+def one(**cells) -> bytes:
+    return json.dumps(cells).encode()
+
+
+STAMPED = [files.iso(BEGIN_MS + 60_000 * n) for n in range(6)]
+
+
+def over_time(**cells) -> bytes:
+    return files.table([{"timestamp": stamp, **cells} for stamp in STAMPED])
+
+
+REFUSED = {
+    "config.json": (
+        one(architectures=["X"], hidden_size=4096, num_hidden_layers=32),
+        "looks like a model's config.json. Bring it under your own model",
+    ),
+    "price table": (
+        files.table([{"provider": "x", "gpu": "H100", "price": 2.5}] * 3),
+        "looks like a price table. Upload it as prices",
+    ),
+    "SkyPilot catalogue": (
+        files.table([{"InstanceType": "x", "AcceleratorName": "H100", "Price": 2.5}] * 3),
+        "looks like a price table",
+    ),
+    "AIPerf summary, CSV": (
+        files.table([{"Metric": "Request Latency (ms)", "avg": 6, "min": 4, "max": 9, "p99": 9}]),
+        "looks like a summary of a benchmark",
+    ),
+    "AIPerf summary, JSON": (
+        one(request_throughput={"unit": "requests/sec", "avg": 13.1}, start_time="x",
+            request_latency={"avg": 6550.3, "p99": 9381.6}),
+        "looks like a summary of a benchmark",
+    ),
+    "vLLM bench, no detail": (
+        one(date="20260102", num_prompts=9, request_throughput=1.2, total_input_tokens=9,
+            mean_ttft_ms=3.0),
+        "result of a vLLM benchmark without the time of each request. Save it with --save-result",
+    ),
+    "vLLM bench, lengths only": (
+        one(request_throughput=1.2, total_input_tokens=9, input_lens=[1, 2], output_lens=[3, 4]),
+        "without the time of each request",
+    ),
+    "vLLM bench, uneven": (
+        one(request_throughput=1.2, total_input_tokens=9, input_lens=[1, 2], output_lens=[3, 4],
+            start_times=[1.0]),
+        "has 1 start_times, but 2 input_lens and 2 output_lens",
+    ),
+    "percentiles over time": (
+        over_time(p50=0.4, p99=2.0, user="x"),
+        "looks like a summary of a benchmark",
+    ),
+    "OpenRouter by the day": (
+        files.table([{"date": "2026-03-30", "model_permaslug": "m", "requests": 3, "usage": 0.1,
+                      "prompt_tokens": 9, "completion_tokens": 9}]),
+        "OpenRouter's activity by the day has no arrival times",
+    ),
+    "LiteLLM by the day": (
+        files.table([{"date": "2026-03-30", "api_requests": 3, "prompt_tokens": 9,
+                      "completion_tokens": 9}]),
+        "LiteLLM's daily table has one row a day",
+    ),
+    "Kubernetes events": (
+        files.table([{"LAST SEEN": "5m", "TYPE": "Normal", "REASON": "Pulled", "OBJECT": "pod/x",
+                      "MESSAGE": "y"}]),
+        "looks like events of Kubernetes. Upload them on the Cold start page",
+    ),
+    "nvidia-smi": (
+        over_time(**{"utilization.gpu [%]": "90 %", "name": "H100"}),
+        "looks like readings of GPUs",
+    ),
+    "cloud bill": (
+        files.table([{"lineItem/UsageStartDate": stamp, "cost": 1.0} for stamp in STAMPED]),
+        "looks like a bill or usage by the day",
+    ),
+    "cost by the day": (
+        files.table([{"date": "2026-03-30", "model": "m", "cost": 2.0}] * 3),
+        "looks like a bill or usage by the day",
+    ),
+    "training texts": (
+        files.jsonl([{"instruction": "a", "output": "b", "source": "c"}] * 3),
+        "looks like texts to train or evaluate a model",
+    ),
+    "ShareGPT": (
+        files.jsonl([{"id": "a", "conversations": [{"from": "human", "value": "x"}]}] * 3),
+        "looks like texts to train or evaluate a model",
+    ),
+    "evaluation": (
+        files.table([{"task": "mmlu", "score": 0.7, "shots": 5}] * 3),
+        "looks like results of an evaluation",
+    ),
+    "program log": (
+        files.jsonl([{"timestamp": stamp, "level": "INFO", "message": "started"}
+                     for stamp in STAMPED]),
+        "looks like log lines of a program",
+    ),
+    "lengths": (
+        files.table([{"prompt_tokens": p, "output_tokens": o} for _, p, o in REQUESTS]),
+        "No arrival time column",
+    ),
+    "spans without a model call": (
+        files.table([{"start_time": stamp, "span_kind": "CHAIN", "llm.token_count.prompt": "",
+                      "llm.token_count.completion": ""} for stamp in STAMPED]),
+        "None of the 6 rows is a request: 6 spans that are no model call",
+    ),
+    "LangSmith roots only": (
+        files.table([{"id": n, "start_time": stamp, "run_type": "chain", "prompt_tokens": 9,
+                      "completion_tokens": 9} for n, stamp in enumerate(STAMPED)]),
+        "None of the 6 rows is a request: 6 runs that are no model call",
+    ),
+    "only cache hits": (
+        files.jsonl([{**record, "cached": True} for record in files.cloudflare(REQUESTS)]),
+        "None of the 4 rows is a request: 4 cache hits",
+    ),
+    "GuideLLM, all failed": (
+        one(benchmarks=[{"requests": {"successful": [], "errored": [
+            {"request_id": "1", "request_start_time": 1.0, "prompt_tokens": 1,
+             "output_tokens": 1}]}}]),
+        "None of the 1 rows is a request: 1 requests that failed",
+    ),
+    "web log of another service": (
+        files.table([{"timestamp": stamp, "method": "POST", "path": "/checkout", "status": 200}
+                     for stamp in STAMPED]),
+        "None of the paths in the file is known to ask a model for text",
+    ),
+    "embeddings only": (
+        files.jsonl([{**record, "modelId": "vendor.embed-v3"}
+                     for record in files.bedrock(REQUESTS)]),
+        "None of the 4 rows is a request: 4 calls that generate no text",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_log_of_requests_is_refused_or_asked_about(name):
+    """The sentence says what the file looks like and what would be usable."""
+    content, sentence = REFUSED[name]
+    with pytest.raises(InputError) as caught:
+        read_trace(content)
+    assert sentence in str(caught.value)
+
+
+def test_the_readme_lists_what_is_read():
+    """The README names every origin that the page names."""
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    for group, origins in known_formats.READ:
+        missing = [origin for origin in (group, *origins) if origin not in text]
+        assert not missing
+
+
+def test_the_list_of_what_is_read_has_every_format():
+    """Each format's name in a report holds an origin that README and page name."""
+    told = [origin.lower() for _, origins in known_formats.READ for origin in origins]
+    own = {"request table", "web server's log"}
+    for written in files.FILES.values():
+        if written.format not in own:
+            assert any(origin in written.format.lower() for origin in told), written.format
