@@ -113,6 +113,8 @@ class Table:
         Which access log it is, if it is one.
     sample : tuple of tuple of str
         The cells of the first rows, of a CSV file only.
+    records : tuple of mapping
+        The first rows, of JSON only.
     """
 
     kind: str
@@ -125,6 +127,7 @@ class Table:
     broken: Counter[str] = field(default_factory=Counter)
     log: LogFormat | None = None
     sample: tuple[tuple[str, ...], ...] = ()
+    records: tuple[Mapping[str, Any], ...] = ()
 
 
 @contextmanager
@@ -466,6 +469,7 @@ def _json_lines(stream: io.BufferedReader, sample: list[dict[str, Any]]) -> Tabl
         objects=frozenset(k for record in sample for k, v in record.items() if isinstance(v, dict)),
         lists=frozenset(k for record in sample for k, v in record.items() if isinstance(v, list)),
         texts=frozenset(name for name, kind in types.items() if kind is str),
+        records=tuple(flat[:_SAMPLE_RECORDS]),
     )
     table.batches = lambda wanted: _json_batches(stream, table, wanted, types if plain else {})
     return table
@@ -578,6 +582,7 @@ def _document(stream: io.BufferedReader, caps: Caps) -> Table:
         batches,
         texts=frozenset(name for name, kind in types.items() if kind is str),
         broken=broken,
+        records=tuple(rows[:_SAMPLE_RECORDS]),
     )
 
 

@@ -163,12 +163,13 @@ SYNONYMS = {
     "prompt_tokens": _words(
         """prompt_tokens input_tokens context_tokens request_tokens prompt input_length isl
         prompt_length num_prefill_tokens prompt_size prompt_token_count tokens_in tokens_prompt
-        input_token_count input_sequence_length eingabe_tokens in input"""
+        input_token_count input_sequence_length req_units eingabe_tokens in input"""
     ),
     "output_tokens": _words(
         """output_tokens completion_tokens generated_tokens response_tokens generated output_length
         osl output_len num_decode_tokens token_size completion_token_count tokens_out
-        tokens_completion output_token_count output_sequence_length ausgabe_tokens out output"""
+        tokens_completion output_token_count output_sequence_length res_units ausgabe_tokens
+        out output"""
     ),
     "model": _words("model model_name deployment engine"),
     "session_id": _words("session_id session conversation_id chat_id thread_id"),
@@ -324,7 +325,7 @@ def baseten(names: Names) -> Layout | None:
 
 def azure_functions_2021(names: Names) -> Layout | None:
     """Azure Functions 2021 (Azure/AzurePublicDataset): seconds at the end, less the duration."""
-    if not names.has("end_timestamp", "duration"):
+    if not names.has("end_timestamp", "duration", "func"):
         return None
     return Layout(
         "Azure Functions 2021",
@@ -407,13 +408,17 @@ _EPOCH = re.compile(r"1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.[0-9]+)?")  # 2001 to 2033
 _LARGEST_DURATION = 1e6
 
 
-def _cells(table: Table, column: str) -> list[str]:
+def cells_of(table: Table, column: str) -> list[str]:
+    """Return the texts of a column's first cells that are not empty, of CSV and JSON only."""
     at = table.names.index(column)
-    return [row[at].strip() for row in table.sample if row[at].strip()]
+    held: list[object] = [row[at] for row in table.sample]
+    held += [row.get(column) for row in table.records]
+    texts = ("" if cell is None else str(cell).strip() for cell in held)
+    return [text for text in texts if text]
 
 
 def _are_dates(table: Table, column: str) -> bool:
-    cells = _cells(table, column)
+    cells = cells_of(table, column)
     dated = sum(bool(_DATE.match(cell) or _EPOCH.fullmatch(cell)) for cell in cells)
     return bool(cells) and dated > 0.9 * len(cells)
 
@@ -421,7 +426,7 @@ def _are_dates(table: Table, column: str) -> bool:
 def _are_durations(table: Table, column: str) -> bool:
     """Return whether a column holds small numbers that fall as often as they rise."""
     try:
-        numbers = [float(cell) for cell in _cells(table, column)]
+        numbers = [float(cell) for cell in cells_of(table, column)]
     except ValueError:
         return False
     falls = sum(later < before for before, later in itertools.pairwise(numbers))

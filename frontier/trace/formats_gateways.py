@@ -24,9 +24,12 @@ def litellm(names: Names) -> Layout | None:
         )
     if not names.has("startTime", "prompt_tokens", "completion_tokens"):
         return None
-    # LangSmith and own tables have these three too: only a spend log says what was called and paid.
-    telling = ("call_type", "spend", "api_key", "cache_hit", "custom_llm_provider", "model_group")
-    if names.has("run_type") or sum(names.has(name) for name in telling) < 2:
+    # LangSmith and sums by the hour have these three too: a spend log also has what only one call
+    # can have.
+    only_a_call = ("request_id", "cache_hit", "cache_key", "completionStartTime", "request_tags",
+                   "requester_ip_address", "proxy_server_request")  # fmt: skip
+    sums = ("requests", "num_requests", "request_count", "count", "calls", "api_requests")
+    if names.has("run_type") or names.first(*sums) or not names.first(*only_a_call):
         return None
     keep = []
     if names.has("cache_hit"):

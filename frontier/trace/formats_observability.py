@@ -115,8 +115,10 @@ def open_telemetry(names: Names) -> Layout | None:
                 _NO_MODEL_CALL,
             ),
         )
-    elif usage:
-        keep = (Keep(usage, lambda cells: cells.is_valid(), "spans that are no model call"),)
+    elif called := usage or names.first("gen_ai.request.model", "gen_ai.response.model"):
+        keep = (Keep(called, lambda cells: cells.is_valid(), "spans that are no model call"),)
+    else:
+        return None
     return Layout(
         "OpenTelemetry GenAI",
         time,

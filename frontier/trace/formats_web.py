@@ -7,11 +7,21 @@ what the documentation of each says.
 
 from __future__ import annotations
 
-from frontier.trace.formats import Keep, Layout, Names, among, matches, negated
+import re
+
+from frontier.trace.formats import Keep, Layout, Names, among, cells_of, matches, negated
 
 _METHODS = ("method", "request_method", "http_method", "verb", "cs-method")
 _PATHS = ("path", "request_uri", "uri", "request_path", "url_path", "url", "cs-uri-stem")
-_STATUSES = ("status", "status_code", "response_status", "http_status", "sc-status")
+_STATUSES = (
+    "status",
+    "status_code",
+    "response_status",
+    "response_code",
+    "http_status",
+    "sc-status",
+)
+_LINE = re.compile(r"[A-Z]+ \S+( HTTP/[0-9.]+)?$")
 
 
 def not_refused(status: str) -> Keep:
@@ -29,6 +39,22 @@ def web_requests(method: str, status: str) -> tuple[Keep, ...]:
         Keep(method, lambda cells: among(cells, "post"), "requests that are no POST"),
         not_refused(status),
     )
+
+
+def _parts(names: Names) -> tuple[str, tuple[Keep, ...]] | None:
+    """Return the column of paths and what to keep, of records that tell method and status."""
+    status = names.first(*_STATUSES) or names.only_leaf(*_STATUSES)
+    if status is None:
+        return None
+    method, path = (names.first(*known) or names.only_leaf(*known) for known in (_METHODS, _PATHS))
+    if method and path:
+        return path, web_requests(method, status)
+    line = names.first("request", "request_line")
+    # A column of this name may as well hold what a person wrote.
+    if line is None or not all(map(_LINE.match, cells_of(names.table, line) or [""])):
+        return None
+    post = Keep(line, lambda cells: matches(cells, "^POST "), "requests that are no POST")
+    return line, (post, not_refused(status))
 
 
 def access_log(names: Names) -> Layout | None:
@@ -49,11 +75,11 @@ def access_log(names: Names) -> Layout | None:
 
 def nginx(names: Names) -> Layout | None:
     """Log of nginx as JSON or as a table: written when the response ends."""
-    method, path, status = (names.first(*known) for known in (_METHODS, _PATHS, _STATUSES))
     time = names.first("msec", "time_iso8601", "time_local")
     if time is None and names.has("request_time"):
         time = names.first("@timestamp", "timestamp", "time", "ts")
-    if not (time and method and path and status):
+    parts = _parts(names)
+    if time is None or parts is None:
         return None
     return Layout(
         "nginx access log",
@@ -61,8 +87,8 @@ def nginx(names: Names) -> Layout | None:
         clock="s" if time == names.first("msec") else "find",
         duration=names.first("request_time"),
         time_is_end=True,
-        path=path,
-        keep=web_requests(method, status),
+        path=parts[0],
+        keep=parts[1],
     )
 
 
@@ -157,9 +183,9 @@ def cloud_run(names: Names) -> Layout | None:
 
 def web_table(names: Names) -> Layout | None:
     """Any other table with a time, a method, a path and a status: a web server's."""
-    method, path, status = (names.first(*known) for known in (_METHODS, _PATHS, _STATUSES))
     time = names.first("timestamp", "@timestamp", "time", "ts", "datetime", "start_time")
-    if not (time and method and path and status):
+    parts = _parts(names)
+    if time is None or parts is None:
         return None
     return Layout(
         "web server's log",
@@ -167,8 +193,8 @@ def web_table(names: Names) -> Layout | None:
         prompt=names.first("prompt_tokens", "input_tokens"),
         output=names.first("output_tokens", "completion_tokens"),
         model=names.first("model"),
-        path=path,
-        keep=web_requests(method, status),
+        path=parts[0],
+        keep=parts[1],
         notes=(
             "The file does not say whether times are when requests came or when their responses "
             "ended; they are read as when they came.",

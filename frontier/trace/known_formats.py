@@ -101,7 +101,7 @@ _OTHER_FILES: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
     ),
     (
         (("avg", "min", "max"), ("mean", "p99"), ("p50", "p99"), ("avg", "p99"),
-         ("median", "p99"), ("statistic", "value")),
+         ("median", "p99"), ("statistic", "value"), ("request count", "median response time")),
         "a summary of a benchmark: statistics, no requests",
         "Export the record of each request instead.",
     ),
@@ -132,6 +132,11 @@ _OTHER_FILES: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
          ("question", "answer")),
         "texts to train or evaluate a model: no times of requests",
         "Export a log of requests instead.",
+    ),
+    (
+        (("@message",),),
+        "an export of CloudWatch Logs Insights with each record as text in one column",
+        "Export it as JSON instead.",
     ),
     (
         (("accuracy",), ("score", "task"), ("pass@1",)),

@@ -348,7 +348,7 @@ def _cells(
             keep[bad] = False
 
     if layout.path is not None:
-        drop(~web.passes(columns.as_text(batch.columns[layout.path])), OTHER_PATHS)
+        drop(~web.passes(columns.paths(batch.columns[layout.path])), OTHER_PATHS)
     for rule in layout.keep:
         passes = rule.passes(columns.as_text(batch.columns[rule.column]))
         drop(~passes.fill_null(False).to_numpy(zero_copy_only=False), rule.dropped)

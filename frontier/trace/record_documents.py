@@ -18,7 +18,8 @@ from frontier.trace import series_documents
 
 # Nothing that is read lies deeper; a hostile file may.
 _DEEPEST = 8
-_ENVELOPES = ("attributes", "jsonPayload", "_source")
+_ENVELOPES = ("attributes", "jsonPayload", "_source", "@message")
+_PAIRS = ("attributes", "tags")
 _LINES = ("message", "@message", "log", "line", "_raw", "textPayload")
 _HOLDERS = ("resourceSpans", "resource_spans", "spans", "requests", "experiments")
 _OUTCOMES = ("successful", "errored", "incomplete")
@@ -63,7 +64,7 @@ def flat(record: Mapping[str, Any]) -> Row:
 
 def _open(record: Mapping[str, Any], prefix: str, row: Row, depth: int) -> None:
     for key, value in record.items():
-        if key == "attributes" and isinstance(value, list):
+        if key in _PAIRS and isinstance(value, list):
             _open_pairs(value, row)
         elif isinstance(value, dict):
             if depth:
@@ -79,13 +80,13 @@ def _open(record: Mapping[str, Any], prefix: str, row: Row, depth: int) -> None:
 
 
 def _open_pairs(attributes: list[Any], row: Row) -> None:
-    """Open the attributes of a span, a list of {"key", "value": {"intValue": …}}."""
+    """Open the attributes of a span (OTLP, Jaeger): {"key", "value": {"intValue": …} or a cell}."""
     for item in _dicts(attributes):
         held = item.get("value")
         if isinstance(held, dict) and len(held) == 1:
             held = next(iter(held.values()))
-        if not isinstance(held, list | dict):
-            row[str(item.get("key"))] = held
+        if "key" in item and not isinstance(held, list | dict):
+            row[str(item["key"])] = held
 
 
 def _record_lists(document: Mapping[str, Any], depth: int) -> list[list[Any]]:
@@ -142,7 +143,7 @@ def _otlp(groups: list[Any]) -> Iterator[Row]:
 
 def _spans(record: Mapping[str, Any]) -> Iterator[Row]:
     for span in _dicts(record["spans"]):
-        yield {"trace_id": record.get("trace_id"), **flat(span)}
+        yield {"trace_id": record.get("trace_id") or record.get("traceID"), **flat(span)}
 
 
 def _guidellm(requests: Mapping[str, Any], benchmark: int) -> Iterator[Row]:

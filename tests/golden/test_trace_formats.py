@@ -127,6 +127,67 @@ def test_a_web_server_s_table_counts_only_what_asks_for_text():
     assert kept == ["/v1/chat/completions"]
 
 
+def test_a_request_line_tells_method_and_path():
+    """Often nginx logs "POST /path HTTP/1.1" as one field; a prompt of that name is no line."""
+    rows = [
+        {"time_local": f"30/Mar/2026:02:00:{10 * n + 9:02d} +0000", "request": line, "status": 200,
+         "request_time": 9.0}
+        for n, line in enumerate(
+            ["GET /health HTTP/1.1", *["POST /v1/chat/completions HTTP/2.0"] * 3])
+    ]  # fmt: skip
+    trace = read_trace(files.jsonl(rows))
+    assert trace.report.format == "nginx access log"
+    assert trace.arrival_s.tolist() == [0, 10, 20]
+    assert trace.t0_utc.isoformat() == "2026-03-30T02:00:10+00:00"
+    said = [
+        {"timestamp": files.iso(ms), "request": "Write a poem", "status": "ok",
+         "prompt_tokens": p, "output_tokens": o}
+        for ms, p, o in REQUESTS
+    ]  # fmt: skip
+    assert read_trace(files.jsonl(said)).report.format == "request table"
+
+
+ECS = [
+    {"@timestamp": files.iso(ms), "http": {"request": {"method": "POST"},
+                                           "response": {"status_code": 200}},
+     "url": {"path": "/v1/chat/completions"}, "event": {"duration": 9}}
+    for ms, _, _ in REQUESTS
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        files.jsonl(ECS),
+        json.dumps({"hits": {"total": 3, "hits": [{"_source": r} for r in ECS]}}).encode(),
+        json.dumps({"events": [{"id": "1", "message": json.dumps(r)} for r in ECS]}).encode(),
+        files.jsonl([{"insertId": str(n), "jsonPayload": r} for n, r in enumerate(ECS)]),
+    ],
+    ids=["lines", "Elasticsearch", "CloudWatch events", "Cloud Logging"],
+)  # fmt: skip
+def test_what_only_wraps_a_record_does_not_hide_it(content):
+    """The same records read alike from a search, a log service or a line of a container."""
+    trace = read_trace(content)
+    assert trace.report.format == "web server's log"
+    assert trace.arrival_s.tolist() == [0, 1.501, 120.003]
+
+
+def test_jaeger_s_tags_are_attributes():
+    """Jaeger's export has the same spans with tags for attributes, in microseconds."""
+    spans = [
+        {"traceID": "a", "spanID": str(n), "startTime": ms * 1000, "duration": 9,
+         "tags": [{"key": "gen_ai.operation.name", "type": "string", "value": kind},
+                  {"key": "gen_ai.usage.input_tokens", "type": "int64", "value": p},
+                  {"key": "gen_ai.usage.output_tokens", "type": "int64", "value": o}]}
+        for n, (ms, p, o, kind) in enumerate(
+            [(*request, "chat") for request in REQUESTS] + [(BEGIN_MS, 1, 1, "execute_tool")])
+    ]  # fmt: skip
+    trace = read_trace(json.dumps({"data": [{"traceID": "a", "spans": spans}]}).encode())
+    assert trace.report.format == "OpenTelemetry GenAI"
+    assert trace.prompt_tokens.tolist() == [310, 1200, 77]
+    assert trace.arrival_s.tolist() == [0, 1.501, 120.003]
+
+
 # --- Refused or asked ---------------------------------------------------------------------------
 
 
@@ -224,6 +285,30 @@ REFUSED = {
         files.jsonl([{"timestamp": stamp, "level": "INFO", "message": "started"}
                      for stamp in STAMPED]),
         "looks like log lines of a program",
+    ),
+    "hourly spend": (
+        files.table([{"startTime": stamp, "spend": 0.1, "model_group": "m", "requests": 90,
+                      "prompt_tokens": 90_000, "completion_tokens": 9_000} for stamp in STAMPED]),
+        "No known format has these columns",
+    ),
+    "Logs Insights": (
+        files.table([{"@timestamp": stamp, "@message": "{}", "@ptr": "x"} for stamp in STAMPED]),
+        "looks like an export of CloudWatch Logs Insights",
+    ),
+    "Locust": (
+        files.table([{"Type": "POST", "Name": "/v1", "Request Count": 9,
+                      "Median Response Time": 3}]),
+        "looks like a summary of a benchmark",
+    ),
+    "ends and durations": (
+        files.table([{"end_timestamp": 9.5, "duration": 900, "prompt_tokens": 9,
+                      "output_tokens": 9}] * 3),
+        "No known format has these columns",
+    ),
+    "spans of no model": (
+        files.table([{"start_time": stamp, "name": "GET /", "gen_ai.system": "x"}
+                     for stamp in STAMPED]),
+        "No known format has these columns",
     ),
     "lengths": (
         files.table([{"prompt_tokens": p, "output_tokens": o} for _, p, o in REQUESTS]),
