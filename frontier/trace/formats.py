@@ -156,7 +156,8 @@ SYNONYMS = {
     "time": _words(
         """timestamp time ts arrival arrival_time arrived_at arrival_timestamp arrival_s created
         created_at createdat date datetime date_time start start_time request_start_time
-        requested_at request_created_at event_time @timestamp zeitstempel zeitpunkt zeit datum
+        requested_at request_created_at started_at startedDateTime requestTimeEpoch event_time
+        @timestamp zeitstempel zeitpunkt zeit datum
         horodatage horodate date_heure fecha fecha_hora marca_de_tiempo data_ora data_hora tijdstip
         tidpunkt 时间 时间戳 日時 タイムスタンプ"""
     ),
@@ -394,18 +395,26 @@ def suggested(table: Table) -> dict[str, str]:
         role: names.first(*synonyms) or names.only_leaf(*synonyms)
         for role, synonyms in SYNONYMS.items()
     }
-    if found["time"] is not None and _are_durations(table, found["time"]):
-        found["time"] = None
-    if found["time"] is None:
-        taken = set(found.values())
-        dated = (name for name in table.names if name not in taken and _are_dates(table, name))
-        found["time"] = next(dated, None)
+    named = [names[name] for name in SYNONYMS["time"] if names.has(name)]
+    named = list(dict.fromkeys([*named, *([found["time"]] if found["time"] else [])]))
+    taken = {column for role, column in found.items() if role != "time"}
+    others = (name for name in table.names if name not in taken and not _ENDS.search(name))
+    found["time"] = next(
+        itertools.chain(
+            (name for name in named if _are_dates(table, name)),
+            (name for name in named if not _are_durations(table, name)),
+            (name for name in others if _are_dates(table, name)),
+        ),
+        None,
+    )
     return {role: column for role, column in found.items() if column is not None}
 
 
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}[ T,]+\d{1,2}:\d\d")
 _EPOCH = re.compile(r"1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.[0-9]+)?")  # 2001 to 2033
 _LARGEST_DURATION = 1e6
+# A date that is not the arrival, by its name.
+_ENDS = re.compile(r"end|finish|complet|expir|updat|respon", re.IGNORECASE)
 
 
 def cells_of(table: Table, column: str) -> list[str]:
@@ -424,13 +433,17 @@ def _are_dates(table: Table, column: str) -> bool:
 
 
 def _are_durations(table: Table, column: str) -> bool:
-    """Return whether a column holds small numbers that fall as often as they rise."""
+    """Return whether a column holds small numbers that fall as often as they rise, or are one."""
     try:
         numbers = [float(cell) for cell in cells_of(table, column)]
     except ValueError:
         return False
     falls = sum(later < before for before, later in itertools.pairwise(numbers))
-    return len(numbers) > 3 and max(numbers) < _LARGEST_DURATION and falls > 0.2 * len(numbers)
+    return (
+        len(numbers) > 3
+        and max(numbers) < _LARGEST_DURATION
+        and (falls > 0.2 * len(numbers) or max(numbers) == min(numbers))
+    )
 
 
 def private_columns(table: Table, layout: Layout) -> tuple[str, ...]:

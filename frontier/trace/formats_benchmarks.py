@@ -30,16 +30,16 @@ def aiperf(names: Names) -> Layout | None:
     if names.has("metadata.was_cancelled"):
         cancelled = names["metadata.was_cancelled"]
         keep.append(Keep(cancelled, lambda cells: negated(among(cells, "true")), _FAILED))
-    if names.has("error.code"):
-        keep.append(Keep(names["error.code"], lambda cells: cells.is_null(), _FAILED))
+    output = names.first("metrics.output_sequence_length.value", "metrics.output_token_count.value")
+    if output is not None:
+        # Failed requests have no metrics.
+        keep.append(Keep(output, lambda cells: cells.is_valid(), _FAILED))
     return Layout(
         "AIPerf profile export",
         names["metadata.request_start_ns"],
         clock="ns",
         prompt=names.first("metrics.input_sequence_length.value"),
-        output=names.first(
-            "metrics.output_sequence_length.value", "metrics.output_token_count.value"
-        ),
+        output=output,
         session=names.first(
             "metadata.x_correlation_id", "metadata.conversation_id", "metadata.session_num"
         ),

@@ -6,9 +6,10 @@ another; only the calls of a model are requests, and what contains them is not.
 
 from __future__ import annotations
 
-from frontier.trace.formats import Keep, Layout, Names, among
+from frontier.trace.formats import Keep, Layout, Names, among, cells_of, suggested
 
 _NO_MODEL_CALL = "spans that are no model call (tools, agents, embeddings, …)"
+_MODEL_KINDS = ("llm", "generation", "chat_model", "llm_call", "model_call")
 
 
 def langsmith(names: Names) -> Layout | None:
@@ -128,4 +129,28 @@ def open_telemetry(names: Names) -> Layout | None:
         session=names.first("gen_ai.conversation.id", "traceId", "trace_id"),
         request_id=names.first("spanId", "span_id"),
         keep=keep,
+    )
+
+
+def spans(names: Names) -> Layout | None:
+    """Spans of any other tracer (Opik, MLflow, Datadog, …), where a column tells model calls."""
+    kind = names.first("span_type", "span_kind", "kind", "type", "node_type", "observation_type")
+    time = names.first("start_time", "startTime", "start_ns", "start_time_ns", "started_at",
+                       "timestamp", "created_at")  # fmt: skip
+    if kind is None or time is None:
+        return None
+    if not any(cell.lower() in _MODEL_KINDS for cell in cells_of(names.table, kind)):
+        return None
+    found = suggested(names.table)
+    if not {"prompt_tokens", "output_tokens"} & found.keys():
+        return None
+    return Layout(
+        "spans of an application",
+        time,
+        prompt=found.get("prompt_tokens"),
+        output=found.get("output_tokens"),
+        model=found.get("model"),
+        session=names.first("session_id", "thread_id", "conversation_id", "trace_id", "traceId"),
+        request_id=names.first("span_id", "spanId", "id"),
+        keep=(Keep(kind, lambda cells: among(cells, *_MODEL_KINDS), _NO_MODEL_CALL),),
     )

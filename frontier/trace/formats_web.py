@@ -9,10 +9,31 @@ from __future__ import annotations
 
 import re
 
-from frontier.trace.formats import Keep, Layout, Names, among, cells_of, matches, negated
+from frontier.trace.formats import (
+    Keep,
+    Layout,
+    Names,
+    among,
+    cells_of,
+    matches,
+    negated,
+    suggested,
+)
 
 _METHODS = ("method", "request_method", "http_method", "verb", "cs-method")
-_PATHS = ("path", "request_uri", "uri", "request_path", "url_path", "url", "cs-uri-stem")
+_PATHS = (
+    "path",
+    "request_uri",
+    "uri",
+    "request_path",
+    "url_path",
+    "http_uri",
+    "http_path",
+    "resource_path",
+    "url",
+    "request_url",
+    "cs-uri-stem",
+)
 _STATUSES = (
     "status",
     "status_code",
@@ -183,9 +204,10 @@ def cloud_run(names: Names) -> Layout | None:
 
 def web_table(names: Names) -> Layout | None:
     """Any other table with a time, a method, a path and a status: a web server's."""
-    time = names.first("timestamp", "@timestamp", "time", "ts", "datetime", "start_time")
+    time = suggested(names.table).get("time")
     parts = _parts(names)
-    if time is None or parts is None:
+    # Records of k6 have a row for every metric of a request.
+    if time is None or parts is None or names.first("metric_name", "metric"):
         return None
     return Layout(
         "web server's log",

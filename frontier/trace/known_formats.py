@@ -7,6 +7,7 @@ described as well as its columns allow, so that a person knows what to export in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from frontier.trace import (
@@ -43,6 +44,7 @@ FORMATS: tuple[Callable[[Names], Layout | None], ...] = (
     formats_web.envoy,
     formats_observability.open_telemetry,
     formats_observability.langfuse,
+    formats_observability.spans,
     formats.baseten,
     formats.azure_functions_2021,
     formats_web.access_log,
@@ -150,6 +152,37 @@ _OTHER_FILES: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
         "Export the access log of the server or gateway instead.",
     ),
 )  # fmt: skip
+
+
+# A column has no longer name.
+_MOST_WORDS = 5
+# What a text is that is no table, by how it begins.
+_OTHER_TEXTS = (
+    (r"<", "a web page or XML", "Export the table as CSV or JSON."),
+    (r"(?:insert into|create table|begin;|--)", "an SQL dump", "Export the table as CSV."),
+    (
+        r"(?:namespace\s+)?last seen\s",
+        "events of Kubernetes",
+        "Upload them on the Cold start page.",
+    ),
+    (r"(?:apiversion|kind|version|---)\s*:?", "YAML", "Export a log of requests as CSV or JSON."),
+    (r"name:\s", "a description of a pod", "Upload it on the Cold start page."),
+)
+
+
+def no_table(table: Table) -> tuple[str, str] | None:
+    """Return what a text is that has no columns and what would be usable; None for a table."""
+    if table.kind != "CSV":
+        return None
+    first = ", ".join(table.names).strip()
+    for begins, what, instead in _OTHER_TEXTS:
+        if re.match(begins, first, re.IGNORECASE) and (len(table.names) == 1 or first[0] == "<"):
+            return what, instead
+    if "insert into" in first.lower():
+        return "an SQL dump", "Export the table as CSV."
+    if len(table.names) == 1 and len(first.split()) > _MOST_WORDS:
+        return "text, not a table", "Expected names of columns in the first line, then their rows."
+    return None
 
 
 def looks_like(table: Table) -> tuple[str, str] | None:

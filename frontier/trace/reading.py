@@ -240,6 +240,9 @@ def _name_of(source: Source) -> str:
 def _unknown(table: Table) -> InputError:
     if not table.names:
         return InputError("The file holds no records.")
+    other = known_formats.no_table(table)
+    if other is not None:
+        return InputError(f"The file looks like {other[0]}. {other[1]}")
     found = formats.listed(table.names)
     guess = formats.suggested(table)
     if not set(table.names) - {guess.get(role) for role in ("prompt_tokens", "output_tokens")}:

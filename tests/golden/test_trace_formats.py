@@ -188,6 +188,31 @@ def test_jaeger_s_tags_are_attributes():
     assert trace.arrival_s.tolist() == [0, 1.501, 120.003]
 
 
+@pytest.mark.parametrize("kind", ["type", "span_type", "kind"])
+def test_spans_of_any_tracer_count_only_the_model_s(kind):
+    """Where a column tells which spans are calls of a model, those that contain them are none."""
+    rows = [
+        {"id": f"{word}{n}", kind: word, "start_time": files.iso(ms), "end_time": files.iso(ms + 9),
+         "usage": {"prompt_tokens": p, "completion_tokens": o}}
+        for n, (ms, p, o) in enumerate(REQUESTS) for word in ("general", "llm")
+    ]  # fmt: skip
+    trace = read_trace(files.jsonl(rows))
+    assert trace.prompt_tokens.tolist() == [310, 1200, 77]
+    assert sum(trace.report.dropped.values()) == 3
+
+
+def test_a_browser_s_record_of_requests_starts_when_they_started():
+    """HAR's ``time`` is the duration, ``startedDateTime`` the arrival."""
+    entries = [
+        {"startedDateTime": files.iso(ms), "time": 900.5,
+         "request": {"method": "POST", "url": "https://x.test/v1/chat/completions"},
+         "response": {"status": 200}}
+        for ms, _, _ in REQUESTS
+    ]  # fmt: skip
+    trace = read_trace(json.dumps({"log": {"version": "1.2", "entries": entries}}).encode())
+    assert trace.arrival_s.tolist() == [0, 1.501, 120.003]
+
+
 # --- Refused or asked ---------------------------------------------------------------------------
 
 
@@ -285,6 +310,27 @@ REFUSED = {
         files.jsonl([{"timestamp": stamp, "level": "INFO", "message": "started"}
                      for stamp in STAMPED]),
         "looks like log lines of a program",
+    ),
+    "k6": (
+        files.table([{"metric_name": name, "timestamp": BEGIN_MS // 1000 + n, "metric_value": 1,
+                      "method": "POST", "status": 200, "url": "http://x/v1/chat/completions"}
+                     for n in range(4) for name in ("http_reqs", "http_req_duration")]),
+        "No known format has these columns",
+    ),
+    "web page": (
+        b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n",
+        "The file looks like a web page or XML",
+    ),
+    "XML": (b"<?xml version='1.0'?>\n<a, b>\n</a>\n", "The file looks like a web page or XML"),
+    "SQL": (b"INSERT INTO x VALUES (1, 2);\n" * 3, "The file looks like an SQL dump"),
+    "manifest": (b"apiVersion: v1\nkind: Pod\n", "The file looks like YAML"),
+    "kubectl get events": (
+        b"LAST SEEN   TYPE     REASON    OBJECT   MESSAGE\n5m  Normal  Pulled  pod/x  Image\n",
+        "The file looks like events of Kubernetes. Upload them on the Cold start page",
+    ),
+    "prose": (
+        b"We had about nine hundred requests last week\nand most of them at noon\n",
+        "The file looks like text, not a table",
     ),
     "hourly spend": (
         files.table([{"startTime": stamp, "spend": 0.1, "model_group": "m", "requests": 90,
