@@ -273,15 +273,14 @@ class StartInputs:
         return (self.platform_source_id,) if self.platform_source_id else ()
 
     def _allocate(self, tables: Tables) -> Stage:
-        known = self.allocate_s is not None
         return Stage(
             "allocate",
-            self.detect_s + self.allocate_s if known else None,
+            None if self.allocate_s is None else self.detect_s + self.allocate_s,
             self.allocate_spread or tables.coefficient("spread_allocate"),
             self.platform_basis,
             self._told_by(),
             note=f"scaler {self.detect_s:g} s, GPU {self.allocate_s:g} s"
-            if known
+            if self.allocate_s is not None
             else "not measured",
         )
 
