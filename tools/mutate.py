@@ -606,5 +606,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     # Whoever ends it finds no copies and no tests left running.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended by SIGTERM."))
     raise SystemExit(main())
