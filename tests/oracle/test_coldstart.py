@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from frontier.errors import InputError
 from frontier.serving import PRECISIONS
-from frontier.start.predict import StartInputs, kernels_of, platform_of, start_inputs_for
+from frontier.start.predict import StartInputs, platform_of, start_inputs_for
+from frontier.start.rates import kernels_of
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, Stage
 from frontier.tables import load_columns, load_tables
 
