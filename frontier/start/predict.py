@@ -32,7 +32,7 @@ from frontier.start.stages import (
 from frontier.tables import Kernels, Loader, Platform, Storage, Tables, look_up
 
 COMPILE_STATES = ("cold", "cached", "none")
-KERNEL_STATES = ("cold", "cached")
+KERNEL_STATES = ("cold", "shipped", "cached")
 IMAGE_STATES = ("registry", "streamed", "cached")
 UNKNOWN_PLATFORM = "unknown"
 
@@ -97,8 +97,9 @@ class StartInputs:
         The weights are a layer of the image, transferred and unpacked with it.
     compile_state : {"cold", "cached", "none"}
         No compiled graphs kept, kept from an earlier start, or torch.compile not used.
-    kernel_state : {"cold", "cached"}
-        Kernels compiled and tuned at this start, or shipped or kept from an earlier one.
+    kernel_state : {"cold", "shipped", "cached"}
+        Kernels compiled and tuned at this start, compiled ones shipped in the engine's image, or
+        all kept from an earlier start.
     capture_sizes : int, optional
         CUDA graphs captured; 0 for none, the engine's own number if None.
     warmed_up : bool
@@ -447,15 +448,16 @@ class StartInputs:
     def _with_kernels(self, profile: Stage, tables: Tables) -> Stage:
         """Return memory profiling with the kernels that its forward pass compiles and tunes."""
         row = self.kernels(tables)
-        if self.kernel_state == "cached" or not row.seconds:
+        kernels_s = {"cold": row.seconds, "shipped": row.tuning_s, "cached": 0.0}[self.kernel_state]
+        if not kernels_s:
             return profile
         return dataclasses.replace(
             profile,
-            median_s=(profile.median_s or 0.0) + row.seconds,
+            median_s=(profile.median_s or 0.0) + kernels_s,
             basis="assumed" if "assumed" in (row.basis, profile.basis) else profile.basis,
             source_ids=tuple(dict.fromkeys((*profile.source_ids, row.source_id))),
-            parts=(("memory profiling", profile.median_s or 0.0), ("kernels", row.seconds)),
-            note=f"{profile.note}, kernels compiled and tuned {row.seconds:g} s",
+            parts=(("memory profiling", profile.median_s or 0.0), ("kernels", kernels_s)),
+            note=f"{profile.note}, kernels compiled and tuned {kernels_s:g} s",
         )
 
     def _other(self, tables: Tables) -> Stage:
