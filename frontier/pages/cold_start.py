@@ -165,15 +165,16 @@ def _how_sure(start: ColdStart) -> str:
         return "The whole start is as you measured it; its stages only share it out."
     assumed = sum(stage.basis == "assumed" for stage in start.stages)
     results = store(private=False).get_or_make(
-        ("validation",), lambda: validate_start(load_tables())
+        ("validation", "starts"), lambda: validate_start(load_tables())
     )
     like = cases_like(start, results)
     words = f"{assumed} of the {len(start.stages)} stages are assumed"
     if measured:
         words += f" and {measured} measured"
     return (
-        f"{words}. Cases like yours were off by {units.percent(like.median)} in the median, "
-        f"{units.percent(like.largest)} at worst: {units.count(like.cases, 'published start')} "
+        f"{words}. Cases like yours were off by {units.percent(like.median_error)} in the median "
+        f"and {units.percent(like.largest_error)} at worst: "
+        f"{units.count(like.cases, 'published start')} "
         "that nothing was fitted to. The Method page has them one by one."
     )
 

@@ -9,18 +9,15 @@ never row by row, and only they say how good the model is elsewhere. Left out: a
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from frontier.errors import InputError, TableError
 from frontier.start.predict import StartInputs, start_inputs_for
 from frontier.start.stages import STAGES, ColdStart, check_seconds
 from frontier.tables import Model, StartCase, Tables, load_columns, look_up, read_table
-
-if TYPE_CHECKING:
-    import pandas as pd
+from frontier.validation import Comparison, Summary, summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,76 +88,24 @@ def validate_start(
     return tuple(results)
 
 
-def start_cases_table(results: Iterable[CaseResult]) -> pd.DataFrame:
-    """Return the cases as a table that speeds share, those held apart first.
-
-    Columns: ``kind, group, label, predicted, measured, unit, signed_error, used_in_fit,
-    source_id``.
-    """
-    import pandas as pd
-
-    ordered = sorted(results, key=lambda result: result.used_in_fit)
-    return pd.DataFrame(
-        {
-            "kind": "start",
-            "group": [r.case.group for r in ordered],
-            "label": [r.case.case_id for r in ordered],
-            "predicted": [r.predicted_s for r in ordered],
-            "measured": [r.measured_s for r in ordered],
-            "unit": "s",
-            "signed_error": [r.error for r in ordered],
-            "used_in_fit": [r.used_in_fit for r in ordered],
-            "source_id": [r.case.source_id for r in ordered],
-        }
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class GroupError:
-    """How far off the predictions of a group were.
-
-    Attributes
-    ----------
-    used_in_fit : bool
-        Whether the sources of these cases gave numbers of the model.
-    median, largest : float
-        Of the absolute errors [1].
-    bias : float
-        Median of the signed errors [1].
-    """
-
-    group: str
-    used_in_fit: bool
-    cases: int
-    median: float
-    bias: float
-    largest: float
-
-    @property
-    def words(self) -> str:
-        """Whether the group was held apart, in words."""
-        return "used in a fit" if self.used_in_fit else "held apart"
-
-
-def group_errors(results: Iterable[CaseResult]) -> tuple[GroupError, ...]:
-    """Return the errors by group, those held apart first."""
-    groups: dict[tuple[bool, str], list[float]] = {}
-    for result in results:
-        groups.setdefault((result.used_in_fit, result.case.group), []).append(result.error)
+def start_comparisons(results: Iterable[CaseResult]) -> tuple[Comparison, ...]:
+    """Return the cases as the rows that every validation shares."""
     return tuple(
-        GroupError(
-            group=group,
-            used_in_fit=used,
-            cases=len(errors),
-            median=statistics.median(abs(error) for error in errors),
-            bias=statistics.median(errors),
-            largest=max(abs(error) for error in errors),
+        Comparison(
+            kind="start",
+            group=result.case.group,
+            label=result.case.case_id,
+            predicted=result.predicted_s,
+            measured=result.measured_s,
+            unit="s",
+            used_in_fit=result.used_in_fit,
+            source_id=result.case.source_id,
         )
-        for (used, group), errors in sorted(groups.items())
+        for result in results
     )
 
 
-def cases_like(start: ColdStart, results: Iterable[CaseResult]) -> GroupError:
+def cases_like(start: ColdStart, results: Iterable[CaseResult]) -> Summary:
     """Return how far off the starts were that nobody fitted and that are known as well as this.
 
     A start of which a stage is assumed is like those of opaque platforms; any other is like those
@@ -172,28 +117,10 @@ def cases_like(start: ColdStart, results: Iterable[CaseResult]) -> GroupError:
         If no such start is among the results.
     """
     group = "opaque" if any(stage.basis == "assumed" for stage in start.stages) else "known"
-    for errors in group_errors(results):
+    for errors in summarise(start_comparisons(results)):
         if errors.group == group and not errors.used_in_fit:
             return errors
     raise InputError(f"No start of the group {group} was held apart from the fits.")
-
-
-def validation_report(results: Sequence[CaseResult]) -> str:
-    """Return the results as text: one line a case, held apart first, then one line a group."""
-    table = start_cases_table(results)
-    width = max(map(len, table["label"]), default=0)
-    lines = [
-        f"{row.label:<{width}}  {row.group:<12}  measured {row.measured:7.1f} {row.unit}  "
-        f"predicted {row.predicted:7.1f} {row.unit}  {row.signed_error:+7.1%}  "
-        f"{'used in a fit' if row.used_in_fit else 'held apart'}"
-        for row in table.itertuples()
-    ]
-    lines += [
-        f"{errors.group}, {errors.words}: median absolute error {errors.median:.1%}, bias "
-        f"{errors.bias:+.1%} over {errors.cases} cases, largest {errors.largest:.1%}"
-        for errors in group_errors(results)
-    ]
-    return "\n".join(lines)
 
 
 def _measured_s(case: StartCase) -> tuple[float, ...]:
