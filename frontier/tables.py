@@ -283,6 +283,7 @@ class Kernels:
     precisions: tuple[str, ...]
     families: tuple[str, ...]
     seconds: float
+    tuning_s: float
     basis: str
     source_id: str
     description: str

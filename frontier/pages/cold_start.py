@@ -36,7 +36,7 @@ from frontier.plan import (
 )
 from frontier.start.labels import STAGE_LABELS, in_sentence
 from frontier.start.predict import platform_of
-from frontier.start.stages import ColdStart
+from frontier.start.stages import ColdStart, Stage
 from frontier.start.validate import cases_like, validate_start
 from frontier.startlog import TOTAL, StartLog, read_start_log
 from frontier.sweep import Outcome, bill_outcome, simulate_plans, start_normals
@@ -90,7 +90,7 @@ def _headline(deployment: Deployment, menu: Menu, tables: Tables) -> str:
     share = units.percent(round(wall_s[dominant] / start.typical_s, 2))
     words = (
         f"A start takes about {units.seconds(start.typical_s)}; "
-        f"{in_sentence(dominant)} is {share} of it."
+        f"{in_sentence(dominant)}{_mostly(start[dominant])} is {share} of it."
     )
     platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
     bare = mitigated_plan(deployment, (), tables)
@@ -104,6 +104,13 @@ def _headline(deployment: Deployment, menu: Menu, tables: Tables) -> str:
     if best is None or shorter[best] >= start.typical_s:
         return f"{words} Nothing on the list below shortens it here."
     return f"{words} {best} would bring it to {units.seconds(shorter[best])}."
+
+
+def _mostly(stage: Stage) -> str:
+    """Name the part that is most of a stage of several parts, in brackets."""
+    name, seconds = max(stage.parts, key=lambda part: part[1], default=("", 0.0))
+    most = stage.median_s is not None and seconds > stage.median_s / 2
+    return f" (mostly {name})" if most else ""
 
 
 def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:

@@ -25,8 +25,9 @@ _COMPILE_WORDS = {
     "none": "No compilation",
 }
 _KERNEL_WORDS = {
-    "cached": "Kernels shipped or kept",
-    "cold": "Kernels built each time",
+    "shipped": "As the image ships them",
+    "cached": "Built and tuned before",
+    "cold": "Built at each start",
 }
 _NOTHING_WRONG = "none"
 _RISK_FIELDS = ("fail_share", "late_share", "late_s", "correlation")
