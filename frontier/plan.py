@@ -32,7 +32,7 @@ from frontier.mitigations import (
 )
 from frontier.policy import ScalingPolicy
 from frontier.serving import ServingSpeed, serving_speed
-from frontier.startlog import OwnStart
+from frontier.start.log import OwnStart
 from frontier.tables import Model, Offer, Platform, ProviderRules, Tables, look_up
 from frontier.trace import Trace
 

@@ -42,7 +42,7 @@ from frontier.plan import (
     mitigated_plan,
     mitigation_menu,
 )
-from frontier.startlog import TOTAL, StartLog, read_start_log
+from frontier.start.log import TOTAL, StartLog, read_start_log
 from frontier.sweep import Outcome, simulate_plans, start_normals
 from frontier.tables import Tables
 from frontier.trace import Trace

@@ -9,7 +9,7 @@ import streamlit as st
 
 from frontier.coldstart import COMPILE_STATES, IMAGE_STATES, platform_of
 from frontier.pages import link, text
-from frontier.startlog import OwnStart
+from frontier.start.log import OwnStart
 from frontier.tables import Tables
 
 _OWN_START = "own_start"

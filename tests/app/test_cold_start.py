@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from frontier.cli import main
-from frontier.startlog import OwnStart
+from frontier.start.log import OwnStart
 from frontier.tables import DATA_DIR
 
 # AppTest cannot follow function pages: the page is drawn within what surrounds every page.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from frontier.coldstart import STAGES, start_inputs_for
 from frontier.errors import InputError
-from frontier.startlog import read_start_log
+from frontier.start.log import read_start_log
 from frontier.tables import load_tables
 
 TABLES = load_tables()

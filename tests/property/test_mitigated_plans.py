@@ -29,7 +29,7 @@ from frontier.plan import (
     replica_rps,
     replicas_to_serve,
 )
-from frontier.startlog import OwnStart, read_start_log
+from frontier.start.log import OwnStart, read_start_log
 from frontier.sweep import bill_outcome, rerun, simulate_plans, start_normals
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
