@@ -111,8 +111,11 @@ def read_events(lines: Iterable[Line]) -> tuple[list[_Event], list[ReadLine], se
     return events, read, taken
 
 
-def read_document(text: str) -> list[_Event] | None:
-    """Return the events of a JSON or YAML document of events or pods; None if it is neither."""
+def read_document(text: str, longest: int) -> list[_Event] | None:
+    """Return the events of a JSON or YAML document of events or pods; None if it is neither.
+
+    Lines of YAML are cut to `longest` characters.
+    """
     head = text.lstrip()[:2000]
     if "kind" not in head and "reason" not in head:
         return None
@@ -120,7 +123,7 @@ def read_document(text: str) -> list[_Event] | None:
     if head.startswith(("{", "[")):
         documents = _json(text)
     elif re.search(r"^(?:- )?(?:apiVersion|kind|items):", head, re.M):
-        documents = [_yaml(text)]
+        documents = [_yaml(row[:longest] for row in text.splitlines())]
     else:
         return None
     events: list[_Event] = []
@@ -322,14 +325,14 @@ def _pod_events(item: dict[str, object]) -> Iterator[_Event]:
         return
     pod = str(meta.get("name", "pod"))
     made = seconds_of(meta.get("creationTimestamp"))
-    for condition in status.get("conditions") or ():
+    for condition in _listed(status.get("conditions")):
         if isinstance(condition, dict) and condition.get("type") == "PodScheduled":
             yield _Event(pod, "FailedScheduling", "", made, "", 1)
             yield _Event(
                 pod, "Scheduled", "", seconds_of(condition.get("lastTransitionTime")), "", 1
             )
     for group in ("initContainerStatuses", "containerStatuses"):
-        for one in status.get(group) or ():
+        for one in _listed(status.get(group)):
             state = one.get("state") if isinstance(one, dict) else None
             for name in ("terminated", "running"):
                 now = state.get(name) if isinstance(state, dict) else None
@@ -346,6 +349,10 @@ def _pod_events(item: dict[str, object]) -> Iterator[_Event]:
                     1,
                     beside=ran is not None,
                 )
+
+
+def _listed(found: object) -> list[object]:
+    return found if isinstance(found, list) else []
 
 
 def _items(documents: Iterable[object]) -> Iterator[dict[str, object]]:
@@ -378,10 +385,10 @@ def _json(text: str) -> list[object]:
     return found
 
 
-def _yaml(text: str) -> object:
+def _yaml(lines: Iterable[str]) -> object:
     """Return what the plain YAML that `kubectl` writes says: maps, lists and words."""
     rows: list[tuple[int, str]] = []
-    for row in text.splitlines():
+    for row in lines:
         bare = row.strip()
         if not bare or bare.startswith("#") or bare == "---":
             continue

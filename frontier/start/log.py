@@ -259,18 +259,22 @@ def _read(text: str, tables: Tables) -> StartLog:
         raise InputError(f"The text is empty. {_USABLE}")
     longest = int(tables.setting("start_log_line_characters"))
     ask_s = tables.setting("start_ask_s")
-    rows = [row[:longest].strip() for row in text.splitlines()]
+    whole_rows = text.splitlines()
+    rows = [row[:longest].strip() for row in whole_rows]
+    too_long = next((n for n, row in enumerate(whole_rows, 1) if len(row) > longest), None)
     if is_stages(rows):
+        _refuse_long(too_long, longest)
         runs, read = read_stages(rows, ask_s)
         return StartLog("CSV of stages", tuple(read), {s: tuple(v) for s, v in runs.items()})
     totals = read_totals("\n".join(rows), ask_s)
     if totals:
+        _refuse_long(too_long, longest)
         return StartLog(
             "list of whole starts",
             tuple(ReadLine(i, f"{s:g}", "a whole start", s) for i, s in enumerate(totals, 1)),
             {TOTAL: totals},
         )
-    events = kubernetes.read_document(text)
+    events = kubernetes.read_document(text, longest)
     if events is not None:
         pods, notes = kubernetes.starts_of(events)
         return _log(text, pods, kubernetes.as_read(events), notes, [])
@@ -294,6 +298,15 @@ def _read(text: str, tables: Tables) -> StartLog:
         pods, runs_ = [], [both if run is good[0] else run for run in runs_]
     read = sorted([*read, *found], key=lambda line: line.number)
     return _log(text, [*pods, *runs_], read, [*notes, *said], unread)
+
+
+def _refuse_long(number: int | None, longest: int) -> None:
+    # Half a list is not the list; of a log, the lines that matter are short.
+    if number is not None:
+        raise InputError(
+            f"Line {number} of the list is longer than {longest:,} characters. Write one start, "
+            "or one stage and its seconds, on each line."
+        )
 
 
 def _joined(pod: dict[str, float], engine: dict[str, float]) -> dict[str, float]:

@@ -21,8 +21,7 @@ _UNIT = r"(?:ms|msecs?|milliseconds?|s|secs?|seconds?)"
 _TOKEN_RE = re.compile(
     rf"(?P<number>[+-]?\d[\d.,]{{0,30}}(?:[eE][+-]?\d{{1,3}})?)\s?(?P<unit>{_UNIT})?", re.I
 )
-_LIST_RE = re.compile(rf"[\s;,]*(?:[+-]?\d[\d.,eE+-]{{0,34}}\s?{_UNIT}?(?:[\s;,]+|$))+", re.I)
-_COMMA_RE = re.compile(r"\d+,\d+")
+_ITEM_RE = re.compile(rf"[+-]?\d[\d.]{{0,30}}(?:[eE][+-]?\d{{1,3}})?{_UNIT}?", re.I)
 _HEADERS = {"seconds": 1.0, "s": 1.0, "sec": 1.0, "secs": 1.0, "ms": 1e-3, "milliseconds": 1e-3}
 _NOT_SECONDS = "expected a number of seconds of at least 0, found"
 
@@ -43,7 +42,8 @@ def read_totals(text: str, ask_s: float) -> tuple[float, ...]:
         If a comma, or the size of a number, can be meant in two ways, or a start lasts 0 s.
     """
     rows = [row.strip() for row in text.splitlines() if row.strip()]
-    if not rows or not all(_LIST_RE.fullmatch(row) for row in rows):
+    items = [item for row in rows for item in re.split(r"[\s;,]+", _joined(row)) if item]
+    if not items or not all(_ITEM_RE.fullmatch(item) for item in items):
         return ()
     decimal = _comma_is_decimal(rows)
     values: list[float] = []

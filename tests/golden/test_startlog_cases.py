@@ -310,3 +310,68 @@ def test_a_line_is_cut_before_any_pattern_sees_it():
     log = read_start_log(vllm(50, 20) + "x" * 9_000 + " Graph capturing finished in 9 secs\n")
     assert "graph_capture" not in log.runs_s
     assert any("8,000 characters" in note for note in log.notes)
+
+
+def test_describes_without_names_are_still_several_pods():
+    """A pod is put on a node once; the container that runs first counts for the boot."""
+    text = (
+        "  Normal  Scheduled  5m30s  default-scheduler  Successfully assigned a\n"
+        '  Normal  Pulled  3m29s  kubelet  Successfully pulled image "a:1" in 2m (2m including\n'
+        "  Normal  Started  3m28s  kubelet  Started container prepare\n"
+        '  Normal  Pulling  3m20s  kubelet  Pulling image "v:1"\n'
+        '  Normal  Pulled  2m29s  kubelet  Successfully pulled image "v" in 130s (130s including\n'
+        "  Normal  Started  2m28s  kubelet  Started container engine\n"
+    )
+    log = read_start_log(text * 2)
+    assert log.runs_s == {"pull": (250, 250), "boot": (9, 9)}
+    assert any("does not tell why" in note for note in log.notes)
+
+
+def test_a_drafter_that_loads_after_the_capture_adds_to_the_weights():
+    """SGLang captures between the two; without seconds in the line the clock gives both."""
+    log = read_start_log(
+        "[2026-10-10 11:53:40] server_args=ServerArgs(model_path='org/m')\n"
+        "[2026-10-10 11:54:00 TP0] Load weight begin. avail mem=110.00 GB\n"
+        "[2026-10-10 11:55:00 TP0] Load weight end. type=LlamaForCausalLM, avail mem=29 GB\n"
+        "[2026-10-10 11:55:10 TP0] Capture cuda graph begin.\n"
+        "[2026-10-10 11:55:20 TP0] Capture cuda graph end. Time elapsed: 10.00 s.\n"
+        "[2026-10-10 11:55:20 TP0] Load weight begin. avail mem=29 GB\n"
+        "[2026-10-10 11:55:25 TP0] Load weight end. type=LlamaForCausalLMEagle\n"
+        "[2026-10-10 11:55:26 TP0] Capture draft cuda graph begin.\n"
+        "[2026-10-10 11:55:30 TP0] Capture draft cuda graph end. Time elapsed: 4.00 s.\n"
+    )
+    assert log.runs_s == {
+        "engine_init": (20,),
+        "fetch": (65,),
+        "kv_cache": (10,),
+        "graph_capture": (14,),
+    }
+
+
+def test_eager_mode_is_the_only_zero():
+    """The log says that there was no compilation and no capture; silence says nothing."""
+    rest = (
+        "Model loading took 21.42 GiB and 10.0 seconds\n"
+        "init engine (profile, create kv cache, warmup model) took 5.0 seconds\n"
+    )
+    eager = read_start_log("Cudagraph is disabled under eager mode\n" + rest)
+    assert eager.runs_s["compile"] == eager.runs_s["graph_capture"] == (0,)
+    silent = read_start_log("config: enforce_eager=False\n" + rest)
+    assert silent.runs_s == {"fetch": (10,), "kv_cache": (5,)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"kind":"Pod","metadata":{"name":1},"status":{"conditions":5,"containerStatuses":{}}}',
+        '{"items":[1,null,{"reason":"Pulled","message":null,"involvedObject":"x"}]}',
+        '{"kind":"Event","reason":' + "[" * 50_000,
+        "kind: x\n" + "- " * 50_000,
+        "1," * 20_000 + "x",
+        "Capture " * 5_000,
+    ],
+)
+def test_malformed_and_hostile_texts_are_refused_in_words(text):
+    """Wrong types, depth and repetition end in a sentence."""
+    with pytest.raises(InputError):
+        read_start_log(text)
