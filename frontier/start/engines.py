@@ -282,6 +282,9 @@ def _follow(run: _Run, event: str, line: Line, match: re.Match[str], seconds: fl
 
 def _as_start(run: _Run, failed: str) -> StartRun:
     stages, within = _stages_of(run)
+    # Nothing between two stamps is too short for the clock, or cut away: it is not measured.
+    shown = _INIT_HOLDS if "eager" in run.seen else ()
+    stages = {name: s for name, s in stages.items() if s > 0 or name in shown}
     state = None
     if "cache_hit" in run.seen or "cached" in run.seen:
         state = "cached"
@@ -345,7 +348,7 @@ def _stages_of(run: _Run) -> tuple[dict[str, float], dict[str, str]]:
         stages["graph_capture"] = capture
     init, profiling = run.seconds("init"), run.seconds("profiling")
     if init is not None:
-        stages["kv_cache"] = max(0.0, init - compile_s - (capture or 0.0))
+        stages["kv_cache"] = max(0.0, round(init - compile_s - (capture or 0.0), 6))
         eager = "eager" in run.seen
         for name in _INIT_HOLDS:
             if name not in stages and eager:

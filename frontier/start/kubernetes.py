@@ -223,7 +223,7 @@ def _stages_of(events: list[_Event], notes: dict[str, None]) -> dict[str, float]
         return min(times) if times else None
 
     allocated = elapsed_s(first("FailedScheduling", "TriggeredScaleUp"), first("Scheduled"))
-    if allocated is not None:
+    if allocated:
         stages["allocate"] = allocated
     blocks = _containers(events)
     pulls = [block.pull_s for block in blocks if block.pull_s is not None]
@@ -233,7 +233,8 @@ def _stages_of(events: list[_Event], notes: dict[str, None]) -> dict[str, float]
     engine = max(engines, key=lambda block: block.pull_s or 0.0) if engines else None
     if engine is not None:
         boot = elapsed_s(engine.pulled_s, engine.started_s)
-        if boot is not None:
+        # Ages have whole seconds: no difference between two is less than one, and not measured.
+        if boot:
             stages["boot"] = boot
     until = blocks.index(engine) if engine is not None else len(blocks)
     for block, after in itertools.pairwise(blocks[: until + 1]):

@@ -160,7 +160,8 @@ def elapsed_s(begin: float | None, end: float | None) -> float | None:
     if seconds < -SECONDS_PER_DAY:
         # From the last day of a year into the next.
         seconds += SECONDS_PER_DAY * (dt.date(_LEAP_YEAR + 1, 1, 1) - _first_day()).days
-    return seconds if 0 <= seconds <= SECONDS_PER_DAY else None
+    # A clock has microseconds; the rest is floating point.
+    return round(seconds, 6) if 0 <= seconds <= SECONDS_PER_DAY else None
 
 
 def between(begin: Line | None, end: Line | None) -> float | None:

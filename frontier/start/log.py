@@ -294,6 +294,11 @@ def _read(text: str, tables: Tables) -> StartLog:
             kind=f"{kubernetes.KIND} and {good[0].kind}",
             first_line=min(pods[0].first_line, good[0].first_line),
             stage_s=_joined(pods[0].stage_s, good[0].stage_s),
+            within={
+                name: "load" if "fetch" in pods[0].stage_s and holder == "fetch" else holder
+                for name, holder in good[0].within.items()
+                if not ("fetch" in pods[0].stage_s and name == "load")
+            },
         )
         pods, runs_ = [], [both if run is good[0] else run for run in runs_]
     read = sorted([*read, *found], key=lambda line: line.number)

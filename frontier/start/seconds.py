@@ -42,6 +42,9 @@ def read_totals(text: str, ask_s: float) -> tuple[float, ...]:
         If a comma, or the size of a number, can be meant in two ways, or a start lasts 0 s.
     """
     rows = [row.strip() for row in text.splitlines() if row.strip()]
+    factor = _HEADERS.get(rows[0].strip("\"'").casefold(), 0.0) if len(rows) > 1 else 0.0
+    if factor:
+        rows = rows[1:]
     items = [item for row in rows for item in re.split(r"[\s;,]+", _joined(row)) if item]
     if not items or not all(_ITEM_RE.fullmatch(item) for item in items):
         return ()
@@ -50,7 +53,7 @@ def read_totals(text: str, ask_s: float) -> tuple[float, ...]:
     for row in rows:
         for piece in re.split(r"[\s;]+|,(?=\s)|,$" if decimal else r"[\s;,]+", _joined(row)):
             if piece:
-                values.append(_value(piece, decimal, ask_s))
+                values.append(_value(piece, decimal, ask_s, factor or 1.0))
     if min(values) <= 0:
         raise InputError("A whole start lasts more than 0 s; the list holds a zero.")
     return tuple(values)
@@ -117,7 +120,11 @@ def _comma_is_decimal(rows: Sequence[str]) -> bool:
                 f"without the comma, as '{point}' or '{whole} ms'."
             )
     if all(re.fullmatch(r"\d+,\d+|\d{1,3}(?:\.\d{3})+,\d+", piece) for piece in inner):
-        if len(pieces) == 1 or any("." in p for p in pieces if p not in inner):
+        if (
+            (pieces == [inner[0]]
+            and "." not in inner[0])
+            or any("." in p for p in pieces if p not in inner)
+        ):
             raise InputError(
                 f"Is '{inner[0][:40]}' one number with a decimal comma or two numbers? Write "
                 f"'{inner[0].replace(',', '.')[:40]}' or '{inner[0].replace(',', ', ')[:40]}'."

@@ -265,6 +265,9 @@ def test_two_pods_of_one_deployment_with_repeated_events_are_two_starts():
         ("43.2,51.0,47.7", (43.2, 51.0, 47.7)),
         ("43,51,47", (43, 51, 47)),
         ("4000 s, 50 s", (4000, 50)),
+        ("1.234,5", (1234.5,)),
+        ("seconds\n43,2\n51,7", (43.2, 51.7)),
+        ("ms\n38200\n41350", (38.2, 41.35)),
     ],
 )
 def test_commas_and_units_of_a_list_are_read(text, seconds):
@@ -375,3 +378,40 @@ def test_malformed_and_hostile_texts_are_refused_in_words(text):
     """Wrong types, depth and repetition end in a sentence."""
     with pytest.raises(InputError):
         read_start_log(text)
+
+
+def test_a_loader_container_and_a_log_are_one_start_with_fetch_and_load():
+    """What the container fetched, the engine then reads from the disk: that is load."""
+    events = (CASES / "start_kserve_storage_initializer.txt").read_text()
+    log = read_start_log(events + (CASES / "start_mtp_two_compiles.txt").read_text())
+    assert log.runs_s["fetch"] == (115,)
+    assert log.runs_s["load"] == (175,)
+    assert log.within == ()
+    assert len(log.starts) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("[RunAI Streamer] Overall time to stream 7.1 GiB of all files: 11.01s, 6 MiB/s", 11.01),
+        ("Deserialized 13.5 GB in 8.21s, 1.6 GB/s", 8.21),
+        ("Loading safetensors using InstantTensor loader: 100% Completed | 9/9 [00:21<00:00]", 21),
+        ("Loading fastsafetensors checkpoint shards: 100% Completed | 5/5 [01:02<00:00]", 62),
+    ],
+)  # fmt: skip
+def test_fast_loaders_give_the_weights_where_the_engine_does_not(text, seconds):
+    """Where the engine names its own sum, theirs is inside it."""
+    assert read_start_log(text).runs_s == {"fetch": (seconds,)}
+    summed = f"{text}\nModel loading took 7.17 GiB memory and 99.5 seconds\n"
+    assert read_start_log(summed).runs_s == {"fetch": (99.5,)}
+
+
+def test_two_clocks_are_not_mixed():
+    """The carrier is two hours ahead; a line without the engine's stamp is timed by the carrier."""
+    log = read_start_log(
+        "2026-05-01 19:09:00.5 | INFO 05-01 17:09:00 [a.py:1] vLLM API server version 0.20\n"
+        "2026-05-01 19:09:20.5 | INFO 05-01 17:09:20 [g.py:1] Starting to load model x...\n"
+        "2026-05-01 19:09:40.5 | INFO 05-01 17:09:40 Model loading took 10 GiB and 19.1 seconds\n"
+        "2026-05-01 19:09:53.5 | INFO:     Application startup complete.\n"
+    )
+    assert log.runs_s == {"engine_init": (20,), "fetch": (19.1,), "total": (53,)}
