@@ -284,7 +284,15 @@ def _as_start(run: _Run, failed: str) -> StartRun:
     stages, within = _stages_of(run)
     # Nothing between two stamps is too short for the clock, or cut away: it is not measured.
     shown = _INIT_HOLDS if "eager" in run.seen else ()
-    stages = {name: s for name, s in stages.items() if s > 0 or name in shown}
+    empty = [name for name, s in stages.items() if s <= 0 and name not in shown]
+    for name in empty:
+        del stages[name]
+    # Where the parts make up the engine's whole sum, no more of it may be added from the model.
+    holder = next((name for name in ("graph_capture", "compile") if name in stages), None)
+    if "kv_cache" in empty and "init" in run.seen and holder:
+        within["kv_cache"] = holder
+    if "load" in empty and "fetch" in stages:
+        within["load"] = "fetch"
     state = None
     if "cache_hit" in run.seen or "cached" in run.seen:
         state = "cached"

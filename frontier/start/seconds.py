@@ -120,10 +120,8 @@ def _comma_is_decimal(rows: Sequence[str]) -> bool:
                 f"without the comma, as '{point}' or '{whole} ms'."
             )
     if all(re.fullmatch(r"\d+,\d+|\d{1,3}(?:\.\d{3})+,\d+", piece) for piece in inner):
-        if (
-            (pieces == [inner[0]]
-            and "." not in inner[0])
-            or any("." in p for p in pieces if p not in inner)
+        if (pieces == [inner[0]] and "." not in inner[0]) or any(
+            "." in p for p in pieces if p not in inner
         ):
             raise InputError(
                 f"Is '{inner[0][:40]}' one number with a decimal comma or two numbers? Write "

@@ -103,6 +103,36 @@ def test_pasted_timings_are_read_line_by_line_used_and_dropped_again(open_page):
     assert app.subheader[0].value == before
 
 
+def test_the_page_shows_each_start_and_says_which_failed(open_page):
+    """One start ran out of memory, its retry came up; a line with seconds was not understood."""
+    app = open_page()
+    start = "vLLM API server version 0.11\nModel loading took 9.1 GiB and {} seconds\n"
+    app.text_area(key="own_text").set_value(
+        start.format(90)
+        + "torch.OutOfMemoryError: CUDA out of memory\n"
+        + start.format(60)
+        + "a step of its own took 3 seconds\nINFO: Application startup complete.\n"
+    ).run()
+    assert not app.exception
+    said = _said(app).replace("\\", "")
+    assert "1 start, 1 failed start left out" in said
+    assert "1 line with seconds not" in said
+    starts = app.dataframe[1].value
+    assert list(starts["Lines"]) == ["1 to 3", "4 to 7"]
+    assert starts["Result"][0].startswith("failed")
+    assert "60 s" in starts["Stages"][1]
+    assert "90" not in starts["Stages"][0]
+
+
+def test_an_uploaded_log_in_utf_16_is_read(open_page):
+    """PowerShell writes UTF-16."""
+    app = open_page()
+    log = "Loading model weights took 14.2 GB and 11.4 seconds\n".encode("utf-16")
+    app.file_uploader(key="own_file").set_value(("start.log", log, "text/plain")).run()
+    assert not app.exception
+    assert "1 start" in _said(app)
+
+
 def test_an_uploaded_list_of_whole_starts_is_used(open_page):
     """Three whole starts: their median is the start."""
     app = open_page()

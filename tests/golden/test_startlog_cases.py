@@ -415,3 +415,13 @@ def test_two_clocks_are_not_mixed():
         "2026-05-01 19:09:53.5 | INFO:     Application startup complete.\n"
     )
     assert log.runs_s == {"engine_init": (20,), "fetch": (19.1,), "total": (53,)}
+
+
+def test_parts_that_make_up_the_whole_leave_nothing_to_the_model():
+    """Compile and capture are all of the engine's sum: no memory profiling is added to it."""
+    log = read_start_log(
+        "torch.compile takes 20.0 s in total\nGraph capturing finished in 10 secs, took 1 GiB\n"
+        "init engine (profile, create kv cache, warmup model) took 30.0 seconds\n"
+    )
+    assert log.runs_s == {"compile": (20,), "graph_capture": (10,)}
+    assert log.within == (("kv_cache", "graph_capture"),)
