@@ -80,13 +80,14 @@ _PATTERNS = (
     ("asleep", "", rf"It took {_N}{_SEC} to fall asleep", "fell asleep, no part of a start"),
     ("awake", "", rf"It took {_N}{_SEC} to wake up", "woke up, no part of a start"),
     ("failed", "", r"Engine core initialization failed|EngineCore failed to start|Engine core proc[^\n]{0,40} died|CUDA out of memory|OutOfMemoryError|Application startup failed|Scheduler hit an exception|Received sigquit from a child process|ShardCannotStart|Shard process was signaled|Shard complete standard error|error loading model|runner process has terminated|timed out waiting for llama runner|Segmentation fault|core dumped|OOMKilled|exited with code [1-9]", "failure"),
+    ("error", "", r"(?:^|\s)(?:[\w]{1,30}\.){0,4}[A-Z]\w{1,40}(?:Error|Exception): \S", ""),
 )  # fmt: skip
 _RE = tuple((e, g, re.compile(p, re.I), m) for e, g, p, m in _PATTERNS)
 _NAME_RE = re.compile(r"weights for \S+")
 _SERVING_RE = re.compile(r'"(?:GET|POST) /|Avg prompt throughput|(?:Decode|Prefill) batch|\[GIN\]')
 _SECONDS_RE = re.compile(r"\d (?:s|secs?|seconds)\b|\ds\b")
 _EARLY = ("banner", "engine", "load_begin", "loading", "model", "fetch_begin", "fetched")
-_QUIET = ("banner", "engine", "kernels", "asleep", "awake", "failed", "eager", "prefetch")
+_QUIET = ("banner", "engine", "kernels", "asleep", "awake", "failed", "error", "eager", "prefetch")
 _FIRST = ("banner", "engine", "load_begin", "fetch_begin")
 _INIT_HOLDS = ("compile", "graph_capture")
 
@@ -109,6 +110,7 @@ class _Run:
     last_line: int = 0
     compilation_s: float = 0.0
     failure: str = ""
+    error: str = ""
 
     def seconds(self, event: str) -> float | None:
         """Return what follows in one process summed, over processes the longest [s]."""
@@ -170,7 +172,7 @@ def read_engines(
             close(
                 ""
                 if run.is_through and not run.failure
-                else run.failure or "a new start began before it was ready"
+                else run.failure or run.error or "a new start began before it was ready"
             )
         seconds = _seconds(match)
         if meaning:
@@ -188,10 +190,14 @@ def read_engines(
         if event == "failed":
             run.failure = run.failure or f"the log says '{match[0].strip()[:60]}'"
             continue
+        if event == "error":
+            # No failure by itself: a start that goes on and is ready has survived it.
+            run.error = run.error or f"the log ends after '{match[0].split(':')[0].strip()[:60]}'"
+            continue
         _follow(run, event, line, match, seconds)
         if event in ("ready", "runner"):
             close()
-    close(run.failure)
+    close(run.failure or ("" if run.is_through else run.error))
     notes = []
     if wakes:
         notes.append(
@@ -230,7 +236,7 @@ def _begins_anew(run: _Run, event: str, engine: str, line: Line) -> bool:
     """Whether this line cannot belong to the start so far."""
     if not run.is_something and not run.failure:
         return event == "banner" and ("banner", line.tag) in run.begun
-    if run.failure or event == "banner":
+    if run.failure or event == "banner" or (run.error and event == "load_begin" and run.timed):
         return True
     if engine and run.engine and engine != run.engine:
         return True

@@ -425,3 +425,14 @@ def test_parts_that_make_up_the_whole_leave_nothing_to_the_model():
     )
     assert log.runs_s == {"compile": (20,), "graph_capture": (10,)}
     assert log.within == (("kv_cache", "graph_capture"),)
+
+
+def test_an_error_fails_a_start_that_never_comes_up_and_no_other():
+    """The last word of the log is an error: failed. A start that goes on has survived it."""
+    error = "(EngineCore pid=9) ValueError: No available memory for the cache blocks.\n"
+    with pytest.raises(InputError, match="ends after 'ValueError'"):
+        read_start_log(vllm(50, 20, end=error))
+    assert read_start_log(vllm(50, 20, end=error + READY)).runs_s["fetch"] == (50,)
+    log = read_start_log(vllm(50, 20, end=error) + vllm(60, 30))
+    assert log.runs_s["fetch"] == (60,)
+    assert len(log.failed) == 1
