@@ -33,9 +33,9 @@ from frontier.mitigations.replicas import KeepAlive
 from frontier.policy import ScalingPolicy
 from frontier.schedules import PREWARM_KINDS, prewarm_schedule, weekly_schedule
 from frontier.serving import ServingSpeed, serving_speed
+from frontier.start.log import OwnStart
 from frontier.start.predict import StartInputs, platform_of, start_inputs_for
 from frontier.start.stages import ColdStart
-from frontier.startlog import OwnStart
 from frontier.tables import Behaviour, Model, Platform, Tables, look_up
 from frontier.trace import Trace
 

@@ -35,10 +35,10 @@ from frontier.plan import (
     mitigation_menu,
 )
 from frontier.start.labels import STAGE_LABELS, in_sentence
+from frontier.start.log import TOTAL, StartLog, read_start_log
 from frontier.start.predict import platform_of
 from frontier.start.stages import ColdStart, Stage
 from frontier.start.validate import cases_like, validate_start
-from frontier.startlog import TOTAL, StartLog, read_start_log
 from frontier.sweep import Outcome, bill_outcome, simulate_plans, start_normals
 from frontier.tables import Tables, load_tables
 from frontier.trace import Trace
@@ -48,7 +48,7 @@ _NUMBERS = (
     *("label", "start_s", "saved_s", "p99_ttft_s", "waited_on_start_share", "usd_per_month"),
     "needs",
 )
-_LOG_TYPES = ["log", "txt", "csv", "out", "yaml"]
+_LOG_TYPES = ["log", "txt", "csv", "out", "json", "jsonl", "yaml", "yml"]
 _PLACEHOLDER = """Loading weights took 3.2 seconds
 torch.compile takes 23.4 s in total
 init engine (profile, create kv cache, warmup model) took 46.5 seconds
@@ -513,8 +513,9 @@ def _draw_own(choices: Choices, deployment: Deployment, tables: Tables) -> None:
     scenario = choices.scenario
     st.subheader("Bring your own timings", anchor=False)
     st.markdown(
-        "A start-up log of vLLM or SGLang, `kubectl describe pod` text, lines of `stage,seconds`, "
-        "or whole starts in seconds. It is read in memory, as starts of "
+        "A start-up log of vLLM, SGLang, TGI, Ollama, llama.cpp, TensorRT-LLM or LMDeploy, the "
+        "events of pods (`kubectl describe pod` or `get events`, also as JSON or YAML), lines of "
+        "`stage,seconds`, or whole starts in seconds. It is read in memory, as starts of "
         f"{text.plain(scenario.model)} ({scenario.precision}) on {deployment.serverless.gpu}, and "
         "never written to disk."
     )
@@ -560,7 +561,9 @@ def _draw_own(choices: Choices, deployment: Deployment, tables: Tables) -> None:
         )
 
 
-def _uploaded(upload: st.runtime.uploaded_file_manager.UploadedFile, tables: Tables) -> str | None:
+def _uploaded(
+    upload: st.runtime.uploaded_file_manager.UploadedFile, tables: Tables
+) -> bytes | None:
     if upload is None:
         return None
     most = tables.setting("start_log_max_bytes")
@@ -569,15 +572,39 @@ def _uploaded(upload: st.runtime.uploaded_file_manager.UploadedFile, tables: Tab
             f"The file has {upload.size / units.BYTES_PER_MB:.3g} MB; at most "
             f"{most / units.BYTES_PER_MB:g} MB are read. Keep the lines of the start alone."
         )
-    return upload.getvalue().decode("utf-8-sig", "replace")
+    return upload.getvalue()
+
+
+def _start_words(log: StartLog) -> pd.DataFrame:
+    """Return one row a start: where it stands, what it measures, or why it counts for nothing."""
+    return pd.DataFrame(
+        {
+            "Lines": [f"{run.first_line} to {run.last_line}" for run in log.starts],
+            "From": [run.kind for run in log.starts],
+            "Result": [f"failed: {run.failed}" if run.failed else "read" for run in log.starts],
+            "Stages": [
+                "—"
+                if run.failed
+                else ", ".join(
+                    f"{STAGE_LABELS[name]} {units.seconds(seconds)}"
+                    for name, seconds in run.stage_s.items()
+                )
+                for run in log.starts
+            ],
+        }
+    )
 
 
 def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> None:
-    runs = max(len(seconds) for seconds in log.runs_s.values())
+    runs = len(log.starts) - len(log.failed) or max(map(len, log.runs_s.values()))
+    failed = f", {units.count(len(log.failed), 'failed start')} left out" if log.failed else ""
+    unread = f", {units.count(len(log.unread), 'line')} with seconds not" if log.unread else ""
     st.markdown(
-        f"Read as {text.plain(log.kind)}: {units.count(len(log.lines), 'line')} understood, "
-        f"{units.count(runs, 'start')}."
+        f"Read as {text.plain(log.kind)}: {units.count(runs, 'start')}{failed}; "
+        f"{units.count(len(log.lines), 'line')} understood{unread}."
     )
+    if log.starts:
+        st.dataframe(_start_words(log), hide_index=True)
     st.dataframe(
         pd.DataFrame(
             {
@@ -596,11 +623,12 @@ def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> N
     mine = dict(log.stage_s)
     if TOTAL in log.runs_s:
         mine[TOTAL] = float(np.median(log.runs_s[TOTAL]))
-        model[TOTAL] = plain.start.typical_s
+        model[TOTAL] = plain.start.typical_s if log.total_is_whole else np.nan
+    whole = "Whole start" if log.total_is_whole else "Engine, first line to ready"
     st.table(
         pd.DataFrame(
             {
-                "Stage": [STAGE_LABELS.get(name, "Whole start") for name in mine],
+                "Stage": [STAGE_LABELS.get(name, whole) for name in mine],
                 "Yours": [units.seconds(seconds) for seconds in mine.values()],
                 "The model's": [
                     units.seconds(np.nan if model[name] is None else model[name]) for name in mine

@@ -8,8 +8,8 @@ from collections import Counter
 import streamlit as st
 
 from frontier.pages import link, text
+from frontier.start.log import OwnStart
 from frontier.start.predict import COMPILE_STATES, IMAGE_STATES, KERNEL_STATES, platform_of
-from frontier.startlog import OwnStart
 from frontier.tables import Tables
 
 _OWN_START = "own_start"
