@@ -152,7 +152,7 @@ def read_engines(
         run = _Run()
 
     for line in lines:
-        found = _match(line, run)
+        found = _match(line)
         if found is None:
             if _SERVING_RE.search(line.text) and not run.is_something:
                 run.first = None
@@ -211,7 +211,7 @@ def _clock(line: Line) -> bool:
     return line.engine_s is not None or line.carrier_s is not None
 
 
-def _match(line: Line, run: _Run) -> tuple[str, str, re.Match[str], str] | None:
+def _match(line: Line) -> tuple[str, str, re.Match[str], str] | None:
     for event, engine, pattern, meaning in _RE:
         match = pattern.search(line.text)
         if match:

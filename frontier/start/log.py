@@ -36,11 +36,11 @@ _LOOKS = (
     (r"<!doctype html|<html", "a web page"),
     (r"NVIDIA-SMI", "the output of nvidia-smi"),
     (r"Traceback \(most recent call last\)|Error: ", "the report of an error"),
-    (r"\"(?:GET|POST) /[^\"]{0,200} HTTP/", "a log of requests"),
-    (r"^\s{0,20}[\[{]", "JSON without events of pods"),
+    (r"^\[GIN\] |\"(?:GET|POST) /[^\"]{0,200} HTTP/", "a log of requests"),
+    (r"\A\s{0,20}(?:\{\s{0,20}\"|\[\s{0,20}[\[{\"])", "JSON without events of pods"),
     (r"^(?:apiVersion|kind|services|version): ?", "a manifest"),
+    (r"\A[^\n:]{1,500}[,;][^\n:]{0,500}$", "a table that does not begin with stage,seconds"),
     (r"\d\d:\d\d:\d\d", "a log with time stamps and no line about a start that is known"),
-    (r"^[^\n,;]{1,60}[,;][^\n]{1,200}$", "a table that does not begin with stage,seconds"),
 )
 
 
