@@ -33,6 +33,7 @@ from frontier.trace import (
     read_trace,
     scale_rate,
 )
+from frontier.trace.paths import generates
 
 UPLOAD = "upload"
 _UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
@@ -367,7 +368,8 @@ def _choose_paths(digest: str, found: tuple[PathCount, ...]) -> dict[str, Any]:
             key=key,
             on_change=remember,
         )
-    return {} if not chosen or set(chosen) == set(kept) else {"paths": tuple(chosen)}
+    known = {path for path in requests if generates(path)}
+    return {} if not chosen or set(chosen) == known else {"paths": tuple(chosen)}
 
 
 def _map_columns(digest: str, unknown: UnknownFormat) -> None:

@@ -26,6 +26,7 @@ SYSTEMS = {
     "frame_time": ("Grafana data frames", True),
 }
 _CONSOLE_LINES = 30
+_LONGEST = 200
 _STATISTICS = ("Sum", "SampleCount", "Average", "Minimum", "Maximum")
 
 Row = dict[str, Any]
@@ -75,11 +76,14 @@ def _samples(
     for at, value in points:
         if not isinstance(at, list | dict):
             # A value that is no plain cell is kept as one that cannot be read, and is counted.
+            at = _plain(at) if isinstance(at, str) else at
             yield {time: at, VALUE: _plain(value), LABELS: text}
 
 
 def _plain(value: Any) -> str | None:
-    return None if value is None else str(value)[:200]
+    """Return a value as text that can be written, whatever JSON allows in it."""
+    text = None if value is None else str(value)[:_LONGEST]
+    return text if text is None else text.encode("utf-8", "replace").decode()
 
 
 def _prometheus(data: Mapping[str, Any]) -> Iterator[Row]:
