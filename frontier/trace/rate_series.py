@@ -22,7 +22,7 @@ from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace import checks, metrics, quantities
 from frontier.trace.checks import Findings
-from frontier.trace.columns import Clock, Codes, numbers
+from frontier.trace.columns import MISSING, Clock, Codes, numbers
 from frontier.trace.decode import Table, too_many_rows
 from frontier.trace.expansion import RateSeries
 from frontier.trace.function_counts import read_functions
@@ -77,6 +77,7 @@ def read_rates(
     if web.chosen is not None and not web.counts:
         raise InputError("The series have no paths, so none can be chosen.")
     findings.notes.extend(web.sentences(int(tables.setting("trace_shown_paths"))))
+    _drop_repeated(held, findings)
     rows = np.flatnonzero(np.isin(held.series, chosen.requests))
     _check_unread(held, chosen, rows.size, layout, tables)
     # Frontier's own table counts from its start in seconds; other numbers are dates or asked.
@@ -163,7 +164,7 @@ def _read(table: Table, layout: RateLayout, findings: Findings, max_rows: int) -
     clock = Clock(decimal_comma=table.decimal_comma)
     codes = {column: Codes() for column in (layout.labels, *layout.label_columns) if column}
     parts: dict[str, list[NDArray]] = {}
-    read, first_unread = 0, ""
+    read, first_unread, last = 0, "", MISSING
     for batch in table.batches(layout.columns()):
         if not batch.rows:
             continue
@@ -173,6 +174,8 @@ def _read(table: Table, layout: RateLayout, findings: Findings, max_rows: int) -
         cells = batch.columns
         time = clock.offsets(cells[layout.time or ""], batch.first_row)
         named = [codes[column].of(cells[column]) for column in codes]
+        if layout.labels is not None:
+            named, last = [filled := _filled_down(named[0], last)], int(filled[-1])
         for number, column in enumerate(layout.values):
             found = quantities.read(cells[column], table.decimal_comma)
             first_unread = first_unread or found.unread
@@ -221,6 +224,13 @@ def _read(table: Table, layout: RateLayout, findings: Findings, max_rows: int) -
     return held
 
 
+def _filled_down(codes: NDArray[np.int32], before: int) -> NDArray[np.int32]:
+    """Return codes with those missing taken from the row before: a series is named once."""
+    codes = np.concatenate(([before], codes))
+    at = np.maximum.accumulate(np.where(codes == MISSING, 0, np.arange(codes.size)))
+    return codes[at][1:]
+
+
 def _labels(
     layout: RateLayout, names: dict[str, list[str]], numbers: NDArray[np.int64]
 ) -> dict[str, str]:
@@ -237,6 +247,20 @@ def _labels(
     for name, cell in held.items():
         labels |= metrics.labels_of(cell) if is_name(name) else {name: cell}
     return labels
+
+
+def _drop_repeated(held: _Samples, findings: Findings) -> None:
+    """Keep one of several samples of a series that have the same time and the same value."""
+    order = np.lexsort((held.value, held.time, held.series))
+    again = np.ones(order.size, dtype=bool)
+    for column in (held.series, held.time, held.value):
+        again[1:] &= np.diff(column[order]) == 0
+    again[:1] = False
+    if again.any():
+        findings.dropped["samples that are in the file twice"] += int(np.count_nonzero(again))
+        keep = np.ones(order.size, dtype=bool)
+        keep[order[again]] = False
+        held.take(keep)
 
 
 def _check_unread(

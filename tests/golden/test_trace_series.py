@@ -355,6 +355,15 @@ def test_one_bucket_that_cannot_be_read_is_unknown_and_not_empty():
     assert any("1 bucket with a value that could not be read" in t for t in trace.report.assumed)
 
 
+def test_a_sample_given_twice_counts_once():
+    """A panel joined from two queries holds rows twice: the second is counted out."""
+    content = panel("Time", "Requests", rows=[(3,)] * 20)
+    lines = content.splitlines()
+    trace = read_trace(b"\n".join([*lines, *lines[5:9]]), counts="increase")
+    assert trace.arrival_s.size == 60
+    assert trace.report.dropped == {"samples that are in the file twice": 4}
+
+
 # --- Other systems ------------------------------------------------------------------------------
 
 
@@ -375,6 +384,19 @@ def test_cloudwatchs_metric_data_carry_tokens():
     assert trace.arrival_s.size == 43
     assert set(trace.prompt_tokens) == {700}
     assert set(trace.output_tokens) == {50}
+
+
+def test_two_results_of_one_label_are_two_endpoints():
+    """CloudWatch labels both with the metric's name: their ids tell them apart, and it is asked."""
+    results = [
+        {"Id": name, "Label": "Invocations", "Timestamps": minutes(), "Values": values}
+        for name, values in (("a", [2, 0, 1] * 10), ("b", [2, 1, 1] * 10))
+    ]
+    content = json.dumps({"MetricDataResults": results}).encode()
+    with pytest.raises(TraceQuestion, match="2 values of 'Id'"):
+        read_trace(content)
+    assert requests_in(content, model="a", counts="increase") == 30
+    assert requests_in(content, model="all", counts="increase") == 70
 
 
 def test_how_often_a_latency_was_measured_counts_requests():
