@@ -42,7 +42,7 @@ def rows(document: Any) -> Iterator[Row] | None:
 
 def _rows(found: Iterator[Series]) -> Iterator[Row]:
     for number, (time, labels, points) in enumerate(found):
-        held = {str(key): str(value) for key, value in labels.items() if value is not None}
+        held = {_text(key): _text(value) for key, value in labels.items() if value is not None}
         held["__series__"] = str(number)  # two may have the same labels
         # Only the first row has them: long labels must not be there once a sample.
         text: str | None = json.dumps(held)
@@ -91,9 +91,12 @@ def _lists(items: Any) -> list[list[Any]]:
 
 
 def _plain(value: Any) -> str | None:
+    return None if value is None else _text(value)[:_LONGEST]
+
+
+def _text(value: Any) -> str:
     """Return a value as text that can be written, whatever JSON allows in it."""
-    text = None if value is None else str(value)[:_LONGEST]
-    return text if text is None else text.encode("utf-8", "replace").decode()
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _prometheus(data: Mapping[str, Any]) -> Iterator[Series]:
