@@ -92,8 +92,9 @@ _GIN = re.compile(
     r'"(?P<path>[^"]*)"'
 )
 _UVICORN = re.compile(
-    rf"(?:\[?(?P<time>{_ISO}{_ZONE}?)\]? (?:- )?)?(?:\[?(?:INFO|info)\]?:? +(?:- )?)?"
-    rf"(?:uvicorn\.access:? (?:- )?)?\S+:\d+ - {_REQUEST} (?P<status>\d{{3}})(?: |$)"
+    rf"(?:\[?(?P<time>{_ISO}{_ZONE}?)\]? (?:- )?)?(?:uvicorn\.access:? (?:- )?)?"
+    rf"(?:\[?(?:INFO|info)\]?:? +(?:- )?)?(?:uvicorn\.access:? (?:- )?)?\S+:\d+ - {_REQUEST} "
+    r"(?P<status>\d{3})(?: |$)"
 )
 _LLAMA_CPP = re.compile(
     r"(?:srv +)?log_server_r(?:equest)?: +(?:done )?request: +(?P<method>[A-Z]+) (?P<path>\S+) \S+ "

@@ -64,6 +64,7 @@ def read_rates(
     if layout.minutes:
         return read_functions(table, layout, name, model, findings, max_rows, tables)
     held = _read(table, layout, findings, max_rows)
+    _check_times(held, findings, tables)
     chosen = choose(
         held.labels,
         np.bincount(held.series, minlength=len(held.labels)),
@@ -94,7 +95,9 @@ def read_rates(
     )
     factor = 1.0 if held.clock.is_date else checks.SECONDS_IN[unit]
     time_s = held.time * factor
-    grid = _grid(time_s[rows], layout.closes, max_rows)
+    # A sample without a value has its place all the same: the step is that of all of them.
+    every = held.every_time[np.isin(held.every_series, chosen.requests)] * factor
+    grid = _grid(every, layout.closes, max_rows)
     origin_s = _date(held.clock, unit) if dated else None
     most_first = tables.setting("trace_counter_first_times")
     kind, decided = _kind(held, rows, layout, chosen, counts, grid.step_s, time_s, findings, tables)
@@ -110,7 +113,6 @@ def read_rates(
     seen = np.zeros(grid.buckets, dtype=bool)
     seen[at[rows]] = True
     unread_s = held.unread_time[np.isin(held.unread_series, chosen.requests)] * factor
-    unread_s = unread_s[(unread_s >= time_s[rows].min()) & (unread_s <= time_s[rows].max())]
     unknown = np.zeros(grid.buckets, dtype=bool)
     unknown[grid.bucket(unread_s)] = kind != COUNTER
     _fill(total, seen, unknown, missing_buckets, kind, findings)
@@ -138,7 +140,7 @@ def read_rates(
 
 @dataclass(slots=True)
 class _Samples:
-    """Samples that were read, and the places of those that were not."""
+    """Samples that were read, and the times and series of all and of those that were not."""
 
     clock: Clock
     time: NDArray[np.float64]
@@ -150,6 +152,8 @@ class _Samples:
     output: NDArray[np.float64] | None
     read: int
     unread: str
+    every_time: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    every_series: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     unread_time: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     unread_series: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
@@ -219,6 +223,8 @@ def _read(table: Table, layout: RateLayout, findings: Findings, max_rows: int) -
     drop(below, "samples below zero")
     drop(above, "samples above 2⁵³")
     held.unread_time, held.unread_series = held.time[lost], held.series[lost]
+    timed = np.isfinite(held.time)
+    held.every_time, held.every_series = held.time[timed], held.series[timed]
     if not keep.all():
         held.take(keep)
     return held
@@ -247,6 +253,17 @@ def _labels(
     for name, cell in held.items():
         labels |= metrics.labels_of(cell) if is_name(name) else {name: cell}
     return labels
+
+
+def _check_times(held: _Samples, findings: Findings, tables: Tables) -> None:
+    """Raise if too many samples have no readable time."""
+    bad = findings.dropped["samples whose time could not be read"]
+    if bad > tables.setting("trace_bad_time_share") * held.read:
+        row, text = held.clock.bad or (0, "")
+        raise InputError(
+            f"Row {row:,}: {text} is not a time. {bad:,} of {held.read:,} samples have no readable "
+            "time."
+        )
 
 
 def _drop_repeated(held: _Samples, findings: Findings) -> None:

@@ -364,6 +364,28 @@ def test_a_sample_given_twice_counts_once():
     assert trace.report.dropped == {"samples that are in the file twice": 4}
 
 
+def test_samples_without_a_value_do_not_stretch_the_step():
+    """Three minutes in four show a dash: the step stays a minute, and they had no traffic."""
+    rows = [("-" if n % 4 else 5,) for n in range(21)]
+    trace = read_trace(panel("Time", "Requests", rows=rows), counts="increase")
+    assert trace.report.bucket_s == 60.0
+    assert trace.arrival_s.size == 30
+    assert any("15 buckets without a sample" in text for text in trace.report.assumed)
+
+
+def test_times_that_cannot_be_read_are_named():
+    """Hours without a date are no times: the first is quoted, not the counts."""
+    content = b"Time,Requests\n" + b"\n".join(b"02h%02d,%d" % (n, n % 4) for n in range(20))
+    with pytest.raises(InputError, match="Row 2: '02h00' is not a time"):
+        read_trace(content, counts="increase")
+
+
+def test_a_model_may_be_called_after_a_queue():
+    """A legend is a level only if nothing else is in its name."""
+    content = panel("Time", "queue-bot", "error-finder", rows=[(1, 2)] * 20)
+    assert requests_in(content, model="queue-bot", counts="increase") == 20
+
+
 # --- Other systems ------------------------------------------------------------------------------
 
 
