@@ -202,7 +202,9 @@ def _uploaded(tables: Tables) -> Traffic:
         "Trace file",
         type=_UPLOAD_TYPES,
         key="trace_file",
-        help="CSV, JSON, JSONL or Parquet, gzip allowed. Read in memory, never written to disk.",
+        help="A log of requests as CSV, JSON, JSONL or Parquet; an access log (nginx, Envoy, "
+        "Ollama, uvicorn and others); or counts by the minute from Prometheus, Grafana, "
+        "CloudWatch or Datadog. gzip allowed. Read in memory, never written to disk.",
     )
     if upload is None:
         return Traffic(None, True)

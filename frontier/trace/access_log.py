@@ -299,6 +299,7 @@ def _read(line: str, log: LogFormat) -> Record | None:
 # --- The whole log ------------------------------------------------------------------------------
 
 _METHODS = r"(?:GET|POST|PUT|HEAD|OPTIONS|DELETE|PATCH)"
+_HTTP = re.compile(rf'["\s]{_METHODS} (?:/|https?://)[^"\s]* HTTP/\d')
 # nginx's error log quotes the request that its access log has already.
 _ERROR_LINE = re.compile(rf"(?:{_ISO}{_ZONE} )?\d{{4}}/\d\d/\d\d \d\d:\d\d:\d\d \[")
 _REQUEST_LINE = re.compile(rf'["\s]{_METHODS} +"?(?:/|https?://)')
@@ -307,6 +308,7 @@ _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9}|,\d{3}(?=\]? (?:-|\[|[A
 _LOOKS = (
     ("a web server's access log", re.compile(r"\S+ \S+ \S+ \[\d\d/[A-Z][a-z]{2}/\d{4}")),
     ("the log of an Ollama server", re.compile(r"\[GIN")),
+    ("the log of a llama.cpp server", re.compile(r"srv +\w+: ")),
     ("a log in W3C or IIS format", re.compile(r"#(?:Software|Version|Fields): ")),
     ("a server's log", re.compile(r"(?:time|ts|t|level)=\"?\S+ \w+=")),
     (
@@ -336,7 +338,7 @@ def _kind_of(lines: list[str]) -> str | None:
         next((kind for kind, pattern in _LOOKS if pattern.match(line)), None) for line in lines
     ]
     known = [kind for kind in kinds if kind is not None]
-    if kinds and kinds[0] is None and _REQUEST_LINE.search(lines[0]):
+    if kinds and kinds[0] is None and _HTTP.search(lines[0]):
         return "a web server's log"
     if not kinds or not (kinds[0] or 2 * len(known) > len(lines)):
         return None

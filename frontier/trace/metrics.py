@@ -53,7 +53,9 @@ _MEASURES = _words(
 _ONE_EACH = _words("request requests req reqs rq invocation invocations hits")
 # What is observed once a token, a step or a batch is no request.
 _OFTENER = _words("inter per iteration iterations step steps batch batches chunk itl tpot")
-_STAGES = _words("preprocess postprocess explain queue prefill decode inference forward validation")
+_STAGES = _words(
+    "preprocess postprocess explain queue prefill decode inference forward validation highr"
+)
 _NO_COUNT = _words("bucket created info timestamp exec execution executions embeddings embedding")
 # A panel may call a series after a model: only words of this kind alone tell what it counts.
 _VOCABULARY = (

@@ -218,6 +218,13 @@ def test_what_is_served_apart_is_asked_about(label):
     assert requests_in(content, model="all") == 5 * 39
 
 
+def test_a_column_named_after_a_route_is_no_line_of_a_log():
+    """Legends of methods and paths: the chat counts, what is scraped does not."""
+    header = ("Time", "POST /v1/chat/completions", "GET /metrics")
+    trace = read_trace(panel(*header, rows=[(3, 9)] * 20), counts="increase")
+    assert trace.arrival_s.size == 60
+
+
 def test_two_unknown_metrics_are_asked_about():
     """Names that tell nothing: which metric, then what its values are."""
     content = prometheus(({"__name__": "mine"}, [3, 1, 2] * 9), ({"__name__": "yours"}, [1] * 27))
