@@ -126,6 +126,8 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     add("--trace-model", metavar="NAME", help="one of several in the trace, or all")
     add("--session-starts", metavar="HOW", help="sessions without a date, if asked")
     add("--counts", metavar="KIND", help="what a rate series counts, if asked")
+    add("--metric", metavar="NAME", help="the metric that counts requests, if asked")
+    add("--paths", metavar="PATH,…", help="paths of an access log that count, or all")
     add("--columns", metavar="ROLE=NAME,…", help="time, prompt_tokens, output_tokens by hand")
     add("--max-rows", type=int, metavar="N", help="read up to N rows of the trace")
     add("--max-bytes", type=int, metavar="N", help="and up to N bytes, unpacked")
@@ -253,6 +255,8 @@ _ANSWERS = {
     "model": "--trace-model",
     "session_starts": "--session-starts",
     "counts": "--counts",
+    "metric": "--metric",
+    "paths": "--paths",
 }
 
 
@@ -269,6 +273,8 @@ def _read_trace(told: argparse.Namespace) -> Trace:
             model=told.trace_model,
             session_starts=told.session_starts,
             counts=told.counts,
+            metric=told.metric,
+            paths=told.paths.split(",") if told.paths else None,
             columns=columns or None,
             max_rows=told.max_rows,
             max_bytes=told.max_bytes,

@@ -23,6 +23,8 @@ from frontier.pages import link, text
 from frontier.pages.store import store
 from frontier.tables import Example, Tables, TracePreset
 from frontier.trace import (
+    Decided,
+    PathCount,
     Trace,
     TraceQuestion,
     UnknownFormat,
@@ -31,6 +33,7 @@ from frontier.trace import (
     read_trace,
     scale_rate,
 )
+from frontier.trace.paths import generates
 
 UPLOAD = "upload"
 _UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
@@ -199,7 +202,9 @@ def _uploaded(tables: Tables) -> Traffic:
         "Trace file",
         type=_UPLOAD_TYPES,
         key="trace_file",
-        help="CSV, JSON, JSONL or Parquet, gzip allowed. Read in memory, never written to disk.",
+        help="A log of requests as CSV, JSON, JSONL or Parquet; an access log (nginx, Envoy, "
+        "Ollama, uvicorn and others); or counts by the minute from Prometheus, Grafana, "
+        "CloudWatch or Datadog. gzip allowed. Read in memory, never written to disk.",
     )
     if upload is None:
         return Traffic(None, True)
@@ -221,6 +226,10 @@ def _uploaded(tables: Tables) -> Traffic:
     if digest in unknown:
         with form_place:
             _map_columns(digest, unknown[digest])
+    paths = st.session_state.setdefault("trace_paths", {})
+    if digest in paths:
+        with form_place:
+            options |= _choose_paths(digest, paths[digest])
 
     def read(draw: int, progress: Callable[[int, int], None] | None = None) -> Trace:
         return read_trace(
@@ -253,6 +262,11 @@ def _uploaded(tables: Tables) -> Traffic:
         return Traffic(None, True, f"{error} The form is in the sidebar.")
     place.empty()
     trace = kept[1]
+    if trace.report.paths and digest not in paths:
+        paths[digest] = trace.report.paths
+        with form_place:
+            _choose_paths(digest, paths[digest])
+    _change_decided(digest, trace.report.decided)
     st.caption(
         f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.span_s)}, "
         f"read as {text.plain(trace.report.format)}."
@@ -297,12 +311,12 @@ def _digest(upload: Any) -> str:
     return kept[1]
 
 
-def _ask(digest: str, question: TraceQuestion) -> None:
-    """Draw a question; the radio shows the answer given, if there is one."""
+def _ask(digest: str, question: TraceQuestion, decided: str | None = None) -> None:
+    """Draw a question; the radio shows the answer given, or what the file itself decided."""
     choices = dict(question.choices)
     key = f"answer_{digest}_{question.parameter}"
     answers = st.session_state["trace_answers"][digest]
-    given = answers.get(question.parameter)
+    given = answers.get(question.parameter, decided)
 
     def remember() -> None:
         value = st.session_state[key]
@@ -324,6 +338,40 @@ def _ask(digest: str, question: TraceQuestion) -> None:
         key=key,
         on_change=remember,
     )
+
+
+def _change_decided(digest: str, decided: tuple[Decided, ...]) -> None:
+    """Draw what was decided from the file's own values, to be changed by who knows better."""
+    for item in decided:
+        question = TraceQuestion(item.question, item.parameter, item.choices)
+        questions = st.session_state.setdefault("trace_questions", {})
+        questions[digest, item.parameter] = question
+        _ask(digest, question, item.chosen)
+
+
+def _choose_paths(digest: str, found: tuple[PathCount, ...]) -> dict[str, Any]:
+    """Draw which paths of an access log count as requests; return the reader's argument."""
+    requests = {path.path: path.requests for path in found}
+    kept = [path.path for path in found if path.is_kept]
+    key = f"paths_{digest}"
+
+    def remember() -> None:
+        # The answer to the question which path it is would hold against this choice.
+        st.session_state["trace_answers"][digest].pop("paths", None)
+
+    with st.expander("Which paths count?"):
+        chosen = st.multiselect(
+            "Paths of requests to the model",
+            list(requests),
+            default=kept,
+            format_func=lambda path: text.plain(
+                f"{path} ({units.count(requests[path], 'request')})"
+            ),
+            key=key,
+            on_change=remember,
+        )
+    known = {path for path in requests if generates(path)}
+    return {} if not chosen or set(chosen) == known else {"paths": tuple(chosen)}
 
 
 def _map_columns(digest: str, unknown: UnknownFormat) -> None:

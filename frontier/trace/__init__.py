@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from frontier.trace.expansion import RateSeries, expand
 from frontier.trace.generate import generate_trace
 from frontier.trace.model import (
+    Decided,
+    PathCount,
     Trace,
     TraceQuestion,
     TraceReport,
     UnknownFormat,
     make_trace,
 )
-from frontier.trace.rate_series import RateSeries, expand
 from frontier.trace.reading import read_trace
 from frontier.trace.reshape import lay_over_shape, scale_rate, superpose, thin
 from frontier.trace.statistics import (
@@ -23,6 +25,8 @@ from frontier.trace.statistics import (
 )
 
 __all__ = [
+    "Decided",
+    "PathCount",
     "RateSeries",
     "Trace",
     "TraceQuestion",

@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from frontier.errors import InputError
+from frontier.trace import access_log, series_documents
+from frontier.trace.access_log import LogFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,17 +69,7 @@ _MARKS = (
 )
 _DELIMITERS = ",;\t|"
 
-_NGINX = re.compile(
-    r"(?P<peer>\S+) \S+ .*?\[(?P<time_local>\d{2}/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "
-    r'"(?P<method>[A-Z]+) (?P<path>\S+)[^"]*" (?P<status>\d{3})'
-    r"(?P<rest>.*)$"
-)
-_NGINX_SECONDS = re.compile(r"\b(?:rt|request_time)[=:]\s*\"?(\d+\.\d+)")
-_ENVOY = re.compile(
-    r"\[(?P<start_time>\d{4}-\d\d-\d\dT[^\]]+)\] "
-    r'"(?P<method>\S+) (?P<path>\S+) [^"]*" (?P<status>\d+|-)'
-    r".*?$"
-)
+_JSON_BEGINS = re.compile(r'\{|\[\s*(?:[\[{"\]]|-?\d[\d.eE+-]*\s*[,\]]|$)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +79,7 @@ class Caps:
     rows: int
     bytes: int
     document_bytes: int
+    line_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +109,10 @@ class Table:
         Cells are separated by something else, so that a comma may be a decimal comma.
     broken : Counter
         Rows that could not be read, by reason; complete when the batches are through.
+    log : LogFormat or None
+        Which access log it is, if it is one.
+    sample : tuple of tuple of str
+        The cells of the first rows, of a CSV file only.
     """
 
     kind: str
@@ -126,6 +123,8 @@ class Table:
     texts: frozenset[str] = frozenset()
     decimal_comma: bool = False
     broken: Counter[str] = field(default_factory=Counter)
+    log: LogFormat | None = None
+    sample: tuple[tuple[str, ...], ...] = ()
 
 
 @contextmanager
@@ -286,11 +285,11 @@ def _as_utf8(stream: io.BufferedReader, head: bytes) -> tuple[io.BufferedReader,
 
 def _text_table(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
     text = head.decode("utf-8", errors="replace").lstrip()
-    first = next(line for line in text.splitlines() if line.strip())
-    if _NGINX.match(first) or _ENVOY.match(first):
-        return _access_log(stream, _ENVOY if _ENVOY.match(first) else _NGINX)
-    if text[0] not in "{[":
-        return _csv(stream, head)
+    if not text:
+        raise InputError("The file is empty.")
+    if not _JSON_BEGINS.match(text):
+        log = access_log.recognise(text, caps.line_bytes)
+        return _csv(stream, head) if log is None else _access_log(stream, log, caps)
     sample = _json_lines_of(text, whole=len(head) < _HEAD_BYTES)
     return _json_lines(stream, sample) if sample else _document(stream, caps)
 
@@ -315,13 +314,28 @@ def _csv(stream: io.BufferedReader, head: bytes) -> Table:
         )
     bare = re.sub(r'"[^"]*"', "", header)
     delimiter = max(_DELIMITERS, key=bare.count)
-    names = _unique(cell.strip() for cell in next(csv.reader([header], delimiter=delimiter)))
+    console = series_documents.console_header(lines[skip:], delimiter)
+    if console is None:
+        cells = next(csv.reader([header], delimiter=delimiter))
+    else:
+        cells, skip = console[0], skip + console[1] - 1
+    names = _unique(cell.strip() for cell in cells)
     if all(re.fullmatch(r"[-+0-9.,:eETZ ]+", name) for name in names):
         raise InputError(
             f"The first line holds values, not names of columns: {header[:80]}. "
             "Add a header line, for example timestamp,prompt_tokens,output_tokens."
         )
-    table = Table("CSV", names, lambda wanted: iter(()), decimal_comma=delimiter != ",")
+    try:
+        rows = list(csv.reader(lines[skip + 1 : skip + 1 + _SAMPLE_RECORDS], delimiter=delimiter))
+    except csv.Error:  # a cell longer than any that is looked at here
+        rows = []
+    table = Table(
+        "CSV",
+        names,
+        lambda wanted: iter(()),
+        decimal_comma=delimiter != ",",
+        sample=tuple(tuple(row) for row in rows if len(row) == len(names)),
+    )
     table.batches = lambda wanted: _csv_batches(stream, table, wanted, delimiter, skip + 1)
     return table
 
@@ -574,6 +588,8 @@ def _records_in(document: Any) -> Iterator[dict[str, Any]]:
                 yield from _records_in(item)
             elif isinstance(item, dict):
                 yield from flatten(item)
+    elif isinstance(document, dict) and (rows := series_documents.rows(document)) is not None:
+        yield from rows
     elif isinstance(document, dict):
         # Answers of web interfaces wrap their records: {"data": [...], "meta": {...}}.
         lists = [
@@ -596,9 +612,9 @@ def flatten(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     Cells that are objects are opened by one level (``usage.input``), those of ``attributes`` keep
     their own names. Lists are left out.
     """
-    data = record.get("data")
-    if isinstance(data, dict) and "resultType" in data:
-        yield from _samples(data)
+    samples = series_documents.rows(record)
+    if samples is not None:
+        yield from samples
         return
     groups = record.get("resourceSpans") or record.get("resource_spans")
     if isinstance(groups, list):
@@ -642,26 +658,6 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
         elif not isinstance(value, list):
             row[key] = value
     return row
-
-
-def _samples(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    if data["resultType"] != "matrix":
-        raise InputError(
-            f"The Prometheus answer is of type '{data['resultType']}', one moment only. "
-            "Ask for a range (query_range), whose type is 'matrix'."
-        )
-    for number, series in enumerate(_dicts(data.get("result"))):
-        metric = series.get("metric") or {}
-        values = series.get("values")
-        for point in values if isinstance(values, list) else []:
-            if isinstance(point, list) and len(point) == 2:
-                yield {
-                    "sample_time": point[0],
-                    "sample_value": point[1],
-                    "series": number,
-                    "series_metric": metric.get("__name__"),
-                    "series_model": metric.get("model_name"),
-                }
 
 
 def _as_columns(rows: Iterable[Mapping[str, Any]], wanted: Sequence[str]) -> dict[str, pa.Array]:
@@ -783,35 +779,13 @@ def _spelt_out(cells: pa.Array) -> pa.Array:
     return cells.dictionary_decode()
 
 
-def _access_log(stream: io.BufferedReader, pattern: re.Pattern[str]) -> Table:
-    is_envoy = pattern is _ENVOY
-    names = ("start_time" if is_envoy else "time_local", "method", "path", "status")
-    table = Table("access log", names, lambda wanted: iter(()))
-    if not is_envoy:
-        head = _peek(stream).decode("utf-8", errors="replace")
-        if _NGINX_SECONDS.search(head):
-            table.names = (*names, "request_time")
+def _access_log(stream: io.BufferedReader, log: LogFormat, caps: Caps) -> Table:
+    table = Table("access log", access_log.COLUMNS, lambda wanted: iter(()), log=log)
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
-        import itertools
-
-        row = 1
-        while lines := list(itertools.islice(stream, _BATCH_ROWS)):
-            records = []
-            for line in lines:
-                if not line.strip():
-                    continue
-                found = pattern.match(line.decode("utf-8", errors="replace"))
-                if found is None:
-                    table.broken[_BAD_LINE.format("a line of this log")] += 1
-                    continue
-                record = found.groupdict()
-                if not is_envoy:
-                    spent = _NGINX_SECONDS.search(record["rest"])
-                    record["request_time"] = spent[1] if spent else None
-                records.append(record)
-            yield Batch(row, len(records), _as_columns(records, wanted))
-            row += len(lines)
+        found = access_log.records(stream, log, caps.line_bytes, _BATCH_ROWS, table.broken)
+        for first_line, records in found:
+            yield Batch(first_line, len(records), _as_columns(records, wanted))
 
     table.batches = batches
     return table

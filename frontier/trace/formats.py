@@ -58,6 +58,8 @@ class Layout:
         Session names begin with milliseconds since 1970, which date the requests.
     usual_unit : str or None
         Unit that whole numbers are taken to have if their steps look like it.
+    path : str or None
+        Column of the paths that requests went to; those to a path that generates text count.
     keep : tuple of Keep
         Which rows are requests that reached the model.
     notes : tuple of str
@@ -79,6 +81,7 @@ class Layout:
     session_clock: bool = False
     session_epoch_ms: bool = False
     usual_unit: str | None = None
+    path: str | None = None
     keep: tuple[Keep, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -92,6 +95,7 @@ class Layout:
             self.model,
             self.session,
             self.request_id,
+            self.path,
             *(item.column for item in self.keep),
         )
         return tuple(dict.fromkeys(name for name in named if name is not None))
@@ -412,8 +416,24 @@ def azure_functions_2021(names: Names) -> Layout | None:
     )
 
 
+def access_log(names: Names) -> Layout | None:
+    """Access log of lines (see the module of that name): nginx, Envoy, Ollama and others."""
+    log = names.table.log
+    if log is None:
+        return None
+    return Layout(
+        log.name,
+        "time",
+        duration="duration_s" if log.has_duration else None,
+        time_is_end=log.time_is_end,
+        path="path",
+        keep=_web_requests(names),
+        notes=log.notes,
+    )
+
+
 def nginx(names: Names) -> Layout | None:
-    """Access log of nginx (combined format): written when the response ends, to the second."""
+    """Access log of nginx as a table: written when the response ends, to the second."""
     if not names.has("time_local", "method", "path", "status"):
         return None
     return Layout(
@@ -421,15 +441,9 @@ def nginx(names: Names) -> Layout | None:
         names["time_local"],
         duration=names.first("request_time"),
         time_is_end=True,
+        path=names["path"],
         keep=_web_requests(names),
     )
-
-
-def envoy(names: Names) -> Layout | None:
-    """Access log of Envoy (default format): start of the request, to the millisecond."""
-    if names.table.kind != "access log" or not names.has("start_time", "path"):
-        return None
-    return Layout("Envoy access log", names["start_time"], keep=_web_requests(names))
 
 
 def own(names: Names) -> Layout | None:
@@ -468,8 +482,8 @@ FORMATS: tuple[Callable[[Names], Layout | None], ...] = (
     langfuse,
     baseten,
     azure_functions_2021,
+    access_log,
     nginx,
-    envoy,
     own,
 )
 
@@ -523,19 +537,14 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 
 
 def _web_requests(names: Names) -> tuple[Keep, ...]:
+    """Return which requests to a path that counts (see `paths`) reached the model."""
     return (
-        Keep(
-            names["path"],
-            lambda cells: _matches(
-                cells, r"/(chat/completions|completions|messages|responses|generate)(\?|$)"
-            ),
-            "requests to other paths (health checks, metrics, …)",
-        ),
         Keep(names["method"], lambda cells: _among(cells, "post"), "requests that are no POST"),
         Keep(
             names["status"],
-            lambda cells: _not(_matches(cells, r"^4([013-9]\d|2[0-8])$")),
-            "requests refused with a 4xx status (429 is kept: it is demand)",
+            lambda cells: _not(_matches(cells, r"^(3\d\d|4([013-8]\d|2[0-8]|9[0-8]))$")),
+            "requests redirected or refused with a 4xx status (429 and 499 are kept: they are "
+            "demand)",
         ),
     )
 

@@ -61,6 +61,37 @@ class UnknownFormat(InputError):
 
 
 @dataclass(frozen=True, slots=True)
+class PathCount:
+    """A path that requests of an access log went to, how many, and whether they were kept."""
+
+    path: str
+    requests: int
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A question that the file itself answered; another answer may be given all the same.
+
+    Attributes
+    ----------
+    parameter : str
+        Name of the argument of `read_trace` that changes it.
+    chosen : str
+        What was taken.
+    question : str
+        What was decided.
+    choices : tuple of (str, str)
+        Each possible value and what it would mean for this file.
+    """
+
+    parameter: str
+    chosen: str
+    question: str
+    choices: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TraceReport:
     """What was understood of a file, or how a trace was made; shown with every result.
 
@@ -80,6 +111,10 @@ class TraceReport:
         Sentences on what the reader should know about the file.
     bucket_s : float or None
         Width of a bucket, if the input counted requests instead of listing them [s].
+    paths : tuple of PathCount
+        The paths of an access log, the busiest first.
+    decided : tuple of Decided
+        What the file itself answered, so that it can be changed.
     """
 
     format: str
@@ -90,6 +125,8 @@ class TraceReport:
     assumed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     bucket_s: float | None = None
+    paths: tuple[PathCount, ...] = ()
+    decided: tuple[Decided, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

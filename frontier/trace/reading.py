@@ -8,8 +8,8 @@ keeps 16 bytes a request, 24 with sessions and models, and writes nothing anywhe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,20 @@ from numpy.typing import NDArray
 from frontier import units
 from frontier.errors import InputError
 from frontier.tables import Tables, load_tables
-from frontier.trace import checks, columns, formats, rate_series
+from frontier.trace import access_log, checks, columns, formats, rate_layouts, rate_series
 from frontier.trace.checks import Findings
 from frontier.trace.decode import Batch, Caps, Progress, Source, Table, open_table, too_many_rows
+from frontier.trace.expansion import expand
 from frontier.trace.formats import Layout
-from frontier.trace.model import Trace, TraceQuestion, TraceReport, UnknownFormat, make_trace
+from frontier.trace.model import (
+    PathCount,
+    Trace,
+    TraceQuestion,
+    TraceReport,
+    UnknownFormat,
+    make_trace,
+)
+from frontier.trace.paths import OTHER_PATHS, PathFilter
 
 NS_PER_S = 1e9
 
@@ -37,6 +46,8 @@ def read_trace(
     session_starts: str | None = None,
     counts: str | None = None,
     missing_buckets: str = "zero",
+    metric: str | None = None,
+    paths: str | Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     zero_output: str = "keep",
     both_zero: str = "drop",
@@ -68,6 +79,11 @@ def read_trace(
         What the values of a rate series are.
     missing_buckets : {"zero", "unknown"}
         A bucket without a sample had no requests, or as many as its neighbours.
+    metric : str, optional
+        The metric that counts requests, where several may; "all" to add them up.
+    paths : str or sequence of str, optional
+        Which paths of an access log (or of counts by path) are requests to the model; those known
+        to ask for text unless given, "all" for every one.
     columns : mapping of str to str, optional
         The column of each role (time, prompt_tokens, output_tokens, model, session_id), when no
         format fits.
@@ -109,6 +125,7 @@ def read_trace(
         rows=int(max_rows or tables.setting("trace_max_rows")),
         bytes=int(max_bytes or tables.setting("trace_max_bytes")),
         document_bytes=int(min(max_bytes or math.inf, tables.setting("trace_document_max_bytes"))),
+        line_bytes=int(tables.setting("trace_log_line_bytes")),
     )
     fill = (
         int(tables.setting("trace_default_prompt_tokens"))
@@ -119,9 +136,10 @@ def read_trace(
         else default_output_tokens,
     )
     label = name or _name_of(source)
+    web = PathFilter.of(paths, int(tables.setting("trace_most_paths")))
     with open_table(source, caps, progress) as table:
         if columns is None:
-            rates = rate_series.recognise(table)
+            rates = rate_layouts.recognise(table)
             if rates is not None:
                 series = rate_series.read_rates(
                     table,
@@ -129,20 +147,22 @@ def read_trace(
                     name=label,
                     counts=counts,
                     time_unit=time_unit,
+                    metric=metric,
                     model=model,
                     missing_buckets=missing_buckets,
+                    web=web,
                     max_rows=caps.rows,
                     tables=tables,
                 )
-                return rate_series.expand(
-                    series, draw=draw, fill=fill, max_rows=caps.rows, tables=tables
-                )
+                return expand(series, draw=draw, fill=fill, max_rows=caps.rows, tables=tables)
         layout = formats.by_hand(table, dict(columns)) if columns else formats.recognise(table)
         if layout is None:
             raise _unknown(table)
         findings = Findings()
-        rows = _collect(table, layout, both_zero, caps, findings, tables)
+        rows = _collect(table, layout, both_zero, caps, findings, web, tables)
     private = formats.private_columns(table, layout)
+    if paths is not None and layout.path is None:
+        raise InputError("The file has no column of paths, so none can be chosen.")
     if private:
         was = "was" if len(private) == 1 else "were"
         word = "Column" if len(private) == 1 else "Columns"
@@ -154,6 +174,7 @@ def read_trace(
         label=label,
         answers=_Answers(time_unit, on_clock_reset, model, session_starts, zero_output, draw),
         fill=fill,
+        paths=web.found(),
         tables=tables,
     )
 
@@ -228,7 +249,13 @@ def _unknown(table: Table) -> InputError:
 
 
 def _collect(
-    table: Table, layout: Layout, both_zero: str, caps: Caps, findings: Findings, tables: Tables
+    table: Table,
+    layout: Layout,
+    both_zero: str,
+    caps: Caps,
+    findings: Findings,
+    web: PathFilter,
+    tables: Tables,
 ) -> _Rows:
     clock = columns.Clock(decimal_comma=table.decimal_comma)
     kept: dict[str, list[NDArray]] = {
@@ -245,7 +272,7 @@ def _collect(
         if read > caps.rows:
             raise too_many_rows(caps.rows)
         keep, time, prompt, output = _cells(
-            batch, table, layout, clock, both_zero, findings, examples
+            batch, table, layout, clock, both_zero, findings, examples, web
         )
         whole = bool(keep.all())
         which = slice(None) if whole else keep
@@ -269,6 +296,11 @@ def _collect(
     for reason, number in table.broken.items():
         findings.dropped[reason] += number
         read += number
+    if table.log is not None:
+        access_log.check_unread(table.broken, read, tables.setting("trace_bad_time_share"))
+    shown = int(tables.setting("trace_shown_paths"))
+    web.check(shown)
+    findings.notes.extend(web.sentences(shown))
     _check_times(clock, findings, read, size, examples, tables)
     # One column after the other, so that at most one of them is there twice.
     joined = {
@@ -291,6 +323,7 @@ def _cells(
     both_zero: str,
     findings: Findings,
     examples: dict[str, str],
+    web: PathFilter,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.int32], NDArray[np.int32]]:
     """Return which rows of a batch to keep, and their times and tokens."""
     keep = np.ones(batch.rows, dtype=bool)
@@ -301,6 +334,8 @@ def _cells(
             findings.dropped[reason] += int(np.count_nonzero(bad))
             keep[bad] = False
 
+    if layout.path is not None:
+        drop(~web.passes(columns.as_text(batch.columns[layout.path])), OTHER_PATHS)
     for rule in layout.keep:
         passes = rule.passes(columns.as_text(batch.columns[rule.column]))
         drop(~passes.fill_null(False).to_numpy(zero_copy_only=False), rule.dropped)
@@ -379,6 +414,7 @@ def _finish(
     label: str,
     answers: _Answers,
     fill: tuple[int, int],
+    paths: tuple[PathCount, ...],
     tables: Tables,
 ) -> Trace:
     clock = rows.clock
@@ -423,7 +459,8 @@ def _finish(
             # Of the rows whose time was left as it was: a second log has dates of its own.
             same = time == before[order]
             origin_s = float(np.nanmedian(zero_s[order][same]))
-    return _trace(rows, layout, findings, unit, is_dated, origin_s, label, answers, fill, tables)
+    trace = _trace(rows, layout, findings, unit, is_dated, origin_s, label, answers, fill, tables)
+    return replace(trace, report=replace(trace.report, paths=paths)) if paths else trace
 
 
 def _origin_s(clock: columns.Clock, unit: str) -> float:

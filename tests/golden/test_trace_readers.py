@@ -93,7 +93,7 @@ CASES = (
     ),
     Case(
         "nginx.log",
-        "nginx access log",
+        "nginx or Apache access log",
         (0.0, 2.0, 127.0),
         None,
         None,

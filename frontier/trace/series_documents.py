@@ -1,0 +1,231 @@
+"""JSON documents of monitoring systems, opened into one row a sample with its labels.
+
+Prometheus (query_range), CloudWatch (get-metric-statistics, get-metric-data), Datadog (v1 query and
+v2 timeseries), Azure Monitor, Google Cloud Monitoring and Grafana's data frames, each by its
+documentation. A row has the time and the value, the first of a series also its labels as JSON text;
+the name of the time column tells the system. What the labels mean is decided in `metrics` and
+`which_series`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from frontier.errors import InputError
+
+VALUE, LABELS = "sample_value", "series_labels"
+# The time column of each system, what it is called, and whether a time ends its period.
+SYSTEMS = {
+    "sample_time": ("Prometheus range", True),
+    "cloudwatch_time": ("CloudWatch metric", False),
+    "datadog_time": ("Datadog series", False),
+    "azure_time": ("Azure Monitor metric", False),
+    "google_time": ("Cloud Monitoring series", True),
+    "frame_time": ("Grafana data frames", True),
+}
+_CONSOLE_LINES = 30
+_LONGEST = 200
+_STATISTICS = ("Sum", "SampleCount", "Average", "Minimum", "Maximum")
+
+Row = dict[str, Any]
+Series = tuple[str, Mapping[str, Any], Sequence[tuple[Any, Any]]]
+
+
+def rows(document: Any) -> Iterator[Row] | None:
+    """Return the samples in a document, None if it is of no such system."""
+    series = _series_in(document)
+    return None if series is None else _rows(series)
+
+
+def _rows(found: Iterator[Series]) -> Iterator[Row]:
+    for number, (time, labels, points) in enumerate(found):
+        held = {_text(key): _text(value) for key, value in labels.items() if value is not None}
+        held["__series__"] = str(number)  # two may have the same labels
+        # Only the first row has them: long labels must not be there once a sample.
+        text: str | None = json.dumps(held)
+        for at, value in points:
+            if not isinstance(at, list | dict):
+                # A value that is no plain cell is kept as one that cannot be read, and counted.
+                at = _plain(at) if isinstance(at, str) else at
+                yield {time: at, VALUE: _plain(value), LABELS: text}
+                text = None
+
+
+def _series_in(document: Any) -> Iterator[Series] | None:
+    if not isinstance(document, dict):
+        return None
+    data = document.get("data")
+    if isinstance(data, dict) and "resultType" in data:
+        return _prometheus(data)
+    if isinstance(document.get("Datapoints"), list):
+        return _statistics(document)
+    if isinstance(document.get("MetricDataResults"), list):
+        return _metric_data(document["MetricDataResults"])
+    series = _dicts(document.get("series"))
+    if series and any("pointlist" in item for item in series):
+        return _datadog(series)
+    attributes = data.get("attributes") if isinstance(data, dict) else None
+    if isinstance(attributes, dict) and {"series", "times", "values"} <= attributes.keys():
+        return _datadog_v2(attributes)
+    values = _dicts(document.get("value"))
+    if values and any("timeseries" in item for item in values):
+        return _azure(values)
+    series = _dicts(document.get("timeSeries"))
+    if series and any("points" in item for item in series):
+        return _google(series)
+    results = document.get("results")
+    if isinstance(results, dict) and any("frames" in item for item in _dicts([*results.values()])):
+        return _frames(results)
+    return None
+
+
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _lists(items: Any) -> list[list[Any]]:
+    return [item for item in items if isinstance(item, list)] if isinstance(items, list) else []
+
+
+def _plain(value: Any) -> str | None:
+    return None if value is None else _text(value)[:_LONGEST]
+
+
+def _text(value: Any) -> str:
+    """Return a value as text that can be written, whatever JSON allows in it."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def _prometheus(data: Mapping[str, Any]) -> Iterator[Series]:
+    if data["resultType"] != "matrix":
+        raise InputError(
+            f"The Prometheus answer is of type '{data['resultType']}', one moment only. "
+            "Ask for a range (query_range), whose type is 'matrix'."
+        )
+    for series in _dicts(data.get("result")):
+        metric = series.get("metric")
+        points = [(point[0], point[1]) for point in _lists(series.get("values")) if len(point) == 2]
+        yield ("sample_time", metric if isinstance(metric, dict) else {}, points)
+
+
+def _statistics(document: Mapping[str, Any]) -> Iterator[Series]:
+    points = _dicts(document["Datapoints"])
+    for statistic in _STATISTICS:
+        held = [
+            (point.get("Timestamp"), point[statistic]) for point in points if statistic in point
+        ]
+        labels = {"__name__": document.get("Label"), "__statistic__": statistic}
+        yield ("cloudwatch_time", labels, held)
+
+
+def _metric_data(results: Any) -> Iterator[Series]:
+    for result in _dicts(results):
+        times, values = (
+            held if isinstance(held := result.get(key), list) else []
+            for key in ("Timestamps", "Values")
+        )
+        labels = {"__name__": result.get("Label") or result.get("Id"), "Id": result.get("Id")}
+        yield ("cloudwatch_time", labels, list(zip_longest(times, values)))
+
+
+def _tags(tags: Any) -> dict[str, str]:
+    held = tags if isinstance(tags, list) else str(tags or "").split(",")
+    pairs = (str(tag).partition(":") for tag in held)
+    return {key: value for key, _, value in pairs if value}
+
+
+def _datadog(series: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
+    for item in series:
+        name = item.get("metric") or item.get("display_name")
+        labels = {
+            "__name__": name,
+            "__legend__": item.get("expression"),
+            **_tags(item.get("tag_set") or item.get("scope")),
+        }
+        points = [
+            (point[0], point[1]) for point in _lists(item.get("pointlist")) if len(point) == 2
+        ]
+        yield ("datadog_time", labels, points)
+
+
+def _datadog_v2(attributes: Mapping[str, Any]) -> Iterator[Series]:
+    times = attributes["times"] if isinstance(attributes["times"], list) else []
+    for item, values in zip(
+        _dicts(attributes["series"]), _lists(attributes["values"]), strict=False
+    ):
+        labels = _tags(item.get("group_tags"))
+        yield ("datadog_time", labels, list(zip(times, values, strict=False)))
+
+
+def _azure(metrics: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
+    for metric in metrics:
+        name = metric.get("name")
+        named = name.get("value") if isinstance(name, dict) else name
+        for series in _dicts(metric.get("timeseries")):
+            labels = {"__name__": named}
+            for item in _dicts(series.get("metadatavalues")):
+                key = item.get("name")
+                labels[str(key.get("value") if isinstance(key, dict) else key)] = item.get("value")
+            points = _dicts(series.get("data"))
+            for statistic in ("total", "count", "average", "minimum", "maximum"):
+                held = [(point.get("timeStamp"), point[statistic])
+                        for point in points if statistic in point]  # fmt: skip
+                yield ("azure_time", {**labels, "__statistic__": statistic}, held)
+
+
+def _google(series: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
+    for item in series:
+        labels: dict[str, Any] = {"__kind__": item.get("metricKind")}
+        for part in ("resource", "metric"):
+            held = item.get(part)
+            if isinstance(held, dict):
+                labels["__name__"] = held.get("type", labels.get("__name__"))
+                labels |= held["labels"] if isinstance(held.get("labels"), dict) else {}
+        points = []
+        for point in _dicts(item.get("points")):
+            interval, value = point.get("interval"), point.get("value")
+            if isinstance(interval, dict) and isinstance(value, dict) and len(value) == 1:
+                points.append((interval.get("endTime"), next(iter(value.values()))))
+        yield ("google_time", labels, points)
+
+
+def _frames(results: Mapping[str, Any]) -> Iterator[Series]:
+    for result in _dicts(list(results.values())):
+        for frame in _dicts(result.get("frames")):
+            schema, data = frame.get("schema"), frame.get("data")
+            fields = _dicts(schema.get("fields")) if isinstance(schema, dict) else []
+            columns = _lists(data.get("values")) if isinstance(data, dict) else []
+            if len(fields) != len(columns):
+                continue
+            at = next((i for i, item in enumerate(fields) if item.get("type") == "time"), None)
+            for index, (item, values) in enumerate(zip(fields, columns, strict=True)):
+                if at is None or index == at or item.get("type") != "number":
+                    continue
+                held = item.get("labels")
+                labels = {"__name__": item.get("name"), **(held if isinstance(held, dict) else {})}
+                if labels["__name__"] in ("Value", "value"):
+                    labels["__name__"] = None
+                points = list(zip(columns[at], values, strict=False))
+                yield ("frame_time", labels, points)
+
+
+def console_header(lines: Sequence[str], delimiter: str) -> tuple[list[str], int] | None:
+    """Return the columns of CloudWatch's console CSV and the lines before its samples.
+
+    Above the samples stand some lines about each metric, the first cell being what a line tells;
+    None if the file does not begin so.
+    """
+    told: dict[str, list[str]] = {}
+    for number, line in enumerate(lines[:_CONSOLE_LINES]):
+        first, *cells = (cell.strip(' \t"\ufeff') for cell in line.split(delimiter))
+        key = first.lower()
+        if key[:4].isdigit() and told:
+            labels = told.get("label") or told.get("full label") or told.get("metricname")
+            return (["Timestamp", *labels], number) if labels else None
+        if not key or key[0].isdigit() or not key.replace(" ", "").isalpha():
+            return None
+        told[key] = cells
+    return None
