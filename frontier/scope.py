@@ -10,7 +10,7 @@ import datetime as dt
 
 from frontier import units
 from frontier.models.own import OWN_MODEL_SOURCE, in_words
-from frontier.plan import Deployment, office_hours
+from frontier.plans.scenario import Deployment, office_hours
 from frontier.prices import origin_in_words
 from frontier.start.labels import in_sentence
 from frontier.sweep import Deal

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from frontier import units
 from frontier.charts import theme
-from frontier.families import FAMILIES
+from frontier.plans.families import FAMILIES
 
 _HEIGHT_PX = 430
 _LISTED_PLANS = 4

@@ -26,14 +26,10 @@ from frontier.pages import controls, link, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.start_controls import forget_timings, use_timings
 from frontier.pages.store import store
-from frontier.plan import (
-    Deployment,
-    Menu,
-    Plan,
-    deploy,
-    mitigated_plan,
-    mitigation_menu,
-)
+from frontier.plans.grid import mitigated_plan
+from frontier.plans.menu import Menu, mitigation_menu
+from frontier.plans.plan import Plan
+from frontier.plans.scenario import Deployment, deploy
 from frontier.start.labels import STAGE_LABELS, in_sentence
 from frontier.start.log import TOTAL, StartLog, read_start_log
 from frontier.start.predict import platform_of

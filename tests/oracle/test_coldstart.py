@@ -88,6 +88,17 @@ def test_capture_and_profiling_follow_the_bytes_a_step_reads_and_not_all_paramet
     )
 
 
+def test_the_workers_of_several_gpus_start_once_more_and_on_the_host_s_factor():
+    """Two GPUs or eight: the same seconds more than one, times what the host takes for a start."""
+    more_s = TABLES.coefficient("engine_init_workers_s")
+    assert more_s > 0
+    one, two, eight = (predict(gpus=gpus)["engine_init"].median_s for gpus in (1, 2, 8))
+    assert two - one == pytest.approx(more_s)
+    assert eight == pytest.approx(two)
+    slow = predict(gpus=2, engine_init_factor=3.0)["engine_init"].median_s
+    assert slow == pytest.approx(3 * two)
+
+
 def test_three_host_factors_move_their_own_stages_only():
     """Engine start and profiling by one factor, compilation by another, capture by a third."""
     plain = predict()

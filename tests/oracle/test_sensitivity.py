@@ -11,7 +11,7 @@ import pytest
 
 from frontier import sensitivity as module
 from frontier.errors import InputError
-from frontier.plan import Scenario
+from frontier.plans.scenario import Scenario
 from frontier.policy import ScalingPolicy
 from frontier.sensitivity import (
     ALWAYS_ON,
@@ -77,7 +77,7 @@ def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
     """
     from frontier.analytic import replica_cycle
     from frontier.billing import billed_start_s, replica_usd_per_h
-    from frontier.plan import replica_rps
+    from frontier.plans.scenario import replica_rps
 
     (crossing,) = found.crossings
     deployment, plan = rivals.deployment, rivals.base_plan()

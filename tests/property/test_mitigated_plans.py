@@ -12,17 +12,14 @@ import pytest
 from frontier.errors import InputError
 from frontier.mitigations.base import Standing, missing_for
 from frontier.mitigations.registry import MITIGATIONS, mitigation
-from frontier.plan import (
-    Scenario,
+from frontier.plans.grid import (
     dedicated_plans,
     default_grid,
     default_idle_timeout_s,
-    deploy,
     mitigated_plan,
-    mitigation_menu,
-    replica_rps,
-    replicas_to_serve,
 )
+from frontier.plans.menu import mitigation_menu
+from frontier.plans.scenario import Scenario, deploy, replica_rps, replicas_to_serve
 from frontier.schedules import PREWARM_KINDS
 from frontier.start.log import OwnStart, read_start_log
 from frontier.start.stages import STAGES
