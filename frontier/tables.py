@@ -363,6 +363,11 @@ class MitigationNumber:
     source_id: str
     description: str
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value that may be chosen, or raise a `TableError`."""
+        return _bounds(self.low, self.high, f"mitigations.csv, row {self.id}")
+
 
 @dataclass(frozen=True, slots=True)
 class StageTiming:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,11 +32,12 @@ from frontier.plans.menu import Menu, mitigation_menu
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment, deploy
 from frontier.start.labels import STAGE_LABELS, in_sentence
-from frontier.start.log import TOTAL, StartLog, read_start_log
+from frontier.start.log import StartLog, read_start_log
 from frontier.start.predict import platform_of
+from frontier.start.seconds import TOTAL
 from frontier.start.stages import ColdStart, Stage
 from frontier.start.validate import cases_like, validate_start
-from frontier.sweep import Outcome, bill_outcome, simulate_plans, start_normals
+from frontier.sweep import Deal, Outcome, bill_outcome, simulate_plans, start_normals
 from frontier.tables import Tables, load_tables
 from frontier.trace import Trace
 
@@ -249,10 +251,17 @@ def _tried(choices: Choices, deployment: Deployment, tables: Tables) -> _Tried:
     platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
     table = pd.DataFrame(
         [
-            _row("none", "Nothing done", base, base, tables),
+            _row("none", "Nothing done", base, base, tables, choices.deal),
             *(
                 {
-                    **_row(option, _label(option, menu.usable[option]), outcome, base, tables),
+                    **_row(
+                        option,
+                        _label(option, menu.usable[option]),
+                        outcome,
+                        base,
+                        tables,
+                        choices.deal,
+                    ),
                     "needs": missing_for(menu.usable[option], platform),
                     "not_together_with": _exclusions(menu.usable[option]),
                     "numbers_from": _origin(menu.usable[option], tables),
@@ -271,33 +280,17 @@ def _inputs(tables: Tables) -> tuple[float, tuple[tuple[float, float], ...]]:
         row = tables.mitigations["sleep-1.held_fraction"]
         from_row, until_row = tables.settings["prewarm_from_h"], tables.settings["prewarm_until_h"]
         with share:
-            held = link.number(
+            held = link.setting(
                 "Paid while asleep (share)",
-                row.value,
+                row,
                 key="asleep",
-                low=row.low,
-                high=row.high,
                 step=0.1,
                 help=f"{row.description}.",
             )
         with begin:
-            from_h = link.number(
-                "Warm from (hour)",
-                from_row.value,
-                key="warm_from",
-                low=from_row.low,
-                high=from_row.high,
-                whole=True,
-            )
+            from_h = link.setting("Warm from (hour)", from_row, key="warm_from", whole=True)
         with end:
-            until_h = link.number(
-                "Warm until (hour)",
-                until_row.value,
-                key="warm_until",
-                low=until_row.low,
-                high=until_row.high,
-                whole=True,
-            )
+            until_h = link.setting("Warm until (hour)", until_row, key="warm_until", whole=True)
         with days:
             every = link.pick(
                 "On", ["workdays", "every day"], "workdays", key="warm_days", format_func=str
@@ -315,21 +308,18 @@ def _inputs(tables: Tables) -> tuple[float, tuple[tuple[float, float], ...]]:
 
 def _simulate(plans: list[Plan], trace: Trace, tables: Tables) -> tuple[Outcome, ...]:
     bar = st.progress(0.0, "Trying each mitigation on your traffic…")
-    outcomes = simulate_plans(
-        plans,
-        trace,
-        tables,
-        progress=lambda done, total: bar.progress(
-            done / total, f"Tried {done} of {units.count(total, 'plan')}"
-        ),
-    )
+
+    def progress(done: int, total: int) -> None:
+        bar.progress(done / total, f"Tried {done} of {units.count(total, 'plan')}")
+
+    outcomes = simulate_plans(plans, trace, tables, progress=progress)
     bar.empty()
     return outcomes
 
 
 def _row(
-    option: str, label: str, outcome: Outcome, base: Outcome, tables: Tables
-) -> dict[str, object]:
+    option: str, label: str, outcome: Outcome, base: Outcome, tables: Tables, deal: Deal
+) -> dict[str, Any]:
     start_s = outcome.plan.start.typical_s
     return {
         "option": option,
@@ -338,14 +328,14 @@ def _row(
         "saved_s": base.plan.start.typical_s - start_s,
         "p99_ttft_s": outcome.latency.p99_ttft_s,
         "waited_on_start_share": outcome.latency.waited_on_start_share,
-        "usd_per_month": bill_outcome(outcome, tables, controls.current().deal).usd_per_month(
+        "usd_per_month": bill_outcome(outcome, tables, deal).usd_per_month(
             tables.setting("hours_per_month")
         ),
         "standing_cost": _standing(outcome.plan.standing),
     }
 
 
-def _label(option: str, item: Mitigation) -> str:
+def _label(option: str, item: Mitigation | type[Mitigation]) -> str:
     kind = option.partition(":")[2].replace("-", " ")
     return f"{item.label}: {kind}" if kind else item.label
 
@@ -449,15 +439,15 @@ def _draw_tried(tried: _Tried, choices: Choices, tables: Tables) -> None:
             )
 
 
-def _details(row: object) -> str:
+def _details(row: Any) -> str:
     told = (
-        ("Costs besides", row.standing_cost),  # type: ignore[attr-defined]
-        ("Missing here", row.needs),  # type: ignore[attr-defined]
-        ("Not together with", row.not_together_with),  # type: ignore[attr-defined]
-        ("Numbers from", row.numbers_from),  # type: ignore[attr-defined]
+        ("Costs besides", row.standing_cost),
+        ("Missing here", row.needs),
+        ("Not together with", row.not_together_with),
+        ("Numbers from", row.numbers_from),
     )
     words = " ".join(f"*{title}:* {text.plain(said)}." for title, said in told if said)
-    return f"- **{text.plain(row.label)}.** {words}"  # type: ignore[attr-defined]
+    return f"- **{text.plain(row.label)}.** {words}"
 
 
 def _draw_combination(
@@ -482,7 +472,7 @@ def _draw_combination(
         (*tried.key, tuple(sorted(chosen))),
         lambda: simulate_plans([plan], choices.trace, tables),
     )
-    row = _row("", "", outcome, tried.base, tables)
+    row = _row("", "", outcome, tried.base, tables, choices.deal)
     base = tried.table.iloc[0]
     for column, (label, value, before) in zip(
         st.columns(3),
@@ -558,7 +548,7 @@ def _draw_own(choices: Choices, deployment: Deployment, tables: Tables) -> None:
 
 
 def _uploaded(
-    upload: st.runtime.uploaded_file_manager.UploadedFile, tables: Tables
+    upload: st.runtime.uploaded_file_manager.UploadedFile | None, tables: Tables
 ) -> bytes | None:
     if upload is None:
         return None
@@ -627,7 +617,8 @@ def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> N
                 "Stage": [STAGE_LABELS.get(name, whole) for name in mine],
                 "Yours": [units.seconds(seconds) for seconds in mine.values()],
                 "The model's": [
-                    units.seconds(np.nan if model[name] is None else model[name]) for name in mine
+                    units.seconds(np.nan if known is None else known)
+                    for known in (model[name] for name in mine)
                 ],
             }
         ).set_index("Stage")

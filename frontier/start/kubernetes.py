@@ -334,7 +334,9 @@ def _pod_events(item: dict[str, object]) -> Iterator[_Event]:
             )
     for group in ("initContainerStatuses", "containerStatuses"):
         for one in _listed(status.get(group)):
-            state = one.get("state") if isinstance(one, dict) else None
+            if not isinstance(one, dict):
+                continue
+            state = one.get("state")
             for name in ("terminated", "running"):
                 now = state.get(name) if isinstance(state, dict) else None
                 if not isinstance(now, dict):

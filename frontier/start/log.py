@@ -16,6 +16,7 @@ import re
 import statistics
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from frontier.errors import InputError
 from frontier.start import engines, kubernetes
@@ -109,7 +110,7 @@ class StartLog:
             if name != TOTAL or self.total_is_whole
         )
 
-    def host_factors(self, inputs: StartInputs, tables: Tables | None = None) -> dict[str, float]:
+    def host_factors(self, inputs: StartInputs, tables: Tables) -> dict[str, float]:
         """Return the factors over the fast bare-metal host that the measured stages imply [1].
 
         Parameters
@@ -129,7 +130,7 @@ class StartLog:
             compile_factor=1.0,
             capture_factor=1.0,
             compile_state=self.compile_state or inputs.compile_state,
-        ).predict(tables or load_tables())
+        ).predict(tables)
         found = {}
         for stage, name in (
             ("engine_init", "engine_init_factor"),
@@ -141,9 +142,10 @@ class StartLog:
                 found[name] = measured_s / model_s
         return found
 
-    def calibrate(self, inputs: StartInputs, tables: Tables | None = None) -> StartInputs:
+    def calibrate(self, inputs: StartInputs, tables: Tables) -> StartInputs:
         """Return the inputs with those host factors, to predict other models on this host."""
-        return dataclasses.replace(inputs, **self.host_factors(inputs, tables))
+        factors: dict[str, Any] = {**self.host_factors(inputs, tables)}
+        return dataclasses.replace(inputs, **factors)
 
     def own_start(
         self,
@@ -152,7 +154,7 @@ class StartLog:
         model: str,
         precision: str,
         gpu: str,
-        tables: Tables | None = None,
+        tables: Tables,
     ) -> OwnStart:
         """Return what a scenario needs of this log: a start of that model on that GPU."""
         return OwnStart(
@@ -198,8 +200,10 @@ class OwnStart:
 
     def calibrate(self, inputs: StartInputs) -> StartInputs:
         """Return the inputs with the user's host factors and compile state."""
-        state = {"compile_state": self.compile_state} if self.compile_state else {}
-        return dataclasses.replace(inputs, **dict(self.host_factors), **state)
+        known: dict[str, Any] = dict(self.host_factors)
+        if self.compile_state:
+            known["compile_state"] = self.compile_state
+        return dataclasses.replace(inputs, **known)
 
     def apply(self, start: ColdStart) -> ColdStart:
         """Return the start with the measured seconds in place of the predicted ones."""
@@ -227,6 +231,8 @@ def read_start_log(text: str | bytes, tables: Tables | None = None) -> StartLog:
     text : str or bytes
         A log, pod events, both, a CSV of ``stage,seconds`` or a list of end-to-end seconds; bytes
         in UTF-8, UTF-16 or UTF-32.
+    tables : Tables, optional
+        For the limits; those that ship unless given.
 
     Raises
     ------
