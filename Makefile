@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 
-.PHONY: run test check format bench system-packages clean
+.PHONY: run test check architecture format bench mutate system-packages clean
 
 run: $(VENV)/.installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -20,7 +20,11 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -rs
+
+architecture: $(VENV)/.installed-dev
+	$(BIN)/python tools/architecture.py
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
@@ -28,6 +32,12 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script || exit 1; done
+
+# Small wrong changes, one at a time: which do the tests notice? See docs/mutation.md.
+N ?= 60
+SEED ?= 1
+mutate: $(VENV)/.installed-dev
+	$(BIN)/python tools/mutate.py --sample $(N) --seed $(SEED) $(MORE)
 
 $(VENV)/.installed: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Frontier needs Python 3.11, 3.12 or 3.13; none was found."; exit 1; }

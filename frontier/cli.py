@@ -17,6 +17,7 @@ from frontier.errors import FrontierError, InputError
 from frontier.tables import load_tables, look_up
 
 if TYPE_CHECKING:
+    from frontier.models.own import ReadModel
     from frontier.study import Study
     from frontier.trace import Trace
 
@@ -87,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     offers.set_defaults(run=_offers)
     models = commands.add_parser("models", help="list the models: name, parameters, precisions")
     models.set_defaults(run=_models)
+    models.add_argument(
+        "--config", metavar="FILE", help="read a config.json: in words, and as a row of the table"
+    )
     validate = commands.add_parser("validate", help="put predictions beside measurements")
     subjects = validate.add_subparsers(dest="subject", required=True, metavar="subject")
     start = subjects.add_parser("start", help="cold starts, case by case, and the median errors")
@@ -94,6 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--cases", metavar="FILE", help="other starts, in the columns of data/validation_cases.csv"
     )
+    for subject, run, what in (
+        ("speed", _validate_speed, "speeds of a replica, case by case, and the median errors"),
+        ("simulation", _validate_simulation, "queues with a known answer, simulated"),
+        ("all", _validate_all, "starts, speeds and simulations, one after the other"),
+    ):
+        subjects.add_parser(subject, help=what).set_defaults(run=run, cases=None)
     return parser
 
 
@@ -101,10 +111,13 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     """Add what every command asks that compares plans on a trace."""
     add = parser.add_argument
     add("--trace", required=True, metavar="FILE", help="request log to read")
-    add("--model", required=True, metavar="NAME", help="see: models")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", metavar="NAME", help="see: models")
+    which.add_argument("--model-config", metavar="FILE", help="config.json of your own model")
     add("--serverless", required=True, metavar="OFFER", help="see: offers")
     add("--dedicated", required=True, metavar="OFFER", help="see: offers")
     add("--precision", metavar="NAME", help="bf16, fp8, int4, fp4; the model's own")
+    add("--kv-precision", metavar="NAME", help="of the cache: bf16 (default), fp8")
     add("--slo-p99-ttft", type=float, metavar="S", help="limit in seconds")
     add("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
     add("--commitment", metavar="ID", help="buy always-on machines under it: data/commitments.csv")
@@ -123,6 +136,7 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
 def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, list[Path]]:
     """Return the study that the arguments ask for, and the files to write."""
     # Everything below needs pandas and numba, which a list of offers does not.
+    from frontier.models.own import with_model
     from frontier.plan import Scenario
     from frontier.study import simulate, study_of
     from frontier.sweep import Deal
@@ -137,7 +151,9 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
     if told.commitment is not None:
         commitment = look_up(tables.commitments, told.commitment, "commitment")
     paths = [_out_path(name, suffixes) for name in told.out]
-    model = tables.model(told.model)
+    read = None if told.model_config is None else _read_model(told.model_config)
+    tables = tables if read is None else with_model(tables, read.model)
+    model = tables.model(told.model) if read is None else read.model
     trace = _read_trace(told)
     scenario = Scenario(
         model=model.model,
@@ -146,6 +162,7 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
         dedicated_offer=told.dedicated,
         slo_p99_ttft_s=limit_s,
         max_replicas=told.max_replicas,
+        kv_precision=told.kv_precision or "bf16",
     )
     found = simulate(scenario, trace, tables)
     return study_of(found, tables, limit_s=limit_s, deal=Deal(commitment=commitment)), paths
@@ -158,8 +175,9 @@ def _sweep(told: argparse.Namespace) -> None:
     plan_id = told.plan or default_plan_id(study)
     look_up(study.outcomes, plan_id, "plan")
     print(study.answer.headline)
-    about = (*study.answer.reasons, *_about_trace(study.trace), *study.deployment.assumed)
-    for sentence in about:
+    read = None if told.model_config is None else _read_model(told.model_config)
+    about = (*_about_trace(study.trace), *_about_model(read), *study.deployment.assumed)
+    for sentence in (*study.answer.reasons, *about):
         print(f"  {sentence}")
     print(f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'waited':>8}  efficient plans")
     best = study.table[study.table["efficient"]].sort_values("usd_per_month", kind="stable")
@@ -290,9 +308,30 @@ def _offers(told: argparse.Namespace) -> None:
         )
 
 
+def _read_model(name: str) -> ReadModel:
+    from frontier.models.config import read_model_config
+
+    path, tables = Path(name), load_tables()
+    if not path.is_file():
+        raise InputError(f"there is no file '{name}' to read a model from")
+    # One byte more than is read of a file tells that it is too large.
+    with path.open("rb") as handle:
+        content = handle.read(int(tables.setting("model_config_max_bytes")) + 1)
+    return read_model_config(content, tables)
+
+
+def _about_model(read: ReadModel | None) -> list[str]:
+    from frontier.models.own import in_words
+
+    return [] if read is None else [f"Your model: {in_words(read.model)}.", *read.assumed]
+
+
 def _models(told: argparse.Namespace) -> None:
     from frontier.serving import precisions_of
 
+    if told.config is not None:
+        _one_model(told.config)
+        return
     for model in load_tables().models.values():
         print(
             f"{model.model:<38} {model.total_params_b:>8.4g}B  {model.architecture:<6} "
@@ -300,11 +339,47 @@ def _models(told: argparse.Namespace) -> None:
         )
 
 
+def _one_model(name: str) -> None:
+    """Print a model in words, and as the line that data/models.csv would have of it."""
+    from frontier.models.own import row_text
+
+    read = _read_model(name)
+    for sentence in _about_model(read):
+        print(sentence)
+    print(row_text(read.model))
+
+
 def _validate_start(told: argparse.Namespace) -> None:
-    from frontier.start.validate import read_cases, validate_start, validation_report
+    from frontier.start.validate import read_cases, start_comparisons, validate_start
+    from frontier.validation import report
 
     cases = None if told.cases is None else read_cases(told.cases)
-    print(validation_report(validate_start(load_tables(), cases)))
+    print(report(start_comparisons(validate_start(load_tables(), cases))))
+
+
+def _validate_speed(told: argparse.Namespace) -> None:
+    from frontier.serving.validate import validate_speed
+    from frontier.validation import report
+
+    print(report(validate_speed(load_tables())))
+
+
+def _validate_simulation(told: argparse.Namespace) -> None:
+    from frontier.simulation_cases import validate_simulation
+    from frontier.validation import report
+
+    print(report(validate_simulation(load_tables())))
+
+
+def _validate_all(told: argparse.Namespace) -> None:
+    for title, run in (
+        ("Starts", _validate_start),
+        ("Speeds", _validate_speed),
+        ("Simulations", _validate_simulation),
+    ):
+        print(f"{title}\n")
+        run(told)
+        print()
 
 
 def _readable(name: str) -> Path:

@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from frontier.delimited import is_control
 from frontier.errors import InputError, TableError
 from frontier.tables import (
+    OWN_SOURCE,
+    YOURS,
     Behaviour,
     Column,
     Offer,
@@ -74,10 +77,10 @@ EDITABLE = {
 }
 """The columns that a session may change, by table."""
 
-OWN_SOURCE = "own-prices"
 _PRICES = ("usd_per_gpu_h", "usd_per_vcpu_s", "usd_per_gib_s")
 _FILE_KIND, _FILE_FORMAT = "frontier-scenario", 2
 _LONGEST_TEXT = 4000
+_NAMES = ("provider", "product", "region")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ def _edited(
         problems += [f"{table}, {key}: {words}" for words in _contradictions(row)]
         if today is not None and any(name in cells for name in _PRICES):
             row = dataclasses.replace(
-                row, price_kind="quoted", priced_on=today, basis="assumed", source_id=OWN_SOURCE
+                row, price_kind=YOURS, priced_on=today, basis=YOURS, source_id=OWN_SOURCE
             )
         replaced.setdefault(table, {})[key] = row
     edited = dataclasses.replace(
@@ -263,11 +266,21 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
             f"Expected a scenario file of format {_FILE_FORMAT}, found {found.get('format')!r}"
         )
     choices = found.get("choices", {})
-    if not isinstance(choices, dict) or not all(map(_is_short_text, choices.values())):
+    if not isinstance(choices, dict) or not all(map(_is_short_text, (*choices, *choices.values()))):
         raise InputError("The scenario file: expected texts as choices, found something else")
-    behaviours = _rows(found, "own_behaviours", "behaviours", Behaviour, tables)
-    rules = _rows(found, "own_rules", "provider_rules", ProviderRules, tables)
-    offers = _rows(found, "own_offers", "offers", Offer, tables)
+    # Whatever the file says of them: they are the prices and rules of whoever made it.
+    behaviours = tuple(
+        dataclasses.replace(row, basis=YOURS, source_id=OWN_SOURCE)
+        for row in _rows(found, "own_behaviours", "behaviours", Behaviour, tables)
+    )
+    rules = tuple(
+        dataclasses.replace(row, basis=YOURS, source_id=OWN_SOURCE)
+        for row in _rows(found, "own_rules", "provider_rules", ProviderRules, tables)
+    )
+    offers = tuple(
+        dataclasses.replace(row, price_kind=YOURS, basis=YOURS, source_id=OWN_SOURCE)
+        for row in _rows(found, "own_offers", "offers", Offer, tables)
+    )
     edits = []
     for number, cells in enumerate(_records(found, "changes", tables), start=1):
         if cells.keys() != {"table", "key", "column", "text"}:
@@ -299,7 +312,9 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
 
 
 def _is_short_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
+    return (
+        isinstance(value, str) and len(value) <= _LONGEST_TEXT and not any(map(is_control, value))
+    )
 
 
 def _records(found: dict[str, Any], name: str, tables: Tables) -> list[dict[str, str]]:
@@ -327,5 +342,12 @@ def _rows(
             }
         except TableError as error:
             raise InputError(str(error)) from None
+        longest = int(tables.setting("upload_longest_name"))
+        for column in _NAMES:
+            if len(values.get(column, "")) > longest:
+                raise InputError(
+                    f"{where}, column {column}: expected at most {longest} characters, found "
+                    f"{len(values[column]):,}"
+                )
         rows[values[columns[0].column]] = row_type(**values)
     return tuple(rows.values())

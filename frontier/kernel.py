@@ -30,9 +30,11 @@ alone, and with NUMBA_DISABLE_JIT=1 they run as plain Python.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 SAME_INSTANT_S = 1e-9
 # A clock of decode steps is set back beyond this count: 2^16 leaves 36 bits for the fraction.
@@ -52,8 +54,151 @@ SINCE = 0  # when it began to start, to be busy, to be idle or to be parked [s]
 CLOCK = 1  # decode steps taken, as of DECODE_FROM
 DECODE_FROM = 2  # when its clock runs on: the end of its prefills, or its last change if later [s]
 READY_AT = 3  # when it last became ready [s]
-# Columns of `seconds`, one row a session; the tiers' columns follow from IN_TIERS on.
+# Columns of `Sessions.seconds`; the tiers' columns follow from IN_TIERS on.
 STARTED, FIRST_READY, ENDED, IN_START, IN_BUSY, IN_IDLE, IN_TIERS = 0, 1, 2, 3, 4, 5, 6
+# Slots of `Progress.slots`: how far a run had come when its tables of sessions were full.
+ARRIVED, HEAD, IN_SERVICE, UP, MINIMUM, CHANGES, SESSIONS, NEXT_DRAW, UNLOOKED = range(9)
+
+
+class Requests(NamedTuple):
+    """The requests of a trace, in order of arrival.
+
+    Attributes
+    ----------
+    arrival_s, prefill_s : float64, shape (n,)
+        Arrivals, sorted, and prompt processing of each request [s].
+    output_tokens : int64, shape (n,)
+        Tokens of each answer, at least 1.
+    """
+
+    arrival_s: NDArray[np.float64]
+    prefill_s: NDArray[np.float64]
+    output_tokens: NDArray[np.int64]
+
+
+class Replicas(NamedTuple):
+    """What every replica is like.
+
+    Attributes
+    ----------
+    decode_step_s : float64, shape (C,)
+        A decode step with 1 to C requests on the replica [s].
+    cold_start_s : float64, shape (m,)
+        Starts, used in order and again from the front [s].
+    stay_s, resume_s : float64, shape (tiers,)
+        The parked tiers [s].
+    """
+
+    decode_step_s: NDArray[np.float64]
+    cold_start_s: NDArray[np.float64]
+    stay_s: NDArray[np.float64]
+    resume_s: NDArray[np.float64]
+
+
+class Rules(NamedTuple):
+    """When replicas come and go, where requests go, and which seconds count.
+
+    Attributes
+    ----------
+    change_s : float64, shape (k,)
+        When the minimum changes [s], to ``change_min`` (int64, shape (k,)).
+    pack : bool
+        Dispatch to the fullest replica with a free slot, else to the emptiest.
+    refuses_cold : bool
+        Reject a request that arrives while no replica is ready.
+    """
+
+    change_s: NDArray[np.float64]
+    change_min: NDArray[np.int64]
+    min_replicas: int
+    pinned_replicas: int
+    buffer_replicas: int
+    target_concurrency: float
+    pack: bool
+    refuses_cold: bool
+    idle_timeout_s: float
+    queue_timeout_s: float
+    horizon_s: float
+
+
+class Fleet(NamedTuple):
+    """The state of every replica, written as the run goes on.
+
+    Attributes
+    ----------
+    count, time
+        Columns as named above, one row a replica; ``count`` has one more.
+    events_s
+        Tree of the next finish or ready, least at the root [s].
+    room
+        Tree of where to dispatch, greatest at the root.
+    finish_step
+        A heap a replica, least first.
+    request
+        Whose the entries of the heaps are.
+    """
+
+    count: NDArray[np.int64]
+    time: NDArray[np.float64]
+    events_s: NDArray[np.float64]
+    room: NDArray[np.int64]
+    finish_step: NDArray[np.float64]
+    request: NDArray[np.int64]
+
+
+class Fates(NamedTuple):
+    """What became of each request.
+
+    Attributes
+    ----------
+    first_token_s, finish_s : float64, shape (n,)
+        Instants [s], infinite for a rejected request.
+    waited_on_start : bool, shape (n,)
+    start_wait_s : float64, shape (n,)
+        From arrival until the request's replica was ready [s]; 0 if it was.
+    caused_start : bool, shape (n,)
+        Its own arrival made the replica start that it waited for.
+    """
+
+    first_token_s: NDArray[np.float64]
+    finish_s: NDArray[np.float64]
+    waited_on_start: NDArray[np.bool_]
+    start_wait_s: NDArray[np.float64]
+    caused_start: NDArray[np.bool_]
+
+
+class Sessions(NamedTuple):
+    """The stretches of replicas from start to off.
+
+    Attributes
+    ----------
+    owners : int64, shape (sessions, 2)
+        Replica and entry of ``cold_start_s`` (-1 if it was ready at time 0).
+    seconds : float64, shape (sessions, 6 + tiers)
+        Start, first ready and end (infinite if it never ends), then starting, busy and idle
+        seconds and those in each tier, these within the horizon.
+    """
+
+    owners: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+
+
+class Progress(NamedTuple):
+    """How far a run has come, and whether it is to stop.
+
+    Attributes
+    ----------
+    slots : int64, shape (9,)
+        As named above.
+    reached_s : float64, shape (1,)
+        The instant of the last event [s].
+    stop : uint8, shape (1,)
+        The run ends early soon after another thread has set it.
+    """
+
+    slots: NDArray[np.int64]
+    reached_s: NDArray[np.float64]
+    stop: NDArray[np.uint8]
 
 
 def _compiled(function):
@@ -142,14 +287,15 @@ def _pop(finish_step, request, base, size):
 
 
 @_inlined
-def _become_idle(count, time, replica, now, unlooked):
+def _become_idle(fleet, replica, now, unlooked):
     """Enter a replica at the end of the idle list and return the new first unlooked one.
 
     Those idle since the same instant stand in order of index.
     """
+    count = fleet.count
     ends = count.shape[0] - 1
     after, before = ends, count[ends, IDLE_BEFORE]
-    while after != unlooked and time[before, SINCE] == now and before > replica:
+    while after != unlooked and fleet.time[before, SINCE] == now and before > replica:
         after, before = before, count[before, IDLE_BEFORE]
     count[before, IDLE_AFTER] = count[after, IDLE_BEFORE] = replica
     count[replica, IDLE_BEFORE], count[replica, IDLE_AFTER] = before, after
@@ -164,31 +310,32 @@ def _leave_idle_list(count, replica):
 
 
 @_inlined
-def _show(count, time, events_s, room, finish_step, decode_step_s, replica, pack):
+def _show(fleet, decode_step_s, replica, pack):
     """Enter in the trees when a ready replica next finishes and how much room it has.
 
     The next finish is the end of the prefills plus the fewest steps left.
     """
     most = decode_step_s.size
-    held = count[replica, HELD]
+    held = fleet.count[replica, HELD]
     next_s = np.inf
     if held > 0:
-        steps = finish_step[replica * most] - time[replica, CLOCK]
-        next_s = time[replica, DECODE_FROM] + steps * decode_step_s[held - 1]
-    _set_event(events_s, replica, next_s)
+        steps = fleet.finish_step[replica * most] - fleet.time[replica, CLOCK]
+        next_s = fleet.time[replica, DECODE_FROM] + steps * decode_step_s[held - 1]
+    _set_event(fleet.events_s, replica, next_s)
     if held == most:
-        _set_room(room, replica, 0)
+        _set_room(fleet.room, replica, 0)
     elif pack:
-        _set_room(room, replica, held + 1)
+        _set_room(fleet.room, replica, held + 1)
     else:
-        _set_room(room, replica, most - held)
+        _set_room(fleet.room, replica, most - held)
 
 
 @_inlined
-def _take(count, time, finish_step, request, decode_step_s, replica, now, new, prefill_s, steps):
+def _take(fleet, decode_step_s, replica, now, new, prefill_s, steps):
     """Put a request on a replica, its prefill after those it has; return its first token."""
+    time, finish_step = fleet.time, fleet.finish_step
     base = replica * decode_step_s.size
-    held = count[replica, HELD]
+    held = fleet.count[replica, HELD]
     if held == 0:
         time[replica, CLOCK] = 0.0
         time[replica, DECODE_FROM] = now
@@ -202,16 +349,17 @@ def _take(count, time, finish_step, request, decode_step_s, replica, now, new, p
                 finish_step[entry] -= time[replica, CLOCK]
             time[replica, CLOCK] = 0.0
     time[replica, DECODE_FROM] += prefill_s
-    _push(finish_step, request, base, held, time[replica, CLOCK] + steps, new)
-    count[replica, HELD] = held + 1
+    _push(finish_step, fleet.request, base, held, time[replica, CLOCK] + steps, new)
+    fleet.count[replica, HELD] = held + 1
     return time[replica, DECODE_FROM]
 
 
 @_inlined
-def _finish(count, time, finish_step, request, decode_step_s, replica, now, finish_s):
+def _finish(fleet, decode_step_s, replica, now, finish_s):
     """Let every request whose steps are done leave at `now`; return how many did."""
+    finish_step, request = fleet.finish_step, fleet.request
     base = replica * decode_step_s.size
-    held = count[replica, HELD]
+    held = fleet.count[replica, HELD]
     step_s = decode_step_s[held - 1]
     clock = finish_step[base]
     left = held
@@ -219,9 +367,9 @@ def _finish(count, time, finish_step, request, decode_step_s, replica, now, fini
         finish_s[request[base]] = now
         _pop(finish_step, request, base, left)
         left -= 1
-    count[replica, HELD] = left
-    time[replica, CLOCK] = clock
-    time[replica, DECODE_FROM] = now
+    fleet.count[replica, HELD] = left
+    fleet.time[replica, CLOCK] = clock
+    fleet.time[replica, DECODE_FROM] = now
     return held - left
 
 
@@ -257,8 +405,9 @@ def _leave_tiers(seconds, session, parked_s, stay_s, now, horizon_s):
 
 
 @_inlined
-def _to_start(count, time, seconds, stay_s, resume_s, now, horizon_s):
+def _to_start(fleet, seconds, kind, now, horizon_s):
     """Return the replica to start and its tier: parked and quickest, else off and lowest (-1)."""
+    count, time, stay_s = fleet.count, fleet.time, kind.stay_s
     off = quickest = quickest_tier = -1
     least_s = np.inf
     for replica in range(time.shape[0]):
@@ -270,8 +419,8 @@ def _to_start(count, time, seconds, stay_s, resume_s, now, horizon_s):
                 ended_s = _leave_tiers(seconds, session, parked_s, stay_s, now, horizon_s)
                 seconds[session, ENDED] = ended_s
                 count[replica, STATE] = OFF
-            elif resume_s[tier] < least_s:
-                quickest, quickest_tier, least_s = replica, tier, resume_s[tier]
+            elif kind.resume_s[tier] < least_s:
+                quickest, quickest_tier, least_s = replica, tier, kind.resume_s[tier]
         if count[replica, STATE] == OFF and off < 0:
             off = replica
             if stay_s.size == 0:
@@ -279,7 +428,7 @@ def _to_start(count, time, seconds, stay_s, resume_s, now, horizon_s):
     return (off if quickest < 0 else quickest), quickest_tier
 
 
-@_compiled
+@_inlined
 def _ready(count, max_replicas):
     """Return how many replicas are ready, however many requests they hold."""
     ready = 0
@@ -290,88 +439,57 @@ def _ready(count, max_replicas):
 
 
 @_compiled
-def _run(
-    arrival_s,
-    prefill_s,
-    output_tokens,
-    decode_step_s,
-    cold_start_s,
-    change_s,
-    change_min,
-    stay_s,
-    resume_s,
-    min_replicas,
-    pinned_replicas,
-    buffer_replicas,
-    target_concurrency,
-    pack,
-    refuses_cold,
-    idle_timeout_s,
-    queue_timeout_s,
-    horizon_s,
-    stop,
-    count,
-    time,
-    events_s,
-    room,
-    finish_step,
-    request,
-    first_token_s,
-    finish_s,
-    waited_on_start,
-    start_wait_s,
-    caused_start,
-    owners,
-    seconds,
-    progress,
-    reached_s,
-):
+def _run(requests, kind, rules, fleet, fates, sessions, progress):
     """Run the events in order of time and write what happened into the arrays.
 
     Returns `DONE`, `STOPPED`, or `FULL`: then it goes on from where it was when it is called
-    again with longer tables of sessions, ``owners`` and ``seconds``.
+    again with longer tables of sessions.
     """
+    arrival_s, decode_step_s, stay_s = requests.arrival_s, kind.decode_step_s, kind.stay_s
+    change_s, horizon_s, pack = rules.change_s, rules.horizon_s, rules.pack
+    count, time, events_s, room = fleet.count, fleet.time, fleet.events_s, fleet.room
+    owners, seconds, slots = sessions.owners, sessions.seconds, progress.slots
     n = arrival_s.size
     max_replicas = time.shape[0]
     ends = max_replicas  # the row of the idle list's two ends
-    now = reached_s[0]
-    arrived, head, held, up = progress[0], progress[1], progress[2], progress[3]
-    minimum, change = progress[4], progress[5]
-    sessions, next_draw = progress[6], progress[7]
-    unlooked = progress[8]  # the first idle replica whose timer has not been looked at
+    now = progress.reached_s[0]
+    arrived, head, held, up = slots[ARRIVED], slots[HEAD], slots[IN_SERVICE], slots[UP]
+    minimum, change = slots[MINIMUM], slots[CHANGES]
+    begun, next_draw = slots[SESSIONS], slots[NEXT_DRAW]
+    unlooked = slots[UNLOOKED]  # the first idle replica whose timer has not been looked at
     events = 0
 
-    if sessions == 0:
-        for replica in range(min_replicas):
+    if begun == 0:
+        for replica in range(rules.min_replicas):
             count[replica, STATE] = READY
             count[replica, SESSION] = replica
             owners[replica, 0], owners[replica, 1] = replica, -1
             seconds[replica, ENDED] = np.inf
-            _show(count, time, events_s, room, finish_step, decode_step_s, replica, pack)
-            if replica >= pinned_replicas:
-                unlooked = _become_idle(count, time, replica, now, unlooked)
-        sessions = up = minimum = min_replicas
+            _show(fleet, decode_step_s, replica, pack)
+            if replica >= rules.pinned_replicas:
+                unlooked = _become_idle(fleet, replica, now, unlooked)
+        begun = up = minimum = rules.min_replicas
 
     while True:
         events += 1
-        if events % EVENTS_A_CHECK == 0 and stop[0] != 0:
+        if events % EVENTS_A_CHECK == 0 and progress.stop[0] != 0:
             return STOPPED
-        if sessions + max_replicas > owners.shape[0]:  # more than one event can start
-            reached_s[0] = now
-            progress[0], progress[1], progress[2], progress[3] = arrived, head, held, up
-            progress[4], progress[5] = minimum, change
-            progress[6], progress[7] = sessions, next_draw
-            progress[8] = unlooked
+        if begun + max_replicas > owners.shape[0]:  # more than one event can start
+            progress.reached_s[0] = now
+            slots[ARRIVED], slots[HEAD], slots[IN_SERVICE], slots[UP] = arrived, head, held, up
+            slots[MINIMUM], slots[CHANGES] = minimum, change
+            slots[SESSIONS], slots[NEXT_DRAW] = begun, next_draw
+            slots[UNLOOKED] = unlooked
             return FULL
 
         replica_event_s = events_s[1]
         arrival_event_s = arrival_s[arrived] if arrived < n else np.inf
         change_event_s = change_s[change] if change < change_s.size else np.inf
-        refusal_s = arrival_s[head] + queue_timeout_s if head < arrived else np.inf
+        refusal_s = arrival_s[head] + rules.queue_timeout_s if head < arrived else np.inf
         release_s = np.inf
         if unlooked != ends:
             # One that was kept for the minimum is overdue when that falls: it is due now.
-            release_s = max(now, time[unlooked, SINCE] + idle_timeout_s)
+            release_s = max(now, time[unlooked, SINCE] + rules.idle_timeout_s)
 
         scale_up = False
         cause = -1
@@ -392,20 +510,18 @@ def _run(
                     time[replica, READY_AT] = now
                 else:
                     part = IN_BUSY
-                    held -= _finish(
-                        count, time, finish_step, request, decode_step_s, replica, now, finish_s
-                    )
-                _show(count, time, events_s, room, finish_step, decode_step_s, replica, pack)
+                    held -= _finish(fleet, decode_step_s, replica, now, fates.finish_s)
+                _show(fleet, decode_step_s, replica, pack)
                 if count[replica, HELD] == 0:
                     _count_seconds(seconds, session, part, time[replica, SINCE], now, horizon_s)
                     time[replica, SINCE] = now
-                    if replica >= pinned_replicas:
-                        unlooked = _become_idle(count, time, replica, now, unlooked)
+                    if replica >= rules.pinned_replicas:
+                        unlooked = _become_idle(fleet, replica, now, unlooked)
         elif change_event_s <= min(refusal_s, arrival_event_s, release_s):
             now = change_event_s
-            if change_min[change] < minimum:
+            if rules.change_min[change] < minimum:
                 unlooked = count[ends, IDLE_AFTER]
-            minimum = change_min[change]
+            minimum = rules.change_min[change]
             change += 1
             scale_up = True
         elif refusal_s <= min(arrival_event_s, release_s):
@@ -437,22 +553,22 @@ def _run(
             wanted = minimum
             in_system = arrived - head + held
             if in_system > 0 and up < max_replicas:
-                by_load = math.ceil(in_system / target_concurrency) + buffer_replicas
+                by_load = math.ceil(in_system / rules.target_concurrency) + rules.buffer_replicas
                 wanted = max(wanted, min(by_load, max_replicas))
             while up < wanted:
-                replica, tier = _to_start(count, time, seconds, stay_s, resume_s, now, horizon_s)
+                replica, tier = _to_start(fleet, seconds, kind, now, horizon_s)
                 if tier >= 0:
                     session = count[replica, SESSION]
                     _leave_tiers(seconds, session, time[replica, SINCE], stay_s, now, horizon_s)
-                    delay_s = resume_s[tier]
+                    delay_s = kind.resume_s[tier]
                 else:
-                    delay_s = cold_start_s[next_draw]
-                    owners[sessions, 0], owners[sessions, 1] = replica, next_draw
-                    seconds[sessions, STARTED] = now
-                    seconds[sessions, FIRST_READY] = seconds[sessions, ENDED] = np.inf
-                    count[replica, SESSION] = sessions
-                    sessions += 1
-                    next_draw = (next_draw + 1) % cold_start_s.size
+                    delay_s = kind.cold_start_s[next_draw]
+                    owners[begun, 0], owners[begun, 1] = replica, next_draw
+                    seconds[begun, STARTED] = now
+                    seconds[begun, FIRST_READY] = seconds[begun, ENDED] = np.inf
+                    count[replica, SESSION] = begun
+                    begun += 1
+                    next_draw = (next_draw + 1) % kind.cold_start_s.size
                 up += 1
                 count[replica, STATE] = STARTING
                 count[replica, CAUSE] = cause
@@ -460,7 +576,7 @@ def _run(
                 _set_event(events_s, replica, now + delay_s)
 
         # With no ready replica the queue is empty: whoever came before was refused as well.
-        if refuses_cold and cause >= 0 and room[1] == 0 and not _ready(count, max_replicas):
+        if rules.refuses_cold and cause >= 0 and room[1] == 0 and not _ready(count, max_replicas):
             head += 1
 
         while head < arrived and room[1] > 0:
@@ -469,28 +585,19 @@ def _run(
                 session = count[replica, SESSION]
                 _count_seconds(seconds, session, IN_IDLE, time[replica, SINCE], now, horizon_s)
                 time[replica, SINCE] = now
-                if replica >= pinned_replicas:
+                if replica >= rules.pinned_replicas:
                     if unlooked == replica:
                         unlooked = count[replica, IDLE_AFTER]
                     _leave_idle_list(count, replica)
-            steps = output_tokens[head] - 1
-            first_token_s[head] = _take(
-                count,
-                time,
-                finish_step,
-                request,
-                decode_step_s,
-                replica,
-                now,
-                head,
-                prefill_s[head],
-                steps,
+            steps = requests.output_tokens[head] - 1
+            fates.first_token_s[head] = _take(
+                fleet, decode_step_s, replica, now, head, requests.prefill_s[head], steps
             )
-            _show(count, time, events_s, room, finish_step, decode_step_s, replica, pack)
+            _show(fleet, decode_step_s, replica, pack)
             if head < count[replica, ARRIVED_BEFORE]:
-                waited_on_start[head] = True
-                start_wait_s[head] = time[replica, READY_AT] - arrival_s[head]
-                caused_start[head] = count[replica, CAUSE] == head
+                fates.waited_on_start[head] = True
+                fates.start_wait_s[head] = time[replica, READY_AT] - arrival_s[head]
+                fates.caused_start[head] = count[replica, CAUSE] == head
             held += 1
             head += 1
 
@@ -504,55 +611,21 @@ def _run(
             seconds[session, ENDED] = _leave_tiers(
                 seconds, session, from_s, stay_s, np.inf, horizon_s
             )
-    progress[6] = sessions
+    slots[SESSIONS] = begun
     return DONE
 
 
 def run_replicas(
-    arrival_s,
-    prefill_s,
-    output_tokens,
-    decode_step_s,
-    cold_start_s,
-    change_s,
-    change_min,
-    stay_s,
-    resume_s,
-    *,
-    min_replicas,
-    max_replicas,
-    pinned_replicas,
-    buffer_replicas,
-    target_concurrency,
-    pack,
-    refuses_cold,
-    idle_timeout_s,
-    queue_timeout_s,
-    horizon_s,
-    stop,
-):
+    requests: Requests, kind: Replicas, rules: Rules, *, max_replicas: int, stop: NDArray[np.uint8]
+) -> tuple[bool, Fates, Sessions]:
     """Serve every request and return what became of requests and replicas.
 
     Parameters
     ----------
-    arrival_s, prefill_s : float64, shape (n,)
-        Arrivals, sorted, and prompt processing of each request [s].
-    output_tokens : int64, shape (n,)
-        Tokens of each answer, at least 1.
-    decode_step_s : float64, shape (C,)
-        A decode step with 1 to C requests on the replica [s].
-    cold_start_s : float64, shape (m,)
-        Starts, used in order and again from the front [s].
-    change_s : float64, shape (k,)
-        When the minimum changes [s], to ``change_min`` (int64, shape (k,)).
-    stay_s, resume_s : float64, shape (tiers,)
-        The parked tiers [s].
-    min_replicas, max_replicas, pinned_replicas, buffer_replicas : int
-    target_concurrency, idle_timeout_s, queue_timeout_s, horizon_s : float
-    pack : bool
-        Dispatch to the fullest replica with a free slot, else to the emptiest.
-    refuses_cold : bool
-        Reject a request that arrives while no replica is ready.
+    requests : Requests
+    kind : Replicas
+    rules : Rules
+    max_replicas : int
     stop : uint8, shape (1,)
         The run ends early soon after another thread has set it.
 
@@ -560,76 +633,35 @@ def run_replicas(
     -------
     completed : bool
         False if it was stopped; the rest then means nothing.
-    first_token_s, finish_s : float64, shape (n,)
-        Instants [s], infinite for a rejected request.
-    waited_on_start : bool, shape (n,)
-    start_wait_s : float64, shape (n,)
-        From arrival until the request's replica was ready [s]; 0 if it was.
-    caused_start : bool, shape (n,)
-        Its own arrival made the replica start that it waited for.
-    owners : int64, shape (sessions, 2)
-        Replica and entry of ``cold_start_s`` (-1 if it was ready at time 0).
-    seconds : float64, shape (sessions, 6 + tiers)
-        Start, first ready and end (infinite if it never ends), then starting, busy and idle
-        seconds and those in each tier, these within the horizon.
+    fates : Fates
+    sessions : Sessions
     """
-    n, most = arrival_s.size, decode_step_s.size
+    n, most = requests.arrival_s.size, kind.decode_step_s.size
     width = 1 << (max_replicas - 1).bit_length()
     count = np.zeros((max_replicas + 1, 7), np.int64)
     count[-1, IDLE_BEFORE] = count[-1, IDLE_AFTER] = max_replicas
-    first_token_s = np.full(n, np.inf)
-    finish_s = np.full(n, np.inf)
-    waited_on_start = np.zeros(n, np.bool_)
-    start_wait_s = np.zeros(n)
-    caused_start = np.zeros(n, np.bool_)
-    owners = np.zeros((2 * max_replicas, 2), np.int64)
-    seconds = np.zeros((2 * max_replicas, IN_TIERS + stay_s.size))
-    fixed = (
-        arrival_s,
-        prefill_s,
-        output_tokens,
-        decode_step_s,
-        cold_start_s,
-        change_s,
-        change_min,
-        stay_s,
-        resume_s,
-        min_replicas,
-        pinned_replicas,
-        buffer_replicas,
-        target_concurrency,
-        pack,
-        refuses_cold,
-        idle_timeout_s,
-        queue_timeout_s,
-        horizon_s,
-        stop,
-        count,
-        np.zeros((max_replicas, 4)),  # time
-        np.full(2 * width, np.inf),  # events_s: tree of the next finish or ready, least at the root
-        np.zeros(2 * width, np.int64),  # room: tree of where to dispatch, greatest at the root
-        np.zeros(max_replicas * most),  # finish_step: a heap a replica, least first
-        np.zeros(max_replicas * most, np.int64),  # request: whose the entries of the heaps are
-        first_token_s,
-        finish_s,
-        waited_on_start,
-        start_wait_s,
-        caused_start,
+    fleet = Fleet(
+        count=count,
+        time=np.zeros((max_replicas, 4)),
+        events_s=np.full(2 * width, np.inf),
+        room=np.zeros(2 * width, np.int64),
+        finish_step=np.zeros(max_replicas * most),
+        request=np.zeros(max_replicas * most, np.int64),
     )
-    progress = np.zeros(9, np.int64)
-    progress[8] = max_replicas
-    reached_s = np.zeros(1)
-    while (outcome := _run(*fixed, owners, seconds, progress, reached_s)) == FULL:
-        owners = np.concatenate((owners, np.zeros_like(owners)))
-        seconds = np.concatenate((seconds, np.zeros_like(seconds)))
-    sessions = progress[6]
-    return (
-        outcome == DONE,
-        first_token_s,
-        finish_s,
-        waited_on_start,
-        start_wait_s,
-        caused_start,
-        owners[:sessions],
-        seconds[:sessions],
+    fates = Fates(
+        first_token_s=np.full(n, np.inf),
+        finish_s=np.full(n, np.inf),
+        waited_on_start=np.zeros(n, np.bool_),
+        start_wait_s=np.zeros(n),
+        caused_start=np.zeros(n, np.bool_),
     )
+    sessions = Sessions(
+        owners=np.zeros((2 * max_replicas, 2), np.int64),
+        seconds=np.zeros((2 * max_replicas, IN_TIERS + kind.stay_s.size)),
+    )
+    progress = Progress(np.zeros(UNLOOKED + 1, np.int64), np.zeros(1), stop)
+    progress.slots[UNLOOKED] = max_replicas
+    while (outcome := _run(requests, kind, rules, fleet, fates, sessions, progress)) == FULL:
+        sessions = Sessions(*(np.concatenate((table, np.zeros_like(table))) for table in sessions))
+    begun = progress.slots[SESSIONS]
+    return outcome == DONE, fates, Sessions(*(table[:begun] for table in sessions))

@@ -110,6 +110,8 @@ class Scenario:
         Starts that the user measured, in place of the model's.
     office : OfficeHours or None
         When the machines of a scheduled plan run; None: the hours of data/settings.csv.
+    kv_precision : {"bf16", "fp8"}
+        Precision of the key-value cache.
     """
 
     model: str
@@ -123,6 +125,7 @@ class Scenario:
     start_changes: tuple[tuple[str, str | float], ...] = ()
     own_start: OwnStart | None = None
     office: OfficeHours | None = None
+    kv_precision: str = "bf16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +249,8 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
         float(model.max_context_tokens),
     )
-    speed = _fit(serverless, model, scenario.precision, context_tokens, tables)
-    dedicated_speed = _fit(dedicated, model, scenario.precision, context_tokens, tables)
+    speed = _fit(serverless, model, scenario, context_tokens, tables)
+    dedicated_speed = _fit(dedicated, model, scenario, context_tokens, tables)
     inputs, start = _start(scenario, serverless, speed, tables)
     busiest = replicas_to_serve(trace, speed)
     platform = platform_of(serverless.behaviour.platform_id, tables)
@@ -775,14 +778,20 @@ def _start(
 
 
 def _fit(
-    supply: Supply, model: Model, precision: str, context_tokens: float, tables: Tables
+    supply: Supply, model: Model, scenario: Scenario, context_tokens: float, tables: Tables
 ) -> ServingSpeed:
     speed = serving_speed(
-        model, precision, supply.gpu, context_tokens=context_tokens, tables=tables
+        model,
+        scenario.precision,
+        supply.gpu,
+        context_tokens=context_tokens,
+        tables=tables,
+        kv_precision=scenario.kv_precision,
     )
     if speed.gpus_per_replica > supply.gpus_max and supply.kind == "serverless":
         raise InfeasibleError(
-            f"{model.model} in {precision} needs {speed.gpus_per_replica} × {supply.gpu}, but "
+            f"{model.model} in {speed.precision} needs {speed.gpus_per_replica} × {supply.gpu}, "
+            "but "
             f"{supply.offer_id} gives a replica at most {supply.gpus_max}. Choose a larger GPU."
         )
     return speed

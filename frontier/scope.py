@@ -10,9 +10,10 @@ import datetime as dt
 
 from frontier import units
 from frontier.plan import Deployment, office_hours
+from frontier.prices import origin_in_words
 from frontier.start.labels import in_sentence
 from frontier.sweep import Deal
-from frontier.tables import Source, Tables
+from frontier.tables import OWN_SOURCE, Source, Tables
 from frontier.trace import Trace
 from frontier.trace.generate import NOMINAL_MONDAY
 
@@ -27,9 +28,9 @@ NOT_BILLED = (
 """Costs that no bill of this product has in it."""
 
 NOT_SIMULATED = (
-    "Failed starts and retries of a start",
-    "Queues for scarce GPUs",
-    "Contention between replicas that start at once",
+    "Failed starts beyond the share that is said",
+    "Waits for scarce GPUs beyond the share that is said",
+    "Contention between replicas that start at once beyond the correlation that is said",
     "Prefix caching",
     "Speculative decoding",
     "Disaggregated prefill",
@@ -62,8 +63,7 @@ def included(
         cores = f", with {vcpus:g} vCPU and {ram_gib:g} GiB a GPU on meters of their own"
     prices = [
         f"{offer.provider} {offer.product}, {offer.gpu}: {units.dollars(offer.usd_per_gpu_h)} a "
-        f"GPU-hour ({offer.price_kind} price of {offer.priced_on}, "
-        f"{tables.source_of(offer).title}){extra}"
+        f"GPU-hour ({origin_in_words(offer, tables)}){extra}"
         for offer, extra in ((serverless, cores), (dedicated, ""))
     ]
     unbilled = [
@@ -123,7 +123,7 @@ def asked(
     """Return what was asked as pairs of label and value: model, traffic, limit, offers, terms."""
     scenario = deployment.scenario
     pairs = [
-        ("Model", f"{scenario.model}, {scenario.precision}"),
+        ("Model", f"{scenario.model}, {scenario.precision}, {scenario.kv_precision} cache"),
         (
             "Traffic",
             f"{trace.name}: {units.count(trace.arrival_s.size, 'request')} over "
@@ -136,11 +136,12 @@ def asked(
         ("Dedicated offer", scenario.dedicated_offer),
     ):
         offer = tables.offers[offer_id]
+        whose = ", your price" if offer.source_id == OWN_SOURCE else ""
         pairs.append(
             (
                 label,
                 f"{offer.provider} {offer.product}, {offer.gpu}, "
-                f"{units.dollars(offer.usd_per_gpu_h)}/GPU-h of {offer.priced_on}",
+                f"{units.dollars(offer.usd_per_gpu_h)}/GPU-h{whose} of {offer.priced_on}",
             )
         )
     if deal.serverless.multiplier != 1:

@@ -225,7 +225,16 @@ def simulate_replicas(
         If ``cancel`` was set.
     """
     # numba takes a good part of a second to import: only those who simulate pay for it.
-    from frontier.kernel import IN_BUSY, IN_IDLE, IN_START, IN_TIERS, run_replicas
+    from frontier.kernel import (
+        IN_BUSY,
+        IN_IDLE,
+        IN_START,
+        IN_TIERS,
+        Replicas,
+        Requests,
+        Rules,
+        run_replicas,
+    )
 
     arrival_s = _times("arrival_s", arrival_s)
     prefill_s = _times("prefill_s", prefill_s)
@@ -251,41 +260,34 @@ def simulate_replicas(
     minima = [policy.min_replicas, *(minimum for _, minimum in policy.schedule)]
     # No more than this can ever be wanted, so no room is kept for more.
     reachable = max(*minima, math.ceil(arrival_s.size / target) + policy.buffer_replicas, 1)
-    (
-        completed,
-        first_token_s,
-        finish_s,
-        waited_on_start,
-        start_wait_s,
-        caused_start,
-        owners,
-        seconds,
-    ) = run_replicas(
-        arrival_s,
-        prefill_s,
-        tokens,
-        decode_step_s,
-        cold_start_s,
-        np.array([time_s for time_s, _ in policy.schedule], dtype=np.float64),
-        np.array(minima[1:], dtype=np.int64),
-        np.array([tier.stay_s for tier in policy.parked], dtype=np.float64),
-        np.array([tier.resume_s for tier in policy.parked], dtype=np.float64),
-        min_replicas=int(policy.min_replicas),
+    completed, fates, (owners, seconds) = run_replicas(
+        Requests(arrival_s, prefill_s, tokens),
+        Replicas(
+            decode_step_s,
+            cold_start_s,
+            stay_s=np.array([tier.stay_s for tier in policy.parked], dtype=np.float64),
+            resume_s=np.array([tier.resume_s for tier in policy.parked], dtype=np.float64),
+        ),
+        Rules(
+            change_s=np.array([time_s for time_s, _ in policy.schedule], dtype=np.float64),
+            change_min=np.array(minima[1:], dtype=np.int64),
+            min_replicas=int(policy.min_replicas),
+            pinned_replicas=int(policy.pinned_replicas),
+            buffer_replicas=int(policy.buffer_replicas),
+            target_concurrency=target,
+            pack=policy.routing == "pack",
+            refuses_cold=bool(policy.refuses_cold),
+            idle_timeout_s=float(policy.idle_timeout_s),
+            queue_timeout_s=float(policy.queue_timeout_s),
+            horizon_s=float(horizon_s),
+        ),
         max_replicas=int(min(policy.max_replicas, reachable)),
-        pinned_replicas=int(policy.pinned_replicas),
-        buffer_replicas=int(policy.buffer_replicas),
-        target_concurrency=target,
-        pack=policy.routing == "pack",
-        refuses_cold=bool(policy.refuses_cold),
-        idle_timeout_s=float(policy.idle_timeout_s),
-        queue_timeout_s=float(policy.queue_timeout_s),
-        horizon_s=float(horizon_s),
         stop=np.zeros(1, dtype=np.uint8) if cancel is None else cancel,
     )
     if not completed:
         raise Cancelled("the simulation was stopped before its end")
 
-    rejected = np.isinf(finish_s)
+    rejected = np.isinf(fates.finish_s)
     tiers = len(policy.parked)
     sessions = np.empty(
         len(seconds),
@@ -303,7 +305,7 @@ def simulate_replicas(
     )
     sessions["replica"], sessions["cold_start_index"] = owners.T
     sessions["started_s"], sessions["ready_s"], ended_s = seconds.T[:IN_START]
-    last_s = max(float(horizon_s), float(np.max(finish_s, where=~rejected, initial=0.0)))
+    last_s = max(float(horizon_s), float(np.max(fates.finish_s, where=~rejected, initial=0.0)))
     # One that never ends may have become ready after everything else was over.
     never_s = np.maximum(sessions["ready_s"], last_s)
     sessions["ended_s"] = np.where(np.isinf(ended_s), never_s, ended_s)
@@ -311,13 +313,13 @@ def simulate_replicas(
         sessions[name] = seconds[:, column]
     sessions["parked_s"] = seconds[:, IN_TIERS:]
 
-    ttft_s = first_token_s - arrival_s
+    ttft_s = fates.first_token_s - arrival_s
     result = RunResult(
         ttft_s=ttft_s,
-        finish_s=finish_s,
-        waited_on_start=waited_on_start,
-        start_wait_s=start_wait_s,
-        caused_start=caused_start,
+        finish_s=fates.finish_s,
+        waited_on_start=fates.waited_on_start,
+        start_wait_s=fates.start_wait_s,
+        caused_start=fates.caused_start,
         delay_s=np.zeros(ttft_s.size),
         rejected=rejected,
         sessions=sessions,

@@ -75,7 +75,7 @@ def content(scenario: Scenario, trace: Trace, tables: Tables) -> tuple[Hashable,
     offer_ids = (scenario.serverless_offer, scenario.dedicated_offer)
     unlimited = dataclasses.replace(scenario, slo_p99_ttft_s=0.0)
     supplies = (supply_of(offer_id, tables) for offer_id in offer_ids)
-    return (unlimited, trace.digest, trace.t0_utc, *supplies)
+    return (unlimited, trace.digest, trace.t0_utc, tables.model(scenario.model), *supplies)
 
 
 def simulate(

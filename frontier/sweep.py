@@ -45,7 +45,7 @@ from frontier.simulate import (
     simulate_plan,
     summarise,
 )
-from frontier.start.stages import STAGES, ColdStart, StartDraws
+from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
 
@@ -149,9 +149,11 @@ class TokenApi:
 
 
 def start_normals(tables: Tables) -> NDArray[np.float64]:
-    """Return the standard normals, shape (draws, 10), from which every plan draws its starts."""
+    """Return the standard normals, shape (draws, 12), from which every plan draws its starts."""
     generator = np.random.default_rng(int(tables.setting("start_seed")))
-    return generator.standard_normal((int(tables.setting("start_draws")), len(STAGES)))
+    draws = int(tables.setting("start_draws"))
+    stages = generator.standard_normal((draws, len(STAGES)))
+    return np.hstack((stages, generator.standard_normal((draws, LUCK_COLUMNS - len(STAGES)))))
 
 
 def simulate_plans(

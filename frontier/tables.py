@@ -18,6 +18,7 @@ import datetime as dt
 import difflib
 import functools
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +27,17 @@ from typing import Any, TypeVar
 
 from frontier.errors import InputError, TableError
 
+OWN_SOURCE = "own-prices"
+"""The source of what somebody typed or uploaded."""
+YOURS = "yours"
+"""Kind and basis of a price that somebody typed or uploaded."""
+
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 
 Row = TypeVar("Row")
+
+# How alike the first word of two models' names must be: a slip of the finger, no other name.
+_SAME_WORD = 0.88
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,6 @@ class Gpu:
     fp8_tflops: float | None
     fp4_tflops: float | None
     family: str
-    capture_fit: str
     pcie_gb_per_s: float
     nvlink: bool
     compute_capability: str
@@ -120,7 +128,12 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model: shape, sizes and cache."""
+    """One model: shape, sizes and cache.
+
+    A layer is one of three kinds: its cache grows with the context (``full_attention_layers``,
+    of which ``sparse_layers`` read only part of it), it holds a window of it
+    (``window_layers``), or a state of constant size (``linear_layers``).
+    """
 
     model: str
     repo: str
@@ -144,13 +157,41 @@ class Model:
     fp4_gb: float | None
     lookup_gb: float
     kv_bytes_per_token: float
-    fixed_bytes_per_sequence: float
+    context_per_entry: float
+    sparse_layers: int
+    sparse_top_tokens: int | None
+    sparse_context_per_entry: float
+    indexer_layers: int
+    indexer_width: int
+    indexer_bytes_per_token: float
+    window_layers: int
+    window_tokens: int | None
+    window_kind: str | None
+    window_width: int | None
+    window_kv_heads: int | None
+    window_bytes_per_token: float
+    linear_layers: int
+    state_bytes_per_sequence: float
+    mtp_layers: int
+    mtp_params_b: float
     max_context_tokens: int
     vocabulary: int
     licence: str | None
     basis: str
     source_id: str
     note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigDefault:
+    """A field that configurations of one type of model may leave out."""
+
+    default_id: str
+    model_type: str
+    field: str
+    value: int
+    basis: str
+    source_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +233,7 @@ class Storage:
     kind: str
     download_gb_per_s: float | None
     mmap_gb_per_s: float | None
+    mmap_cap_gb_per_s: float | None
     reader_gb_per_s: float | None
     cap_gb_per_s: float | None
     spread: float
@@ -207,10 +249,70 @@ class Loader:
     loader: str
     label: str
     mode: str
+    reads: tuple[str, ...]
     readers: int
     efficiency: float
     remote_cap_gb_per_s: float | None
-    per_gpu_cap_gb_per_s: float | None
+    process_gb_per_s: float | None
+    node_gb_per_s: float | None
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A generation of the inference engine."""
+
+    engine: str
+    label: str
+    capture_sizes: int
+    moe_capture_factor: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """What an engine's own kernels take to compile and tune when no cache has them."""
+
+    kernels: str
+    engines: tuple[str, ...]
+    architectures: tuple[str, ...]
+    precisions: tuple[str, ...]
+    families: tuple[str, ...]
+    seconds: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """A way to restore a GPU snapshot, from container ready to engine ready."""
+
+    restore: str
+    label: str
+    fixed_s: float
+    gb_per_s: float
+    artifact_fixed_gb: float
+    artifact_per_weight_gb: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartRiskPreset:
+    """A share of starts that fail, and one that waits for a GPU, as somebody saw them."""
+
+    preset: str
+    label: str
+    fail_share: float
+    late_share: float
+    late_s: float
+    correlation: float
     basis: str
     source_id: str
     description: str
@@ -228,12 +330,16 @@ class Platform:
     allocate_spread: float
     image_state: str
     pull_s: float | None
+    pull_gb_per_s: float | None
     image_gb: float
     pull_overlaps_fetch: bool
     host: str
     storage: str
     loader: str
+    engine: str
     compile_state: str
+    kernel_state: str
+    restore: str | None
     own_nodes: bool
     offers: tuple[str, ...]
     basis: str
@@ -265,6 +371,7 @@ class StageTiming:
     software: str
     model: str
     params_b: float | None
+    layers: int | None
     precision: str | None
     checkpoint_gb: float | None
     gpu: str | None
@@ -280,7 +387,13 @@ class StageTiming:
 
 @dataclass(frozen=True, slots=True)
 class ServingPoint:
-    """One published measurement of the speed of a replica."""
+    """One published measurement of the speed of a replica.
+
+    ``kind`` says how it was loaded, and so what the figures mean: ``loop`` (a constant number of
+    requests), ``burst`` (all at once, answered together; TTFT is the mean), ``batch`` (the
+    seconds until the last of a burst is done) or ``throughput`` (a loop, of which the output
+    tokens a second are known).
+    """
 
     point_id: str
     model: str
@@ -288,12 +401,66 @@ class ServingPoint:
     gpu: str
     gpus: int
     engine: str
+    engine_generation: str
+    kind: str
     concurrency: int
     prompt_tokens: int
     output_tokens: int
+    kv_precision: str
     ttft_s: float | None
     tpot_s: float | None
+    output_tokens_per_s: float | None
+    elapsed_s: float | None
     use: str
+    measured_on: str | None
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServingStage:
+    """One published run of a replica under a constant rate of requests."""
+
+    stage_id: str
+    model: str
+    precision: str
+    gpu: str
+    gpus: int
+    engine: str
+    engine_generation: str
+    rate_rps: float
+    prompt_tokens: int
+    new_prompt_tokens: int
+    output_tokens: int
+    ttft_median_s: float
+    ttft_p99_s: float | None
+    tpot_s: float
+    use: str
+    measured_on: str | None
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationCase:
+    """One published value of a queue that scales, from a formula or an experiment."""
+
+    case_id: str
+    label: str
+    quantity: str
+    value: float
+    unit: str
+    rate_rps: float
+    service_s: float
+    service_law: str
+    min_replicas: int
+    max_replicas: int
+    concurrency: int
+    cold_start_s: float
+    cold_start_law: str
+    idle_timeout_s: float
     basis: str
     source_id: str
     note: str | None
@@ -305,22 +472,29 @@ class StartCase:
 
     case_id: str
     group: str
+    role: str | None
     measured_s: tuple[str, ...]
     start_at: str
+    end_at: str | None
     platform: str
     model: str
     gpu: str
     precision: str
     gpus: int
     params_b: float | None
+    active_params_b: float | None
     layers: int | None
     architecture: str | None
     checkpoint_gb: float | None
+    engine: str | None
     host: str | None
     storage: str | None
     loader: str | None
     readers: int | None
+    host_memory_gb: float | None
+    disk: str | None
     compile_state: str | None
+    kernel_state: str | None
     capture_sizes: int | None
     image_state: str | None
     allocate_s: float | None
@@ -355,6 +529,43 @@ class Offer:
     basis: str
     source_id: str
     note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """A family of instances, by what their names have in common."""
+
+    instance_id: str
+    provider: str
+    names: tuple[str, ...]
+    gpu: str | None
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuName:
+    """Names that price lists use for a GPU, or for several where they leave open which."""
+
+    name_id: str
+    names: tuple[str, ...]
+    catalogue: str | None
+    gpus: tuple[str, ...]
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderName:
+    """Other names that people use for a provider."""
+
+    provider_id: str
+    provider: str
+    names: tuple[str, ...]
+    basis: str
+    source_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -579,14 +790,21 @@ class Tables:
     settings: Mapping[str, Setting] = field(metadata={"row": Setting})
     gpus: Mapping[str, Gpu] = field(metadata={"row": Gpu})
     models: Mapping[str, Model] = field(metadata={"row": Model})
+    config_defaults: Mapping[str, ConfigDefault] = field(metadata={"row": ConfigDefault})
     coefficients: Mapping[str, Coefficient] = field(metadata={"row": Coefficient})
     hosts: Mapping[str, Host] = field(metadata={"row": Host})
     storage: Mapping[str, Storage] = field(metadata={"row": Storage})
     loaders: Mapping[str, Loader] = field(metadata={"row": Loader})
+    engines: Mapping[str, Engine] = field(metadata={"row": Engine})
+    kernels: Mapping[str, Kernels] = field(metadata={"row": Kernels})
+    restores: Mapping[str, Restore] = field(metadata={"row": Restore})
+    start_risks: Mapping[str, StartRiskPreset] = field(metadata={"row": StartRiskPreset})
     platforms: Mapping[str, Platform] = field(metadata={"row": Platform})
     mitigations: Mapping[str, MitigationNumber] = field(metadata={"row": MitigationNumber})
     stage_timings: Mapping[str, StageTiming] = field(metadata={"row": StageTiming})
     serving_points: Mapping[str, ServingPoint] = field(metadata={"row": ServingPoint})
+    serving_stages: Mapping[str, ServingStage] = field(metadata={"row": ServingStage})
+    simulation_cases: Mapping[str, SimulationCase] = field(metadata={"row": SimulationCase})
     validation_cases: Mapping[str, StartCase] = field(metadata={"row": StartCase})
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
@@ -600,6 +818,9 @@ class Tables:
     trace_quantiles: Mapping[str, TraceQuantiles] = field(metadata={"row": TraceQuantiles})
     trace_presets: Mapping[str, TracePreset] = field(metadata={"row": TracePreset})
     trace_published: Mapping[str, TracePublished] = field(metadata={"row": TracePublished})
+    instance_types: Mapping[str, InstanceType] = field(metadata={"row": InstanceType})
+    gpu_names: Mapping[str, GpuName] = field(metadata={"row": GpuName})
+    provider_names: Mapping[str, ProviderName] = field(metadata={"row": ProviderName})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""
@@ -659,7 +880,7 @@ def look_up(rows: Mapping[str, Row], key: str, noun: str) -> Row:
     try:
         return rows[key]
     except KeyError:
-        folded = {name.casefold(): name for name in rows}
+        folded = {name.casefold(): name for name in _alike(rows, key)}
         near = difflib.get_close_matches(key.casefold(), folded, n=3, cutoff=0.4)
         hint = (
             f" Did you mean {' or '.join(folded[name] for name in near)}?"
@@ -667,6 +888,30 @@ def look_up(rows: Mapping[str, Row], key: str, noun: str) -> Row:
             else f" There are {len(rows)} to choose from."
         )
         raise InputError(f"There is no {noun} called '{key}'.{hint}") from None
+
+
+def _alike(rows: Mapping[str, Row], key: str) -> list[str]:
+    """Return the keys that may be offered in place of one: of models, only those of its family.
+
+    The family is told by its name and its version, so that nobody who asks for version 4 of a
+    model is offered version 2.
+    """
+    asked = _words(key)
+    return [
+        name for name, row in rows.items() if not isinstance(row, Model) or _related(row, asked)
+    ]
+
+
+def _related(row: Model, asked: list[str]) -> bool:
+    family = _words(row.family)
+    first, *rest = zip(family, asked, strict=False)
+    alike = difflib.SequenceMatcher(None, *first).ratio()
+    return alike >= _SAME_WORD and all(one == other for one, other in rest)
+
+
+def _words(name: str) -> list[str]:
+    """Return the words and numbers of a model's name, its owner left out."""
+    return re.findall(r"[a-z]+|\d+(?:\.\d+)*", name.rpartition("/")[2].casefold()) or [""]
 
 
 def load_columns(data_dir: Path = DATA_DIR) -> dict[str, tuple[Column, ...]]:
@@ -710,10 +955,13 @@ def read_table(
     columns: Mapping[str, tuple[Column, ...]],
     data_dir: Path = DATA_DIR,
     path: Path | None = None,
+    *,
+    partial: bool = False,
 ) -> Mapping[str, Row]:
     """Return one table as frozen rows by key, the key being its first column.
 
-    The file is ``data_dir/name.csv``, unless ``path`` names another one of the same columns.
+    The file is ``data_dir/name.csv``, unless ``path`` names another one of the same columns; with
+    ``partial`` that one may leave out columns that need not be filled.
 
     Raises
     ------
@@ -733,7 +981,8 @@ def read_table(
             f"{', '.join(fields)}"
         )
     rows: dict[str, Row] = {}
-    for number, cells in _read_cells(path, expected=names):
+    optional = [column.column for column in described if not column.required] if partial else []
+    for number, cells in _read_cells(path, expected=names, optional=optional):
         values = {
             column.column: read_cell(cells[column.column], column, f"{path.name}, row {number}")
             for column in described
@@ -810,9 +1059,12 @@ def check_references(tables: Tables, columns: Mapping[str, tuple[Column, ...]]) 
 
 
 def _read_cells(
-    path: Path, expected: Iterable[str] | None = None
+    path: Path, expected: Iterable[str] | None = None, optional: Iterable[str] = ()
 ) -> Iterable[tuple[int, dict[str, str]]]:
-    """Yield (row number, cells by column) of a CSV file, header checked."""
+    """Yield (row number, cells by column) of a CSV file, header checked.
+
+    Columns that are optional may be missing: their cells are then empty.
+    """
     try:
         handle = path.open(encoding="utf-8-sig", newline="")
     except OSError as error:
@@ -822,9 +1074,11 @@ def _read_cells(
         header = next(reader, None)
         if header is None:
             raise TableError(f"{path.name} is empty")
-        if expected is not None and list(expected) != header:
-            missing = [name for name in expected if name not in header]
-            extra = [name for name in header if name not in expected]
+        absent = [name for name in optional if name not in header]
+        wanted = None if expected is None else [name for name in expected if name not in absent]
+        if wanted is not None and wanted != header:
+            missing = [name for name in wanted if name not in header]
+            extra = [name for name in header if name not in wanted]
             raise TableError(
                 f"{path.name}, row 1: columns differ from columns.csv"
                 + (f"; missing {', '.join(missing)}" if missing else "")
@@ -838,7 +1092,7 @@ def _read_cells(
                 raise TableError(
                     f"{path.name}, row {number}: expected {len(header)} cells, found {len(cells)}"
                 )
-            yield number, dict(zip(header, cells, strict=True))
+            yield number, dict.fromkeys(absent, "") | dict(zip(header, cells, strict=True))
 
 
 def _number(text: str) -> float:

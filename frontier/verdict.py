@@ -166,8 +166,8 @@ def _about_break_even(
 ) -> str:
     if break_even_utilisation >= 1:
         return (
-            "There is no break-even: an always-on hour costs no less than a serverless one, so "
-            "always-on never wins on cost, only on latency."
+            "Replica for replica there is no break-even: an always-on hour costs "
+            f"{units.percent(break_even_utilisation)} of a serverless one, all meters counted."
         )
     count = 1 if dedicated is None else int(dedicated["max_replicas"])
     rival, whose = (

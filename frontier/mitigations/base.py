@@ -234,6 +234,7 @@ def scaled(stage: Stage, factor: float, label: str) -> Stage:
         stage,
         median_s=stage.median_s * factor,
         runs_s=tuple(run * factor for run in stage.runs_s),
+        parts=tuple((name, seconds * factor) for name, seconds in stage.parts),
         basis="derived",
         note=f"{stage.note} × {factor:.3g} ({label})",
     )

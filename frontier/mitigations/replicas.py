@@ -105,9 +105,10 @@ class SleepLevel1(Mitigation):
     vram_kept_gb: float = 0.0
 
     def wake_s(self, inputs: StartInputs, tables: Tables) -> float:
-        """Return the time to wake up [s]: bytes a GPU over a pinned copy."""
-        pinned = tables.coefficient("pcie_efficiency") * inputs.pcie_gb_per_s
-        return self.wake_fixed_s + inputs.checkpoint_gb / inputs.gpus / pinned
+        """Return the time to wake up [s]: bytes over pinned copies, up to the node's PCIe."""
+        pinned = tables.coefficient("pcie_efficiency") * inputs.pcie_gb_per_s * inputs.gpus
+        together = min(pinned, tables.coefficient("node_pcie_gb_per_s"))
+        return self.wake_fixed_s + inputs.checkpoint_gb / together
 
     def parked_tier(self, inputs: StartInputs, tables: Tables) -> ParkedTier:
         """Park released replicas before they go off."""

@@ -28,10 +28,11 @@ from frontier.mitigations.base import (
 from frontier.serving import ServingSpeed
 from frontier.start.predict import StartInputs
 from frontier.start.stages import STAGES, ColdStart, Stage
-from frontier.tables import Tables
+from frontier.tables import Restore, Tables, look_up
 from frontier.units import BYTES_PER_GB, BYTES_PER_GIB
 
-_SNAPSHOT_REPLACES = ("engine_init", "load", "compile", "kv_cache", "graph_capture")
+_SNAPSHOT_REPLACES = ("engine_init", "load", "compile", "kv_cache", "graph_capture", "other")
+_TYPICAL_RESTORE, _BEST_RESTORE = "typical", "dynamo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,28 @@ class CompileCache(Mitigation):
 
 
 @dataclass(frozen=True, slots=True)
+class KernelCache(Mitigation):
+    """The engine's own kernels, compiled and tuned, are shipped in the image or kept."""
+
+    key: ClassVar[str] = "kernel-cache"
+    label: ClassVar[str] = "Ship the kernel cache"
+    effects: ClassVar[Mapping[str, str]] = effects_on(kv_cache="shortened")
+    cache_gb: float = 0.0
+
+    def rewrite_inputs(self, inputs: StartInputs) -> StartInputs:
+        """Take the kernels as compiled and tuned before."""
+        return dataclasses.replace(inputs, kernel_state="cached")
+
+    def standing(self, inputs: StartInputs, tables: Tables) -> Standing:
+        """Cost a little storage and one cold start for each change of GPU or version."""
+        return Standing(
+            storage_gb=self.cache_gb,
+            starts_without=1,
+            notes=("a new GPU type or engine version starts cold once",),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class FewerCaptures(Mitigation):
     """CUDA graphs are captured for fewer batch sizes."""
 
@@ -313,8 +336,8 @@ class CpuSnapshot(Mitigation):
 class GpuSnapshot(Mitigation):
     """The whole engine, GPU memory included, is restored from a file on a serverless platform.
 
-    Engine start, copy, compilation, profiling and capture go; a restore of
-    ``t + artifact / rate`` comes in their place, never quicker than the weights over PCIe.
+    All from engine start to the serving API goes; a restore of ``t + artifact / rate`` comes in
+    its place, never quicker than the weights over PCIe. Rates: data/restores.csv.
     """
 
     key: ClassVar[str] = "gpu-snapshot"
@@ -328,20 +351,23 @@ class GpuSnapshot(Mitigation):
         **dict.fromkeys(
             (
                 *("weight_streamer", "weight_cache", "multi_tier", "parallel_fetch"),
-                *("compile_cache", "fewer_captures", "eager", "cpu_snapshot"),
+                *("compile_cache", "kernel_cache", "fewer_captures", "eager", "cpu_snapshot"),
             ),
             "the snapshot replaces the same stages",
         )
     )
-    restore_s: float = 0.0
-    restore_gb_per_s: float = 1.0
-    artifact_fixed_gb: float = 0.0
-    artifact_per_weight_gb: float = 1.0
+    restore: str | None = None
     cold_starts_first: int = 0
 
-    def artifact_gb(self, inputs: StartInputs) -> float:
+    def row(self, inputs: StartInputs, tables: Tables) -> Restore:
+        """Return how it is restored: as told, as the platform does it, or as is typical."""
+        key = self.restore or inputs.restore or _TYPICAL_RESTORE
+        return look_up(tables.restores, key, "restore")
+
+    def artifact_gb(self, inputs: StartInputs, tables: Tables) -> float:
         """Return the size of the snapshot [GB]."""
-        return self.artifact_fixed_gb + self.artifact_per_weight_gb * inputs.checkpoint_gb
+        row = self.row(inputs, tables)
+        return row.artifact_fixed_gb + row.artifact_per_weight_gb * inputs.checkpoint_gb
 
     def _rewrite_stages(self, start: ColdStart, inputs: StartInputs, tables: Tables) -> ColdStart:
         _single_gpu(self, inputs, "a weight streamer with a compile cache")
@@ -349,29 +375,25 @@ class GpuSnapshot(Mitigation):
         start = dataclasses.replace(start, overlaps=())
         for name in _SNAPSHOT_REPLACES:
             start = _with_stage(start, _gone(name, self.label))
-        size_gb = self.artifact_gb(inputs)
+        row, size_gb = self.row(inputs, tables), self.artifact_gb(inputs, tables)
         pinned = tables.coefficient("pcie_efficiency") * inputs.pcie_gb_per_s
-        restored_s = max(
-            self.restore_s + size_gb / self.restore_gb_per_s, inputs.checkpoint_gb / pinned
-        )
-        number = tables.mitigations[f"{self.key}.restore_gb_per_s"]
+        restored_s = max(row.fixed_s + size_gb / row.gb_per_s, inputs.checkpoint_gb / pinned)
         return _with_stage(
             start,
             Stage(
                 "fetch",
                 restored_s,
                 tables.coefficient("spread_load"),
-                number.basis,
-                (number.source_id,),
-                note=f"snapshot of {size_gb:.3g} GB: {self.restore_s:g} s and "
-                f"{self.restore_gb_per_s:g} GB/s",
+                row.basis,
+                (row.source_id,),
+                note=f"{row.label}: {size_gb:.3g} GB, {row.fixed_s:g} s and {row.gb_per_s:g} GB/s",
             ),
         )
 
     def standing(self, inputs: StartInputs, tables: Tables) -> Standing:
         """Cost the stored snapshot; the first starts stay cold."""
         return Standing(
-            storage_gb=self.artifact_gb(inputs),
+            storage_gb=self.artifact_gb(inputs, tables),
             starts_without=int(self.cold_starts_first),
             notes=("taken anew for each deployment and GPU type",),
         )
@@ -388,6 +410,7 @@ class NodeSnapshot(GpuSnapshot):
         **dict.fromkeys(GpuSnapshot.excludes, "the snapshot replaces the same stages"),
         gpu_snapshot="both restore the whole engine",
     )
+    restore: str | None = _BEST_RESTORE
 
 
 def _read_by_engine(inputs: StartInputs, **changes: Any) -> StartInputs:

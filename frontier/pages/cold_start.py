@@ -36,9 +36,11 @@ from frontier.plan import (
 )
 from frontier.start.labels import STAGE_LABELS, in_sentence
 from frontier.start.predict import platform_of
+from frontier.start.stages import ColdStart
+from frontier.start.validate import cases_like, validate_start
 from frontier.startlog import TOTAL, StartLog, read_start_log
 from frontier.sweep import Outcome, bill_outcome, simulate_plans, start_normals
-from frontier.tables import Tables
+from frontier.tables import Tables, load_tables
 from frontier.trace import Trace
 
 _WORKDAYS, _DAYS = 5, 7
@@ -136,6 +138,7 @@ def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
     st.caption(words)
     for sentence in deployment.start.assumed:
         st.caption(text.plain(sentence))
+    st.caption(_how_sure(deployment.start))
     with st.expander("Stage by stage: seconds, range, basis, source"):
         st.table(_stage_words(table, tables))
         st.download_button(
@@ -146,6 +149,27 @@ def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
+
+
+def _how_sure(start: ColdStart) -> str:
+    """Say how many stages are assumed and by how much starts like this one were off."""
+    measured = sum(stage.basis == "measured" for stage in start.stages)
+    if start.total_runs_s:
+        return "The whole start is as you measured it; its stages only share it out."
+    assumed = sum(stage.basis == "assumed" for stage in start.stages)
+    results = store(private=False).get_or_make(
+        ("validation", "starts"), lambda: validate_start(load_tables())
+    )
+    like = cases_like(start, results)
+    words = f"{assumed} of the {len(start.stages)} stages are assumed"
+    if measured:
+        words += f" and {measured} measured"
+    return (
+        f"{words}. Cases like yours were off by {units.percent(like.median_error)} in the median "
+        f"and {units.percent(like.largest_error)} at worst: "
+        f"{units.count(like.cases, 'published start')} "
+        "that nothing was fitted to. The Method page has them one by one."
+    )
 
 
 def _stage_words(table: pd.DataFrame, tables: Tables) -> pd.DataFrame:

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import streamlit as st
 
 from frontier import units
-from frontier.edits import OWN_SOURCE
 from frontier.mitigations.registry import MITIGATIONS
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
+from frontier.pages.model_controls import carry_model, model_section
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import traffic_section
 from frontier.plan import DEFAULT_MITIGATIONS, Scenario
 from frontier.prices import staleness
-from frontier.serving import precisions_of
+from frontier.serving import KV_PRECISIONS
 from frontier.study import content
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import Offer, Tables
+from frontier.tables import OWN_SOURCE, Offer, Tables
 from frontier.trace import Trace
 
 # Every set of them is tried at every idle timeout: their number is what a sweep costs.
@@ -81,6 +81,7 @@ def sidebar() -> Choices | NoTraffic:
         traffic = traffic_section(tables)
         scenario, conditions = _scenario(tables)
     session.carry((scenario.serverless_offer, scenario.dedicated_offer))
+    carry_model()
     if traffic.trace is None:
         return NoTraffic(scenario, traffic.problem)
     return Choices(
@@ -125,9 +126,7 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         step=0.5,
         help="99 of 100 requests must see their first token within this time.",
     )
-    model = link.pick("Model", list(tables.models), example.model, key="model")
-    precisions = list(precisions_of(tables.models[model]))
-    precision = link.pick("Precision", precisions, example.precision, key="precision")
+    model, precision = model_section(tables, example)
     gpus = _gpus_on_offer(tables)
     gpu = link.pick("GPU", gpus, tables.offers[example.serverless_offer].gpu, key="gpu")
     serverless = _pick_offer(
@@ -141,7 +140,7 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         example.dedicated_offer,
         "dedicated",
     )
-    mitigations, max_replicas, target_concurrency = _scaling_section(tables)
+    mitigations, max_replicas, target_concurrency, kv_precision = _scaling_section(tables)
     conditions = deal_section(tables, serverless, dedicated)
     start_changes, own_start = start_section(tables, serverless)
     scenario = Scenario(
@@ -156,11 +155,12 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         start_changes=start_changes,
         own_start=own_start,
         office=conditions.office,
+        kv_precision=kv_precision,
     )
     return scenario, conditions
 
 
-def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int | None]:
+def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int | None, str]:
     """Draw what an expert may want to change of the plans; 0 leaves a number to Frontier."""
     labels = {kind.key: kind.label for kind in MITIGATIONS if kind.effects}
     with st.expander("Scaling and mitigations"):
@@ -190,7 +190,14 @@ def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int |
             key="concurrency",
             help="The autoscaler wants one replica for every so many requests in the system.",
         )
-    return tuple(mitigations), int(most) or None, int(target) or None
+        kv_precision = link.pick(
+            "Key-value cache",
+            KV_PRECISIONS,
+            KV_PRECISIONS[0],
+            key="kv",
+            help="An fp8 cache holds twice the tokens; engines keep 16 bits unless told otherwise.",
+        )
+    return tuple(mitigations), int(most) or None, int(target) or None, kv_precision
 
 
 def _gpus_on_offer(tables: Tables) -> list[str]:
@@ -231,7 +238,8 @@ def _about_price(offer: Offer, tables: Tables) -> str:
         return f"{product}; " + text.money(
             f"your price, {units.dollars(listed)} before you changed it"
         )
-    words = f"{product}; price {text.age(offer.priced_on, today)}"
+    whose = "your price" if offer.source_id == OWN_SOURCE else "price"
+    words = f"{product}; {whose} {text.age(offer.priced_on, today)}"
     if staleness(offer, today, tables) != "fresh":
         words += ", **stale**: look it up anew"
     return words

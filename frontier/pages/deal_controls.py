@@ -9,11 +9,10 @@ import streamlit as st
 
 from frontier import units
 from frontier.billing import LIST_PRICE, Terms, TokenPrice, chosen_terms
-from frontier.edits import OWN_SOURCE
 from frontier.pages import link, session, text
 from frontier.plan import OfficeHours
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import Commitment, Tables, load_tables
+from frontier.tables import OWN_SOURCE, YOURS, Commitment, Tables, load_tables
 
 _NONE, _OWN = "none", "own"
 
@@ -89,7 +88,7 @@ def _commitment(tables: Tables, dedicated: str) -> Commitment | None:
         upfront_share=link.setting(
             "Paid upfront (%)", upfront, key="upfront", scale=percent, step=5.0, format="%.0f"
         ),
-        basis="assumed",
+        basis=YOURS,
         source_id=OWN_SOURCE,
         note=None,
     )

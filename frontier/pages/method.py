@@ -6,16 +6,21 @@ import pandas as pd
 import streamlit as st
 
 from frontier import units
-from frontier.pages import text
+from frontier.charts.validation_chart import validation_figure, validation_table
+from frontier.pages import show, text
 from frontier.pages.store import store
 from frontier.scope import NOT_BILLED, NOT_SIMULATED
-from frontier.start.validate import CaseResult, median_errors, validate_start
+from frontier.serving.validate import validate_speed
+from frontier.start.validate import start_comparisons, validate_start
 from frontier.tables import load_tables
+from frontier.validation import Comparison, Summary, overall, summarise
 
+_KINDS = {"start": "Cold starts", "speed": "Serving speeds"}
 _GROUPS = {
-    "same-machine": "The machine the coefficients were fitted on, other starts",
-    "known": "Host and storage known",
-    "opaque": "A platform that publishes neither",
+    "same-machine": "on the machine the coefficients were fitted on",
+    "known": "host and storage known",
+    "opaque": "on a platform that publishes neither",
+    "loaders": "weights only, loader and storage known",
 }
 
 _SECTIONS = (
@@ -44,16 +49,30 @@ Ten stages: allocate, pull, boot, engine init, fetch, load, compile, KV cache, g
 Weights take their bytes over the slowest link; compilation grows with layers, not parameters; the
 host's processor sets how long imports, compilation and graph capture take. Each stage varies from
 start to start (log-normal), and all plans draw the same starts, so that they differ by policy and
-not by luck. A stage nobody measured says so.
+not by luck. A stage nobody measured says so. Kernels that the engine compiles and tunes itself
+(DeepGEMM, FlashInfer, Triton, CUTLASS) run in its first forward pass: they are a part of the KV
+cache stage, with a cache of their own. Failed starts, waits for a scarce GPU and starts that slow
+each other down are counted only as far as you say; nobody publishes how many there are.
 """,
     ),
     (
         "Serving speed",
         """
 Prompt: two operations a parameter and token plus attention, over the share of the peak that is
-reached. Decode step: bytes of weights and cache over the bandwidth that is reached, plus launch and
-communication time. Where this model was measured on this GPU, the curve is scaled to it. The fixed
-time of API and tokeniser is added to every first token.
+reached. Decode step: bytes of weights and cache over the bandwidth that is reached, plus the host's
+time, what each layer and each expert costs, and the exchange between GPUs, which is dear without
+NVLink. Layers with a window, chunks, a constant state, a latent cache or sparse attention are read
+and computed for what they are. A first token also waits for the API, the tokeniser and one pass
+over the weights. Where this model was measured on this GPU, the curve is scaled to it.
+""",
+    ),
+    (
+        "A model of your own",
+        """
+Its weights are counted matrix by matrix from its configuration, and its cache layer by layer: one
+that grows with the context, a window or chunk of it, a latent or compressed one, or a state of
+constant size. Embedding and output layer stay in 16 bits where the rest is stored in fewer.
+Published models counted so come out within 1.5 % of their published parameters.
 """,
     ),
     (
@@ -96,47 +115,78 @@ def render() -> None:
 
 
 def _draw_validation() -> None:
-    """Show how far predicted starts were from published ones that no coefficient was fitted to."""
-    results = store(private=False).get_or_make(
-        ("validation",), lambda: validate_start(load_tables())
-    )
-    st.markdown("#### How far off the predicted starts are")
+    """Show how far predictions were from what was published, what no fit has seen first."""
+    rows = store(private=False).get_or_make(("validation", "all"), _compared)
+    st.markdown("#### How far off the predictions are")
+    kept_back = sum(not row.used_in_fit for row in rows)
     st.markdown(
-        f"{units.count(len(results), 'published start')} that no coefficient was fitted to, "
-        "predicted from model, host and storage. Test it on your own with "
-        "`python -m frontier validate start --cases FILE`."
+        f"{units.count(len(rows), 'published figure')} of starts and speeds, predicted from model, "
+        f"machine and engine; {kept_back} are from sources that no coefficient was fitted to, and "
+        "only those say how far off a new case will be. Bias is the median of the signed errors: "
+        "above 0 the prediction is too slow. The same table, with the simulated queues: "
+        "`python -m frontier validate all`."
     )
+    table = validation_table(rows)
+    show.figure(validation_figure(table), key="validation_chart", alt=_in_words(overall(rows)))
     st.table(
         pd.DataFrame(
             [
                 {
-                    "Starts": _GROUPS[group],
-                    "Cases": cases,
-                    "Median error": units.percent(median),
-                    "Largest error": units.percent(largest),
+                    "Cases": f"{_KINDS[summary.kind]}: {_group(summary.group)}",
+                    "Used in a fit": "yes" if summary.used_in_fit else "no",
+                    "Number": summary.cases,
+                    "Median error": units.percent(summary.median_error),
+                    "Bias": _signed(summary.bias),
+                    "Largest error": units.percent(summary.largest_error),
                 }
-                for group, (median, largest, cases) in median_errors(results).items()
+                for summary in (*overall(rows), *summarise(rows))
             ]
-        ).set_index("Starts")
+        ).set_index("Cases")
     )
     st.caption(
-        "Seven of the nine known ones share a page, a host and storage rates with rows that were "
-        "used, so that group flatters the model. Where a platform is opaque, measure one start and "
-        "enter it on the Cold start page."
+        "Rows used in a fit flatter the model; the rows held apart say what to expect. Where a "
+        "platform is opaque, measure one start and enter it on the Cold start page."
     )
     with st.expander("Case by case"):
-        st.dataframe(_cases(results), hide_index=True)
+        st.dataframe(_cases(table), hide_index=True)
+        show.download(table, "predicted_and_measured.csv")
 
 
-def _cases(results: tuple[CaseResult, ...]) -> pd.DataFrame:
+def _compared() -> tuple[Comparison, ...]:
+    tables = load_tables()
+    return (*start_comparisons(validate_start(tables)), *validate_speed(tables))
+
+
+def _signed(share: float) -> str:
+    return f"{round(share * 100):+d} %"
+
+
+def _group(name: str) -> str:
+    return _GROUPS.get(name, name)
+
+
+def _in_words(summaries: tuple[Summary, ...]) -> str:
+    uses = {True: "used in a fit", False: "kept back"}
+    parts = [
+        f"{_KINDS[summary.kind].lower()} {uses[summary.used_in_fit]}: "
+        f"median error {units.percent(summary.median_error)}, bias {_signed(summary.bias)}, "
+        f"{summary.cases} cases"
+        for summary in summaries
+    ]
+    return f"Predicted against measured times on logarithmic axes; {'; '.join(parts)}."
+
+
+def _cases(table: pd.DataFrame) -> pd.DataFrame:
+    sources = load_tables().sources
     return pd.DataFrame(
-        [
-            {
-                "Case": result.case.case_id,
-                "Measured (s)": round(result.measured_s, 1),
-                "Predicted (s)": round(result.predicted_s, 1),
-                "Error": f"{result.error:+.0%}",
-            }
-            for result in results
-        ]
+        {
+            "Case": table["label"],
+            "Kind": [_KINDS[kind] for kind in table["kind"]],
+            "Group": [_group(group) for group in table["group"]],
+            "Measured": [units.seconds(seconds) for seconds in table["measured"]],
+            "Predicted": [units.seconds(seconds) for seconds in table["predicted"]],
+            "Error": [_signed(error) for error in table["signed_error"]],
+            "Used in a fit": ["yes" if used else "no" for used in table["used_in_fit"]],
+            "Source": [sources[source_id].title for source_id in table["source_id"]],
+        }
     )

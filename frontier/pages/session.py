@@ -13,7 +13,8 @@ from types import MappingProxyType
 import streamlit as st
 
 from frontier.edits import Edit, ScenarioFile, cell_text, problems_of, with_edits
-from frontier.pages import link
+from frontier.models.own import with_model
+from frontier.pages import link, model_controls
 from frontier.prices import PriceUpload, with_prices
 from frontier.tables import Tables, load_tables
 
@@ -24,12 +25,15 @@ _LINKED = ("offers", "usd_per_gpu_h")
 
 
 def tables() -> Tables:
-    """Return the tables in force: with the session's prices, changes and hours of a month."""
+    """Return the tables in force: with the session's prices, changes, model and hours."""
     hours = st.session_state.get(HOURS)
-    key = (_edits(), upload(), hours, dt.date.today())
+    own = model_controls.own_model()
+    key = (_edits(), upload(), own, hours, dt.date.today())
     made = st.session_state.get(_MADE)
     if made is None or made[0] != key:
         found = with_edits(unedited(), key[0].values(), today=key[-1])
+        if own is not None:
+            found = with_model(found, own.model)
         if hours is not None:
             found = _with_hours(found, hours)
         made = st.session_state[_MADE] = ({**key[0]}, *key[1:]), found
@@ -57,8 +61,9 @@ def upload() -> PriceUpload | None:
 
 
 def is_changed() -> bool:
-    """Whether the session has prices or changes of its own."""
-    return upload() is not None or bool(_edits())
+    """Whether the session has prices, changes or a model of its own."""
+    own = (upload(), model_controls.own_model())
+    return any(brought is not None for brought in own) or bool(_edits())
 
 
 def edits() -> tuple[Edit, ...]:
@@ -106,7 +111,8 @@ def use_prices(own: PriceUpload | None) -> None:
 
 
 def restore() -> None:
-    """Take the changed prices out of the link that opened this session."""
+    """Take the own model and the changed prices out of the link that opened this session."""
+    model_controls.restore_model()
     for name, text in link.taken(_PRICE).items():
         edit = Edit(_LINKED[0], name.removeprefix(_PRICE), _LINKED[1], text)
         for problem in change([edit]):
@@ -149,6 +155,7 @@ def use_scenario(scenario: ScenarioFile) -> None:
             len(scenario.offers),
             warnings=(),
         )
+    model_controls.forget_model()
     st.session_state[_UPLOAD] = own
     st.session_state[_EDITS] = {
         (edit.table, edit.key, edit.column): edit for edit in scenario.edits

@@ -20,7 +20,6 @@ import frontier
 from frontier import units
 from frontier.edits import (
     EDITABLE,
-    OWN_SOURCE,
     Edit,
     ScenarioFile,
     cell_text,
@@ -32,7 +31,7 @@ from frontier.pages import controls, link, session, text
 from frontier.pages.store import store
 from frontier.prices import REQUIRED, PriceUpload, read_prices, staleness
 from frontier.start.labels import STAGE_LABELS
-from frontier.tables import Column, Offer, Tables, load_columns, load_tables
+from frontier.tables import OWN_SOURCE, Column, Offer, Tables, load_columns, load_tables
 
 _TITLES = {
     "offers": "Prices",
@@ -463,8 +462,8 @@ def _draw_upload() -> None:
         st.markdown(f"**It needs no more than {', '.join(REQUIRED)}**")
         st.code(_EXAMPLE, language=None)
         st.caption(
-            "May also have: kind, region, product, gpu_count, currency, priced_on, source, "
-            "increment_s, minimum_s, idle_default_s, idle_min_s, idle_max_s, "
+            "May also have: kind, region, product, gpu_count, gpu_memory_gb, currency, priced_on, "
+            "source, increment_s, minimum_s, idle_default_s, idle_min_s, idle_max_s, "
             "platform_fee_usd_month. What is missing comes from the provider's rules, or from "
             "cautious ones."
         )
@@ -560,9 +559,9 @@ def _use(found: PriceUpload | None) -> None:
 
 def _draw_scenario() -> None:
     st.markdown(
-        "The link in the address bar holds every choice, and the prices you changed of the two "
-        "offers in use. A scenario file holds all of it: every changed cell and your own price "
-        "table too. An uploaded trace is in neither."
+        "The link in the address bar holds every choice, your own model, and the prices you "
+        "changed of the two offers in use. A scenario file holds all of it: every changed cell "
+        "and your own price table too. An uploaded trace is in neither."
     )
     left, right = st.columns(2, gap="large")
     today = dt.date.today()

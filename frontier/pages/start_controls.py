@@ -8,7 +8,7 @@ from collections import Counter
 import streamlit as st
 
 from frontier.pages import link, text
-from frontier.start.predict import COMPILE_STATES, IMAGE_STATES, platform_of
+from frontier.start.predict import COMPILE_STATES, IMAGE_STATES, KERNEL_STATES, platform_of
 from frontier.startlog import OwnStart
 from frontier.tables import Tables
 
@@ -24,6 +24,12 @@ _COMPILE_WORDS = {
     "cached": "Compiled graphs kept",
     "none": "No compilation",
 }
+_KERNEL_WORDS = {
+    "cached": "Kernels shipped or kept",
+    "cold": "Kernels built each time",
+}
+_NOTHING_WRONG = "none"
+_RISK_FIELDS = ("fail_share", "late_share", "late_s", "correlation")
 
 
 def own_start() -> OwnStart | None:
@@ -64,6 +70,8 @@ def start_section(
             ("loader", "Loaded by", {key: row.label for key, row in tables.loaders.items()}),
             ("image_state", "Container image", {key: _IMAGE_WORDS[key] for key in IMAGE_STATES}),
             ("compile_state", "Compilation", {key: _COMPILE_WORDS[key] for key in COMPILE_STATES}),
+            ("kernel_state", "Engine kernels", {key: _KERNEL_WORDS[key] for key in KERNEL_STATES}),
+            ("engine", "Engine", {key: row.label for key, row in tables.engines.items()}),
         ):
             usual = getattr(platform, field)
             ordered = [usual, *(key for key in options if key != usual)]
@@ -83,7 +91,26 @@ def start_section(
             ),
             platform.allocate_s,
         )
-    return tuple((name, value) for name, (value, usual) in asked.items() if value != usual), own
+        risk = _risk(tables)
+    changes = tuple((name, value) for name, (value, usual) in asked.items() if value != usual)
+    return changes + risk, own
+
+
+def _risk(tables: Tables) -> tuple[tuple[str, float], ...]:
+    """Ask what goes wrong with starts; nothing unless it is said."""
+    presets = tables.start_risks
+    chosen = link.pick(
+        "What goes wrong",
+        list(presets),
+        _NOTHING_WRONG,
+        key="start_risk",
+        format_func=lambda key: presets[key].label,
+    )
+    row = presets[chosen]
+    source = tables.source_of(row)
+    st.caption(text.plain(f"{row.description} ({row.basis}; {source.title})"))
+    fields = [(name, getattr(row, name)) for name in _RISK_FIELDS]
+    return tuple((name, value) for name, value in fields if value)
 
 
 def _short(labels: dict[str, str]) -> dict[str, str]:

@@ -17,7 +17,8 @@ import frontier
 from frontier import units
 from frontier.edits import scenario_json
 from frontier.export import csv_bytes
-from frontier.pages import link, session, text
+from frontier.models.own import in_words
+from frontier.pages import link, model_controls, session, text
 from frontier.report import (
     Currency,
     Report,
@@ -177,8 +178,12 @@ def _draw_files(study: Study, outcome: Outcome, currency: Currency | None) -> No
 
 
 def changed_cells() -> tuple[tuple[str, str], ...]:
-    """Return what this session changed in the tables: label and words."""
+    """Return what this session brought and changed: label and words."""
     found = []
+    own = model_controls.own_model()
+    if own is not None:
+        found.append((f"Your own model {own.model.model}", in_words(own.model)))
+        found += [("Assumed of the model", sentence) for sentence in own.assumed]
     for edit in session.edits():
         before, after = session.shipped_text(edit) or "empty", edit.text or "empty"
         found.append((f"Changed: {edit.key}", f"{edit.column} from {before} to {after}"))

@@ -1,10 +1,15 @@
 """A start predicted from what is known of model, machine, storage and platform.
 
-What sets the times: weights are bytes over the slowest link; compilation grows with layers, not
-parameters; the host sets engine start, compilation and capture, each by its own factor. Every
-coefficient stands in data/coefficients.csv with its fit; rates, hosts and platforms in their
-tables. Left out: failures and retries of a start, queueing for scarce GPUs, and contention
-between replicas that start at once.
+What sets the times: weights are bytes over the slowest of storage, loader and PCIe, some of which
+grow with the ranks that read; compilation grows with layers, not parameters; graph capture and
+memory profiling follow the layers and the bytes a step reads; the host sets engine start,
+compilation and capture, each by its own factor. Kernels that the engine compiles and tunes itself
+(DeepGEMM, FlashInfer, Triton, CUTLASS) have a cache of their own; they run in the first forward
+pass and so are a named part of `kv_cache`, where every log that times them shows them.
+
+Every coefficient stands in data/coefficients.csv with its fit (tools/refit.py repeats it); rates,
+hosts, kernels and platforms in their tables. Left out: replicas of more than one node, and how far
+the starts of one minute slow each other down beyond the correlation that is asked for.
 """
 
 from __future__ import annotations
@@ -16,10 +21,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from frontier.errors import InputError
-from frontier.start.stages import ColdStart, Stage, check_seconds, merge_overlaps
-from frontier.tables import Host, Loader, Platform, Storage, Tables, look_up
+from frontier.start.stages import (
+    STAGES,
+    ColdStart,
+    Stage,
+    StartRisk,
+    check_seconds,
+    merge_overlaps,
+)
+from frontier.tables import Kernels, Loader, Platform, Storage, Tables, look_up
 
 COMPILE_STATES = ("cold", "cached", "none")
+KERNEL_STATES = ("cold", "cached")
 IMAGE_STATES = ("registry", "streamed", "cached")
 UNKNOWN_PLATFORM = "unknown"
 
@@ -34,40 +47,58 @@ class StartInputs:
     ----------
     checkpoint_gb : float
         Bytes of the weights as they are stored [GB].
-    params_b : float
-        Parameters [1e9]; memory profiling and graph capture grow with them.
     layers : int
-        Layers; compilation grows with them.
+        Layers; compilation, memory profiling and graph capture grow with them.
+    active_share : float
+        Share of the weights that one token uses: active over all parameters [1].
+    architecture : {"dense", "moe"}
+        Which kernels the engine compiles.
+    precision : {"bf16", "fp8", "int4", "fp4"}
+        Precision of the weights.
+    gpus : int
+        GPUs of the replica, each with a rank that reads and copies its part.
+    gpu_family : str
+        Generation of the GPU, as data/gpus.csv names it.
+    bandwidth_gb_per_s : float
+        Memory bandwidth of one GPU [GB/s]; graph capture reads the weights once a size.
     pcie_gb_per_s : float
         Theoretical rate from host to one GPU [GB/s].
+    engine : str
+        Generation of the engine: a row of data/engines.csv.
     host, storage, loader : str
-        Rows of data/hosts.csv, data/storage.csv and data/loaders.csv.
-    allocate_s : float or None
-        From the request for a GPU until there is one [s]; None if nobody measured it.
-    image_gb : float
-        Container image as it is pulled [GB].
-    architecture : {"dense", "moe"}
-        A mixture of experts compiles kernels inside its first graph capture.
-    gpus : int
-        GPUs of the replica. They divide the copy to the GPUs, never the read from storage.
-    capture_fit : {"large", "other"}
-        Which fit of graph capture the GPU follows; data/gpus.csv says it of each.
+        Rows of data/hosts.csv, data/storage.csv and data/loaders.csv. The storage says where the
+        weights are: in the page cache, on a disk of the node, or remote.
     readers : int, optional
         Concurrent readers of a streaming loader; the loader's own number if None.
     storage_gb_per_s : float, optional
-        Rate measured by the user for this storage and loader, instead of the table's [GB/s].
+        Rate measured by the user for this storage and loader, instead of the tables' [GB/s].
+    host_memory_gb : float, optional
+        Memory of the host [GB]. A download that does not fit its page cache is read again from
+        ``disk``; None if there is enough.
+    disk : str, optional
+        Row of data/storage.csv to which a download is written.
     detect_s : float
         Until the scaler notices that a replica is wanted [s].
+    allocate_s : float or None
+        From the request for a GPU until there is one [s]; None if nobody measured it.
     allocate_spread : float, optional
         One standard deviation of the allocation, as a factor.
+    image_gb : float
+        Container image as it is pulled [GB].
     image_state : {"registry", "streamed", "cached"}
         Pulled whole, streamed lazily, or already on the node.
     pull_s : float, optional
-        Image pull as measured, instead of bytes over the registry's rate [s].
+        Image pull as measured, instead of bytes over rates [s].
+    pull_gb_per_s : float, optional
+        Rate of pull and unpacking together as measured on the platform [GB/s].
     pull_overlaps_fetch : bool
         Image and weights come side by side and slow each other down.
+    weights_in_image : bool
+        The weights are a layer of the image, transferred and unpacked with it.
     compile_state : {"cold", "cached", "none"}
         No compiled graphs kept, kept from an earlier start, or torch.compile not used.
+    kernel_state : {"cold", "cached"}
+        Kernels compiled and tuned at this start, or shipped or kept from an earlier one.
     capture_sizes : int, optional
         CUDA graphs captured; 0 for none, the engine's own number if None.
     warmed_up : bool
@@ -78,32 +109,48 @@ class StartInputs:
         Machines that each fetch a part of the weights (pipeline-parallel fetch).
     fetch_overlaps_init : bool
         The fetch starts together with the engine instead of after it.
+    restore : str, optional
+        Row of data/restores.csv: how the platform restores a GPU snapshot, if it is known.
+    fail_share : float
+        Share of starts that fail and are tried again [1]; 0 unless told, for nobody publishes it.
+    late_share, late_s : float
+        Share of starts that wait for a scarce GPU [1], and how long they wait [s].
+    correlation : float
+        Correlation of pull and fetch between one start and the next [1].
     platform_basis, platform_source_id : str
-        How ``allocate_s`` and ``pull_s`` came about, and their row of data/sources.csv.
+        How ``allocate_s`` and the pull came about, and their row of data/sources.csv.
     assumed : tuple of str
         Sentences about what was assumed, carried to the result.
     """
 
     checkpoint_gb: float
-    params_b: float
     layers: int
+    active_share: float = 1.0
     architecture: str = "dense"
+    precision: str = "bf16"
     gpus: int = 1
-    capture_fit: str
+    gpu_family: str
+    bandwidth_gb_per_s: float
     pcie_gb_per_s: float
+    engine: str
     host: str
     storage: str
     loader: str
     readers: int | None = None
     storage_gb_per_s: float | None = None
+    host_memory_gb: float | None = None
+    disk: str | None = None
     detect_s: float = 0.0
     allocate_s: float | None
     allocate_spread: float | None = None
     image_gb: float
     image_state: str = "registry"
     pull_s: float | None = None
+    pull_gb_per_s: float | None = None
     pull_overlaps_fetch: bool = False
+    weights_in_image: bool = False
     compile_state: str = "cold"
+    kernel_state: str = "cold"
     capture_sizes: int | None = None
     warmed_up: bool = True
     engine_init_factor: float | None = None
@@ -111,9 +158,19 @@ class StartInputs:
     capture_factor: float | None = None
     fetch_workers: int = 1
     fetch_overlaps_init: bool = False
+    restore: str | None = None
+    fail_share: float = 0.0
+    late_share: float = 0.0
+    late_s: float = 0.0
+    correlation: float = 0.0
     platform_basis: str = "assumed"
     platform_source_id: str | None = None
     assumed: tuple[str, ...] = ()
+
+    @property
+    def step_gb(self) -> float:
+        """Bytes of weights that one GPU reads in a decode step of one token [GB]."""
+        return self.checkpoint_gb * self.active_share / self.gpus
 
     def predict(self, tables: Tables) -> ColdStart:
         """Return the start these inputs predict.
@@ -121,170 +178,318 @@ class StartInputs:
         Raises
         ------
         InputError
-            If an input is out of range or a name unknown, or if the storage has no rate for the
-            loader: a rate is asked for, never made up.
+            If an input is out of range or a name unknown, if the loader does not read the
+            storage, or if no rate is known: a rate is asked for, never made up.
 
         Notes
         -----
-        Medians, with ``h`` the host's factors, ``B`` parameters a GPU and ``L`` layers:
-        ``engine_init = h_e e``; ``compile = h_c (d L + d0 + i L + i0)``, the ``i`` being those of a
-        cold or of a cached start; ``kv_cache = h_e (k B + k0)``;
-        ``graph_capture = h_g (g B + g0) n / 67``. Fits and their sources: data/coefficients.csv.
-        Weights: see `_weights`.
+        Medians, with ``h`` the host's factors, ``L`` layers and ``W`` the bytes a GPU reads in a
+        step: ``engine_init = h_e e``; ``compile = h_c (c L + c0)``, cold or cached;
+        ``kv_cache = h_e (k0 + k1 L + k2 W) + kernels``;
+        ``graph_capture = h_g (g0 + g1 L + g2 n W / bandwidth) n' / n``, times the engine's factor
+        for a mixture of experts. Weights: `_weights`; pull: `_pull`.
         """
-        number = tables.coefficient
-        checked = {
-            "checkpoint_gb": self.checkpoint_gb,
-            "params_b": self.params_b,
-            "layers": self.layers,
-            "pcie_gb_per_s": self.pcie_gb_per_s,
-            "gpus": self.gpus,
-            "fetch_workers": self.fetch_workers,
-            "readers": self.readers,
-            "storage_gb_per_s": self.storage_gb_per_s,
-            "engine_init_factor": self.engine_init_factor,
-            "compile_factor": self.compile_factor,
-            "capture_factor": self.capture_factor,
+        self._check()
+        stages = {
+            stage.name: stage
+            for stage in (
+                self._allocate(tables),
+                self._pull(tables),
+                self._plain("boot", "boot_s", tables),
+                *self._weights(tables),
+                *self._engine(tables),
+                self._other(tables),
+            )
         }
-        for name, value in checked.items():
+        return ColdStart(
+            tuple(stages[name] for name in STAGES),
+            self._overlaps(tables),
+            assumed=self.assumed,
+            risk=self._risk(tables),
+        )
+
+    def read_gb_per_s(self, tables: Tables) -> float | None:
+        """Return the rate at which the weights are read [GB/s]; None if they are in memory.
+
+        The least of what the storage gives and what the loader takes, both for all ranks.
+
+        Raises
+        ------
+        InputError
+            If the loader does not read this kind of storage, or no rate is known.
+        """
+        if self.storage_gb_per_s is not None:
+            return self.storage_gb_per_s
+        place = look_up(tables.storage, self.storage, "storage")
+        how = look_up(tables.loaders, self.loader, "loader")
+        return _read_rate(place, how, self.readers, self.gpus)
+
+    def kernels(self, tables: Tables) -> Kernels:
+        """Return the row of data/kernels.csv for this engine, model and GPU."""
+        return kernels_of(self.engine, self.architecture, self.precision, self.gpu_family, tables)
+
+    def _check(self) -> None:
+        for name in (
+            *("checkpoint_gb", "layers", "active_share", "gpus", "fetch_workers", "readers"),
+            *("bandwidth_gb_per_s", "pcie_gb_per_s", "storage_gb_per_s", "pull_gb_per_s"),
+            *("engine_init_factor", "compile_factor", "capture_factor", "host_memory_gb"),
+        ):
+            value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be above 0, got {value!r}")
-        check_seconds("detect_s", (self.detect_s,))
-        for name, value in (
-            ("allocate_s", self.allocate_s),
-            ("pull_s", self.pull_s),
-            ("image_gb", self.image_gb),
+        for name in ("detect_s", "allocate_s", "pull_s", "image_gb", "late_s"):
+            if getattr(self, name) is not None:
+                check_seconds(name, (getattr(self, name),))
+        for name, choices in (
+            ("image_state", IMAGE_STATES),
+            ("compile_state", COMPILE_STATES),
+            ("kernel_state", KERNEL_STATES),
         ):
-            if value is not None:
-                check_seconds(name, (value,))
-        _check_choice("image_state", self.image_state, IMAGE_STATES)
-        _check_choice("compile_state", self.compile_state, COMPILE_STATES)
-        sizes = number("capture_sizes") if self.capture_sizes is None else self.capture_sizes
-        if not sizes >= 0:
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"{name} must be one of {', '.join(choices)}, got '{getattr(self, name)}'"
+                )
+        if self.active_share > 1:
+            raise InputError(f"active_share must be at most 1, got {self.active_share!r}")
+        if self.capture_sizes is not None and not self.capture_sizes >= 0:
             raise InputError(f"capture_sizes must be at least 0, got {self.capture_sizes!r}")
+        if self.weights_in_image and self.image_state == "streamed":
+            raise InputError(
+                "No rate is known for weights inside an image that is streamed. Say where the "
+                "weights are instead, or that the image is pulled whole or already on the node."
+            )
+
+    def _risk(self, tables: Tables) -> StartRisk:
+        return StartRisk(
+            fail_share=self.fail_share,
+            failed_part=tables.coefficient("failed_start_part"),
+            late_share=self.late_share,
+            late_s=self.late_s,
+            late_spread=tables.coefficient("spread_allocate"),
+            correlation=self.correlation,
+        )
+
+    def _told_by(self) -> tuple[str, ...]:
+        return (self.platform_source_id,) if self.platform_source_id else ()
+
+    def _allocate(self, tables: Tables) -> Stage:
+        known = self.allocate_s is not None
+        return Stage(
+            "allocate",
+            self.detect_s + self.allocate_s if known else None,
+            self.allocate_spread or tables.coefficient("spread_allocate"),
+            self.platform_basis,
+            self._told_by(),
+            note=f"scaler {self.detect_s:g} s, GPU {self.allocate_s:g} s"
+            if known
+            else "not measured",
+        )
+
+    def _pull(self, tables: Tables) -> Stage:
+        """Return the pull: bytes over the registry's rate, and again over that of unpacking.
+
+        Weights baked into the image are unpacked like the rest, at a rate measured with their
+        transfer.
+        """
+        spread = tables.coefficient("spread_pull")
+        if self.image_state == "cached":
+            return Stage("pull", 0.0, 1.0, "derived", note="image already on the node")
+        if self.pull_s is not None:
+            told = self.platform_basis, self._told_by()
+            return Stage("pull", self.pull_s, spread, *told, note="as given for the platform")
+        if self.image_state == "streamed":
+            row = tables.coefficients["streamed_pull_s"]
+            told = row.basis, (row.source_id,)
+            return Stage("pull", row.value, spread, *told, note="streamed lazily")
+        moved, unpacked = (
+            tables.coefficients[name] for name in ("registry_gb_per_s", "unpack_gb_per_s")
+        )
+        if self.pull_gb_per_s is not None:
+            seconds = self.image_gb / self.pull_gb_per_s
+            basis, sources = self.platform_basis, self._told_by()
+            note = f"{self.image_gb:g} GB at {self.pull_gb_per_s:.3g} GB/s, unpacking included"
+        else:
+            seconds = self.image_gb / moved.value + self.image_gb / unpacked.value
+            basis, sources = moved.basis, (moved.source_id,)
+            note = (
+                f"{self.image_gb:g} GB at {moved.value:.3g} GB/s, "
+                f"unpacked at {unpacked.value:.3g} GB/s"
+            )
+        if self.weights_in_image:
+            seconds += self.checkpoint_gb / unpacked.value
+            sources = tuple(dict.fromkeys((*sources, unpacked.source_id)))
+            note += f", {self.checkpoint_gb:.4g} GB of weights in the image"
+        return Stage("pull", seconds, spread, basis, sources, note=note)
+
+    def _weights(self, tables: Tables) -> tuple[Stage, Stage]:
+        """Return fetch and load: bytes over the slowest link.
+
+        Downloading and then loading adds up; the other ways copy early tensors while later ones
+        arrive, so that the longer of the two counts (`_overlaps`). Every GPU copies its part, up
+        to what the node's PCIe gives all of them together; fetching workers divide the read.
+        """
         machine = look_up(tables.hosts, self.host, "host")
         place = look_up(tables.storage, self.storage, "storage")
         how = look_up(tables.loaders, self.loader, "loader")
-        factors = {
-            "engine_init": self.engine_init_factor or machine.engine_init_factor,
-            "compile": self.compile_factor or machine.compile_factor,
-            "capture": self.capture_factor or machine.capture_factor,
-        }
-        given = self.engine_init_factor or self.compile_factor or self.capture_factor
-        basis = "derived" if given or machine.basis != "assumed" else "assumed"
+        rate = self.read_gb_per_s(tables)
+        pinned = tables.coefficient("pcie_efficiency") * self.pcie_gb_per_s
+        copy = min(machine.copy_gb_per_s, pinned) if how.mode in ("download", "mmap") else pinned
+        together = min(copy * self.gpus, tables.coefficient("node_pcie_gb_per_s"))
+        note = f"{self.checkpoint_gb:.4g} GB to {self.gpus} GPU(s) at {together:.3g} GB/s"
+        sources = [machine.source_id, how.source_id]
+        disk = self._read_again_from(how, tables)
+        if disk is not None:
+            again = _mmap_rate(disk, self.gpus)
+            if again < together:
+                together = again
+                note += f", read again from {disk.label} at {again:.3g} GB/s: memory is too small"
+                sources.append(disk.source_id)
+        load = Stage(
+            "load",
+            self.checkpoint_gb / (together * self.fetch_workers),
+            tables.coefficient("spread_load"),
+            "derived",
+            tuple(sources),
+            note=note,
+        )
+        told = place.source_id, how.source_id
+        if rate is None:
+            return Stage("fetch", 0.0, 1.0, "derived", told, note="already in host memory"), load
+        slowed = tables.coefficient("fetch_contention") if self._pulls_beside() else 1.0
+        rate *= self.fetch_workers / slowed
+        fetch = Stage(
+            "fetch",
+            self.checkpoint_gb / rate,
+            place.spread,
+            place.basis if place.basis == "assumed" else "derived",
+            told,
+            note=f"{self.checkpoint_gb:.4g} GB from {place.label} at {rate:.3g} GB/s",
+        )
+        return fetch, load
+
+    def _read_again_from(self, how: Loader, tables: Tables) -> Storage | None:
+        """Return the disk from which a download is read again, if memory cannot keep it."""
+        if how.mode != "download" or self.host_memory_gb is None:
+            return None
+        if self.checkpoint_gb <= tables.coefficient("page_cache_share") * self.host_memory_gb:
+            return None
+        if self.disk is None:
+            raise InputError(
+                f"{self.checkpoint_gb:.4g} GB of weights do not stay in {self.host_memory_gb:.4g} "
+                "GB of host memory: name the disk they are downloaded to (disk)."
+            )
+        return look_up(tables.storage, self.disk, "storage")
+
+    def _engine(self, tables: Tables) -> tuple[Stage, ...]:
+        number = tables.coefficient
+        machine = look_up(tables.hosts, self.host, "host")
+        engine = look_up(tables.engines, self.engine, "engine")
+        start_f = self.engine_init_factor or machine.engine_init_factor
+        compile_f = self.compile_factor or machine.compile_factor
+        capture_f = self.capture_factor or machine.capture_factor
+        own = self.engine_init_factor or self.compile_factor or self.capture_factor
+        basis = "derived" if own or machine.basis != "assumed" else "assumed"
 
         def stage(name: str, median_s: float, spread: float, fit: str, note: str) -> Stage:
             sources = (tables.coefficients[fit].source_id, machine.source_id)
             return Stage(name, median_s, spread, basis, tuple(dict.fromkeys(sources)), note=note)
 
-        side_by_side = self.pull_overlaps_fetch and self.image_state == "registry"
-        told_by = (self.platform_source_id,) if self.platform_source_id else ()
-        pull = _pull(
-            self.image_gb, self.image_state, self.pull_s, (self.platform_basis, told_by), tables
-        )
-        fetch, load, overlap = _weights(
-            checkpoint_gb=self.checkpoint_gb,
-            gpus=self.gpus,
-            pcie_gb_per_s=self.pcie_gb_per_s,
-            machine=machine,
-            place=place,
-            how=how,
-            readers=self.readers,
-            rate_gb_per_s=self.storage_gb_per_s,
-            slowed=number("fetch_contention") if side_by_side else 1.0,
-            workers=self.fetch_workers,
-            tables=tables,
-        )
-        per_gpu_b = self.params_b / self.gpus
+        init_s = number("engine_init_s")
+        if self.gpus > 1:
+            init_s += number("engine_init_workers_s")
         warm = "cold" if self.compile_state == "cold" else "cached"
-        init_s = number("engine_init_s") + (
-            number("engine_init_workers_s") if self.gpus > 1 else 0.0
-        )
         compile_s = 0.0
         if self.compile_state != "none":
-            compile_s = (
-                (number("dynamo_per_layer_s") + number(f"inductor_{warm}_per_layer_s"))
-                * self.layers
-                + number("dynamo_s")
-                + number(f"inductor_{warm}_s")
-            )
-        fit = f"capture_{self.capture_fit}"
-        capture_s = number(f"{fit}_per_b_s") * per_gpu_b + number(f"{fit}_s")
-        capture_s *= sizes / number("capture_sizes")
-        if self.architecture == "moe" and self.compile_state == "cold" and sizes:
-            capture_s += number("capture_moe_jit_s")
-        allocated = None if self.allocate_s is None else self.detect_s + self.allocate_s
-        stages = (
-            Stage(
-                "allocate",
-                allocated,
-                self.allocate_spread or number("spread_allocate"),
-                self.platform_basis,
-                told_by,
-                note="not measured"
-                if self.allocate_s is None
-                else f"scaler {self.detect_s:g} s, GPU {self.allocate_s:g} s",
-            ),
-            pull,
-            Stage(
-                "boot",
-                number("boot_s"),
-                number("spread_boot"),
-                tables.coefficients["boot_s"].basis,
-                (tables.coefficients["boot_s"].source_id,),
-            ),
+            compile_s = number(f"compile_{warm}_per_layer_s") * self.layers
+            compile_s += number(f"compile_{warm}_s")
+        profile_s = number("kv_profile_s") + number("kv_profile_per_layer_s") * self.layers
+        profile_s += number("kv_profile_per_gb_s") * self.step_gb
+        if warm == "cached":
+            profile_s *= number("kv_profile_cached_share")
+        usual = engine.capture_sizes
+        sizes = usual if self.capture_sizes is None else self.capture_sizes
+        # Layers are walked once a size as well: the whole law is for the sizes it was fitted on.
+        capture_s = number("capture_s") + number("capture_per_layer_s") * self.layers
+        reads_s = number("fitted_capture_sizes") * self.step_gb / self.bandwidth_gb_per_s
+        capture_s += number("capture_per_read_s") * reads_s
+        capture_s *= sizes / number("fitted_capture_sizes")
+        if self.architecture == "moe":
+            capture_s *= engine.moe_capture_factor
+        profile = stage(
+            "kv_cache",
+            start_f * profile_s,
+            number("spread_kv_cache"),
+            "kv_profile_s",
+            f"memory profiling × host {start_f:g}",
+        )
+        return (
             stage(
                 "engine_init",
-                factors["engine_init"] * init_s,
+                start_f * init_s,
                 machine.spread,
                 "engine_init_s",
-                f"bare metal {init_s:.3g} s × host {factors['engine_init']:g}",
+                f"bare metal {init_s:.3g} s × host {start_f:g}",
             ),
-            fetch,
-            load,
             stage(
                 "compile",
-                factors["compile"] * compile_s,
+                compile_f * compile_s,
                 number("spread_compile"),
-                "dynamo_per_layer_s",
+                "compile_cold_per_layer_s",
                 "not used"
                 if self.compile_state == "none"
-                else f"{self.layers} layers, {self.compile_state} × host {factors['compile']:g}",
+                else f"{self.layers} layers, {self.compile_state} × host {compile_f:g}",
             ),
-            stage(
-                "kv_cache",
-                factors["engine_init"]
-                * (
-                    number(f"kv_profile_{warm}_per_b_s") * per_gpu_b
-                    + number(f"kv_profile_{warm}_s")
-                ),
-                number("spread_kv_cache"),
-                "kv_profile_cached_s",
-                f"memory profiling × host {factors['engine_init']:g}",
-            ),
+            self._with_kernels(profile, tables),
             stage(
                 "graph_capture",
-                factors["capture"] * capture_s,
+                capture_f * capture_s,
                 number("spread_capture"),
-                "capture_large_s",
-                f"{sizes:g} sizes × host {factors['capture']:g}" if sizes else "not used",
-            ),
-            Stage(
-                "other",
-                number("other_s") + (0.0 if self.warmed_up else number("first_request_jit_s")),
-                number("spread_other"),
-                "derived",
-                (tables.coefficients["other_s"].source_id,),
-                note="API server and what no log names"
-                + ("" if self.warmed_up else ", first-request kernels"),
+                "capture_s",
+                f"{sizes:g} sizes × host {capture_f:g}" if sizes else "not used",
             ),
         )
-        together = [set(overlap)] if overlap else []
-        if side_by_side:
+
+    def _with_kernels(self, profile: Stage, tables: Tables) -> Stage:
+        """Return memory profiling with the kernels that its forward pass compiles and tunes."""
+        row = self.kernels(tables)
+        if self.kernel_state == "cached" or not row.seconds:
+            return profile
+        return dataclasses.replace(
+            profile,
+            median_s=(profile.median_s or 0.0) + row.seconds,
+            basis="assumed" if "assumed" in (row.basis, profile.basis) else profile.basis,
+            source_ids=tuple(dict.fromkeys((*profile.source_ids, row.source_id))),
+            parts=(("memory profiling", profile.median_s or 0.0), ("kernels", row.seconds)),
+            note=f"{profile.note}, kernels compiled and tuned {row.seconds:g} s",
+        )
+
+    def _other(self, tables: Tables) -> Stage:
+        plain = self._plain("other", "other_s", tables)
+        first_s = 0.0 if self.warmed_up else tables.coefficient("first_request_jit_s")
+        words = "API server and what no log names"
+        return dataclasses.replace(
+            plain,
+            median_s=(plain.median_s or 0.0) + first_s,
+            note=words if self.warmed_up else f"{words}, first-request kernels",
+        )
+
+    def _plain(self, name: str, coefficient: str, tables: Tables) -> Stage:
+        row = tables.coefficients[coefficient]
+        spread = tables.coefficient(f"spread_{name}")
+        return Stage(name, row.value, spread, row.basis, (row.source_id,))
+
+    def _pulls_beside(self) -> bool:
+        return self.pull_overlaps_fetch and self.image_state == "registry"
+
+    def _overlaps(self, tables: Tables) -> tuple[tuple[str, ...], ...]:
+        together = []
+        if look_up(tables.loaders, self.loader, "loader").mode != "download":
+            together.append({"fetch", "load"})
+        if self._pulls_beside():
             together.append({"pull", "fetch"})
         if self.fetch_overlaps_init:
             together.append({"engine_init", "fetch"})
-        return ColdStart(stages, merge_overlaps(together), assumed=self.assumed)
+        return merge_overlaps(together)
 
 
 def start_inputs_for(
@@ -316,7 +521,8 @@ def start_inputs_for(
     Raises
     ------
     InputError
-        If a name is unknown, or there is no checkpoint in that precision.
+        If a name is unknown, if there is no checkpoint in that precision, or if it is fp4 on a
+        GPU without it; models whose own precision is fp4 run there unpacked.
     """
     row = platform_of(platform, tables)
     shape = look_up(tables.models, model, "model")
@@ -324,6 +530,11 @@ def start_inputs_for(
     size_gb = getattr(shape, f"{precision}_gb", None)
     if size_gb is None:
         raise InputError(f"No {precision} checkpoint of {model} is known.")
+    if precision == "fp4" != shape.native_precision and card.fp4_tflops is None:
+        raise InputError(
+            f"{model} in fp4 is not known to start on {gpu}, which has no FP4 arithmetic. Choose a "
+            "GPU that has it, or another precision."
+        )
     assumed = []
     if row.basis == "assumed":
         assumed.append(
@@ -333,12 +544,15 @@ def start_inputs_for(
         )
     inputs = StartInputs(
         checkpoint_gb=size_gb,
-        params_b=shape.total_params_b,
         layers=shape.layers,
+        active_share=shape.active_params_b / shape.total_params_b,
         architecture=shape.architecture,
+        precision=precision,
         gpus=gpus,
-        capture_fit=card.capture_fit,
+        gpu_family=card.family,
+        bandwidth_gb_per_s=card.bandwidth_gb_per_s,
         pcie_gb_per_s=card.pcie_gb_per_s,
+        engine=row.engine,
         host=row.host,
         storage=row.storage,
         loader=row.loader,
@@ -348,8 +562,11 @@ def start_inputs_for(
         image_gb=row.image_gb,
         image_state=row.image_state,
         pull_s=row.pull_s,
+        pull_gb_per_s=row.pull_gb_per_s,
         pull_overlaps_fetch=row.pull_overlaps_fetch,
         compile_state=row.compile_state,
+        kernel_state=row.kernel_state,
+        restore=row.restore,
         platform_basis=row.basis,
         platform_source_id=row.source_id,
         assumed=tuple(assumed),
@@ -371,109 +588,84 @@ def platform_of(name: str, tables: Tables) -> Platform:
     return tables.platforms[UNKNOWN_PLATFORM]
 
 
-def _pull(
-    image_gb: float,
-    state: str,
-    pull_s: float | None,
-    told: tuple[str, tuple[str, ...]],
-    tables: Tables,
-) -> Stage:
-    spread = tables.coefficient("spread_pull")
-    if state == "cached":
-        return Stage("pull", 0.0, 1.0, "derived", note="image already on the node")
-    if pull_s is not None:
-        return Stage("pull", pull_s, spread, *told, note="as given for the platform")
-    if state == "streamed":
-        row = tables.coefficients["streamed_pull_s"]
-        return Stage("pull", row.value, spread, row.basis, (row.source_id,), note="streamed lazily")
-    row = tables.coefficients["registry_gb_per_s"]
-    note = f"{image_gb:g} GB at {row.value:g} GB/s"
-    return Stage("pull", image_gb / row.value, spread, row.basis, (row.source_id,), note=note)
-
-
-def _weights(
-    *,
-    checkpoint_gb: float,
-    gpus: int,
-    pcie_gb_per_s: float,
-    machine: Host,
-    place: Storage,
-    how: Loader,
-    readers: int | None,
-    rate_gb_per_s: float | None,
-    slowed: float,
-    workers: int,
-    tables: Tables,
-) -> tuple[Stage, Stage, tuple[str, ...]]:
-    """Return fetch, load and the group in which they overlap: bytes over the slowest link.
-
-    Downloading and then loading adds up; a memory map, a streamer and a direct read copy early
-    tensors while later ones arrive, so the longer of the two counts. A streamer reaches
-    ``efficiency min(cap, readers × rate of one)``. GPUs divide the copy and not the read;
-    fetching workers divide the read.
-    """
-    pinned = tables.coefficient("pcie_efficiency") * pcie_gb_per_s
-    copy = min(machine.copy_gb_per_s, pinned) if how.mode in ("download", "mmap") else pinned
-    rate = rate_gb_per_s or _storage_rate(place, how, readers, gpus)
-    sources = (place.source_id, how.source_id)
-    basis = place.basis if place.basis == "assumed" else "derived"
-    if rate is None:
-        fetch = Stage("fetch", 0.0, 1.0, "derived", sources, note="already in host memory")
-    else:
-        seconds = checkpoint_gb / rate * slowed / workers
-        note = f"{checkpoint_gb:.4g} GB from {place.label} at {rate * workers / slowed:.3g} GB/s"
-        fetch = Stage("fetch", seconds, place.spread, basis, sources, note=note)
-    load = Stage(
-        "load",
-        checkpoint_gb / (copy * gpus * workers),
-        tables.coefficient("spread_load"),
-        "derived",
-        (machine.source_id, how.source_id),
-        note=f"{checkpoint_gb:.4g} GB to {gpus * workers} GPU(s) at {copy:.3g} GB/s each",
-    )
-    return fetch, load, () if how.mode == "download" else ("fetch", "load")
-
-
-def _storage_rate(place: Storage, how: Loader, readers: int | None, gpus: int) -> float | None:
-    """Return the rate at which a loader reads from a storage [GB/s]; None if it need not read.
+def kernels_of(
+    engine: str, architecture: str, precision: str, family: str, tables: Tables
+) -> Kernels:
+    """Return what the engine's own kernels take on that generation of GPUs.
 
     Raises
     ------
     InputError
-        If the loader does not work on this kind of storage, or no rate is known.
+        If the table does not say it, or says it twice.
     """
+    found = [
+        row
+        for row in tables.kernels.values()
+        if engine in row.engines
+        and architecture in row.architectures
+        and precision in row.precisions
+        and family in row.families
+    ]
+    if len(found) != 1:
+        raise InputError(
+            f"Expected one time for the kernels of a {architecture} model in {precision} on "
+            f"{family} GPUs with {engine}, found {len(found)}: data/kernels.csv says which are "
+            "known."
+        )
+    return found[0]
+
+
+def _read_rate(place: Storage, how: Loader, readers: int | None, gpus: int) -> float | None:
+    if place.kind not in how.reads:
+        raise InputError(
+            f"{how.label} reads {_places(how.reads)}, and {place.label} is "
+            f"{_places((place.kind,))}. Choose another loader or storage."
+        )
+    if how.mode == "mmap" and place.kind == "memory":
+        return None
     missing = InputError(
         f"No rate is known for {how.label} from {place.label}. Choose another loader or storage, "
         "or give storage_gb_per_s as you measured it."
     )
     if how.mode == "download":
-        if place.kind != "remote":
-            raise InputError(
-                f"{place.label} is not remote: nothing to download. Use the loader mmap."
-            )
         if place.download_gb_per_s is None:
             raise missing
         return place.download_gb_per_s
-    if place.kind == "memory" and how.mode == "mmap":
-        return None
     if how.mode == "mmap":
         if place.mmap_gb_per_s is None:
             raise missing
-        return place.mmap_gb_per_s
-    if how.mode == "direct" and place.kind != "disk":
-        raise InputError(f"{how.label} reads a local disk, and {place.label} is not one.")
+        return _mmap_rate(place, gpus)
     if place.cap_gb_per_s is None:
         raise missing
-    limits = [place.cap_gb_per_s]
+    stored = place.cap_gb_per_s
     if place.reader_gb_per_s is not None:
-        limits.append((readers or how.readers) * place.reader_gb_per_s)
+        stored = min(stored, (readers or how.readers) * place.reader_gb_per_s)
+    limits = [stored * (1.0 if place.kind == "memory" else how.efficiency)]
     if place.kind == "remote" and how.remote_cap_gb_per_s is not None:
         limits.append(how.remote_cap_gb_per_s)
-    if how.per_gpu_cap_gb_per_s is not None:
-        limits.append(how.per_gpu_cap_gb_per_s * gpus)
-    return min(limits) * (1.0 if place.kind == "memory" else how.efficiency)
+    if how.process_gb_per_s is not None:
+        limits.append(how.process_gb_per_s * gpus)
+    if how.node_gb_per_s is not None:
+        limits.append(how.node_gb_per_s)
+    return min(limits)
 
 
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}, got '{value}'")
+def _mmap_rate(place: Storage, gpus: int) -> float:
+    """Return what the memory maps of all ranks read [GB/s]: so much each, up to the storage's most.
+
+    Where no most is known, one rank is taken to reach it.
+    """
+    one = place.mmap_gb_per_s or 0.0
+    return min(one * gpus, place.mmap_cap_gb_per_s or place.cap_gb_per_s or one)
+
+
+_PLACE_WORDS = {
+    "remote": "remote storage",
+    "disk": "a disk of the node",
+    "memory": "host memory",
+    "peer": "the GPUs of another replica",
+}
+
+
+def _places(kinds: Sequence[str]) -> str:
+    return " or ".join(_PLACE_WORDS[kind] for kind in kinds)

@@ -38,6 +38,7 @@ STAGES = (
     "graph_capture",
     "other",
 )
+LUCK_COLUMNS = len(STAGES) + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Stage:
         Measured runs that replace median and spread [s].
     note : str
         What the number is made of, in words.
+    parts : tuple of (name, seconds)
+        Named parts of the median, where it has any [s].
     """
 
     name: str
@@ -67,6 +70,7 @@ class Stage:
     source_ids: tuple[str, ...] = ()
     runs_s: tuple[float, ...] = ()
     note: str = ""
+    parts: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.name not in STAGES:
@@ -109,6 +113,92 @@ class StartDraws:
 
 
 @dataclass(frozen=True, slots=True)
+class StartRisk:
+    """What goes wrong with starts; the neutral values let nothing go wrong.
+
+    Attributes
+    ----------
+    fail_share : float
+        Share of attempts that fail and are tried again [1]; a repeated attempt may fail too.
+    failed_part : float
+        How far a failed attempt gets: its share of the seconds of a whole one [1].
+    late_share : float
+        Share of starts that wait for a scarce GPU [1].
+    late_s, late_spread : float
+        How long these wait: median [s], and one standard deviation as a factor [x/÷].
+    correlation : float
+        Correlation of pull and fetch between one start and the next [1].
+    """
+
+    fail_share: float = 0.0
+    failed_part: float = 1.0
+    late_share: float = 0.0
+    late_s: float = 0.0
+    late_spread: float = 1.0
+    correlation: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("fail_share", "late_share", "correlation"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise InputError(f"{name} must be a share from 0 to below 1, got {value!r}")
+        if not 0 <= self.failed_part <= 1:
+            raise InputError(f"failed_part must be a share from 0 to 1, got {self.failed_part!r}")
+        check_seconds("late_s", (self.late_s,))
+
+    @property
+    def needs_luck(self) -> bool:
+        """Whether some starts fail or wait."""
+        return bool(self.fail_share or (self.late_share and self.late_s))
+
+    def correlated(self, normals: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the normals with pull and fetch correlated from row to row, each still normal."""
+        if not self.correlation:
+            return normals
+        normals = normals.copy()
+        fresh = math.sqrt(1 - self.correlation**2)
+        for name in ("pull", "fetch"):
+            column = normals[:, STAGES.index(name)]
+            for row in range(1, column.size):
+                column[row] = self.correlation * column[row - 1] + fresh * column[row]
+        return normals
+
+    def lengthen(
+        self, stage_s: npt.NDArray[np.float64], luck: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Return starts with their failed attempts and their waits for a GPU [s].
+
+        Parameters
+        ----------
+        stage_s : ndarray, shape (n, 10)
+            Starts in which nothing goes wrong [s].
+        luck : ndarray, shape (n, 2)
+            Standard normals: for failing, and for waiting.
+
+        Notes
+        -----
+        A failed attempt is the start of another row, so that it is drawn like any other. The wait
+        counts as `allocate`.
+        """
+        from scipy.special import ndtr, ndtri
+
+        stage_s = stage_s.copy()
+        quantiles = np.clip(ndtr(luck), np.finfo(float).tiny, None)
+        if self.fail_share:
+            failures = np.floor(np.log(quantiles[:, 0]) / math.log(self.fail_share)).astype(int)
+            attempts = stage_s.copy()
+            for nth in range(1, failures.max(initial=0) + 1):
+                failed = np.roll(attempts, nth, axis=0) * self.failed_part
+                stage_s += np.where((failures >= nth)[:, None], failed, 0.0)
+        if self.late_share and self.late_s:
+            late = quantiles[:, 1] < self.late_share
+            spread = ndtri(quantiles[late, 1] / self.late_share)
+            waited = self.late_s * np.exp(math.log(self.late_spread) * spread)
+            stage_s[late, STAGES.index("allocate")] += waited
+        return stage_s
+
+
+@dataclass(frozen=True, slots=True)
 class ColdStart:
     """A start: ten stages in order, and which of them run side by side.
 
@@ -122,12 +212,15 @@ class ColdStart:
         Measured whole starts [s]. They replace the total; the stages then only share it out.
     assumed : tuple of str
         Sentences for the screen: what was assumed about this start.
+    risk : StartRisk
+        What goes wrong with a share of the starts; medians do not contain it, draws do.
     """
 
     stages: tuple[Stage, ...]
     overlaps: tuple[tuple[str, ...], ...] = ()
     total_runs_s: tuple[float, ...] = ()
     assumed: tuple[str, ...] = ()
+    risk: StartRisk = dataclasses.field(default_factory=StartRisk)
 
     def __post_init__(self) -> None:
         if tuple(stage.name for stage in self.stages) != STAGES:
@@ -164,8 +257,9 @@ class ColdStart:
 
         Parameters
         ----------
-        normals : ndarray, shape (n, 10)
-            One column a stage. Plans that share this array differ by plan and not by luck.
+        normals : ndarray, shape (n, 12)
+            One column a stage, one for failing and one for waiting; the last two may be left out
+            where nothing goes wrong. Plans that share this array differ by plan and not by luck.
 
         Raises
         ------
@@ -173,8 +267,11 @@ class ColdStart:
             If the array has another shape.
         """
         normals = np.asarray(normals, dtype=np.float64)
-        if normals.ndim != 2 or normals.shape[1] != len(STAGES):
-            raise InputError(f"normals must have the shape (n, {len(STAGES)}), got {normals.shape}")
+        needed = LUCK_COLUMNS if self.risk.needs_luck else len(STAGES)
+        if normals.ndim != 2 or not needed <= normals.shape[1] <= LUCK_COLUMNS:
+            raise InputError(f"normals must have the shape (n, {needed}), got {normals.shape}")
+        luck = normals[:, len(STAGES) :]
+        normals = self.risk.correlated(normals)
         drawn = np.column_stack(
             [stage.seconds(normals[:, i]) for i, stage in enumerate(self.stages)]
         )
@@ -183,6 +280,8 @@ class ColdStart:
             whole = Stage("other", 0.0, runs_s=self.total_runs_s)
             # The first column orders the runs, so that a shared array still picks alike.
             stage_s = _stretch(stage_s, whole.seconds(normals[:, 0]))
+        if self.risk.needs_luck:
+            stage_s = self.risk.lengthen(stage_s, luck)
         total_s = stage_s.sum(axis=1)
         total_s.setflags(write=False)
         stage_s.setflags(write=False)
@@ -223,6 +322,7 @@ class ColdStart:
             basis="measured",
             source_ids=(),
             runs_s=runs if len(runs) > 1 else (),
+            parts=(),
             note=f"measured, {len(runs)} runs" if len(runs) > 1 else "measured once, usual spread",
         )
 

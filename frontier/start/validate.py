@@ -1,20 +1,23 @@
 """Published starts beside their prediction, and by how much the groups of them are off.
 
-The cases stand in data/validation_cases.csv, or in a file of the same columns. Left out: any
-fitting; a case here was used for no coefficient.
+The cases stand in data/validation_cases.csv, or in a file of the same columns. A case whose source
+gave any number of the model is marked as used in a fit; the others were held apart, by source and
+never row by row, and only they say how good the model is elsewhere. Left out: any fitting
+(tools/refit.py).
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from frontier.errors import InputError, TableError
 from frontier.start.predict import StartInputs, start_inputs_for
-from frontier.start.stages import STAGES, check_seconds
+from frontier.start.stages import STAGES, ColdStart, check_seconds
 from frontier.tables import Model, StartCase, Tables, load_columns, look_up, read_table
+from frontier.validation import Comparison, Summary, summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,16 @@ class CaseResult:
     ----------
     measured_s, predicted_s : float
         Median of the measured starts, and the predicted one over the same stages [s].
-    error : float
-        Predicted over measured, less one [1].
     """
 
     case: StartCase
     measured_s: float
     predicted_s: float
+
+    @property
+    def used_in_fit(self) -> bool:
+        """Whether the source of the case gave any number of the model."""
+        return self.case.role == "fit"
 
     @property
     def error(self) -> float:
@@ -44,7 +50,8 @@ def read_cases(path: Path | str) -> tuple[StartCase, ...]:
 
     data/columns.csv describes the columns. A start is given by a platform, a model, a GPU and a
     precision, and by whatever is known better than the platform's defaults; ``measured_s`` holds
-    one or more times joined by ``;``, counted from the stage ``start_at`` until ready.
+    one or more times joined by ``;``, counted from the stage ``start_at`` to the end of
+    ``end_at``, or until ready. A file may leave out columns that need not be filled.
 
     Raises
     ------
@@ -52,7 +59,7 @@ def read_cases(path: Path | str) -> tuple[StartCase, ...]:
         If the file, a column or a cell is not as described.
     """
     path = Path(path)
-    rows = read_table("validation_cases", StartCase, load_columns(), path=path)
+    rows = read_table("validation_cases", StartCase, load_columns(), path=path, partial=True)
     for row in rows.values():
         _measured_s(row)
     return tuple(rows.values())
@@ -75,39 +82,45 @@ def validate_start(
             wall = _inputs_of(case, tables).predict(tables).wall_s
         except InputError as error:
             raise InputError(f"case {case.case_id}: {error}") from None
-        first = STAGES.index(case.start_at)
-        results.append(
-            CaseResult(
-                case, statistics.median(_measured_s(case)), sum(wall[s] for s in STAGES[first:])
-            )
-        )
+        first, last = STAGES.index(case.start_at), STAGES.index(case.end_at or STAGES[-1])
+        predicted = sum(wall[name] for name in STAGES[first : last + 1])
+        results.append(CaseResult(case, statistics.median(_measured_s(case)), predicted))
     return tuple(results)
 
 
-def validation_report(results: Sequence[CaseResult]) -> str:
-    """Return the results as text: one line a case, then the median absolute error of each group."""
-    width = max((len(result.case.case_id) for result in results), default=0)
-    lines = [
-        f"{r.case.case_id:<{width}}  {r.case.group:<12}  measured {r.measured_s:7.1f} s  "
-        f"predicted {r.predicted_s:7.1f} s  {r.error:+7.1%}"
-        for r in results
-    ]
-    lines += [
-        f"{group}: median absolute error {error:.1%} over {count} cases, largest {largest:.1%}"
-        for group, (error, largest, count) in median_errors(results).items()
-    ]
-    return "\n".join(lines)
+def start_comparisons(results: Iterable[CaseResult]) -> tuple[Comparison, ...]:
+    """Return the cases as the rows that every validation shares."""
+    return tuple(
+        Comparison(
+            kind="start",
+            group=result.case.group,
+            label=result.case.case_id,
+            predicted=result.predicted_s,
+            measured=result.measured_s,
+            unit="s",
+            used_in_fit=result.used_in_fit,
+            source_id=result.case.source_id,
+        )
+        for result in results
+    )
 
 
-def median_errors(results: Iterable[CaseResult]) -> dict[str, tuple[float, float, int]]:
-    """Return by group the median and the largest absolute error [1] and the number of cases."""
-    groups: dict[str, list[float]] = {}
-    for result in results:
-        groups.setdefault(result.case.group, []).append(abs(result.error))
-    return {
-        group: (statistics.median(errors), max(errors), len(errors))
-        for group, errors in groups.items()
-    }
+def cases_like(start: ColdStart, results: Iterable[CaseResult]) -> Summary:
+    """Return how far off the starts were that nobody fitted and that are known as well as this.
+
+    A start of which a stage is assumed is like those of opaque platforms; any other is like those
+    on hosts and storage that are known.
+
+    Raises
+    ------
+    InputError
+        If no such start is among the results.
+    """
+    group = "opaque" if any(stage.basis == "assumed" for stage in start.stages) else "known"
+    for errors in summarise(start_comparisons(results)):
+        if errors.group == group and not errors.used_in_fit:
+            return errors
+    raise InputError(f"No start of the group {group} was held apart from the fits.")
 
 
 def _measured_s(case: StartCase) -> tuple[float, ...]:
@@ -128,21 +141,27 @@ def _inputs_of(case: StartCase, tables: Tables) -> StartInputs:
     known = {
         name: getattr(case, name)
         for name in (
-            *("params_b", "layers", "architecture", "checkpoint_gb", "host", "storage", "loader"),
-            *("readers", "compile_state", "capture_sizes", "image_state", "allocate_s"),
+            *("layers", "architecture", "checkpoint_gb", "engine", "host", "storage", "loader"),
+            *("readers", "host_memory_gb", "disk", "compile_state", "kernel_state"),
+            *("capture_sizes", "image_state", "allocate_s"),
         )
         if getattr(case, name) is not None
     }
     look_up(tables.platforms, case.platform, "platform")
     model = case.model
     if model not in tables.models:
-        missing = {"params_b", "layers", "architecture", "checkpoint_gb"} - set(known)
+        missing = {"layers", "architecture", "checkpoint_gb"} - set(known)
+        if case.params_b is None:
+            missing.add("params_b")
         if missing:
             raise InputError(
                 f"{model} is not in models.csv, so the case must give {', '.join(sorted(missing))}"
             )
         # Any row serves: each figure that comes from it is replaced.
         model = next(n for n, row in tables.models.items() if _has(row, case.precision))
+        known["active_share"] = 1.0
+    if case.params_b is not None and case.active_params_b is not None:
+        known["active_share"] = case.active_params_b / case.params_b
     return start_inputs_for(
         case.platform, model, case.gpu, case.precision, gpus=case.gpus, tables=tables, **known
     )

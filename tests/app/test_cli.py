@@ -138,3 +138,72 @@ def test_models_are_listed_one_a_line(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 40
     assert any("Llama-3.1-8B-Instruct" in line and "bf16" in line for line in lines)
+
+
+def test_validate_speed_prints_every_case_and_the_errors_of_each_group(capsys):
+    """Kept-back cases come first; each line has both figures, the error and the use."""
+    assert main(["validate", "speed"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    cases = [line for line in lines if "  predicted " in line]
+    uses = [line.rsplit("  ", 1)[1] for line in cases]
+    assert uses == sorted(uses)
+    assert set(uses) == {"kept back", "used in a fit"}
+    assert any(line.startswith("speed, all (kept back): median absolute error") for line in lines)
+
+
+def test_validate_all_prints_starts_speeds_and_simulations(capsys):
+    """Each under its title, in that order."""
+    assert main(["validate", "all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    titles = [lines.index(title) for title in ("Starts", "Speeds", "Simulations")]
+    assert titles == sorted(titles)
+    assert any(line.startswith("simulation, closed form (kept back)") for line in lines)
+
+
+_CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 14336,
+    "vocab_size": 128256,
+    "max_position_embeddings": 131072,
+}
+
+
+def test_an_own_model_gives_the_answer_of_the_same_model_in_the_table(trace_file, tmp_path, capsys):
+    """The configuration of an 8B is that 8B: same headline, and it is said what was read."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(_CONFIG), encoding="utf-8")
+    assert main(["sweep", f"--trace={trace_file}", "--model=Llama-3-8B", *_SCENARIO[1:]]) == 0
+    listed = capsys.readouterr().out
+    assert main(["sweep", f"--trace={trace_file}", f"--model-config={path}", *_SCENARIO[1:]]) == 0
+    own = capsys.readouterr().out
+    assert own.splitlines()[0] == listed.splitlines()[0]
+    assert "Your model: 8.0 B parameters, 131 kB of cache a token, 16.1 GB in bf16." in own
+
+
+def test_a_config_is_printed_as_the_line_of_the_table(tmp_path, capsys):
+    """In words, and as the line that a contributor pastes into data/models.csv."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(_CONFIG), encoding="utf-8")
+    assert main(["models", f"--config={path}"]) == 0
+    words, line = capsys.readouterr().out.splitlines()
+    assert words == "Your model: 8.0 B parameters, 131 kB of cache a token, 16.1 GB in bf16."
+    assert line.startswith("yours,yours,Your own,dense,8.03")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "no file"), ("{}", "no model's config.json"), ('{"model_type": "bert"}', "bert")],
+)
+def test_what_is_no_config_is_refused_in_one_line(trace_file, tmp_path, capsys, content, words):
+    """A missing file, other JSON and an encoder: exit code 2 and one line each."""
+    path = tmp_path / "config.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    assert main(["sweep", f"--trace={trace_file}", f"--model-config={path}", *_SCENARIO[1:]]) == 2
+    refusal = capsys.readouterr().err
+    assert words in refusal
+    assert refusal.count("\n") == 1

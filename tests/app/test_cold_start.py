@@ -7,6 +7,7 @@ import csv
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from frontier import units
 from frontier.cli import main
 from frontier.startlog import OwnStart
 from frontier.tables import DATA_DIR
@@ -146,6 +147,42 @@ def test_changes_of_the_start_live_in_the_address(open_page):
     assert open_page(host="toaster").selectbox(key="host").value != "toaster"
 
 
+def test_it_says_how_many_stages_are_assumed_and_how_far_off_the_like_were(open_page):
+    """The sentence is computed: the held-apart cases of the kind this start belongs to."""
+    from frontier.start.predict import start_inputs_for
+    from frontier.start.validate import cases_like, validate_start
+    from frontier.tables import load_tables
+
+    tables = load_tables()
+    told = start_inputs_for("modal", "Llama-3.1-8B-Instruct", "L40S", "bf16", tables=tables)
+    start = told.predict(tables)
+    like = cases_like(start, validate_start(tables))
+    said = _said(open_page())
+    assumed = sum(stage.basis == "assumed" for stage in start.stages)
+    assert f"{assumed} of the 10 stages are assumed" in said
+    assert like.group == "opaque"
+    assert f"off by {units.percent(like.median_error)} in the median" in said
+    assert f"{units.count(like.cases, 'published start')} that nothing was fitted to" in said
+
+
+def test_what_goes_wrong_is_chosen_with_its_source_and_moves_the_tail(open_page):
+    """No start fails unless it is said; a preset names its source and lengthens the range."""
+    usual, risky = open_page(), open_page(start_risk="one-in-twenty")
+    assert usual.selectbox(key="start_risk").value == "none"
+    assert "nobody publishes" in usual.selectbox(key="start_risk").options[0].lower()
+    assert not risky.exception
+    assert "To see what it would do" in _said(risky)
+    assert usual.subheader[0].value.split(";")[0] == risky.subheader[0].value.split(";")[0]
+
+
+def test_kernels_that_are_built_each_time_lengthen_the_start(open_page):
+    """The state of the kernel cache is a choice of its own, kept in the address."""
+    usual, cold = open_page(), open_page(kernel_state="cold")
+    assert not cold.exception
+    assert cold.subheader[0].value != usual.subheader[0].value
+    assert "KV cache" in cold.subheader[0].value or "memory" in cold.subheader[0].value
+
+
 def test_a_storage_without_a_rate_for_the_loader_is_a_sentence(open_page):
     """The choices stay on screen, so that another one can be made."""
     app = open_page(storage="hf-hub", loader="mmap")
@@ -185,7 +222,11 @@ def test_predictions_are_printed_beside_measurements_case_by_case(capsys):
     printed = capsys.readouterr().out.splitlines()
     with (DATA_DIR / "validation_cases.csv").open(encoding="utf-8") as handle:
         cases = [row["case_id"] for row in csv.DictReader(handle)]
-    assert [line.split()[0] for line in printed[: len(cases)]] == cases
+    names = [line.split()[0] for line in printed[: len(cases)]]
+    assert sorted(names) == sorted(cases)
+    kinds = [line.endswith("used in a fit") for line in printed[: len(cases)]]
+    assert kinds == sorted(kinds)
+    assert 0 < sum(kinds) < len(cases)
     assert all("median absolute error" in line for line in printed[len(cases) :])
 
 
@@ -195,7 +236,7 @@ def test_other_cases_can_be_compared(tmp_path, capsys):
     mine = tmp_path / "mine.csv"
     mine.write_text("\n".join(lines[:3]), encoding="utf-8")
     assert main(["validate", "start", f"--cases={mine}"]) == 0
-    assert "over 2 cases" in capsys.readouterr().out
+    assert ", 2 cases" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,24 @@ def test_an_own_price_table_is_previewed_used_and_taken_out():
     assert "yours" not in str(app.selectbox(key="dedicated").options)
 
 
+def test_a_price_of_ones_own_is_called_that_wherever_it_is_shown():
+    """Uploaded: sidebar, list of what is included, the Data page; nowhere vendor-stated."""
+    app = _with_table(_TABLE, _BOTH)
+    app.button(key="use_prices").click().run()
+    chosen = next(o for o in app.selectbox(key="dedicated").options if o.startswith("Acme"))
+    app.selectbox(key="dedicated").select(chosen).run()
+    app.session_state["data_tab"] = "Tables"
+    app.session_state["detail"] = "What is in the number"
+    app.session_state["offers_rows"] = "own"
+    app.run()
+    assert not app.exception
+    words = " ".join(e.value for e in (*app.markdown, *app.caption)).replace("\\", "")
+    assert "GPU-hour (your price, dated " in words
+    assert "your price of today" in words
+    frame = next(e.value for e in app.dataframe if "Kind of source" in e.value)
+    assert set(frame["Kind of source"]) == {"yours"}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -187,7 +205,7 @@ def test_an_own_price_table_is_previewed_used_and_taken_out():
         (_TABLE.replace(b"0.89", b"-1"), "row 2, column price"),
         (_TABLE.replace(b"usd_per_gpu_hour,serverless", b"eur_per_gpu_hour,serverless"), "EUR"),
         (_TABLE.replace(b"1.25", b"1,25"), "row 3"),
-        (b"\xff\xfe\x00", "UTF-8"),
+        (b"\xff\xfe\x00", "UTF-16"),
     ],
 )
 def test_a_table_with_one_wrong_cell_is_refused_whole(content, said):
@@ -230,7 +248,17 @@ def test_a_scenario_file_opens_the_same_view_in_another_session():
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"kind": "frontier-scenario"}', b"\xff", b"[" * 100_000]
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"kind": "frontier-scenario"}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"kind": "frontier-scenario", "format": 1, "choices": {"model": "\\ud800"}}',
+        b'{"kind": "frontier-scenario", "format": 1, "choices": {"mo\\u0007del": "a"}}',
+    ],
 )
 def test_a_file_that_is_no_scenario_is_refused_in_a_sentence(content):
     """No traceback, and no button to use it."""
@@ -253,3 +281,18 @@ def test_a_scenario_with_one_wrong_change_is_refused_whole():
     assert json.loads(content)["changes"][0]["text"] == "-1"
     with pytest.raises(InputError, match=r"modal-l40s.*usd_per_gpu_h"):
         read_scenario(content, load_tables())
+
+
+def test_names_in_a_scenario_have_the_limits_of_an_uploaded_table():
+    """A provider of four thousand letters, or with a control character, is refused."""
+    import dataclasses
+
+    from frontier.edits import ScenarioFile, read_scenario, scenario_json
+    from frontier.errors import InputError
+
+    row = load_tables().offers["modal-l40s"]
+    for name, said in (("A" * 81, "at most 80 characters"), ("Ac\x1bme", "a record of texts")):
+        offer = dataclasses.replace(row, offer_id="own-x", provider=name)
+        content = scenario_json(ScenarioFile({}, (), (offer,), (), ()), version="1", made_on=_TODAY)
+        with pytest.raises(InputError, match=said):
+            read_scenario(content, load_tables())

@@ -132,3 +132,24 @@ def test_a_source_can_be_followed_from_the_table_to_the_screen():
         assert shown["Source"] == source.title
         assert shown["Kind"] == source.kind
         assert shown["Read on"] == source.read_on.isoformat()
+
+
+def test_the_method_page_draws_predicted_against_measured():
+    """A chart with its text, a table with the kept-back kinds first, every case and its CSV."""
+    app = _run_page("frontier.pages.method", "internal-rag")
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 1
+    table = app.table[0].value
+    assert set(table.index[:2]) == {"Serving speeds: all", "Cold starts: all"}
+    assert list(table["Used in a fit"].iloc[:2]) == ["no", "no"]
+    cases = app.dataframe[0].value
+    assert {"Case", "Measured", "Predicted", "Error", "Used in a fit", "Source"} <= set(cases)
+    assert len(cases) > 200
+
+
+def test_an_fp8_cache_is_a_choice_that_travels_in_the_link(open_app):
+    """The choice is restored from the address and reaches the scenario."""
+    app = open_app(kv="fp8")
+    assert not app.exception
+    assert app.selectbox(key="kv").value == "fp8"
+    assert app.session_state["choices"].scenario.kv_precision == "fp8"

@@ -158,3 +158,26 @@ def test_text_of_the_user_stays_text_on_the_way():
     page = html_report(app.session_state["report"])
     assert "&lt;script&gt;x" in page
     assert "<script" not in page
+
+
+def test_the_record_says_what_an_own_model_was_read_as():
+    """A record that only says "yours" could not be checked by anybody later."""
+    from frontier.models.config import read_model_config
+    from frontier.models.own import link_text
+    from frontier.tables import load_tables
+
+    config = {
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "intermediate_size": 14336,
+        "vocab_size": 128256,
+        "max_position_embeddings": 131072,
+    }
+    model = read_model_config(json.dumps(config), load_tables()).model
+    report = _report("dedicated-1", own_model=link_text(model), model="yours")
+    page = html_report(report)
+    assert "yours (8.0 B parameters, 131 kB of cache a token, 16.1 GB in bf16), bf16" in page
+    assert "Model that you gave in this session" in page

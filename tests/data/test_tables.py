@@ -58,7 +58,7 @@ def test_an_assumption_is_called_one(tables, name):
 def test_sources_are_distinct_and_used(tables):
     """Two sources of one title and link are one source; one that no row names is a leftover.
 
-    Uploaded prices name theirs when they come.
+    Uploaded prices and own models name theirs when they come.
     """
     seen = {}
     for source in tables.sources.values():
@@ -66,7 +66,7 @@ def test_sources_are_distinct_and_used(tables):
         assert pair not in seen, f"{source.source_id} repeats {seen.get(pair)}"
         seen[pair] = source.source_id
     used = {row.source_id for name in WITH_SOURCE for row in getattr(tables, name).values()}
-    assert set(tables.sources) - used == {"own-prices"}
+    assert set(tables.sources) - used == {"own-prices", "own-model"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -44,8 +44,13 @@ def test_four_columns_are_enough():
         ("0.0665", "USD per GPU minute", "", 3.99),
         ("55.04", "usd_per_instance_hour", "8", 6.88),
         ('"1,055.04"', "usd_per_instance_hour", "80", 13.188),
+        ('"1,95"', "usd_per_gpu_hour", "", 1.95),
+        ("US$3.99", "GPU-hour", "", 3.99),
+        ("3.99 USD", "GPU-hour", "", 3.99),
         ("55.04", "instance-hour", "8", 6.88),
         ("6.88", "gpu hour", "8", 6.88),
+        ("6.88", "$/h per GPU", "8", 6.88),
+        ("55.04", "USD per node-hour", "8", 6.88),
     ],
 )
 def test_units_and_ways_to_write_a_price(price, unit, extra, expected):
@@ -127,9 +132,18 @@ BAD_CELLS = [
     ("Acme,L40S,0,usd_per_gpu_hour", "column price"),
     ("Acme,L40S,,usd_per_gpu_hour", "column price"),
     ("Acme,L40S,inf,usd_per_gpu_hour", "column price"),
-    ('Acme,L40S,"1,95",usd_per_gpu_hour', "with a decimal point, found '1,95'"),
+    ('Acme,L40S,"1,950",usd_per_gpu_hour', "no other number of the table tells what 1,950 means"),
+    ("Acme,L40S,€1.95,gpu hour", "column currency.*found 'EUR'"),
+    ("Acme,L40S,€1.95,usd_per_gpu_hour", "column currency: expected one currency"),
+    ("Acme,L40S,A$1.95,gpu hour", "column price"),
+    ("Acme,L40S,1.95/h,gpu hour", "column price"),
+    ("Acme,L40S,1.9.5,gpu hour", "column price"),
+    ("Acme,L40S,nan,gpu hour", "column price"),
     ("Acme,L40S,1.2,usd_per_fortnight", "column unit"),
     ("Acme,L40S,1.2,hourly", "column unit"),
+    ("Acme,L40S,1.2,usd per hour", "column unit"),
+    ("Acme,L40S,1.2,gpu hour per machine", "column unit"),
+    ("Acme,L40S,1.2,million usd gpu hour", "column unit"),
     ("Acme,L40S,1.2,dogecoin_per_gpu_hour", "column currency"),
     (",L40S,1.2,usd_per_gpu_hour", "column provider: expected a name"),
     ("Acme,,1.2,usd_per_gpu_hour", "column gpu: expected a name"),
@@ -141,7 +155,7 @@ BAD_OPTIONAL = [
     ("kind", "lease", "column kind"),
     ("term_months", "12", "column term_months: expected no term"),
     ("upfront_fraction", "1.5", "column upfront_fraction"),
-    ("increment_s", "0", "column increment_s: expected a number above 0"),
+    ("increment_s", "0", "column increment_s: expected a number from 0.001"),
     ("platform_fee_usd_month", "-5", "column platform_fee_usd_month"),
     ("idle_max_s", "-1", "column idle_max_s"),
     ("date", "24.11.2026", "column priced_on: expected a date"),
@@ -161,6 +175,23 @@ def test_optional_columns_are_checked_too(column, cell, message):
     header = f"provider,gpu,price,unit,{column}"
     with pytest.raises(InputError, match=message):
         one(f"Acme,L40S,1.2,usd_per_gpu_hour,{cell}", header)
+
+
+@pytest.mark.parametrize(
+    ("kind", "meant"),
+    [
+        ("On-Demand", "dedicated"),
+        ("on_demand", "dedicated"),
+        ("Pay as you go", "dedicated"),
+        ("scale-to-zero", "serverless"),
+        ("Savings Plan", "reserved"),
+        ("1 year", "reserved"),
+        ("Preemptible", "spot"),
+    ],
+)
+def test_ways_to_say_how_it_is_bought(kind, meant):
+    """Case, hyphens and underscores do not matter."""
+    assert one(f"AWS,L40S,1.2,gpu hour,{kind}", "provider,gpu,price,unit,kind").kind == meant
 
 
 def test_an_idle_window_outside_its_range_is_refused():
@@ -198,7 +229,8 @@ def test_names_may_not_come_twice():
         (b"a,b\n1,2\n", "missing: provider, gpu, price, unit"),
         (b"provider,gpu,price,unit\nAcme,L40S,1.2\n", "expected 4 cells, found 3"),
         (b"provider,provider,price,unit\nAcme,Acme,1,2\n", "two columns 'provider'"),
-        (b"\xff\xfe\x00p", "UTF-8"),
+        (b"\xff\xfe\x00", "byte 2 is not utf-16"),
+        (b"provider,gpu,price,unit\nA\x81,L4,1,gpu hour\n", "byte 25 is not"),
         (b"PK\x03\x04\x00\x00", "binary"),
         (b'provider,gpu\n"Acme,L40S\n', "price table"),
         (b"x" * 5_000_001, "at most 5 MB"),

@@ -69,10 +69,11 @@ def found(rivals):
 
 
 def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
-    """For random requests the computed crossing is that of the one-replica cycle, within 5 %.
+    """For random requests the computed crossing is that of the one-replica cycle, within 8 %.
 
     Scale-to-zero is billed for the cycle's held share less what of a start its provider does not
-    bill, and gets its free credit; always-on is one replica.
+    bill, and gets its free credit; always-on is one replica. The cycle serves one request after the
+    other; requests that overlap share their decode steps, so the computed crossing lies higher.
     """
     from frontier.analytic import replica_cycle
     from frontier.billing import billed_start_s, replica_usd_per_h
@@ -110,7 +111,8 @@ def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
 
     from scipy.optimize import brentq
 
-    assert crossing.at == pytest.approx(brentq(gap_usd, 0.05, 20), rel=0.05)
+    assert crossing.at == pytest.approx(brentq(gap_usd, 0.05, 20), rel=0.08)
+    assert crossing.at > brentq(gap_usd, 0.05, 20)
     assert crossing.dearer_above
     assert crossing.low <= crossing.at <= crossing.high
 

@@ -46,6 +46,7 @@ SCENARIO = Scenario(
         ("loader", "download"),
         ("image_state", "registry"),
         ("compile_state", "cold"),
+        ("kernel_state", "cold"),
     ),
 )
 WINDOWS = tuple(
@@ -274,7 +275,7 @@ def test_a_platform_is_not_credited_with_what_it_is_not_known_to_offer():
     [
         ((("storage_gb_per_s", 0.0),), "storage_gb_per_s must be above 0"),
         ((("storage", "hf-hub"), ("loader", "mmap")), "Choose another loader or storage"),
-        ((("storage", "local-nvme"),), "nothing to download"),
+        ((("storage", "local-nvme"),), "reads remote storage"),
         ((("host", "toaster"),), "no host called 'toaster'"),
         ((("allocate_s", -1.0),), "allocate_s"),
         ((("allocate_s", float("inf")),), "allocate_s"),

@@ -1,0 +1,143 @@
+"""Text files as people save them: encodings, separators, and numbers in the writing of a country.
+
+A file is UTF-8, UTF-16 or UTF-32 where it says so, else UTF-8, else Windows text (cp1252). Which
+mark is the decimal one is decided from all numbers of a file together, never from one cell;
+where they contradict each other, or none of them tells, that is said and not guessed. What the
+columns mean is decided by whoever reads them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# UTF-32 before UTF-16: the mark of one begins with the mark of the other.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+_DELIMITERS = ",;\t|"
+_GROUPED_BY_SPACE = re.compile(r"\d{1,3}(?:[ '’]\d{3})+(?:[.,]\d+)?")
+_SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " "})
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_EXPONENT = r"(?:[eE][+-]?\d{1,3})?"
+
+
+def decoded(content: bytes) -> tuple[str, str]:
+    """Return the text of a file and its encoding.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        If it is in none of the encodings that are tried.
+    """
+    marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    if marked is not None:
+        return content.decode(marked), marked
+    try:
+        return content.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        return content.decode("cp1252"), "cp1252"
+
+
+def delimiter_of(header: str) -> str:
+    """Return what separates the cells of a header line: comma, semicolon, tab or bar."""
+    bare = re.sub(r'"[^"]*"', "", header)
+    return max(_DELIMITERS, key=bare.count)
+
+
+def is_control(character: str) -> bool:
+    """Whether a character is neither printable nor a kind of blank."""
+    return not character.isprintable() and unicodedata.category(character) != "Zs"
+
+
+@dataclass(frozen=True, slots=True)
+class DecimalMark:
+    """How the numbers of a file are written.
+
+    Attributes
+    ----------
+    mark : str
+        "." or ",", or "" where cells such as 1,234 could mean two numbers and none tells which.
+    with_comma, with_point : str
+        The first number that only a decimal comma, and the first that only a decimal point,
+        makes sense of; both are given only where the file contradicts itself.
+    """
+
+    mark: str
+    with_comma: str = ""
+    with_point: str = ""
+
+    @property
+    def is_contradictory(self) -> bool:
+        """Whether some numbers need a decimal comma and others a decimal point."""
+        return bool(self.with_comma and self.with_point)
+
+    def number(self, text: str) -> float:
+        """Return a number, not-a-number where the text is none in this writing."""
+        sign, plain = _plain(text)
+        if self.mark != "." and re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d+", plain):
+            plain = plain.replace(".", "")
+        if self.mark == ",":
+            if re.fullmatch(r"\d{1,3}(?:\.\d{3})+", plain):
+                plain = plain.replace(".", "")
+            plain = plain.replace(",", ".", 1)
+        elif self.mark == "." and re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", plain):
+            plain = plain.replace(",", "")
+        if not re.fullmatch(f"(?:{_NUMBER}){_EXPONENT}", plain):
+            return math.nan
+        return sign * float(plain)
+
+
+def decimal_mark(cells: Iterable[str]) -> DecimalMark:
+    """Return how the numbers of a file are written, from all of its numbers together.
+
+    Only a decimal comma makes sense of 2,69 and 1.234,5 and 0,125; only a decimal point of 2.69
+    and 1,234.5 and 1,234,567. Without either, 1.234 has a decimal point and 1,234 is open.
+    """
+    with_comma = with_point = is_open = ""
+    for text in cells:
+        plain = _plain(text)[1]
+        if "," not in plain and "." not in plain:
+            continue
+        if _needs(plain, ",", "."):
+            with_comma = with_comma or text
+        elif _needs(plain, ".", ","):
+            with_point = with_point or text
+        elif "," in plain:
+            is_open = text
+    if with_comma and with_point:
+        return DecimalMark("", with_comma, with_point)
+    if with_comma:
+        return DecimalMark(",")
+    return DecimalMark("" if is_open and not with_point else ".")
+
+
+def _needs(plain: str, decimal: str, thousands: str) -> bool:
+    """Whether a number only makes sense with that decimal mark."""
+    whole, mark, rest = plain.rpartition(decimal)
+    if thousands in plain and not mark:
+        return bool(re.fullmatch(rf"\d{{1,3}}(?:\{thousands}\d{{3}}){{2,}}", plain))
+    if not mark or not re.fullmatch(rf"\d*{_EXPONENT}", rest):
+        return False
+    if thousands in whole:
+        return bool(re.fullmatch(rf"\d{{1,3}}(?:\{thousands}\d{{3}})+", whole))
+    # Three digits after the mark of 1 to 999 may be thousands; after 0 or 1000 they may not.
+    return bool(re.fullmatch(r"\d*", whole)) and not (
+        re.fullmatch(r"[1-9]\d{0,2}", whole) and re.fullmatch(r"\d{3}", rest)
+    )
+
+
+def _plain(text: str) -> tuple[float, str]:
+    """Return the sign of a number and the rest, thousands set apart by spaces put together."""
+    text = text.translate(_SPACES).strip()
+    sign = -1.0 if text[:1] in ("-", "−") else 1.0
+    text = text[1:].strip() if text[:1] in ("-", "−", "+") else text
+    return sign, re.sub("[ '’]", "", text) if _GROUPED_BY_SPACE.fullmatch(text) else text

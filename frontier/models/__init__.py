@@ -1,0 +1,1 @@
+"""Models that people bring: their configuration read, counted and said back."""
