@@ -154,7 +154,8 @@ class Clock:
 
         if self.is_date is None and len(cells) > cells.null_count:
             some = cells.drop_null()[:_SAMPLE]
-            self.is_date = 2 * np.count_nonzero(_numbers(some, self.decimal_comma)[1]) > len(some)
+            are_none = _numbers(some, self.decimal_comma)[1]
+            self.is_date = 2 * int(np.count_nonzero(are_none)) > len(some)
         if not self.is_date:
             _refuse_lost_precision(cells)
             return self._of_numbers(cells)
@@ -252,6 +253,15 @@ def numbers(cells: pa.Array, decimal_comma: bool = False) -> NDArray[np.float64]
     found = _numbers(cells, decimal_comma)[0] if pa.types.is_string(cells.type) else _numpy(cells)
     found = found.astype(np.float64)
     return np.where(np.abs(found) < _LARGEST, found, np.nan)
+
+
+def readable(cells: pa.Array) -> pa.Array:
+    """Return cells that `numbers` takes: those of other types as text, which is no number."""
+    import pyarrow as pa
+
+    kind, is_a = cells.type, pa.types
+    other = is_a.is_boolean(kind) or is_a.is_timestamp(kind) or is_a.is_date(kind)
+    return as_text(cells) if other else cells
 
 
 def in_json(cells: pa.Array, keys: Sequence[str]) -> pa.Array:

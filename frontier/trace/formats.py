@@ -286,11 +286,6 @@ def splitwise(names: Names) -> Layout | None:
 
 def litellm(names: Names) -> Layout | None:
     """LiteLLM spend logs (BerriAI/litellm, table LiteLLM_SpendLogs): startTime in UTC."""
-    if names.has("date", "api_requests", "prompt_tokens"):
-        raise InputError(
-            "LiteLLM's daily table has one row a day and no arrival times. "
-            "Export LiteLLM_SpendLogs instead."
-        )
     if not names.has("startTime", "prompt_tokens", "completion_tokens"):
         return None
     keep = []

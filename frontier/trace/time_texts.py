@@ -20,8 +20,8 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "jan jän", "feb", "mar mär mrz", "apr", "may mai", "jun", "jul", "aug", "sep", "oct okt",
-            "nov", "dec dez",
+            "jan jän", "feb", "mar mär mrz", "apr", "may mai", "jun",
+            "jul", "aug", "sep", "oct okt", "nov", "dec dez",
         ),
         1,
     )
