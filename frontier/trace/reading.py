@@ -21,6 +21,7 @@ from frontier.errors import InputError
 from frontier.tables import Tables, load_tables
 from frontier.trace import (
     access_log,
+    bucket_columns,
     buckets,
     checks,
     columns,
@@ -28,7 +29,8 @@ from frontier.trace import (
     rate_layouts,
     rate_series,
 )
-from frontier.trace.buckets import BucketCells, Counting
+from frontier.trace.bucket_columns import Counting
+from frontier.trace.buckets import BucketCells
 from frontier.trace.checks import Findings
 from frontier.trace.decode import Batch, Caps, Progress, Source, Table, open_table, too_many_rows
 from frontier.trace.expansion import expand
@@ -133,7 +135,7 @@ def read_trace(
         ("zero_output", zero_output, ("keep", "drop")),
         ("both_zero", both_zero, (None, "keep", "drop")),
         ("rows_are", rows_are, (None, *buckets.ROWS_ARE)),
-        ("bucket_tokens", bucket_tokens, (None, *buckets.TOKENS_ARE)),
+        ("bucket_tokens", bucket_tokens, (None, *bucket_columns.TOKENS_ARE)),
         ("losses", losses, (None, "accept")),
         ("missing_buckets", missing_buckets, ("zero", "unknown")),
         ("counts", counts, (None, *rate_series.KINDS)),
@@ -158,7 +160,7 @@ def read_trace(
     label = name or _name_of(source)
     web = PathFilter.of(paths, int(tables.setting("trace_most_paths")))
     with open_table(source, caps, progress) as table:
-        found = None if columns else buckets.recognise(table, needs_tokens=True)
+        found = None if columns else bucket_columns.recognise(table, needs_tokens=True)
         if columns is None and found is None:
             rates = rate_layouts.recognise(table)
             if rates is not None:
@@ -286,14 +288,14 @@ def _name_of(source: Source) -> str:
 def _layout(table: Table, told: Mapping[str, str] | None) -> tuple[Layout, Counting | None]:
     """Return which column is what, as a person says or by a known format."""
     if told:
-        of_rows = {role: name for role, name in told.items() if role not in buckets.ROLES}
-        of_buckets = {role: name for role, name in told.items() if role in buckets.ROLES}
+        of_rows = {role: name for role, name in told.items() if role not in bucket_columns.ROLES}
+        of_buckets = {role: name for role, name in told.items() if role in bucket_columns.ROLES}
         layout = formats.by_hand(table, of_rows)
-        return layout, buckets.by_hand(table, layout, of_buckets)
+        return layout, bucket_columns.by_hand(table, layout, of_buckets)
     known = formats.recognise(table)
     if known is not None:
-        return known, buckets.counting_of(table, known) if table.log is None else None
-    found = buckets.recognise(table, needs_tokens=False)
+        return known, bucket_columns.counting_of(table, known) if table.log is None else None
+    found = bucket_columns.recognise(table, needs_tokens=False)
     if found is None:
         raise _unknown(table)
     return found
@@ -303,7 +305,7 @@ def _unknown(table: Table) -> InputError:
     if not table.names:
         return InputError("The file holds no records.")
     found = formats.listed(table.names)
-    guess = formats.suggested(table) | buckets.suggestions(table)
+    guess = formats.suggested(table) | bucket_columns.suggestions(table)
     if "time" not in guess and {"prompt_tokens", "output_tokens"} & guess.keys():
         return InputError(
             f"No arrival time column. Found: {found}. Length-only files can set token sizes but "
@@ -450,7 +452,7 @@ def _cells(
             cells = columns.in_json(cells, layout.json_keys[keys])
         values, bad = columns.tokens(cells, table.decimal_comma)
         bad &= keep
-        if bad.any() and _BAD_TOKENS not in examples:
+        if bad.any() and not may_be_buckets and _BAD_TOKENS not in examples:
             at = int(np.flatnonzero(bad)[0])
             examples[_BAD_TOKENS] = (
                 f"Row {batch.first_row + at:,}: {what} tokens '{cells[at].as_py()}'."
