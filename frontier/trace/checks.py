@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 from frontier import units
 from frontier.errors import InputError
 from frontier.tables import Tables
-from frontier.trace.columns import Clock
+from frontier.trace.columns import Clock, Codes
+from frontier.trace.formats import listed
 from frontier.trace.model import TraceQuestion
+
+NS_PER_S = 1e9
 
 SECONDS_IN = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "days": units.SECONDS_PER_DAY}
 _UNIT_WORDS = {
@@ -46,6 +49,10 @@ class Findings:
     dropped: Counter[str] = field(default_factory=Counter)
     assumed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def reasons(self) -> str:
+        """Return how many rows were dropped, by reason, in one line."""
+        return "; ".join(f"{count:,} {why}" for why, count in self.dropped.items() if count)
 
 
 def unit_of(
@@ -88,7 +95,9 @@ def unit_of(
     if clock.is_date:
         return "date and time", True
     first = float(clock.origin or 0)
-    epoch = next((unit for unit, (low, high) in _EPOCHS.items() if low <= first < high), None)
+    epoch = _epoch_of(first)
+    if epoch is not None and told is None:
+        _refuse_two_epochs(clock, epoch, column)
     if told is not None:
         return told, told in (epoch, "days")
     if known != "find":
@@ -103,6 +112,11 @@ def unit_of(
     )
     if not looks_like_sheet and not clock.whole and span < tables.setting("trace_fraction_span"):
         return "s", False
+    if looks_like_sheet and _is_sheet(clock, offsets):
+        findings.assumed.append(
+            f"Numbers in '{column}' are read as a spreadsheet's dates: they are whole milliseconds."
+        )
+        return "days", True
     if usual == "s" and not looks_like_sheet:
         findings.assumed.append(
             f"Numbers in '{column}' are read as seconds: {_reading(offsets.size, span)}."
@@ -124,6 +138,103 @@ def unit_of(
         + "?",
         "time_unit",
         tuple((unit, f"{_UNIT_WORDS[unit]}: {text}") for unit, text in readings.items()),
+    )
+
+
+def _epoch_of(number: float) -> str | None:
+    return next((unit for unit, (low, high) in _EPOCHS.items() if low <= number < high), None)
+
+
+def _refuse_two_epochs(clock: Clock, epoch: str, column: str) -> None:
+    for number in (clock.smallest, clock.largest):
+        other = _epoch_of(number)
+        if other is not None and other != epoch:
+            raise InputError(
+                f"Times in '{column}' mix {_UNIT_WORDS[epoch]} and {_UNIT_WORDS[other]} since "
+                f"1970, such as {number:.0f}. Write them all in one unit."
+            )
+
+
+def _is_sheet(clock: Clock, offsets: NDArray[np.float64]) -> bool:
+    """Return whether numbers are whole milliseconds as days and no decimal fraction of seconds."""
+    few = float(clock.origin or 0) + offsets[:: max(1, offsets.size // _FEW)]
+    ms = few * units.SECONDS_PER_DAY * 1e3
+    # A double of 45,000 days tells times to about a microsecond.
+    is_whole = np.abs(ms - np.rint(ms)) < 0.02
+    is_decimal = np.abs(few * 1e6 - np.rint(few * 1e6)) < 1e-3
+    return bool(is_whole.all() and not is_decimal.all())
+
+
+def origin_of(clock: Clock, unit: str) -> float:
+    """Return the date of offset 0 [s since 1970]."""
+    if clock.is_date:
+        return int(clock.origin or 0) / NS_PER_S
+    seconds = float(clock.origin or 0) * SECONDS_IN[unit]
+    return seconds + SHEET_EPOCH_S if unit == "days" else seconds
+
+
+def zone_notes(has_date: bool, clock: Clock) -> list[str]:
+    """Return what to know about the dates of a file: whether there are any, and their zone."""
+    if not has_date:
+        return ["No dates in the file: the hours of day are not known."]
+    if clock.is_date and not clock.has_zone:
+        return ["No time zone in the file; hours of day are read as UTC."]
+    others = [zone for zone in clock.zones if zone != "UTC"]
+    if others:
+        return [f"Times in the file are in {listed(others)}; all pages show them in UTC."]
+    return []
+
+
+def model_of(
+    present: NDArray[np.int32],
+    models: Codes,
+    told: str | None,
+    tables: Tables,
+    weight: NDArray[np.float64] | None = None,
+) -> int | None:
+    """Return the number of the model to keep, None for all of them together.
+
+    Parameters
+    ----------
+    present : ndarray of int32, shape (n,)
+        The model of each row.
+    models : Codes
+        Their names.
+    told : str or None
+        The user's answer: a name, or "all".
+    tables : Tables
+        For the settings.
+    weight : ndarray of float64, shape (n,), optional
+        Requests of each row; 1 unless given.
+
+    Raises
+    ------
+    TraceQuestion
+        If nothing was told.
+    """
+    if told == "all":
+        return None
+    if told is not None:
+        if told not in models.names:
+            raise InputError(
+                f"There is no model '{told}' in the file; there are {listed(tuple(models.names))}."
+            )
+        return models.names[told]
+    named = present >= 0
+    number = np.bincount(
+        present[named],
+        weights=None if weight is None else weight[named],
+        minlength=len(models.names),
+    )
+    names = list(models.names)
+    most = np.argsort(-number, kind="stable")[: int(tables.setting("trace_most_models"))]
+    raise TraceQuestion(
+        f"{len(names):,} models in the file; each needs its own deployment. Which one?",
+        "model",
+        (
+            *((names[i], f"{names[i]}: {units.count(int(number[i]), 'request')}") for i in most),
+            ("all", "All of them, as if they were one deployment"),
+        ),
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontier.errors import InputError
+from frontier.trace.time_texts import DateReader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,10 +29,6 @@ _SAMPLE = 1000
 # Beyond nanoseconds since 1970: no time, count or duration is larger.
 _LARGEST = 1e19
 _LARGEST_INT = 4 * 10**18
-_SLASH_DATE = (
-    r"^(\d{1,2})[/.](\d{1,2})[/.](\d{4})[ ,]+(\d{1,2})(:\d\d(?::\d\d(?:\.\d+)?)?)\s*([AaPp][Mm])?$"
-)
-_LOG_DATE = "%d/%b/%Y:%H:%M:%S %z"
 
 
 @dataclass(slots=True)
@@ -47,21 +44,35 @@ class Clock:
         file. None until a time was read.
     origin : int or float
         The first time: nanoseconds since 1970 for dates, else the number as it stands.
-    has_zone : bool
-        Whether dates name their time zone.
+    zoned : bool
+        Whether the type of the column has a time zone.
     whole : bool
         Whether every number so far is whole.
     bad : tuple of (int, str), or None
         Row and text of the first cell that is no time.
+    smallest, largest : float
+        The extreme numbers so far, in the unit of the file.
     """
 
     decimal_comma: bool = False
     is_date: bool | None = None
     origin: float | None = None
-    has_zone: bool = False
+    zoned: bool = False
     whole: bool = True
     bad: tuple[int, str] | None = None
-    _day_first: bool | None = None
+    smallest: float = np.inf
+    largest: float = -np.inf
+    _reader: DateReader = field(default_factory=DateReader)
+
+    @property
+    def has_zone(self) -> bool:
+        """Whether dates name their time zone."""
+        return self.zoned or bool(self._reader.zones)
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The zones that dates name, as far as some of every batch show."""
+        return tuple(self._reader.zones)
 
     def offsets(self, cells: pa.Array, first_row: int) -> NDArray[np.float64]:
         """Return the offsets of some cells, not-a-number where a cell is no time."""
@@ -70,7 +81,10 @@ class Clock:
         cells = _plain(cells)
         if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
             self.is_date = True
-            self.has_zone = self.has_zone or getattr(cells.type, "tz", None) is not None
+            zone = getattr(cells.type, "tz", None)
+            if zone is not None:
+                self.zoned = True
+                self._reader.zones.setdefault(zone)
             result = self._of_dates(cells)
         elif pa.types.is_string(cells.type):
             result = self._of_text(cells)
@@ -104,6 +118,8 @@ class Clock:
             return result
         if self.origin is None:
             self.origin = held[good][0].item()
+        self.smallest = min(self.smallest, float(held[good].min()))
+        self.largest = max(self.largest, float(held[good].max()))
         origin = self.origin
         if held.dtype.kind == "f" or isinstance(origin, float):
             held, origin = held.astype(np.float64), float(origin)
@@ -138,7 +154,8 @@ class Clock:
 
         if self.is_date is None and len(cells) > cells.null_count:
             some = cells.drop_null()[:_SAMPLE]
-            self.is_date = 2 * np.count_nonzero(_numbers(some, self.decimal_comma)[1]) > len(some)
+            are_none = _numbers(some, self.decimal_comma)[1]
+            self.is_date = 2 * int(np.count_nonzero(are_none)) > len(some)
         if not self.is_date:
             _refuse_lost_precision(cells)
             return self._of_numbers(cells)
@@ -148,52 +165,36 @@ class Clock:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        self._reader.note_zones(cells.drop_null()[:_SAMPLE].to_pylist())
         for zone in (None, "UTC"):
             try:
                 dates = pc.cast(cells, pa.timestamp("ns", zone))
             except pa.ArrowInvalid:
                 continue
-            self.has_zone = self.has_zone or (zone is not None and dates.null_count < len(dates))
+            self.zoned = self.zoned or (zone is not None and dates.null_count < len(dates))
             return self._of_dates(dates)
         return self._of_ns(self._slow_dates(cells))
 
     def _slow_dates(self, cells: pa.Array) -> NDArray[np.int64]:
-        """Read dates one by one: mixed precision, a decimal comma, log and slash formats."""
+        """Read dates one by one: mixed precision, month names, slashes, 12-hour clocks."""
         import pandas as pd
 
         text = pd.Series(cells.to_pylist(), dtype=object).str.replace(
             r"(:\d\d),(\d+)", r"\1.\2", regex=True
         )
-        zoned = text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", na=False)
-        dates = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
-        if 2 * int(dates.isna().sum()) > len(text):
-            logged = pd.to_datetime(text, format=_LOG_DATE, utc=True, errors="coerce")
-            slashed = self._slash_dates(text) if logged.isna().all() else logged
-            dates = slashed if slashed.notna().sum() > dates.notna().sum() else dates
-        self.has_zone = self.has_zone or bool(zoned[dates.notna()].any())
+        dates = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
         latest = pd.Timestamp(_LARGEST_INT, tz="UTC")
-        dates = dates.where((dates < latest) & (dates > pd.Timestamp(0, tz="UTC")))
-        return dates.dt.as_unit("ns").astype("int64").to_numpy(copy=True)
-
-    def _slash_dates(self, text: object) -> object:
-        import pandas as pd
-
-        parts = text.str.extract(_SLASH_DATE)  # type: ignore[attr-defined]
-        first, second = (pd.to_numeric(parts[column], errors="coerce") for column in (0, 1))
-        if first.notna().any() and self._day_first is None:
-            if (first > 12).any() == (second > 12).any():
-                example = next(cell for cell in text[first.notna()])  # type: ignore[index]
-                raise InputError(
-                    f"Dates such as '{example}' can mean two days. Export them as "
-                    "2025-09-17 18:15:46."
-                )
-            self._day_first = bool((first > 12).any())
-        day, month = (parts[0], parts[1]) if self._day_first else (parts[1], parts[0])
-        hour, half = pd.to_numeric(parts[3], errors="coerce"), parts[5].str.lower()
-        hour = hour.where(half.isna(), hour % 12 + 12 * (half == "pm"))
-        clock = hour.map("{:02.0f}".format, na_action="ignore") + parts[4]
-        iso = parts[2] + "-" + month.str.zfill(2) + "-" + day.str.zfill(2) + " " + clock
-        return pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
+        is_iso = (dates.notna() & (dates < latest) & (dates > pd.Timestamp(0, tz="UTC"))).to_numpy()
+        ns = np.full(len(text), _NOT_A_TIME)
+        precise = pd.to_datetime(text[is_iso], format="ISO8601", utc=True)
+        ns[is_iso] = precise.dt.as_unit("ns").astype("int64").to_numpy()
+        rest = np.flatnonzero(~is_iso & dates.isna().to_numpy() & text.notna().to_numpy())
+        if rest.size:
+            found = self._reader.read([text.iloc[at] for at in rest])
+            for at, stamp in zip(rest, found, strict=True):
+                if stamp is not None and 0 < stamp < _LARGEST_INT:
+                    ns[at] = stamp
+        return ns
 
 
 @dataclass(slots=True)
@@ -254,6 +255,15 @@ def numbers(cells: pa.Array, decimal_comma: bool = False) -> NDArray[np.float64]
     return np.where(np.abs(found) < _LARGEST, found, np.nan)
 
 
+def readable(cells: pa.Array) -> pa.Array:
+    """Return cells that `numbers` takes: those of other types as text, which is no number."""
+    import pyarrow as pa
+
+    kind, is_a = cells.type, pa.types
+    other = is_a.is_boolean(kind) or is_a.is_timestamp(kind) or is_a.is_date(kind)
+    return as_text(cells) if other else cells
+
+
 def in_json(cells: pa.Array, keys: Sequence[str]) -> pa.Array:
     """Return, of cells that hold a JSON object as text, the first of some keys that is there."""
     import pyarrow as pa
@@ -266,7 +276,7 @@ def in_json(cells: pa.Array, keys: Sequence[str]) -> pa.Array:
             held = {}
         held = held if isinstance(held, dict) else {}
         found = (
-            held[key]
+            float(held[key])
             for key in keys
             if isinstance(held.get(key), int | float) and abs(held[key]) < _LARGEST
         )

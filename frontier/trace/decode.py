@@ -69,6 +69,7 @@ _MARKS = (
 )
 _DELIMITERS = ",;\t|"
 
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _JSON_BEGINS = re.compile(r'\{|\[\s*(?:[\[{"\]]|-?\d[\d.eE+-]*\s*[,\]]|$)')
 
 
@@ -392,6 +393,12 @@ def _csv_batches(
                 "a quote that opens in it may never close."
             ) from error
         raise InputError(f"The CSV file cannot be read: {_short(error)}") from error
+    if watched.stray_line is not None:
+        raise InputError(
+            f"Row {watched.stray_line:,} opens a quote that closes in the middle of a cell "
+            "of another row: the lines between would be lost. Double or remove stray quotes, or "
+            "leave the column out."
+        )
     if watched.is_open:
         last = row - 1 + sum(table.broken.values())
         raise InputError(
@@ -411,6 +418,14 @@ class _LastQuote(io.RawIOBase):
         super().__init__()
         self._stream, self._edges = stream, delimiter.encode() + b"\r\n"
         self._near, self._around, self._has_line = b"\n", b"", False
+        edges = re.escape(delimiter).encode() + rb"\r\n"
+        # All that is well quoted, in one match: what is left begins with a cell that is not.
+        self._well_quoted = re.compile(
+            rb'(?:[^"]++|(?<=[^%b])"|"[^"]*+(?:""[^"]*+)*+"(?=[%b]))*+' % (edges, edges)
+        )
+        self._badly_quoted = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"[^%b"]' % edges)
+        self._unchecked, self._lines = b"\n", 0
+        self.stray_line: int | None = None
 
     def readable(self) -> bool:
         return True
@@ -424,7 +439,28 @@ class _LastQuote(io.RawIOBase):
             self._around, self._has_line = seen[at - 1 : at + 2], False
         self._has_line |= b"\n" in (seen[at + 1 :] if at >= 0 else piece)
         self._near = seen[-2:]
+        if self.stray_line is None:
+            self._check(piece)
         return len(piece)
+
+    def _check(self, piece: bytes) -> None:
+        """Find a quoted cell over several lines that ends in the middle of another cell."""
+        held = self._unchecked + piece
+        while True:
+            matched = self._well_quoted.match(held)
+            end = matched.end() if matched else 0
+            bad = self._badly_quoted.match(held, end)
+            if bad is None:
+                break
+            if b"\n" in bad.group():
+                self.stray_line = self._lines + held.count(b"\n", 0, end)
+                return
+            self._lines += held.count(b"\n", 0, bad.end())
+            held = held[bad.end() - 1 :]
+        # The last character is kept: what a quote follows decides what it is.
+        cut = max(0, min(end, len(held)) - 1)
+        self._lines += held.count(b"\n", 0, cut)
+        self._unchecked = held[cut:]
 
     @property
     def is_open(self) -> bool:
@@ -452,9 +488,18 @@ def _json_lines_of(text: str, whole: bool) -> list[dict[str, Any]]:
 
 def _loads(text: str | bytes) -> Any:
     try:
-        return json.loads(text)
+        return _parsed(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _parsed(text: str | bytes) -> Any:
+    """Return what JSON holds; half a character (a lone surrogate) becomes a question mark."""
+    held = json.loads(text)
+    if _HALF_CHARACTER.search(text.encode("utf-8", "replace") if isinstance(text, str) else text):
+        plain = json.dumps(held, ensure_ascii=False).encode("utf-8", "replace")
+        held = json.loads(plain)
+    return held
 
 
 def _json_lines(stream: io.BufferedReader, sample: list[dict[str, Any]]) -> Table:
@@ -552,7 +597,7 @@ def _document(stream: io.BufferedReader, caps: Caps) -> Table:
         )
     broken: Counter[str] = Counter()
     try:
-        document = json.loads(content)
+        document = _parsed(content)
     except RecursionError:
         raise InputError("The JSON is nested too deeply to be a trace.") from None
     except json.JSONDecodeError as error:
@@ -567,7 +612,7 @@ def _document(stream: io.BufferedReader, caps: Caps) -> Table:
             broken[_BAD_LINE.format("JSON")] = len(lines) - len(records)
     except ValueError as error:
         raise InputError(f"The file is not valid JSON: {_short(error)}") from error
-    rows = list(record_documents.rows(document))
+    rows = list(record_documents.rows(document, broken))
     del document, content
     types = _types(rows)
 
@@ -617,7 +662,14 @@ def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitS
         content = stream.read()
         place = pa.BufferReader(content)
     try:
-        roots = {item.name: item.type for item in parquet.read_schema(place)}
+        schema = parquet.read_schema(place)
+        twice = [name for name, number in Counter(schema.names).items() if number > 1]
+        if twice:
+            raise InputError(
+                f"The Parquet file has {Counter(schema.names)[twice[0]]} columns named "
+                f"'{twice[0]}'. Rename them, so that it is clear which is meant."
+            )
+        roots = {item.name: item.type for item in schema}
         texts = [name for name, kind in roots.items() if _is_text(kind)]
         # Not buffered ahead: what is, is kept until the file is closed.
         file = stack.enter_context(
@@ -716,7 +768,7 @@ def _spelt_out(cells: pa.Array) -> pa.Array:
     import pyarrow.compute as pc
 
     if not pa.types.is_dictionary(cells.type):
-        return cells
+        return _valid_text(cells)
     if _is_text(cells.type.value_type):
         lengths = pc.cast(pc.binary_length(cells.dictionary), pa.int64())
         size = pc.sum(lengths.take(cells.indices)).as_py() or 0
@@ -725,7 +777,23 @@ def _spelt_out(cells: pa.Array) -> pa.Array:
                 f"The cells of one column are {size / len(cells):,.0f} characters long; expected "
                 "times, token counts or names."
             )
-    return cells.dictionary_decode()
+    return _valid_text(cells.dictionary_decode())
+
+
+def _valid_text(cells: pa.Array) -> pa.Array:
+    """Return cells whose text is UTF-8: Parquet files may hold other bytes, which become �."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not _is_text(cells.type):
+        return cells
+    try:
+        cells.validate(full=True)
+    except pa.ArrowInvalid:
+        held = pc.cast(cells, pa.large_binary()).to_pylist()
+        mended = [None if cell is None else cell.decode("utf-8", "replace") for cell in held]
+        return pa.array(mended, pa.large_string())
+    return cells
 
 
 def _access_log(stream: io.BufferedReader, log: LogFormat, caps: Caps) -> Table:

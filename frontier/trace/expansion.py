@@ -37,6 +37,8 @@ class RateSeries:
         When the first bucket begins.
     report : TraceReport
         What was read, dropped and assumed.
+    counted_s : float or None
+        Time over which the file counted, where that is longer than a bucket [s].
     """
 
     name: str
@@ -46,6 +48,7 @@ class RateSeries:
     output_tokens_sum: NDArray[np.float64] | None
     t0_utc: dt.datetime | None
     report: TraceReport
+    counted_s: float | None = None
 
 
 def expand(
@@ -132,18 +135,19 @@ def expand(
     elif series.output_tokens_sum is None:
         assumed.append(f"No output token counts: using {fill[1]:,} for all requests.")
     first_s = float(time_s[0])
+    counted_s = series.counted_s or series.bucket_s
     report = replace(
         series.report,
         assumed=(
             *series.report.assumed,
             f"{number:,} requests placed at random inside buckets of "
-            f"{units.seconds(series.bucket_s)} (draw {draw}).",
+            f"{units.seconds(counted_s)} (draw {draw}).",
             *assumed,
         ),
         notes=(
             *series.report.notes,
-            f"Data is per {units.seconds(series.bucket_s)}: idle timeouts under "
-            f"{units.seconds(series.bucket_s)} cannot be judged.",
+            f"Data is per {units.seconds(counted_s)}: idle timeouts under "
+            f"{units.seconds(counted_s)} cannot be judged.",
         ),
     )
     return make_trace(
@@ -152,6 +156,6 @@ def expand(
         *tokens,
         horizon_s=max(series.bucket_s * each.size - first_s, float(time_s[-1]) - first_s),
         t0_utc=None if series.t0_utc is None else series.t0_utc + dt.timedelta(seconds=first_s),
-        resolution_s=series.bucket_s,
+        resolution_s=counted_s,
         report=report,
     )

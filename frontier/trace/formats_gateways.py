@@ -6,7 +6,6 @@ out are calls that never reached a model (cache hits) and those that generate no
 
 from __future__ import annotations
 
-from frontier.errors import InputError
 from frontier.trace.formats import Keep, Layout, Names, among, matches, negated
 from frontier.trace.formats_web import not_refused, web_requests
 
@@ -17,11 +16,6 @@ _NO_TEXT_NAMES = "embed|rerank|image|canvas|stability|speech|transcri|moderation
 
 def litellm(names: Names) -> Layout | None:
     """LiteLLM spend logs (BerriAI/litellm, table LiteLLM_SpendLogs): startTime in UTC."""
-    if names.has("date", "api_requests", "prompt_tokens"):
-        raise InputError(
-            "LiteLLM's daily table has one row a day and no arrival times. "
-            "Export LiteLLM_SpendLogs instead."
-        )
     if not names.has("startTime", "prompt_tokens", "completion_tokens"):
         return None
     # LangSmith and sums by the hour have these three too: a spend log also has what only one call
@@ -95,11 +89,6 @@ def helicone(names: Names) -> Layout | None:
 
 def openrouter(names: Names) -> Layout | None:
     """OpenRouter's activity export and generations: created_at in UTC, one row a generation."""
-    if names.has("date", "requests", "model_permaslug"):
-        raise InputError(
-            "OpenRouter's activity by the day has no arrival times. Export the activity with one "
-            "row a generation (created_at, tokens_prompt, tokens_completion) instead."
-        )
     if not names.has("created_at", "tokens_prompt", "tokens_completion"):
         return None
     return Layout(

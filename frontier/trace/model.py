@@ -115,6 +115,8 @@ class TraceReport:
         The paths of an access log, the busiest first.
     decided : tuple of Decided
         What the file itself answered, so that it can be changed.
+    zones : tuple of str
+        Time zones that the file names; every time is shown in UTC.
     """
 
     format: str
@@ -127,6 +129,7 @@ class TraceReport:
     bucket_s: float | None = None
     paths: tuple[PathCount, ...] = ()
     decided: tuple[Decided, ...] = ()
+    zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

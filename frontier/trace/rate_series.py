@@ -120,7 +120,7 @@ def read_rates(
     unread_s = held.unread_time[np.isin(held.unread_series, chosen.requests)] * factor
     unknown = np.zeros(grid.buckets, dtype=bool)
     unknown[grid.bucket(unread_s)] = kind != COUNTER
-    _fill(total, seen, unknown, missing_buckets, kind, findings)
+    fill_missing(total, seen, unknown, missing_buckets, kind, findings)
     if layout.kind is None:
         findings.notes.append(
             "Counters of finished requests count a request when its response ends: arrivals are "
@@ -361,7 +361,7 @@ def _clock_time(stamp_s: float) -> str:
     return checks.date_of(stamp_s).strftime(_CLOCK_FORMAT)
 
 
-def _fill(
+def fill_missing(
     total: NDArray[np.float64],
     seen: NDArray[np.bool_],
     unknown: NDArray[np.bool_],
@@ -369,6 +369,7 @@ def _fill(
     kind: str,
     findings: Findings,
 ) -> None:
+    """Fill buckets that no sample, or none that can be read, tells of; say so."""
     number = int(np.count_nonzero(unknown))
     if number and not unknown.all():
         at = np.arange(total.size)

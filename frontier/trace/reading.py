@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from frontier.errors import InputError
 from frontier.tables import Tables, load_tables
 from frontier.trace import (
     access_log,
+    bucket_columns,
+    buckets,
     checks,
     columns,
     formats,
@@ -27,6 +30,8 @@ from frontier.trace import (
     rate_layouts,
     rate_series,
 )
+from frontier.trace.bucket_columns import Counting
+from frontier.trace.buckets import BucketCells
 from frontier.trace.checks import Findings
 from frontier.trace.decode import Batch, Caps, Progress, Source, Table, open_table, too_many_rows
 from frontier.trace.expansion import expand
@@ -40,8 +45,6 @@ from frontier.trace.model import (
     make_trace,
 )
 from frontier.trace.paths import OTHER_PATHS, PathFilter
-
-NS_PER_S = 1e9
 
 
 def read_trace(
@@ -57,8 +60,11 @@ def read_trace(
     metric: str | None = None,
     paths: str | Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
+    rows_are: str | None = None,
+    bucket_tokens: str | None = None,
+    losses: str | None = None,
     zero_output: str = "keep",
-    both_zero: str = "drop",
+    both_zero: str | None = None,
     default_prompt_tokens: int | None = None,
     default_output_tokens: int | None = None,
     draw: int = 0,
@@ -93,12 +99,18 @@ def read_trace(
         Which paths of an access log (or of counts by path) are requests to the model; those known
         to ask for text unless given, "all" for every one.
     columns : mapping of str to str, optional
-        The column of each role (time, prompt_tokens, output_tokens, model, session_id), when no
-        format fits.
+        The column of each role, when no format fits: time, prompt_tokens, output_tokens, model,
+        session_id; and in a table of buckets requests, and bucket_end or bucket_length.
+    rows_are : {"requests", "buckets"}, optional
+        What a row is, where a column may count requests.
+    bucket_tokens : {"sum", "mean"}, optional
+        What the tokens of a bucket are: the sum of its requests', or their mean.
+    losses : {"accept"}, optional
+        Read a file of which more rows than usual cannot be read.
     zero_output : {"keep", "drop"}
         Requests with no output token: kept with 1 (they wake the model), or left out.
-    both_zero : {"drop", "keep"}
-        Requests with neither prompt nor output tokens.
+    both_zero : {"drop", "keep"}, optional
+        Requests with neither prompt nor output tokens; dropped if they are few, else asked.
     default_prompt_tokens, default_output_tokens : int, optional
         Tokens of a request where the file does not say; settings unless given.
     draw : int
@@ -122,7 +134,10 @@ def read_trace(
     tables = tables or load_tables()
     for what, told, allowed in (
         ("zero_output", zero_output, ("keep", "drop")),
-        ("both_zero", both_zero, ("keep", "drop")),
+        ("both_zero", both_zero, (None, "keep", "drop")),
+        ("rows_are", rows_are, (None, *buckets.ROWS_ARE)),
+        ("bucket_tokens", bucket_tokens, (None, *bucket_columns.TOKENS_ARE)),
+        ("losses", losses, (None, "accept")),
         ("missing_buckets", missing_buckets, ("zero", "unknown")),
         ("counts", counts, (None, *rate_series.KINDS)),
     ):
@@ -146,7 +161,8 @@ def read_trace(
     label = name or _name_of(source)
     web = PathFilter.of(paths, int(tables.setting("trace_most_paths")))
     with open_table(source, caps, progress) as table:
-        if columns is None:
+        found = None if columns else bucket_columns.recognise(table, needs_tokens=True)
+        if columns is None and found is None:
             rates = rate_layouts.recognise(table)
             if rates is not None:
                 series = rate_series.read_rates(
@@ -163,13 +179,10 @@ def read_trace(
                     tables=tables,
                 )
                 return expand(series, draw=draw, fill=fill, max_rows=caps.rows, tables=tables)
-        layout = (
-            formats.by_hand(table, dict(columns)) if columns else known_formats.recognise(table)
-        )
-        if layout is None:
-            raise _unknown(table)
+        layout, counting = found or _layout(table, columns)
         findings = Findings()
-        rows = _collect(table, layout, both_zero, caps, findings, web, tables)
+        held = None if counting is None else BucketCells(counting, table.decimal_comma)
+        rows = _collect(table, layout, held, both_zero, caps, findings, web, tables)
     private = formats.private_columns(table, layout)
     if paths is not None and layout.path is None:
         raise InputError("The file has no column of paths, so none can be chosen.")
@@ -177,12 +190,45 @@ def read_trace(
         was = "was" if len(private) == 1 else "were"
         word = "Column" if len(private) == 1 else "Columns"
         findings.notes.append(f"{word} {formats.listed(private)} {was} not read.")
+    if held is not None:
+        counts_of_rows = buckets.series_of(
+            held,
+            rows.clock,
+            rows.time,
+            rows.model,
+            rows.models,
+            name=label,
+            layout=layout,
+            read=rows.read,
+            findings=findings,
+            rows_are=rows_are,
+            bucket_tokens=bucket_tokens,
+            told_model=model,
+            time_unit=time_unit,
+            missing_buckets=missing_buckets,
+            most=caps.rows,
+            tables=tables,
+        )
+        if counts_of_rows is not None:
+            _check_losses(rows.read, findings, losses, both_zero, tables)
+            return expand(counts_of_rows, draw=draw, fill=fill, max_rows=caps.rows, tables=tables)
     return _finish(
         rows,
         layout,
         findings,
+        table=table,
         label=label,
-        answers=_Answers(time_unit, on_clock_reset, model, session_starts, zero_output, draw),
+        answers=_Answers(
+            time_unit,
+            on_clock_reset,
+            model,
+            session_starts,
+            zero_output,
+            draw,
+            rows_are,
+            losses,
+            both_zero,
+        ),
         fill=fill,
         paths=web.found(),
         tables=tables,
@@ -197,6 +243,9 @@ class _Answers:
     session_starts: str | None
     zero_output: str
     draw: int
+    rows_are: str | None
+    losses: str | None
+    both_zero: str | None
 
 
 @dataclass(slots=True)
@@ -237,6 +286,22 @@ def _name_of(source: Source) -> str:
     return Path(named).name if isinstance(named, str) else "trace"
 
 
+def _layout(table: Table, told: Mapping[str, str] | None) -> tuple[Layout, Counting | None]:
+    """Return which column is what, as a person says or by a known format."""
+    if told:
+        of_rows = {role: name for role, name in told.items() if role not in bucket_columns.ROLES}
+        of_buckets = {role: name for role, name in told.items() if role in bucket_columns.ROLES}
+        layout = formats.by_hand(table, of_rows)
+        return layout, bucket_columns.by_hand(table, layout, of_buckets)
+    known = known_formats.recognise(table)
+    if known is not None:
+        return known, bucket_columns.counting_of(table, known) if table.log is None else None
+    found = bucket_columns.recognise(table, needs_tokens=False)
+    if found is None:
+        raise _unknown(table)
+    return found
+
+
 def _unknown(table: Table) -> InputError:
     if not table.names:
         return InputError("The file holds no records.")
@@ -245,6 +310,9 @@ def _unknown(table: Table) -> InputError:
         return InputError(f"The file looks like {other[0]}. {other[1]}")
     found = formats.listed(table.names)
     guess = formats.suggested(table)
+    of_buckets = bucket_columns.suggestions(table)
+    if "requests" in of_buckets:
+        guess = of_buckets | guess
     if not set(table.names) - {guess.get(role) for role in ("prompt_tokens", "output_tokens")}:
         return InputError(
             f"No arrival time column. Found: {found}. Length-only files can set token sizes but "
@@ -267,7 +335,8 @@ def _unknown(table: Table) -> InputError:
 def _collect(
     table: Table,
     layout: Layout,
-    both_zero: str,
+    counted: BucketCells | None,
+    both_zero: str | None,
     caps: Caps,
     findings: Findings,
     web: PathFilter,
@@ -281,18 +350,21 @@ def _collect(
     most_sessions = tables.setting("trace_most_sessions")
     read, size, places = 0, 0, []
     examples: dict[str, str] = {}
-    for batch in table.batches(layout.columns()):
+    wanted = (*layout.columns(), *(counted.counting.columns() if counted else ()))
+    for batch in table.batches(tuple(dict.fromkeys(wanted))):
         if not batch.rows:
             continue
         read += batch.rows
         if read > caps.rows:
             raise too_many_rows(caps.rows)
         keep, time, prompt, output = _cells(
-            batch, table, layout, clock, both_zero, findings, examples, web
+            batch, table, layout, clock, counted is not None, both_zero, findings, examples, web
         )
         whole = bool(keep.all())
         which = slice(None) if whole else keep
         cells = batch.columns
+        if counted is not None:
+            counted.take(batch, layout, which)
         for column, values in (("time", time), ("prompt", prompt), ("output", output)):
             kept[column].append(values[which])
         for column, name, convert in (
@@ -319,7 +391,7 @@ def _collect(
     findings.notes.extend(web.sentences(shown))
     _check_times(clock, findings, read, size, examples, tables)
     # One column after the other, so that at most one of them is there twice.
-    joined = {
+    joined: dict[str, Any] = {
         column: np.concatenate(kept.pop(column)) if kept[column] else None for column in list(kept)
     }
     return _Rows(clock=clock, models=models, sessions=sessions, read=read, places=places, **joined)
@@ -328,7 +400,15 @@ def _collect(
 _BAD_TIME = "rows whose time could not be read"
 _BAD_TOKENS = "rows whose token counts are negative, fractional or no number"
 _NO_TOKENS = "requests with 0 tokens in and out (failed)"
+_NO_COUNT = -2
 _NO_DURATION = "rows without a duration"
+_LOSSES = (_BAD_TIME, _BAD_TOKENS, _NO_DURATION)
+_LOSSES_BEGIN = (
+    "rows whose ",
+    "rows that could not",
+    "rows with another number of cells",
+    "items of a list that are no records",
+)
 
 
 def _cells(
@@ -336,7 +416,8 @@ def _cells(
     table: Table,
     layout: Layout,
     clock: columns.Clock,
-    both_zero: str,
+    may_be_buckets: bool,
+    both_zero: str | None,
     findings: Findings,
     examples: dict[str, str],
     web: PathFilter,
@@ -381,15 +462,18 @@ def _cells(
             cells = columns.in_json(cells, layout.json_keys[keys])
         values, bad = columns.tokens(cells, table.decimal_comma)
         bad &= keep
-        if bad.any() and _BAD_TOKENS not in examples:
+        if bad.any() and not may_be_buckets and _BAD_TOKENS not in examples:
             at = int(np.flatnonzero(bad)[0])
             examples[_BAD_TOKENS] = (
                 f"Row {batch.first_row + at:,}: {what} tokens '{cells[at].as_py()}'."
             )
-        drop(bad, _BAD_TOKENS)
+        if may_be_buckets:
+            values[bad] = _NO_COUNT  # sums may be larger than any request, means have fractions
+        else:
+            drop(bad, _BAD_TOKENS)
         counts.append(values)
     prompt, output = counts
-    if both_zero == "drop":
+    if both_zero != "keep" and not may_be_buckets:
         drop((prompt == 0) & (output == 0), _NO_TOKENS)
     return keep, time, prompt, output
 
@@ -415,8 +499,42 @@ def _check_times(
         findings.notes.append(f"{what} {bad:,} of {read:,} rows skipped.")
     findings.notes.extend(examples.values())
     if size == 0:
-        reasons = "; ".join(f"{count:,} {reason}" for reason, count in findings.dropped.items())
-        raise InputError(f"None of the {read:,} rows is a request: {reasons}.")
+        raise InputError(f"None of the {read:,} rows is a request: {findings.reasons()}.")
+
+
+def _check_losses(
+    read: int, findings: Findings, losses: str | None, both_zero: str | None, tables: Tables
+) -> None:
+    """Ask about a file of which much is lost: rows that could not be read, or failed requests.
+
+    Rows that a format itself tells from requests (spans of tools, other paths) are no loss.
+    """
+    share = tables.setting("trace_most_lost_share")
+    failed = findings.dropped.get(_NO_TOKENS, 0)
+    if both_zero is None and failed > share * read:
+        raise TraceQuestion(
+            f"Of {read:,} rows, {failed:,} are {_NO_TOKENS}. Leave them out?",
+            "both_zero",
+            (
+                ("drop", "Yes: they never reached the model"),
+                ("keep", "No: they woke the model, and count with 1 token out"),
+            ),
+        )
+    lost = {
+        reason: number
+        for reason, number in findings.dropped.items()
+        if number and (reason in _LOSSES or reason.startswith(_LOSSES_BEGIN))
+    }
+    number = sum(lost.values())
+    if losses is None and number > share * read:
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in lost.items())
+        left = read - sum(findings.dropped.values())
+        example = f" {findings.notes[0]}" if findings.notes and _BAD_TOKENS in lost else ""
+        raise TraceQuestion(
+            f"Of {read:,} rows, {number:,} would be lost: {reasons}.{example} Read the rest?",
+            "losses",
+            (("accept", f"Yes: {units.count(left, 'row')} are left"),),
+        )
 
 
 # --- From rows to a trace -----------------------------------------------------------------------
@@ -427,6 +545,7 @@ def _finish(
     layout: Layout,
     findings: Findings,
     *,
+    table: Table,
     label: str,
     answers: _Answers,
     fill: tuple[int, int],
@@ -445,11 +564,12 @@ def _finish(
         tables=tables,
     )
     factor = 1.0 if clock.is_date else checks.SECONDS_IN[unit]
-    origin_s = _origin_s(clock, unit) if is_dated else None
+    origin_s = checks.origin_of(clock, unit) if is_dated else None
     places = rows.row_of
-    positions = np.arange(rows.time.size) if _filters(rows, answers, layout) else None
+    positions = np.arange(rows.time.size) if _filters(rows, answers) else None
     if positions is not None:
         positions = positions[_choose(rows, answers, layout, findings, tables)]
+    _check_losses(rows.read, findings, answers.losses, answers.both_zero, tables)
     if factor != 1.0:
         rows.time *= factor
     if layout.session_clock:
@@ -475,20 +595,26 @@ def _finish(
             # Of the rows whose time was left as it was: a second log has dates of its own.
             same = time == before[order]
             origin_s = float(np.nanmedian(zero_s[order][same]))
+    buckets.check_requests(
+        table,
+        rows.time - rows.time[0],
+        np.maximum(rows.prompt, 0).astype(np.int64) + np.maximum(rows.output, 0),
+        None if origin_s is None else origin_s + float(rows.time[0]),
+        answers.rows_are,
+        tables,
+    )
     trace = _trace(rows, layout, findings, unit, is_dated, origin_s, label, answers, fill, tables)
     return replace(trace, report=replace(trace.report, paths=paths)) if paths else trace
 
 
-def _origin_s(clock: columns.Clock, unit: str) -> float:
-    """Return the date of offset 0 [s since 1970]."""
-    if clock.is_date:
-        return int(clock.origin or 0) / NS_PER_S
-    seconds = float(clock.origin or 0) * checks.SECONDS_IN[unit]
-    return seconds + checks.SHEET_EPOCH_S if unit == "days" else seconds
-
-
-def _filters(rows: _Rows, answers: _Answers, layout: Layout) -> bool:
-    return len(rows.models.names) > 1 or rows.identity is not None or answers.zero_output == "drop"
+def _filters(rows: _Rows, answers: _Answers) -> bool:
+    uncounted = bool((rows.prompt == _NO_COUNT).any() or (rows.output == _NO_COUNT).any())
+    return (
+        uncounted
+        or len(rows.models.names) > 1
+        or rows.identity is not None
+        or answers.zero_output == "drop"
+    )
 
 
 def _choose(
@@ -504,6 +630,7 @@ def _choose(
             keep[bad] = False
         return number
 
+    drop((rows.prompt == _NO_COUNT) | (rows.output == _NO_COUNT), _BAD_TOKENS)
     if rows.identity is not None:
         repeated = np.ones(rows.time.size, dtype=bool)
         repeated[np.unique(rows.identity, return_index=True)[1]] = False
@@ -513,7 +640,7 @@ def _choose(
             findings.notes.append(f"{number:,} {ids} twice; kept once.")
         rows.identity = None
     if rows.model is not None and len(rows.models.names) > 1:
-        wanted = _model(rows.model[keep], rows.models, answers.model, tables)
+        wanted = checks.model_of(rows.model[keep], rows.models, answers.model, tables)
         if wanted is not None:
             drop(rows.model != wanted, "requests to other models")
         else:
@@ -523,34 +650,11 @@ def _choose(
     rows.model = None
     if answers.zero_output == "drop":
         drop(rows.output == 0, "requests with 0 output tokens (failed or cancelled)")
+    if not keep.any():
+        raise InputError(f"None of the {rows.read:,} rows is left: {findings.reasons()}.")
     if not keep.all():
         rows.take(keep)
     return np.flatnonzero(keep)
-
-
-def _model(
-    present: NDArray[np.int32], models: columns.Codes, told: str | None, tables: Tables
-) -> int | None:
-    if told == "all":
-        return None
-    if told is not None:
-        if told not in models.names:
-            raise InputError(
-                f"There is no model '{told}' in the file; there are "
-                f"{formats.listed(tuple(models.names))}."
-            )
-        return models.names[told]
-    number = np.bincount(present[present >= 0], minlength=len(models.names))
-    names = list(models.names)
-    most = np.argsort(-number, kind="stable")[: int(tables.setting("trace_most_models"))]
-    raise TraceQuestion(
-        f"{len(names):,} models in the file; each needs its own deployment. Which one?",
-        "model",
-        (
-            *((names[i], f"{names[i]}: {units.count(int(number[i]), 'request')}") for i in most),
-            ("all", "All of them, as if they were one deployment"),
-        ),
-    )
 
 
 def _dates_of_zero(rows: _Rows) -> NDArray[np.float64]:
@@ -632,8 +736,8 @@ def _trace(
     start_s = float(rows.time[0])
     arrival_s = np.subtract(rows.time, start_s, out=rows.time)
     # To the nanosecond: a time must not depend on the unit and the origin it was written in.
-    np.rint(np.multiply(arrival_s, NS_PER_S, out=arrival_s), out=arrival_s)
-    arrival_s /= NS_PER_S
+    np.rint(np.multiply(arrival_s, checks.NS_PER_S, out=arrival_s), out=arrival_s)
+    arrival_s /= checks.NS_PER_S
     if not arrival_s[-1] > 0:
         raise InputError(
             "All requests have the same time; rate and idle time need at least two different times."
@@ -674,8 +778,8 @@ def _trace(
         )
     findings.notes.extend(layout.notes)
     has_date = is_dated or origin_s is not None
-    has_zone = rows.clock.has_zone or not rows.clock.is_date
-    findings.notes.extend(time_notes(float(arrival_s[-1]), has_date, has_zone, tables))
+    findings.notes.extend(_length_notes(float(arrival_s[-1]), tables))
+    findings.notes.extend(checks.zone_notes(has_date, rows.clock))
     t0_utc = None
     if origin_s is not None:
         t0_utc = checks.date_of(origin_s + start_s)
@@ -696,6 +800,7 @@ def _trace(
             dropped=dict(findings.dropped),
             assumed=tuple(findings.assumed),
             notes=tuple(findings.notes),
+            zones=rows.clock.zones,
         ),
     )
 
@@ -732,17 +837,12 @@ def _session_numbers(codes: NDArray[np.int32]) -> NDArray[np.int32]:
     return rank[inverse]
 
 
-def time_notes(span_s: float, has_date: bool, has_zone: bool, tables: Tables) -> list[str]:
-    """Return what to know about a trace's length and its dates."""
-    notes = []
-    if span_s < units.SECONDS_PER_DAY:
-        month_s = tables.setting("hours_per_month") * units.SECONDS_PER_HOUR
-        notes.append(
-            f"{units.seconds(span_s)} of traffic: monthly cost is an extrapolation "
-            f"(× {units.significant(month_s / span_s)}). No night or weekend in the data."
-        )
-    if not has_date:
-        notes.append("No dates in the file: the hours of day are not known.")
-    elif not has_zone:
-        notes.append("No time zone in the file; hours of day are read as UTC.")
-    return notes
+def _length_notes(span_s: float, tables: Tables) -> list[str]:
+    """Return what to know about a short trace."""
+    if span_s >= units.SECONDS_PER_DAY:
+        return []
+    month_s = tables.setting("hours_per_month") * units.SECONDS_PER_HOUR
+    return [
+        f"{units.seconds(span_s)} of traffic: monthly cost is an extrapolation "
+        f"(× {units.significant(month_s / span_s)}). No night or weekend in the data."
+    ]

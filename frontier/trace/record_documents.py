@@ -9,6 +9,7 @@ the names. Lists of plain values are left out. What the columns mean is decided 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
@@ -22,26 +23,32 @@ _ENVELOPES = ("attributes", "jsonPayload", "_source", "@message")
 _PAIRS = ("attributes", "tags")
 _LINES = ("message", "@message", "log", "line", "_raw", "textPayload")
 _HOLDERS = ("resourceSpans", "resource_spans", "spans", "requests", "experiments")
+_NO_RECORD = "items of a list that are no records"
 _OUTCOMES = ("successful", "errored", "incomplete")
 
 Row = dict[str, Any]
 
 
-def rows(document: Any) -> Iterator[Row]:
-    """Give the rows in a whole JSON document: a list of records, or an object that wraps one."""
+def rows(document: Any, broken: Counter[str]) -> Iterator[Row]:
+    """Give the rows in a whole JSON document: a list of records, or an object that wraps one.
+
+    Items of a list that are no records are counted in ``broken``.
+    """
     if isinstance(document, list):
         for item in document:
             if isinstance(item, list):
-                yield from rows(item)
+                yield from rows(item, broken)
             elif isinstance(item, dict):
                 yield from flatten(item)
+            else:
+                broken[_NO_RECORD] += 1
         return
     if not isinstance(document, dict):
         return
     # Answers of web interfaces wrap their records: {"data": {"items": [...]}, "meta": {...}}.
     wrapped = [] if _special(document) is not None else _record_lists(document, _DEEPEST)
     if len(wrapped) == 1:
-        yield from rows(wrapped[0])
+        yield from rows(wrapped[0], broken)
     else:
         yield from flatten(document)
 

@@ -270,12 +270,12 @@ REFUSED = {
     "OpenRouter by the day": (
         files.table([{"date": "2026-03-30", "model_permaslug": "m", "requests": 3, "usage": 0.1,
                       "prompt_tokens": 9, "completion_tokens": 9}]),
-        "OpenRouter's activity by the day has no arrival times",
+        "All rows count requests of the same time",
     ),
     "LiteLLM by the day": (
         files.table([{"date": "2026-03-30", "api_requests": 3, "prompt_tokens": 9,
                       "completion_tokens": 9}]),
-        "LiteLLM's daily table has one row a day",
+        "All rows count requests of the same time",
     ),
     "Kubernetes events": (
         files.table([{"LAST SEEN": "5m", "TYPE": "Normal", "REASON": "Pulled", "OBJECT": "pod/x",
@@ -335,7 +335,7 @@ REFUSED = {
     "hourly spend": (
         files.table([{"startTime": stamp, "spend": 0.1, "model_group": "m", "requests": 90,
                       "prompt_tokens": 90_000, "completion_tokens": 9_000} for stamp in STAMPED]),
-        "No known format has these columns",
+        "Is 'prompt_tokens' the sum of the tokens of a row's requests, or their mean?",
     ),
     "Logs Insights": (
         files.table([{"@timestamp": stamp, "@message": "{}", "@ptr": "x"} for stamp in STAMPED]),

@@ -111,7 +111,7 @@ REFUSED = {
     ),
     "litellm daily": (
         b"date,model,prompt_tokens,completion_tokens,api_requests\n2025-03-04,m,10,5,2\n",
-        "has one row a day and no arrival times",
+        "All rows count requests of the same time",
     ),
     "all left out": (
         table("0,0,0", "1.5,0,0"),
@@ -358,7 +358,7 @@ def test_newest_first_is_turned_round():
 @pytest.mark.parametrize("cell", ["-5", "3.7", "many", "99999999999"])
 def test_a_count_that_is_none_costs_its_row(cell):
     """Negative, fractional, worded and absurd counts are dropped, and the first is quoted."""
-    report = read_trace(table("0.5,10,5", f"1.5,{cell},5", "2.5,10,5")).report
+    report = read_trace(table("0.5,10,5", f"1.5,{cell},5", "2.5,10,5"), losses="accept").report
     assert f"Row 3: prompt tokens '{cell}'." in report.notes
     assert sum(report.dropped.values()) == 1
     assert report.kept == 2
@@ -367,11 +367,15 @@ def test_a_count_that_is_none_costs_its_row(cell):
 def test_no_output_wakes_the_model_all_the_same():
     """0 output tokens is a failed request: an arrival of 1 token, unless it is left out."""
     content = table("0.5,10,0", "1.5,10,5", "2.5,0,0", "3.5,10,5")
-    kept = read_trace(content)
+    with pytest.raises(TraceQuestion, match="Of 4 rows, 1 are requests with 0 tokens") as caught:
+        read_trace(content)
+    assert caught.value.parameter == "both_zero"
+    kept = read_trace(content, both_zero="drop")
     assert kept.output_tokens.tolist() == [1, 5, 5]
     assert any("1 request has 0 output tokens" in text for text in kept.report.notes)
     assert kept.report.dropped == {"requests with 0 tokens in and out (failed)": 1}
-    assert read_trace(content, zero_output="drop").output_tokens.tolist() == [5, 5]
+    without = read_trace(content, zero_output="drop", both_zero="drop")
+    assert without.output_tokens.tolist() == [5, 5]
     assert read_trace(content, both_zero="keep").output_tokens.tolist() == [1, 5, 1, 5]
 
 
@@ -440,7 +444,7 @@ def test_a_broken_line_of_json_costs_itself():
 
 def test_a_row_of_another_width_costs_itself():
     """A CSV row with an extra cell is dropped and counted."""
-    report = read_trace(table("0.5,10,5", "1.5,10,5,9", "2.5,10,5")).report
+    report = read_trace(table("0.5,10,5", "1.5,10,5,9", "2.5,10,5"), losses="accept").report
     assert report.dropped == {"rows with another number of cells than the 3 columns": 1}
     assert report.kept == 2
 
@@ -488,7 +492,9 @@ def test_the_digest_knows_every_request():
 def test_bytes_that_are_no_text_cost_at_most_their_row():
     """A row with stray bytes and an extra cell is counted as dropped, not lost; names survive."""
     content = table("0.5,10,5", "1.5,10,5", "2.5,10,5").replace(b"1.5,10,5", b"1.5,10,5,\xff\xfe")
-    report = read_trace(content).report
+    with pytest.raises(TraceQuestion, match="Of 3 rows, 1 would be lost"):
+        read_trace(content)
+    report = read_trace(content, losses="accept").report
     assert (report.rows_read, report.kept, sum(report.dropped.values())) == (3, 2, 1)
     header = "timestamp,prompt_tokens,output_tokens,mod\xe8le\n"
     latin = (header + "0.5,10,5,\xe9\n1.5,10,5,\xe9\n").encode("latin-1")
