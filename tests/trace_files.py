@@ -65,7 +65,7 @@ def litellm(requests):
         return {
             "request_id": f"r{number}", "call_type": call, "api_key": "x", "spend": 0.1,
             "prompt_tokens": p, "completion_tokens": o, "startTime": iso(ms),
-            "endTime": iso(ms + 900), "model": MODEL, "cache_hit": hit,
+            "endTime": iso(ms + 900), "model": MODEL, "cache_hit": hit, "total_tokens": p + o,
         }  # fmt: skip
 
     first = requests[0]
@@ -82,7 +82,7 @@ def langsmith(requests):
         parent = {
             "id": f"c{number}", "trace_id": f"t{number}", "run_type": "chain",
             "name": "agent", "parent_run_id": None, "start_time": iso(ms - 5), "end_time": iso(ms),
-            "prompt_tokens": p, "completion_tokens": o, "inputs": {"q": "?"},
+            "prompt_tokens": p, "completion_tokens": o, "total_tokens": p + o, "inputs": {"q": "?"},
             "extra": {"metadata": {"ls_model_name": MODEL}},
         }  # fmt: skip
         call = {"id": f"l{number}", "run_type": "llm", "start_time": iso(ms), "name": "ChatModel"}
@@ -134,7 +134,8 @@ def helicone(requests):
             "request_id": f"r{number}", "request_created_at": iso(ms), "response_status": status,
             "response_created_at": iso(ms + 900), "request_path": "/v1/chat/completions",
             "request_model": MODEL, "prompt_tokens": p, "completion_tokens": o, "delay_ms": 900,
-            "cache_enabled": True, "cache_reference_id": hit, "request_body": {"messages": []},
+            "cache_enabled": True, "cache_reference_id": hit, "cache_count": 0,
+            "total_tokens": p + o, "request_body": {"messages": []},
         }  # fmt: skip
 
     return [
@@ -148,6 +149,7 @@ def openrouter(requests):
     return [
         {"generation_id": f"gen-{number}", "created_at": iso(ms, "").replace("T", " "),
          "cost_total": 0.01, "tokens_prompt": p, "tokens_completion": o, "tokens_reasoning": 0,
+         "num_media_prompt": 0, "num_media_completion": 0, "num_search_results": 0,
          "model_permaslug": MODEL, "provider_name": "x", "generation_time_ms": 900}
         for number, (ms, p, o) in enumerate(requests)
     ]  # fmt: skip
@@ -281,7 +283,7 @@ def traefik(requests):
         lambda ms, method, path, status: {
             "StartUTC": iso(ms), "time": iso(ms + 900), "Duration": 900_000_000,
             "RequestMethod": method, "RequestPath": path, "DownstreamStatus": status,
-            "level": "info",
+            "level": "info", "RequestCount": ms % 1000, "RetryAttempts": 0,
         },
         requests,
     )  # fmt: skip

@@ -39,6 +39,8 @@ _CSV_BLOCK_BYTES = 1 << 21
 _BATCH_ROWS = 1 << 16
 _BATCH_TEXT_BYTES = 1 << 26
 _SAMPLE_RECORDS = 200
+# A column that only some records have (tokens, after health checks) must not be overlooked.
+_SAMPLE_LINES = 10_000
 _HEADER_CHARACTERS = 100_000
 _BAD_LINE = "rows that could not be read as {}"
 
@@ -479,7 +481,7 @@ def _json_lines_of(text: str, whole: bool) -> list[dict[str, Any]]:
     lines = text.splitlines()
     if not whole:
         lines = lines[:-1]
-    lines = [line for line in lines if line.strip()][:_SAMPLE_RECORDS]
+    lines = [line for line in lines if line.strip()][:_SAMPLE_LINES]
     if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines[:2]):
         return []
     records = [record for line in lines if isinstance(record := _loads(line), dict)]

@@ -295,7 +295,8 @@ def _layout(table: Table, told: Mapping[str, str] | None) -> tuple[Layout, Count
         return layout, bucket_columns.by_hand(table, layout, of_buckets)
     known = known_formats.recognise(table)
     if known is not None:
-        return known, bucket_columns.counting_of(table, known) if table.log is None else None
+        # A row with a path is one request; Traefik numbers them, which is no count.
+        return known, bucket_columns.counting_of(table, known) if known.path is None else None
     found = bucket_columns.recognise(table, needs_tokens=False)
     if found is None:
         raise _unknown(table)

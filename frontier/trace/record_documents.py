@@ -124,6 +124,11 @@ def _special(record: Mapping[str, Any]) -> Iterator[Row] | None:
         return _perf_analyzer(record)
     if isinstance(requests, list) and requests and isinstance(requests[0], dict):
         return ({"session_id": record.get("id"), **flat(item)} for item in _dicts(requests))
+    if ("start_time" in record or "starting_at" in record) and isinstance(
+        record.get("results"), list
+    ):
+        # A bucket of OpenAI's or Anthropic's usage interface, with a row for each model.
+        return ({**flat(record), **flat(item)} for item in _dicts(record["results"]))
     benchmarks = _dicts(record.get("benchmarks"))
     if any(isinstance(item.get("requests"), dict) for item in benchmarks):
         return (

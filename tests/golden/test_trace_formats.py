@@ -213,6 +213,31 @@ def test_a_browser_s_record_of_requests_starts_when_they_started():
     assert trace.arrival_s.tolist() == [0, 1.501, 120.003]
 
 
+def test_tokens_that_only_later_records_have_are_read():
+    """A log that begins with five hundred health checks has the tokens of its calls all the same."""
+    record = files.kong(REQUESTS)[-1]
+    check = {key: cell for key, cell in record.items() if key != "ai"}
+    check["request"] = {"uri": "/health", "method": "GET"}
+    trace = read_trace(files.jsonl([check] * 500 + files.kong(REQUESTS)))
+    assert trace.prompt_tokens.tolist() == [310, 1200, 77]
+
+
+def test_buckets_inside_a_usage_interface_s_pages_are_buckets():
+    """OpenAI's usage pages hold buckets that hold results: requests and tokens are their sums."""
+    begin = BEGIN_MS // 1000
+    data = [
+        {"object": "bucket", "start_time": begin + 3600 * n, "end_time": begin + 3600 * (n + 1),
+         "results": [{"object": "organization.usage.completions.result", "model": "m",
+                      "num_model_requests": n + 1, "input_tokens": 900 * (n + 1),
+                      "output_tokens": 90 * (n + 1)}] if n % 3 else []}
+        for n in range(24)
+    ]  # fmt: skip
+    trace = read_trace(json.dumps({"object": "page", "data": data}).encode())
+    assert trace.arrival_s.size == sum(n + 1 for n in range(24) if n % 3)
+    assert trace.report.bucket_s == 3600
+    assert set(trace.prompt_tokens.tolist()) == {900}
+
+
 # --- Refused or asked ---------------------------------------------------------------------------
 
 
