@@ -214,7 +214,7 @@ def test_a_browser_s_record_of_requests_starts_when_they_started():
 
 
 def test_tokens_that_only_later_records_have_are_read():
-    """A log that begins with five hundred health checks has the tokens of its calls all the same."""
+    """A log that begins with five hundred health checks has the tokens of its calls."""
     record = files.kong(REQUESTS)[-1]
     check = {key: cell for key, cell in record.items() if key != "ai"}
     check["request"] = {"uri": "/health", "method": "GET"}
