@@ -128,7 +128,16 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     add("--counts", metavar="KIND", help="what a rate series counts, if asked")
     add("--metric", metavar="NAME", help="the metric that counts requests, if asked")
     add("--paths", metavar="PATH,…", help="paths of an access log that count, or all")
-    add("--columns", metavar="ROLE=NAME,…", help="time, prompt_tokens, output_tokens by hand")
+    add(
+        "--columns",
+        metavar="ROLE=NAME,…",
+        help="columns by hand: time, prompt_tokens, output_tokens, model, session_id; and where "
+        "rows count requests: requests, bucket_end or bucket_length",
+    )
+    add("--rows-are", metavar="WHAT", help="requests or buckets of several, if asked")
+    add("--bucket-tokens", metavar="WHAT", help="tokens of a bucket: their sum or mean, if asked")
+    add("--both-zero", metavar="HOW", help="drop or keep requests without any token, if asked")
+    add("--losses", metavar="HOW", help="accept: read what is left of a broken file")
     add("--max-rows", type=int, metavar="N", help="read up to N rows of the trace")
     add("--max-bytes", type=int, metavar="N", help="and up to N bytes, unpacked")
 
@@ -257,6 +266,10 @@ _ANSWERS = {
     "counts": "--counts",
     "metric": "--metric",
     "paths": "--paths",
+    "rows_are": "--rows-are",
+    "bucket_tokens": "--bucket-tokens",
+    "both_zero": "--both-zero",
+    "losses": "--losses",
 }
 
 
@@ -276,6 +289,10 @@ def _read_trace(told: argparse.Namespace) -> Trace:
             metric=told.metric,
             paths=told.paths.split(",") if told.paths else None,
             columns=columns or None,
+            rows_are=told.rows_are,
+            bucket_tokens=told.bucket_tokens,
+            both_zero=told.both_zero,
+            losses=told.losses,
             max_rows=told.max_rows,
             max_bytes=told.max_bytes,
         )

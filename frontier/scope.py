@@ -208,6 +208,31 @@ def date_of(trace: Trace) -> dt.datetime | None:
     return None if trace.t0_utc == NOMINAL_MONDAY else trace.t0_utc
 
 
+def badge(trace: Trace) -> str:
+    """Return in one line how a file was read: format, requests, span, dropped, assumed."""
+    report, began = trace.report, date_of(trace)
+    lasts = f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.horizon_s)}"
+    if began is not None:
+        ends_s = float(trace.arrival_s[-1])
+        lasts += f", {units.moment(0.0, began)} to {units.moment(ends_s, began)} UTC"
+        if others := [zone for zone in report.zones if zone != "UTC"]:
+            lasts += f" ({', '.join(others[:2])} in the file)"
+    dropped = sum(report.dropped.values())
+    reasons = ", ".join(f"{number:,} {why}" for why, number in report.dropped.items() if number)
+    kind = report.format
+    if report.bucket_s is not None:
+        kind += f", counted per {units.seconds(report.bucket_s)}"
+    parts = [
+        kind,
+        lasts,
+        f"dropped {dropped:,} of {units.count(report.rows_read, 'row')}: {reasons}"
+        if dropped
+        else f"all {units.count(report.rows_read, 'row')} kept",
+        f"assumed: {' '.join(report.assumed)}" if report.assumed else "nothing assumed",
+    ]
+    return " · ".join(parts)
+
+
 def understood(trace: Trace) -> tuple[str, ...]:
     """Return what was read of a trace, dropped and assumed, as plain sentences."""
     report, began = trace.report, date_of(trace)

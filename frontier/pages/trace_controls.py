@@ -8,6 +8,7 @@ report, so that whatever shows a result shows that too.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import hashlib
 import threading
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from frontier import units
 from frontier.errors import FrontierError, InputError
 from frontier.pages import link, text
 from frontier.pages.store import store
+from frontier.scope import badge, date_of
 from frontier.tables import Example, Tables, TracePreset
 from frontier.trace import (
     READ,
@@ -53,6 +55,9 @@ _ROLE_WORDS = {
     "output_tokens": "Output tokens",
     "model": "Model",
     "session_id": "Conversation",
+    "requests": "Requests in this row, if it counts several",
+    "bucket_end": "End of the row's bucket",
+    "bucket_length": "Length of the row's bucket",
 }
 _NO_COLUMN = ""
 _BAR_AFTER_S, _BAR_EVERY_S = 0.4, 0.1
@@ -271,10 +276,8 @@ def _uploaded(tables: Tables) -> Traffic:
         with form_place:
             _choose_paths(digest, paths[digest])
     _change_decided(digest, trace.report.decided)
-    st.caption(
-        f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.span_s)}, "
-        f"read as {text.plain(trace.report.format)}."
-    )
+    st.caption(text.plain(f"Read as {badge(trace)}"))
+    _draw_first(trace, tables)
     with st.expander("Scale this traffic"):
         reshaping = _reshaping(tables, int(tables.setting("traffic_seed")), trace)
     grows = reshaping.factor
@@ -288,6 +291,28 @@ def _uploaded(tables: Tables) -> Traffic:
         True,
         redraw=(lambda draw: reshaping.apply(read(draw), tables, draw)) if is_drawn else None,
     )
+
+
+def _draw_first(trace: Trace, tables: Tables) -> None:
+    """Draw the first requests as read, so that a misreading is seen."""
+    number = int(tables.setting("traffic_shown_requests"))
+    began = date_of(trace)
+    held: dict[str, Any] = {
+        "Arrival (UTC)" if began else "Arrival": [
+            f"{units.moment(float(arrival_s), began)}.{int(arrival_s * 1e3) % 1000:03d}"
+            if began is None
+            else f"{began + dt.timedelta(seconds=float(arrival_s)):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+            for arrival_s in trace.arrival_s[:number]
+        ],
+        "Prompt": trace.prompt_tokens[:number],
+        "Output": trace.output_tokens[:number],
+    }
+    if trace.session_id is not None:
+        held["Conversation"] = trace.session_id[:number]
+    with st.expander(f"First {units.count(len(held['Prompt']), 'request')} as read"):
+        if trace.report.bucket_s is not None:
+            st.caption("Counted in buckets: where a request lies in its bucket is drawn at random.")
+        st.dataframe(held, hide_index=True, height="content")
 
 
 def _reshaped(trace: Trace, reshaping: _Reshaping, tables: Tables) -> Trace:
@@ -395,6 +420,10 @@ def _map_columns(digest: str, unknown: UnknownFormat) -> None:
         st.expander("Which column is what?", expanded=is_new),
         st.form(f"columns_{digest}", border=False),
     ):
+        st.caption(
+            "Where rows count requests, their tokens may be sums or means: the values decide it, "
+            "or you are asked."
+        )
         for role, label in _ROLE_WORDS.items():
             columns = list(unknown.columns) if role == "time" else [_NO_COLUMN, *unknown.columns]
             default = chosen.get(role, _NO_COLUMN)

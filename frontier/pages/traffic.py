@@ -24,7 +24,7 @@ from frontier.pages.controls import Choices
 from frontier.pages.store import store
 from frontier.plans.grid import default_grid, mitigated_plan
 from frontier.plans.scenario import Deployment, deploy
-from frontier.scope import date_of, understood
+from frontier.scope import badge, date_of, understood
 from frontier.sweep import Outcome, bill_outcome, simulate_plans
 from frontier.tables import Tables
 from frontier.trace import Trace, TraceStatistics, alike, trace_statistics
@@ -89,6 +89,8 @@ def render() -> None:
     st.subheader(_headline(view), anchor=False)
     st.markdown(text.plain(" ".join(view.alike[:2])))
     st.markdown("**What was understood**")
+    if choices.is_private:
+        st.caption(text.plain(badge(trace)))
     st.markdown(_bullets(understood(trace)))
     _draw_rate(view, trace)
     _draw_hours(view, trace)

@@ -508,16 +508,18 @@ def check_requests(
             "rows_are",
             choices,
         )
-    if time_s.size < _FEWEST_ROWS or start_s is None:
+    is_small = float(np.median(tokens)) < tables.setting("trace_bucket_tokens")
+    if time_s.size < _FEWEST_ROWS or start_s is None or is_small:
         return
     steps = np.diff(time_s)
     step_s = float(np.median(steps))
     if step_s < 60 or np.mean(np.abs(steps - step_s) < 1e-3) < 0.9:
         return
-    whole = ((start_s + time_s) % 60) < 1e-3
+    whole = np.abs((start_s + time_s + 30) % 60 - 30) < 1e-3
     if whole.all():
         raise TraceQuestion(
-            f"Rows are {units.seconds(step_s)} apart, to the minute. Is each row one request?",
+            f"Rows are {units.seconds(step_s)} apart, to the minute, with "
+            f"{units.significant(float(np.median(tokens)))} tokens each. Is each row one request?",
             "rows_are",
             choices,
         )

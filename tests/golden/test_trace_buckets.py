@@ -1,0 +1,303 @@
+"""Tables whose rows count requests: read as buckets, asked about or refused, never as requests."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from frontier.errors import InputError
+from frontier.trace import TraceQuestion, UnknownFormat, read_trace
+
+MONDAY = dt.datetime(2026, 3, 30, tzinfo=dt.UTC)
+COUNTS = [20 + (7 * row) % 11 for row in range(48)]
+SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "cases" / "traces"
+
+
+def stamps(step: dt.timedelta, number: int, form: str) -> list[str]:
+    """Return times at one step."""
+    return [format(MONDAY + row * step, form) for row in range(number)]
+
+
+def csv_of(header: str, *columns: list) -> bytes:
+    """Return a table of some columns."""
+    rows = [",".join(str(cell) for cell in row) for row in zip(*columns, strict=True)]
+    return "\n".join([header, *rows, ""]).encode()
+
+
+def usage(header: str, step: dt.timedelta, form: str = "%Y-%m-%d %H:%M:%S", mean=False) -> bytes:
+    """Return a table of 48 buckets of requests of 900 and 200 tokens."""
+    each = [1] * len(COUNTS) if mean else COUNTS
+    return csv_of(
+        header,
+        stamps(step, len(COUNTS), form),
+        COUNTS,
+        [900 * number for number in each],
+        [200 * number for number in each],
+    )
+
+
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+TABLES = {
+    "own names": usage("timestamp,requests,prompt_tokens,completion_tokens", HOUR),
+    "num_requests, UTC": usage(
+        "hour,num_requests,input_tokens,output_tokens", HOUR, "%Y-%m-%d %H:%M:%S UTC"
+    ),
+    "calls of 5 min": usage("time_bucket,n_calls,tokens_in,tokens_out", HOUR / 12),
+    "invocations a day": usage("Day,Invocations,Input Tokens,Output Tokens", DAY, "%m/%d/%Y"),
+    "a bare n": usage("timestamp,n,prompt_tokens,output_tokens", HOUR / 4),
+    "camel case": usage("startTime,requestCount,inputTokens,outputTokens", HOUR, "%Y-%m-%dT%H:%MZ"),
+    "means": usage("bucket,requests,avg_prompt_tokens,avg_output_tokens", HOUR, mean=True),
+    "means by their values": usage("bucket,requests,prompt_tokens,output_tokens", HOUR, mean=True),
+    "totals": usage("date,total_requests,total_prompt_tokens,total_completion_tokens", DAY),
+    "month names": usage(
+        "window_start,llm_requests,prompt_tokens,completion_tokens", HOUR, "%b %d %Y %I:%M %p"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_buckets_gives_the_requests_it_counts(name):
+    """Whatever its names, step and times: as many requests as counted, of 900 and 200 tokens."""
+    trace = read_trace(TABLES[name])
+    assert trace.arrival_s.size == sum(COUNTS)
+    assert set(trace.prompt_tokens.tolist()) == {900}
+    assert set(trace.output_tokens.tolist()) == {200}
+    report = trace.report
+    assert (report.rows_read, report.kept, report.dropped) == (48, 48, {})
+    assert report.bucket_s == pytest.approx(trace.horizon_s / 48, rel=0.05)
+    begin = MONDAY.timestamp() - trace.t0_utc.timestamp()
+    bucket = np.floor((trace.arrival_s - begin + 1e-6) / report.bucket_s).astype(int)
+    assert np.bincount(bucket, minlength=48).tolist() == COUNTS
+
+
+def test_the_step_of_a_missing_hour_is_no_traffic_and_said():
+    """Hours that are not in the table have no requests, unless they are called unknown."""
+    rows = [0, 1, 5, 8, 30, 41]
+    content = csv_of(
+        "timestamp,requests,prompt_tokens_sum,output_tokens_sum",
+        [f"{MONDAY + row * HOUR:%Y-%m-%dT%H:%M:%SZ}" for row in rows],
+        [10] * 6, [9000] * 6, [2000] * 6,
+    )  # fmt: skip
+    trace = read_trace(content)
+    assert trace.arrival_s.size == 60
+    assert any("36 buckets without a sample" in text for text in trace.report.assumed)
+    assert read_trace(content, missing_buckets="unknown").arrival_s.size == 420
+
+
+def test_months_last_as_long_as_they_do():
+    """Buckets of 28 to 31 days are spread over their own days; the last lasts as long as most."""
+    content = csv_of(
+        "month,requests,total_prompt_tokens,total_completion_tokens",
+        [f"2026-{month:02}-01" for month in range(1, 7)],
+        [1000] * 6, [900_000] * 6, [200_000] * 6,
+    )  # fmt: skip
+    trace = read_trace(content)
+    begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC) - trace.t0_utc
+    days = np.floor((trace.arrival_s - begin.total_seconds()) / 86400).astype(int)
+    months = [(dt.datetime(2026, 1, 1) + dt.timedelta(days=int(day))).month for day in days]
+    assert np.bincount(months, minlength=7)[1:6].tolist() == [1000] * 5
+    assert trace.arrival_s.size == 6000
+    assert trace.report.bucket_s == 31 * 86400
+
+
+@pytest.mark.parametrize(
+    ("header", "last"),
+    [
+        ("start,bucket_end,hits,prompt,reply", "%Y-%m-%d %H:%M:%S"),
+        ("start,bucket_width,hits,prompt,reply", "1h"),
+        ("start,bucket_s,hits,prompt,reply", "3600"),
+        ("start,interval_minutes,hits,prompt,reply", "60"),
+    ],
+)
+def test_the_form_has_a_role_for_requests_and_for_the_length_of_a_bucket(header, last):
+    """By hand: counts, tokens and the end or the length of each bucket; hours apart of a day."""
+    every = 6 * HOUR
+    ends = [format(MONDAY + row * every + HOUR, last) for row in range(48)]
+    content = csv_of(
+        header, stamps(every, 48, "%Y-%m-%d %H:%M:%S"), ends, COUNTS,
+        [900 * n for n in COUNTS], [200 * n for n in COUNTS],
+    )  # fmt: skip
+    length = header.split(",")[1]
+    roles = {
+        "time": "start", "prompt_tokens": "prompt", "output_tokens": "reply", "requests": "hits",
+        "bucket_end" if length == "bucket_end" else "bucket_length": length,
+    }  # fmt: skip
+    trace = read_trace(content, columns=roles)
+    assert trace.arrival_s.size == sum(COUNTS)
+    assert trace.report.bucket_s == 3600
+    since = trace.arrival_s + (trace.t0_utc - MONDAY).total_seconds()
+    assert np.all(since % 21600 <= 3600 + 1e-6)
+    assert set(trace.prompt_tokens.tolist()) == {900}
+
+
+def test_a_mapping_without_the_count_finds_it_all_the_same():
+    """A person who names only the time and the tokens is not given one request a row."""
+    content = usage("von,requests,prompt,reply", HOUR)
+    roles = {"time": "von", "prompt_tokens": "prompt", "output_tokens": "reply"}
+    assert read_trace(content, columns=roles).arrival_s.size == sum(COUNTS)
+    told = read_trace(content, columns=roles, rows_are="requests")
+    assert told.arrival_s.size == 48
+
+
+def test_several_models_are_one_question_with_their_requests():
+    """Rows of several models at one time are not added up without being asked."""
+    times = [time for time in stamps(DAY, 24, "%Y-%m-%d") for _ in "ab"]
+    content = csv_of(
+        "date,model,request_count,prompt_tokens,completion_tokens", times, ["a", "b"] * 24,
+        COUNTS, [900 * n for n in COUNTS], [200 * n for n in COUNTS],
+    )  # fmt: skip
+    with pytest.raises(TraceQuestion) as caught:
+        read_trace(content)
+    assert caught.value.parameter == "model"
+    assert f"{sum(COUNTS[::2]):,} requests" in dict(caught.value.choices)["a"]
+    trace = read_trace(content, model="a")
+    assert trace.arrival_s.size == sum(COUNTS[::2])
+    assert trace.report.dropped == {"rows of other models": 24}
+    assert read_trace(content, model="all").arrival_s.size == sum(COUNTS)
+
+
+def test_whether_tokens_are_sums_is_asked_where_nothing_tells_and_can_be_changed():
+    """50 requests and 5,000 tokens an hour: 100 each, or 5,000 each."""
+    content = csv_of(
+        "timestamp,requests,prompt_tokens,completion_tokens", stamps(HOUR, 24, "%Y-%m-%d %H:%M"),
+        [50] * 24, [5000 + 100 * row for row in range(24)], [900] * 24,
+    )  # fmt: skip
+    with pytest.raises(TraceQuestion) as caught:
+        read_trace(content)
+    assert [value for value, _ in caught.value.choices] == ["sum", "mean"]
+    assert read_trace(content, bucket_tokens="sum").prompt_tokens[0] == 100
+    assert read_trace(content, bucket_tokens="mean").prompt_tokens[0] == 5000
+    decided = read_trace(TABLES["own names"]).report.decided
+    assert [(item.parameter, item.chosen) for item in decided] == [("bucket_tokens", "sum")]
+
+
+def test_a_rate_is_counted_over_its_bucket():
+    """Half a request a second over a minute is thirty."""
+    content = csv_of(
+        "timestamp,rps,avg_prompt_tokens,avg_output_tokens",
+        stamps(HOUR / 60, 40, "%Y-%m-%d %H:%M"),
+        [0.5] * 40, [900] * 40, [200] * 40,
+    )  # fmt: skip
+    assert read_trace(content).arrival_s.size == 1200
+
+
+def test_a_log_with_a_number_beside_it_stays_a_log():
+    """``n`` choices of a request, or a count of one in each row, make no bucket of it."""
+    times = [f"{MONDAY + dt.timedelta(seconds=15.3 * row + row * row % 7)}" for row in range(48)]
+    for header, numbers in (
+        ("timestamp,n,prompt_tokens,output_tokens", [1 + row % 3 for row in range(48)]),
+        ("timestamp,requests,prompt_tokens,output_tokens", [1] * 48),
+        ("timestamp,num_images,prompt_tokens,output_tokens", [row % 3 for row in range(48)]),
+    ):
+        trace = read_trace(csv_of(header, times, numbers, [900] * 48, [200] * 48))
+        assert trace.arrival_s.size == 48
+        assert trace.report.bucket_s is None
+
+
+BASE = "timestamp,prompt_tokens,output_tokens"
+HOURS = stamps(HOUR, 30, "%Y-%m-%d %H:%M:%S")
+ODD = [f"{MONDAY + dt.timedelta(seconds=(row * row * 977) % 86400)}" for row in range(30)]
+REFUSED = {
+    "sums of an hour without a count": (
+        csv_of(BASE, HOURS, [45_000] * 30, [9_000] * 30), "Is each row one request?"),
+    "more than any context": (
+        csv_of(BASE, ODD, [45_000_000] * 30, [9] * 30), "more than any model's context"),
+    "counts at odd times": (
+        csv_of("timestamp,requests,prompt_tokens,output_tokens", ODD, range(5, 35), [9] * 30,
+               [9] * 30), "not evenly spaced"),
+    "counts at one time": (
+        csv_of("date,requests,prompt_tokens,output_tokens", ["2026-03-30"] * 2, [5, 6], [9] * 2,
+               [9] * 2), "requests of the same time"),
+    "counts that are words": (
+        csv_of("timestamp,requests,prompt_tokens,output_tokens", HOURS, ["many"] * 30, [9] * 30,
+               [9] * 30), "No row holds a number of requests"),
+    "a tenth of counts unreadable": (
+        csv_of("timestamp,requests,prompt_tokens,output_tokens", HOURS,
+               ["?"] * 3 + [40] * 27, [9000] * 30, [900] * 30), "would be lost"),
+    "names that tell nothing": (
+        csv_of("von,bis,prompt,reply", HOURS, HOURS, [9] * 30, [9] * 30), "No known format"),
+    "windows that overlap": (
+        csv_of("timestamp,window_s,requests,prompt_tokens,output_tokens", HOURS, [86400] * 30,
+               range(5, 35), [9000] * 30, [900] * 30), "overlap"),
+    "count of a data base without a name": (
+        csv_of("hour,f0_,a,b", HOURS, range(5, 35), [9] * 30, [9] * 30), "No known format"),
+    "CloudWatch as a table": (
+        csv_of("Timestamp,SampleCount,Sum,Average,Unit", HOURS, range(5, 35), [9] * 30, [9] * 30,
+               ["Count"] * 30), "No known format"),
+    "seconds and milliseconds": (
+        csv_of(BASE, [1700000000, 1700000060000], [1, 1], [1, 1]), "mix seconds and milliseconds"),
+    "half of the tokens unreadable": (
+        csv_of(BASE, ODD, [9, "x"] * 15, [9] * 30), "would be lost"),
+    "half of the requests failed": (
+        csv_of(BASE, ODD, [0, 5] * 15, [0, 5] * 15), "Leave them out?"),
+    "half of the lines too short": (
+        f"{BASE}\n".encode() + b"0.5,1,1\n1.5,2\n2.5,3,3\n3.5,4\n", "would be lost"),
+    "items that are no records": (
+        json.dumps([{"timestamp": 0.5, "prompt_tokens": 1, "output_tokens": 1}, 5, None,
+                    {"timestamp": 2, "prompt_tokens": 1, "output_tokens": 1}]).encode(),
+        "items of a list that are no records"),
+    "a stray quote": (
+        b'timestamp,prompt_tokens,output_tokens,user\n0,1,1,"x\n1.5,1,1,y\n3.5,1,1,"w"\n5,1,1,a\n',
+        "opens a quote that closes in the middle"),
+    "an abbreviated zone": (
+        csv_of(BASE, [f"{time} CST" for time in HOURS], [9] * 30, [9] * 30), "is not a time"),
+    "a day that may be a month": (
+        csv_of(BASE, ["03/04/2026 10:00", "03/05/2026 10:05"], [9] * 2, [9] * 2), "two days"),
+    "hour 13 in the afternoon": (
+        csv_of(BASE, ["2026-03-30 13:00:00 PM"] * 2, [9] * 2, [9] * 2), "is not a time"),
+    "a separator": (b"\x1c", "The file is empty"),
+    "a blank that does not break": ("\u00a0".encode(), "The file is empty"),
+    "every request repeated": (
+        csv_of(f"request_id,{BASE}", ["a"] * 30, ODD, [9] * 30, [9] * 30), "would be lost"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_read_right_is_asked_or_refused(name):
+    """No request comes of these files without a question or a sentence."""
+    content, words = REFUSED[name]
+    with pytest.raises(InputError) as caught:
+        read_trace(content)
+    assert words in str(caught.value)
+    if isinstance(caught.value, TraceQuestion):
+        assert caught.value.choices
+
+
+def test_rows_called_buckets_need_a_column_that_counts():
+    """The answer that rows are no requests leads to the form, not to a guess."""
+    content = csv_of(BASE, HOURS, [45_000] * 30, [9_000] * 30)
+    with pytest.raises(UnknownFormat, match="No column counts the requests"):
+        read_trace(content, rows_are="buckets")
+    assert read_trace(content, rows_are="requests").arrival_s.size == 30
+
+
+def test_all_requests_without_output_left_out_is_a_sentence():
+    """Leaving out requests without output where none has any leaves nothing to read."""
+    content = csv_of(BASE, [0, 1.5], [5, 5], [0, 0])
+    with pytest.raises(InputError, match="None of the 2 rows is left"):
+        read_trace(content, zero_output="drop")
+
+
+@pytest.mark.parametrize(
+    ("file", "requests", "tokens", "bucket_s"),
+    [
+        ("trace_hourly_own.csv", 6156, {(900, 200)}, 3600),
+        ("trace_openai_usage.csv", 1956, None, 86400),
+        ("trace_bigquery_utc.csv", 40, None, None),
+    ],
+)
+def test_published_shapes_read_as_they_are(file, requests, tokens, bucket_s):
+    """Hourly sums, OpenAI's usage export and BigQuery's times."""
+    if not (SHARED / file).exists():
+        pytest.skip("the shared cases are not here")
+    trace = read_trace(SHARED / file)
+    assert trace.arrival_s.size == requests
+    assert trace.report.bucket_s == bucket_s
+    assert trace.report.rows_read == trace.report.kept + sum(trace.report.dropped.values())
+    pairs = set(zip(trace.prompt_tokens.tolist(), trace.output_tokens.tolist(), strict=True))
+    assert tokens is None or pairs == tokens
+    assert trace.report.zones in (("UTC",), ())
