@@ -50,7 +50,13 @@ def phoenix(names: Names) -> Layout | None:
     kind = names.first("span_kind", "attributes.openinference.span.kind",
                        "openinference.span.kind", "spanKind")  # fmt: skip
     time = names.first("start_time", "startTime", "startTimeUnixNano", "start_time_unix_nano")
-    if time is None or kind is None or not (prompt or named("openinference.span.kind")):
+    if time is None or not (prompt or named("openinference.span.kind")):
+        return None
+    if kind is not None:
+        keep = Keep(kind, lambda cells: among(cells, "llm"), _NO_MODEL_CALL)
+    elif prompt is not None:  # an export without the kind: only model calls have tokens
+        keep = Keep(prompt, lambda cells: cells.is_valid(), _NO_MODEL_CALL)
+    else:
         return None
     return Layout(
         "Phoenix",
@@ -60,7 +66,7 @@ def phoenix(names: Names) -> Layout | None:
         model=named("llm.model_name"),
         session=named("session.id") or names.first("context.trace_id", "trace_id", "traceId"),
         request_id=names.first("context.span_id", "span_id", "spanId"),
-        keep=(Keep(kind, lambda cells: among(cells, "llm"), _NO_MODEL_CALL),),
+        keep=(keep,),
     )
 
 

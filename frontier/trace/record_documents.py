@@ -24,6 +24,9 @@ _PAIRS = ("attributes", "tags")
 _LINES = ("message", "@message", "log", "line", "_raw", "textPayload")
 _HOLDERS = ("resourceSpans", "resource_spans", "spans", "requests", "experiments")
 _NO_RECORD = "items of a list that are no records"
+# Benchmarks sum up their requests under this name, and list only errors.
+_SUMMARY = "request_throughput"
+_MOST_NAMED = 6
 _OUTCOMES = ("successful", "errored", "incomplete")
 
 Row = dict[str, Any]
@@ -46,9 +49,16 @@ def rows(document: Any, broken: Counter[str]) -> Iterator[Row]:
     if not isinstance(document, dict):
         return
     # Answers of web interfaces wrap their records: {"data": {"items": [...]}, "meta": {...}}.
-    wrapped = [] if _special(document) is not None else _record_lists(document, _DEEPEST)
-    if len(wrapped) == 1:
-        yield from rows(wrapped[0], broken)
+    is_whole = _SUMMARY in document or _special(document) is not None
+    wrapped = {} if is_whole else _record_lists(document, "", _DEEPEST)
+    if len(wrapped) > 1:
+        names = ", ".join(list(wrapped)[:_MOST_NAMED])
+        raise InputError(
+            f"The JSON document holds {len(wrapped)} lists of records ({names}); expected one. "
+            "Keep the list of requests alone."
+        )
+    if wrapped:
+        yield from rows(next(iter(wrapped.values())), broken)
     else:
         yield from flatten(document)
 
@@ -96,14 +106,15 @@ def _open_pairs(attributes: list[Any], row: Row) -> None:
             row[str(item["key"])] = held
 
 
-def _record_lists(document: Mapping[str, Any], depth: int) -> list[list[Any]]:
-    found = []
+def _record_lists(document: Mapping[str, Any], prefix: str, depth: int) -> dict[str, list[Any]]:
+    """Return the lists of records in a document by where they lie."""
+    found: dict[str, list[Any]] = {}
     for key, value in document.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             if key not in _HOLDERS:
-                found.append(value)
+                found[f"{prefix}{key}"] = value
         elif isinstance(value, dict) and depth:
-            found += _record_lists(value, depth - 1)
+            found |= _record_lists(value, f"{prefix}{key}.", depth - 1)
     return found
 
 

@@ -188,6 +188,17 @@ def test_jaeger_s_tags_are_attributes():
     assert trace.arrival_s.tolist() == [0, 1.501, 120.003]
 
 
+def test_phoenix_without_the_kind_counts_spans_that_have_tokens():
+    """An export that leaves the kind out still tells model calls: only they have tokens."""
+    spans = [
+        {name: cell for name, cell in span.items() if name != "span_kind"}
+        for span in files.phoenix(REQUESTS)
+    ]
+    trace = read_trace(files.table(spans))
+    assert trace.prompt_tokens.tolist() == [310, 1200, 77]
+    assert sum(trace.report.dropped.values()) == 1
+
+
 @pytest.mark.parametrize("kind", ["type", "span_type", "kind"])
 def test_spans_of_any_tracer_count_only_the_model_s(kind):
     """Where a column tells which spans are calls of a model, those that contain them are none."""
@@ -268,6 +279,15 @@ REFUSED = {
     "AIPerf summary, CSV": (
         files.table([{"Metric": "Request Latency (ms)", "avg": 6, "min": 4, "max": 9, "p99": 9}]),
         "looks like a summary of a benchmark",
+    ),
+    "AIPerf summary with errors": (
+        one(request_throughput={"unit": "requests/sec", "avg": 13.1}, start_time="x",
+            error_summary=[{"error_details": {"code": 499}, "count": 81}]),
+        "looks like a summary of a benchmark",
+    ),
+    "several lists": (
+        one(models=[{"id": "m"}], rows=[{"timestamp": stamp} for stamp in STAMPED]),
+        "holds 2 lists of records (models, rows); expected one",
     ),
     "AIPerf summary, JSON": (
         one(request_throughput={"unit": "requests/sec", "avg": 13.1}, start_time="x",
