@@ -17,7 +17,8 @@ RUNS = 7
 def main() -> None:
     """Time loading, the first sweep (with compilation) and later sweeps."""
     begun_s = time.perf_counter()
-    from frontier.plan import Scenario, default_grid, deploy
+    from frontier.plans.grid import default_grid
+    from frontier.plans.scenario import Scenario, deploy
     from frontier.sweep import frontier_table, simulate_plans
     from frontier.tables import load_tables
     from frontier.trace import generate_trace

@@ -146,7 +146,7 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
     """Return the study that the arguments ask for, and the files to write."""
     # Everything below needs pandas and numba, which a list of offers does not.
     from frontier.models.own import with_model
-    from frontier.plan import Scenario
+    from frontier.plans.scenario import Scenario
     from frontier.study import simulate, study_of
     from frontier.sweep import Deal
 

@@ -30,10 +30,10 @@ alone, and with NUMBA_DISABLE_JIT=1 they run as plain Python.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 SAME_INSTANT_S = 1e-9
@@ -126,8 +126,8 @@ class Fleet(NamedTuple):
 
     Attributes
     ----------
-    count, time
-        Columns as named above, one row a replica; ``count`` has one more.
+    counts, time
+        Columns as named above, one row a replica; ``counts`` has one more.
     events_s
         Tree of the next finish or ready, least at the root [s].
     room
@@ -138,7 +138,7 @@ class Fleet(NamedTuple):
         Whose the entries of the heaps are.
     """
 
-    count: NDArray[np.int64]
+    counts: NDArray[np.int64]
     time: NDArray[np.float64]
     events_s: NDArray[np.float64]
     room: NDArray[np.int64]
@@ -201,6 +201,10 @@ class Progress(NamedTuple):
     stop: NDArray[np.uint8]
 
 
+# Any: numba declares the options that it documents, and `_nrt` is none of them.
+_njit: Any = numba.njit
+
+
 def _compiled(function):
     """Compile without the GIL, and keep the result on disk where a directory can be written.
 
@@ -208,12 +212,12 @@ def _compiled(function):
     compiled code here, so there is nothing to count, and the counting took half the time.
     """
     try:
-        return njit(nogil=True, _nrt=False, cache=True)(function)
+        return _njit(nogil=True, _nrt=False, cache=True)(function)
     except RuntimeError:  # numba: "cannot cache function ...: no locator available"
-        return njit(nogil=True, _nrt=False)(function)
+        return _njit(nogil=True, _nrt=False)(function)
 
 
-_inlined = njit(nogil=True, _nrt=False, forceinline=True)
+_inlined = _njit(nogil=True, _nrt=False, forceinline=True)
 
 
 @_inlined
@@ -292,7 +296,7 @@ def _become_idle(fleet, replica, now, unlooked):
 
     Those idle since the same instant stand in order of index.
     """
-    count = fleet.count
+    count = fleet.counts
     ends = count.shape[0] - 1
     after, before = ends, count[ends, IDLE_BEFORE]
     while after != unlooked and fleet.time[before, SINCE] == now and before > replica:
@@ -316,7 +320,7 @@ def _show(fleet, decode_step_s, replica, pack):
     The next finish is the end of the prefills plus the fewest steps left.
     """
     most = decode_step_s.size
-    held = fleet.count[replica, HELD]
+    held = fleet.counts[replica, HELD]
     next_s = np.inf
     if held > 0:
         steps = fleet.finish_step[replica * most] - fleet.time[replica, CLOCK]
@@ -335,7 +339,7 @@ def _take(fleet, decode_step_s, replica, now, new, prefill_s, steps):
     """Put a request on a replica, its prefill after those it has; return its first token."""
     time, finish_step = fleet.time, fleet.finish_step
     base = replica * decode_step_s.size
-    held = fleet.count[replica, HELD]
+    held = fleet.counts[replica, HELD]
     if held == 0:
         time[replica, CLOCK] = 0.0
         time[replica, DECODE_FROM] = now
@@ -350,7 +354,7 @@ def _take(fleet, decode_step_s, replica, now, new, prefill_s, steps):
             time[replica, CLOCK] = 0.0
     time[replica, DECODE_FROM] += prefill_s
     _push(finish_step, fleet.request, base, held, time[replica, CLOCK] + steps, new)
-    fleet.count[replica, HELD] = held + 1
+    fleet.counts[replica, HELD] = held + 1
     return time[replica, DECODE_FROM]
 
 
@@ -359,7 +363,7 @@ def _finish(fleet, decode_step_s, replica, now, finish_s):
     """Let every request whose steps are done leave at `now`; return how many did."""
     finish_step, request = fleet.finish_step, fleet.request
     base = replica * decode_step_s.size
-    held = fleet.count[replica, HELD]
+    held = fleet.counts[replica, HELD]
     step_s = decode_step_s[held - 1]
     clock = finish_step[base]
     left = held
@@ -367,7 +371,7 @@ def _finish(fleet, decode_step_s, replica, now, finish_s):
         finish_s[request[base]] = now
         _pop(finish_step, request, base, left)
         left -= 1
-    fleet.count[replica, HELD] = left
+    fleet.counts[replica, HELD] = left
     fleet.time[replica, CLOCK] = clock
     fleet.time[replica, DECODE_FROM] = now
     return held - left
@@ -407,7 +411,7 @@ def _leave_tiers(seconds, session, parked_s, stay_s, now, horizon_s):
 @_inlined
 def _to_start(fleet, seconds, kind, now, horizon_s):
     """Return the replica to start and its tier: parked and quickest, else off and lowest (-1)."""
-    count, time, stay_s = fleet.count, fleet.time, kind.stay_s
+    count, time, stay_s = fleet.counts, fleet.time, kind.stay_s
     off = quickest = quickest_tier = -1
     least_s = np.inf
     for replica in range(time.shape[0]):
@@ -447,7 +451,7 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
     """
     arrival_s, decode_step_s, stay_s = requests.arrival_s, kind.decode_step_s, kind.stay_s
     change_s, horizon_s, pack = rules.change_s, rules.horizon_s, rules.pack
-    count, time, events_s, room = fleet.count, fleet.time, fleet.events_s, fleet.room
+    count, time, events_s, room = fleet.counts, fleet.time, fleet.events_s, fleet.room
     owners, seconds, slots = sessions.owners, sessions.seconds, progress.slots
     n = arrival_s.size
     max_replicas = time.shape[0]
@@ -641,7 +645,7 @@ def run_replicas(
     count = np.zeros((max_replicas + 1, 7), np.int64)
     count[-1, IDLE_BEFORE] = count[-1, IDLE_AFTER] = max_replicas
     fleet = Fleet(
-        count=count,
+        counts=count,
         time=np.zeros((max_replicas, 4)),
         events_s=np.full(2 * width, np.inf),
         room=np.zeros(2 * width, np.int64),
@@ -662,6 +666,9 @@ def run_replicas(
     progress = Progress(np.zeros(UNLOOKED + 1, np.int64), np.zeros(1), stop)
     progress.slots[UNLOOKED] = max_replicas
     while (outcome := _run(requests, kind, rules, fleet, fates, sessions, progress)) == FULL:
-        sessions = Sessions(*(np.concatenate((table, np.zeros_like(table))) for table in sessions))
+        sessions = Sessions(
+            owners=np.concatenate((sessions.owners, np.zeros_like(sessions.owners))),
+            seconds=np.concatenate((sessions.seconds, np.zeros_like(sessions.seconds))),
+        )
     begun = progress.slots[SESSIONS]
-    return outcome == DONE, fates, Sessions(*(table[:begun] for table in sessions))
+    return outcome == DONE, fates, Sessions(sessions.owners[:begun], sessions.seconds[:begun])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 
 from frontier import units
-from frontier.plan import Deployment, office_hours
+from frontier.models.own import OWN_MODEL_SOURCE, in_words
+from frontier.plans.scenario import Deployment, office_hours
 from frontier.prices import origin_in_words
 from frontier.start.labels import in_sentence
 from frontier.sweep import Deal
@@ -122,8 +123,13 @@ def asked(
 ) -> tuple[tuple[str, str], ...]:
     """Return what was asked as pairs of label and value: model, traffic, limit, offers, terms."""
     scenario = deployment.scenario
+    model = tables.model(scenario.model)
+    # A name that somebody gave says nothing to whoever reads the record later.
+    named = (
+        f"{model.model} ({in_words(model)})" if model.source_id == OWN_MODEL_SOURCE else model.model
+    )
     pairs = [
-        ("Model", f"{scenario.model}, {scenario.precision}, {scenario.kv_precision} cache"),
+        ("Model", f"{named}, {scenario.precision}, {scenario.kv_precision} cache"),
         (
             "Traffic",
             f"{trace.name}: {units.count(trace.arrival_s.size, 'request')} over "

@@ -23,18 +23,14 @@ from frontier.billing import replica_usd_per_h
 from frontier.economics import Bar, Crossing, Swing, break_even_utilisation, crossings, flip_value
 from frontier.economics import tornado as tornado_of
 from frontier.errors import InputError
-from frontier.plan import (
-    Deployment,
-    Plan,
-    Scenario,
-    committed,
+from frontier.plans.grid import (
     dedicated_plans,
     default_idle_timeout_s,
-    deploy,
     idle_timeouts_s,
     mitigated_plan,
-    replicas_to_serve,
 )
+from frontier.plans.plan import Plan, committed
+from frontier.plans.scenario import Deployment, Scenario, deploy, replicas_to_serve
 from frontier.start.stages import ColdStart
 from frontier.sweep import LIST_DEAL, Deal, Outcome, bill_outcome, simulate_plans, start_normals
 from frontier.tables import Tables

@@ -57,7 +57,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frontier.errors import InfeasibleError, InputError
-from frontier.plan import Plan
+from frontier.plans.plan import Plan
 from frontier.policy import ScalingPolicy
 from frontier.start.stages import StartDraws
 from frontier.trace import Trace

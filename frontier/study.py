@@ -18,7 +18,8 @@ import pandas as pd
 
 from frontier import units
 from frontier.billing import Bill, BillBasis, commitment_facts, machine_shape
-from frontier.plan import Deployment, Scenario, default_grid, deploy, first_look, supply_of
+from frontier.plans.grid import default_grid, first_look
+from frontier.plans.scenario import Deployment, Scenario, deploy, supply_of
 from frontier.scope import included
 from frontier.sensitivity import (
     ALWAYS_ON,

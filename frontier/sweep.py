@@ -35,8 +35,9 @@ from frontier.billing import (
 )
 from frontier.economics import break_even_utilisation, efficient, kept_sessions, needed_sessions
 from frontier.errors import InfeasibleError
-from frontier.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
-from frontier.plan import Deployment, Plan, committed
+from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
+from frontier.plans.plan import Plan, committed
+from frontier.plans.scenario import Deployment
 from frontier.simulate import (
     Cancelled,
     LatencySummary,

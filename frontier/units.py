@@ -20,6 +20,7 @@ TOKENS_PER_MTOK = 1e6
 
 def significant(value: float, digits: int = 3) -> str:
     """Return ``value`` with that many significant digits and thousands separators."""
+    value = float(value)  # numpy's own rounding fails for the smallest numbers
     if not math.isfinite(value):
         return "∞" if value > 0 else "not a number" if math.isnan(value) else "−∞"
     if value == 0:

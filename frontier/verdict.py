@@ -15,7 +15,7 @@ import pandas as pd
 
 from frontier import units
 from frontier.economics import Swing, break_even_value_usd, cheapest_under
-from frontier.families import DEDICATED, FAMILIES
+from frontier.plans.families import DEDICATED, FAMILIES
 from frontier.sensitivity import ALWAYS_ON, BreakEven, Flip, RatePoint
 from frontier.trace import Trace
 

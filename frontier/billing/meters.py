@@ -233,7 +233,9 @@ def _meter(sessions: NDArray[np.void], usage: Usage, contract: Contract) -> Mete
 
         billed_start, busy, idle, parked = map(per_meter, (billed_start, busy, idle, parked))
         used = gpus_per_replica * (billed_start + busy + idle + parked)
-        unused = np.maximum(gpus * clock - used, 0.0)
+        # What is left over by the last bits of a float is no unused GPU.
+        is_full = np.isclose(used, gpus * clock, rtol=1e-12, atol=_SLACK_S)
+        unused = np.where(is_full, 0.0, np.maximum(gpus * clock - used, 0.0))
 
     increments = np.ceil(clock / rules.increment_s - _SLACK_S)
     rounding = np.maximum(increments * rules.increment_s, rules.minimum_s) - clock

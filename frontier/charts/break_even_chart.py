@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -166,18 +167,18 @@ def break_even_figure(
     return theme.base_layout(figure, height_px=_HEIGHT_PX)
 
 
-def _hover(label: str, row: object) -> str:
+def _hover(label: str, row: Any) -> str:
     words = (
-        f"{label}<br>{row.requests_per_day:,.0f} requests a day<br>"  # type: ignore[attr-defined]
-        f"<b>{units.dollars(row.usd_per_month)}</b> a month"  # type: ignore[attr-defined]
+        f"{label}<br>{row.requests_per_day:,.0f} requests a day<br>"
+        f"<b>{units.dollars(row.usd_per_month)}</b> a month"
     )
-    if row.usd_high - row.usd_low > 1:  # type: ignore[attr-defined]
-        words += f" ({units.dollars(row.usd_low)} to {units.dollars(row.usd_high)})"  # type: ignore[attr-defined]
-    words += f"<br>p99 {units.seconds(row.p99_ttft_s)}"  # type: ignore[attr-defined]
-    words += ", within the limit" if row.holds_limit else ", over the limit"  # type: ignore[attr-defined]
-    if not pd.isna(row.replicas):  # type: ignore[attr-defined]
-        return words + f"<br>{units.count(row.replicas, 'replica')}"  # type: ignore[attr-defined]
-    return words + f"<br>idle timeout {units.seconds(row.idle_timeout_s)}"  # type: ignore[attr-defined]
+    if row.usd_high - row.usd_low > 1:
+        words += f" ({units.dollars(row.usd_low)} to {units.dollars(row.usd_high)})"
+    words += f"<br>p99 {units.seconds(row.p99_ttft_s)}"
+    words += ", within the limit" if row.holds_limit else ", over the limit"
+    if not pd.isna(row.replicas):
+        return words + f"<br>{units.count(row.replicas, 'replica')}"
+    return words + f"<br>idle timeout {units.seconds(row.idle_timeout_s)}"
 
 
 def _mark_traffic(

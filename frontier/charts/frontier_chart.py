@@ -8,13 +8,15 @@ axis: they stay in the table and are counted by `not_drawn`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from frontier import units
 from frontier.charts import theme
-from frontier.families import FAMILIES
+from frontier.plans.families import FAMILIES
 
 _HEIGHT_PX = 430
 _LISTED_PLANS = 4
@@ -163,20 +165,18 @@ def _add_band(figure: go.Figure, efficient: pd.DataFrame) -> None:
     )
 
 
-def _hover(row: object) -> str:
-    labels = list(row.labels[:_LISTED_PLANS])  # type: ignore[attr-defined]
-    if len(row.labels) > _LISTED_PLANS:  # type: ignore[attr-defined]
-        labels.append(f"and {len(row.labels) - _LISTED_PLANS} more alike")  # type: ignore[attr-defined]
+def _hover(row: Any) -> str:
+    labels = list(row.labels[:_LISTED_PLANS])
+    if len(row.labels) > _LISTED_PLANS:
+        labels.append(f"and {len(row.labels) - _LISTED_PLANS} more alike")
     words = (
         "<br>".join(labels)
-        + f"<br><b>{units.dollars(row.usd_per_month)}</b> a month, "  # type: ignore[attr-defined]
-        + f"p99 <b>{units.seconds(row.p99_ttft_s)}</b>"  # type: ignore[attr-defined]
+        + f"<br><b>{units.dollars(row.usd_per_month)}</b> a month, "
+        + f"p99 <b>{units.seconds(row.p99_ttft_s)}</b>"
     )
-    if np.isnan(row.waited_on_start_share):  # type: ignore[attr-defined]
+    if np.isnan(row.waited_on_start_share):
         return words
-    return (
-        words + f"<br>{units.percent(row.waited_on_start_share)} of requests waited on a start"  # type: ignore[attr-defined]
-    )
+    return words + f"<br>{units.percent(row.waited_on_start_share)} of requests waited on a start"
 
 
 def _point_of(table: pd.DataFrame, plan_id: str | None) -> pd.Series | None:

@@ -7,6 +7,8 @@ words. Stages that do not happen are in the table and not in the figure.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -172,25 +174,25 @@ def _pattern(shape: str) -> dict[str, object]:
     }
 
 
-def _words(row: object) -> str:
+def _words(row: Any) -> str:
     """Return the label of a row: its name over its seconds, share and basis."""
-    name = f"<b>{row.label}</b>"  # type: ignore[attr-defined]
-    if np.isnan(row.seconds):  # type: ignore[attr-defined]
+    name = f"<b>{row.label}</b>"
+    if np.isnan(row.seconds):
         return f"{name}<br>not measured"
-    told = [units.seconds(row.seconds)]  # type: ignore[attr-defined]
-    if row.basis:  # type: ignore[attr-defined]
+    told = [units.seconds(row.seconds)]
+    if row.basis:
         # Beside a longer stage it adds nothing to the start.
-        share = units.percent(round(row.share, 2)) if row.share > 0 else "overlapped"  # type: ignore[attr-defined]
-        told += [share, row.basis]  # type: ignore[attr-defined]
+        share = units.percent(round(row.share, 2)) if row.share > 0 else "overlapped"
+        told += [share, row.basis]
     return f"{name}<br>{' · '.join(told)}"
 
 
-def _hover(row: object) -> str:
-    words = f"<b>{row.label}</b>: {units.seconds(row.seconds)}"  # type: ignore[attr-defined]
-    if np.isfinite(row.low_s):  # type: ignore[attr-defined]
-        low, high = units.seconds(row.low_s), units.seconds(row.high_s)  # type: ignore[attr-defined]
+def _hover(row: Any) -> str:
+    words = f"<b>{row.label}</b>: {units.seconds(row.seconds)}"
+    if np.isfinite(row.low_s):
+        low, high = units.seconds(row.low_s), units.seconds(row.high_s)
         words += f", {low} to {high} in nine of ten starts"
-    return words + (f"<br>{row.note}" if row.note else "")  # type: ignore[attr-defined]
+    return words + (f"<br>{row.note}" if row.note else "")
 
 
 def _spans(

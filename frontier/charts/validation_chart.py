@@ -32,9 +32,8 @@ def validation_table(rows: Iterable[Comparison]) -> pd.DataFrame:
         kind, group, label, predicted, measured, unit, signed_error [1], used_in_fit, source_id.
     """
     ordered = sorted(rows, key=lambda row: (row.used_in_fit, row.kind, row.group))
-    names = ("kind", "group", "label", "predicted", "measured", "unit", "signed_error")
-    names = (*names, "used_in_fit", "source_id")
-    return pd.DataFrame({name: [getattr(row, name) for row in ordered] for name in names})
+    names = "kind group label predicted measured unit signed_error used_in_fit source_id"
+    return pd.DataFrame({name: [getattr(row, name) for row in ordered] for name in names.split()})
 
 
 def validation_figure(table: pd.DataFrame) -> go.Figure:

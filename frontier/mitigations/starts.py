@@ -237,7 +237,7 @@ class CompileCache(Mitigation):
 
 @dataclass(frozen=True, slots=True)
 class KernelCache(Mitigation):
-    """The engine's own kernels, compiled and tuned, are shipped in the image or kept."""
+    """The engine's own kernels are shipped compiled and tuned, or kept from an earlier start."""
 
     key: ClassVar[str] = "kernel-cache"
     label: ClassVar[str] = "Ship the kernel cache"

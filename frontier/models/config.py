@@ -258,8 +258,10 @@ def _quantisation(told: Mapping[str, Any]) -> tuple[int, int, bool, str]:
     groups = _weight_groups(told)
     if groups:
         # The widest group: what is not told apart is counted as costing more.
-        inner = max(groups, key=lambda group: Fields(group, "").maybe("num_bits", least=0) or 0)
-    part = Fields(inner, "")
+        inner = max(
+            groups, key=lambda group: Fields(dict(group), "").maybe("num_bits", least=0) or 0
+        )
+    part = Fields(dict(inner), "")
     bits = next(
         (
             found

@@ -206,7 +206,7 @@ class Mixers:
         """Return a layer of linear attention: Gated DeltaNet, or Kimi's delta attention."""
         fields, hidden = self.fields, self.hidden
         if told := fields.part("linear_attn_config"):
-            part = Fields(told, fields.kind)
+            part = Fields(dict(told), fields.kind)
             heads, size = part.integer("num_heads"), part.integer("head_dim")
             taps = part.integer("short_conv_kernel_size", 4)
             inner = heads * size

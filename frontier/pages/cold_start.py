@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,20 +27,17 @@ from frontier.pages import controls, link, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.start_controls import forget_timings, use_timings
 from frontier.pages.store import store
-from frontier.plan import (
-    Deployment,
-    Menu,
-    Plan,
-    deploy,
-    mitigated_plan,
-    mitigation_menu,
-)
+from frontier.plans.grid import mitigated_plan
+from frontier.plans.menu import Menu, mitigation_menu
+from frontier.plans.plan import Plan
+from frontier.plans.scenario import Deployment, deploy
 from frontier.start.labels import STAGE_LABELS, in_sentence
+from frontier.start.log import StartLog, read_start_log
 from frontier.start.predict import platform_of
-from frontier.start.stages import ColdStart
+from frontier.start.seconds import TOTAL
+from frontier.start.stages import ColdStart, Stage
 from frontier.start.validate import cases_like, validate_start
-from frontier.startlog import TOTAL, StartLog, read_start_log
-from frontier.sweep import Outcome, bill_outcome, simulate_plans, start_normals
+from frontier.sweep import Deal, Outcome, bill_outcome, simulate_plans, start_normals
 from frontier.tables import Tables, load_tables
 from frontier.trace import Trace
 
@@ -48,7 +46,7 @@ _NUMBERS = (
     *("label", "start_s", "saved_s", "p99_ttft_s", "waited_on_start_share", "usd_per_month"),
     "needs",
 )
-_LOG_TYPES = ["log", "txt", "csv", "out", "yaml"]
+_LOG_TYPES = ["log", "txt", "csv", "out", "json", "jsonl", "yaml", "yml"]
 _PLACEHOLDER = """Loading weights took 3.2 seconds
 torch.compile takes 23.4 s in total
 init engine (profile, create kv cache, warmup model) took 46.5 seconds
@@ -90,7 +88,7 @@ def _headline(deployment: Deployment, menu: Menu, tables: Tables) -> str:
     share = units.percent(round(wall_s[dominant] / start.typical_s, 2))
     words = (
         f"A start takes about {units.seconds(start.typical_s)}; "
-        f"{in_sentence(dominant)} is {share} of it."
+        f"{in_sentence(dominant)}{_mostly(start[dominant])} is {share} of it."
     )
     platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
     bare = mitigated_plan(deployment, (), tables)
@@ -104,6 +102,13 @@ def _headline(deployment: Deployment, menu: Menu, tables: Tables) -> str:
     if best is None or shorter[best] >= start.typical_s:
         return f"{words} Nothing on the list below shortens it here."
     return f"{words} {best} would bring it to {units.seconds(shorter[best])}."
+
+
+def _mostly(stage: Stage) -> str:
+    """Name the part that is most of a stage of several parts, in brackets."""
+    name, seconds = max(stage.parts, key=lambda part: part[1], default=("", 0.0))
+    most = stage.median_s is not None and seconds > stage.median_s / 2
+    return f" (mostly {name})" if most else ""
 
 
 def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
@@ -246,10 +251,17 @@ def _tried(choices: Choices, deployment: Deployment, tables: Tables) -> _Tried:
     platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
     table = pd.DataFrame(
         [
-            _row("none", "Nothing done", base, base, tables),
+            _row("none", "Nothing done", base, base, tables, choices.deal),
             *(
                 {
-                    **_row(option, _label(option, menu.usable[option]), outcome, base, tables),
+                    **_row(
+                        option,
+                        _label(option, menu.usable[option]),
+                        outcome,
+                        base,
+                        tables,
+                        choices.deal,
+                    ),
                     "needs": missing_for(menu.usable[option], platform),
                     "not_together_with": _exclusions(menu.usable[option]),
                     "numbers_from": _origin(menu.usable[option], tables),
@@ -268,33 +280,17 @@ def _inputs(tables: Tables) -> tuple[float, tuple[tuple[float, float], ...]]:
         row = tables.mitigations["sleep-1.held_fraction"]
         from_row, until_row = tables.settings["prewarm_from_h"], tables.settings["prewarm_until_h"]
         with share:
-            held = link.number(
+            held = link.setting(
                 "Paid while asleep (share)",
-                row.value,
+                row,
                 key="asleep",
-                low=row.low,
-                high=row.high,
                 step=0.1,
                 help=f"{row.description}.",
             )
         with begin:
-            from_h = link.number(
-                "Warm from (hour)",
-                from_row.value,
-                key="warm_from",
-                low=from_row.low,
-                high=from_row.high,
-                whole=True,
-            )
+            from_h = link.setting("Warm from (hour)", from_row, key="warm_from", whole=True)
         with end:
-            until_h = link.number(
-                "Warm until (hour)",
-                until_row.value,
-                key="warm_until",
-                low=until_row.low,
-                high=until_row.high,
-                whole=True,
-            )
+            until_h = link.setting("Warm until (hour)", until_row, key="warm_until", whole=True)
         with days:
             every = link.pick(
                 "On", ["workdays", "every day"], "workdays", key="warm_days", format_func=str
@@ -312,21 +308,18 @@ def _inputs(tables: Tables) -> tuple[float, tuple[tuple[float, float], ...]]:
 
 def _simulate(plans: list[Plan], trace: Trace, tables: Tables) -> tuple[Outcome, ...]:
     bar = st.progress(0.0, "Trying each mitigation on your traffic…")
-    outcomes = simulate_plans(
-        plans,
-        trace,
-        tables,
-        progress=lambda done, total: bar.progress(
-            done / total, f"Tried {done} of {units.count(total, 'plan')}"
-        ),
-    )
+
+    def progress(done: int, total: int) -> None:
+        bar.progress(done / total, f"Tried {done} of {units.count(total, 'plan')}")
+
+    outcomes = simulate_plans(plans, trace, tables, progress=progress)
     bar.empty()
     return outcomes
 
 
 def _row(
-    option: str, label: str, outcome: Outcome, base: Outcome, tables: Tables
-) -> dict[str, object]:
+    option: str, label: str, outcome: Outcome, base: Outcome, tables: Tables, deal: Deal
+) -> dict[str, Any]:
     start_s = outcome.plan.start.typical_s
     return {
         "option": option,
@@ -335,14 +328,14 @@ def _row(
         "saved_s": base.plan.start.typical_s - start_s,
         "p99_ttft_s": outcome.latency.p99_ttft_s,
         "waited_on_start_share": outcome.latency.waited_on_start_share,
-        "usd_per_month": bill_outcome(outcome, tables, controls.current().deal).usd_per_month(
+        "usd_per_month": bill_outcome(outcome, tables, deal).usd_per_month(
             tables.setting("hours_per_month")
         ),
         "standing_cost": _standing(outcome.plan.standing),
     }
 
 
-def _label(option: str, item: Mitigation) -> str:
+def _label(option: str, item: Mitigation | type[Mitigation]) -> str:
     kind = option.partition(":")[2].replace("-", " ")
     return f"{item.label}: {kind}" if kind else item.label
 
@@ -446,15 +439,15 @@ def _draw_tried(tried: _Tried, choices: Choices, tables: Tables) -> None:
             )
 
 
-def _details(row: object) -> str:
+def _details(row: Any) -> str:
     told = (
-        ("Costs besides", row.standing_cost),  # type: ignore[attr-defined]
-        ("Missing here", row.needs),  # type: ignore[attr-defined]
-        ("Not together with", row.not_together_with),  # type: ignore[attr-defined]
-        ("Numbers from", row.numbers_from),  # type: ignore[attr-defined]
+        ("Costs besides", row.standing_cost),
+        ("Missing here", row.needs),
+        ("Not together with", row.not_together_with),
+        ("Numbers from", row.numbers_from),
     )
     words = " ".join(f"*{title}:* {text.plain(said)}." for title, said in told if said)
-    return f"- **{text.plain(row.label)}.** {words}"  # type: ignore[attr-defined]
+    return f"- **{text.plain(row.label)}.** {words}"
 
 
 def _draw_combination(
@@ -479,7 +472,7 @@ def _draw_combination(
         (*tried.key, tuple(sorted(chosen))),
         lambda: simulate_plans([plan], choices.trace, tables),
     )
-    row = _row("", "", outcome, tried.base, tables)
+    row = _row("", "", outcome, tried.base, tables, choices.deal)
     base = tried.table.iloc[0]
     for column, (label, value, before) in zip(
         st.columns(3),
@@ -506,8 +499,9 @@ def _draw_own(choices: Choices, deployment: Deployment, tables: Tables) -> None:
     scenario = choices.scenario
     st.subheader("Bring your own timings", anchor=False)
     st.markdown(
-        "A start-up log of vLLM or SGLang, `kubectl describe pod` text, lines of `stage,seconds`, "
-        "or whole starts in seconds. It is read in memory, as starts of "
+        "A start-up log of vLLM, SGLang, TGI, Ollama, llama.cpp, TensorRT-LLM or LMDeploy, the "
+        "events of pods (`kubectl describe pod` or `get events`, also as JSON or YAML), lines of "
+        "`stage,seconds`, or whole starts in seconds. It is read in memory, as starts of "
         f"{text.plain(scenario.model)} ({scenario.precision}) on {deployment.serverless.gpu}, and "
         "never written to disk."
     )
@@ -553,7 +547,9 @@ def _draw_own(choices: Choices, deployment: Deployment, tables: Tables) -> None:
         )
 
 
-def _uploaded(upload: st.runtime.uploaded_file_manager.UploadedFile, tables: Tables) -> str | None:
+def _uploaded(
+    upload: st.runtime.uploaded_file_manager.UploadedFile | None, tables: Tables
+) -> bytes | None:
     if upload is None:
         return None
     most = tables.setting("start_log_max_bytes")
@@ -562,15 +558,39 @@ def _uploaded(upload: st.runtime.uploaded_file_manager.UploadedFile, tables: Tab
             f"The file has {upload.size / units.BYTES_PER_MB:.3g} MB; at most "
             f"{most / units.BYTES_PER_MB:g} MB are read. Keep the lines of the start alone."
         )
-    return upload.getvalue().decode("utf-8-sig", "replace")
+    return upload.getvalue()
+
+
+def _start_words(log: StartLog) -> pd.DataFrame:
+    """Return one row a start: where it stands, what it measures, or why it counts for nothing."""
+    return pd.DataFrame(
+        {
+            "Lines": [f"{run.first_line} to {run.last_line}" for run in log.starts],
+            "From": [run.kind for run in log.starts],
+            "Result": [f"failed: {run.failed}" if run.failed else "read" for run in log.starts],
+            "Stages": [
+                "—"
+                if run.failed
+                else ", ".join(
+                    f"{STAGE_LABELS[name]} {units.seconds(seconds)}"
+                    for name, seconds in run.stage_s.items()
+                )
+                for run in log.starts
+            ],
+        }
+    )
 
 
 def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> None:
-    runs = max(len(seconds) for seconds in log.runs_s.values())
+    runs = len(log.starts) - len(log.failed) or max(map(len, log.runs_s.values()))
+    failed = f", {units.count(len(log.failed), 'failed start')} left out" if log.failed else ""
+    unread = f", {units.count(len(log.unread), 'line')} with seconds not" if log.unread else ""
     st.markdown(
-        f"Read as {text.plain(log.kind)}: {units.count(len(log.lines), 'line')} understood, "
-        f"{units.count(runs, 'start')}."
+        f"Read as {text.plain(log.kind)}: {units.count(runs, 'start')}{failed}; "
+        f"{units.count(len(log.lines), 'line')} understood{unread}."
     )
+    if log.starts:
+        st.dataframe(_start_words(log), hide_index=True)
     st.dataframe(
         pd.DataFrame(
             {
@@ -589,14 +609,16 @@ def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> N
     mine = dict(log.stage_s)
     if TOTAL in log.runs_s:
         mine[TOTAL] = float(np.median(log.runs_s[TOTAL]))
-        model[TOTAL] = plain.start.typical_s
+        model[TOTAL] = plain.start.typical_s if log.total_is_whole else np.nan
+    whole = "Whole start" if log.total_is_whole else "Engine, first line to ready"
     st.table(
         pd.DataFrame(
             {
-                "Stage": [STAGE_LABELS.get(name, "Whole start") for name in mine],
+                "Stage": [STAGE_LABELS.get(name, whole) for name in mine],
                 "Yours": [units.seconds(seconds) for seconds in mine.values()],
                 "The model's": [
-                    units.seconds(np.nan if model[name] is None else model[name]) for name in mine
+                    units.seconds(np.nan if known is None else known)
+                    for known in (model[name] for name in mine)
                 ],
             }
         ).set_index("Stage")

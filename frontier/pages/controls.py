@@ -15,7 +15,7 @@ from frontier.pages.deal_controls import Conditions, deal_section
 from frontier.pages.model_controls import carry_model, model_section
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import traffic_section
-from frontier.plan import DEFAULT_MITIGATIONS, Scenario
+from frontier.plans.scenario import DEFAULT_MITIGATIONS, Scenario
 from frontier.prices import staleness
 from frontier.serving import KV_PRECISIONS
 from frontier.study import content

@@ -10,7 +10,7 @@ import streamlit as st
 from frontier import units
 from frontier.billing import LIST_PRICE, Terms, TokenPrice, chosen_terms
 from frontier.pages import link, session, text
-from frontier.plan import OfficeHours
+from frontier.plans.scenario import OfficeHours
 from frontier.sweep import Deal, TokenApi
 from frontier.tables import OWN_SOURCE, YOURS, Commitment, Tables, load_tables
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from frontier.tables import Setting
+from frontier.tables import MitigationNumber, Setting
 
 _SEPARATOR = ","
 _ASKED, _DEFAULTS, _IGNORED = "link_asked", "link_defaults", "link_ignored"
@@ -155,14 +155,14 @@ def number(
 
 def setting(
     label: str,
-    row: Setting,
+    row: Setting | MitigationNumber,
     *,
     key: str,
     default: float | None = None,
     scale: float = 1,
     **how: Any,
 ) -> float:
-    """Draw a number field whose default and range stand in data/settings.csv; return its value.
+    """Draw a number field whose default and range are those of a row of data/; return its value.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from frontier.pages import show, text
 from frontier.pages.store import store
 from frontier.scope import NOT_BILLED, NOT_SIMULATED
 from frontier.serving.validate import validate_speed
+from frontier.start.labels import STAGE_LABELS, in_sentence
 from frontier.start.validate import start_comparisons, validate_start
 from frontier.tables import load_tables
 from frontier.validation import Comparison, Summary, overall, summarise
@@ -44,8 +45,8 @@ Every request of your trace is served, one by one, by replicas that come and go.
     ),
     (
         "A cold start",
+        f"Ten stages: {', '.join(map(in_sentence, STAGE_LABELS))}."
         """
-Ten stages: allocate, pull, boot, engine init, fetch, load, compile, KV cache, graph capture, other.
 Weights take their bytes over the slowest link; compilation grows with layers, not parameters; the
 host's processor sets how long imports, compilation and graph capture take. Each stage varies from
 start to start (log-normal), and all plans draw the same starts, so that they differ by policy and

@@ -8,8 +8,8 @@ from collections import Counter
 import streamlit as st
 
 from frontier.pages import link, text
+from frontier.start.log import OwnStart
 from frontier.start.predict import COMPILE_STATES, IMAGE_STATES, KERNEL_STATES, platform_of
-from frontier.startlog import OwnStart
 from frontier.tables import Tables
 
 _OWN_START = "own_start"
@@ -25,8 +25,9 @@ _COMPILE_WORDS = {
     "none": "No compilation",
 }
 _KERNEL_WORDS = {
-    "cached": "Kernels shipped or kept",
-    "cold": "Kernels built each time",
+    "shipped": "As the image ships them",
+    "cached": "Built and tuned before",
+    "cold": "Built at each start",
 }
 _NOTHING_WRONG = "none"
 _RISK_FIELDS = ("fail_share", "late_share", "late_s", "correlation")

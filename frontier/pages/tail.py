@@ -20,10 +20,10 @@ from frontier.charts.tail_chart import (
     tail_figure,
     tail_table,
 )
-from frontier.families import BOUND
 from frontier.pages import controls, link, results, show
 from frontier.pages.plans import choose_plan
 from frontier.pages.store import store
+from frontier.plans.families import BOUND
 from frontier.simulate import explain
 from frontier.sweep import Outcome, rerun, rerun_with_instant_starts
 from frontier.trace import Trace

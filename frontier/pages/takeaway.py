@@ -17,7 +17,6 @@ import frontier
 from frontier import units
 from frontier.edits import scenario_json
 from frontier.export import csv_bytes
-from frontier.models.own import in_words
 from frontier.pages import link, model_controls, session, text
 from frontier.report import (
     Currency,
@@ -182,7 +181,6 @@ def changed_cells() -> tuple[tuple[str, str], ...]:
     found = []
     own = model_controls.own_model()
     if own is not None:
-        found.append((f"Your own model {own.model.model}", in_words(own.model)))
         found += [("Assumed of the model", sentence) for sentence in own.assumed]
     for edit in session.edits():
         before, after = session.shipped_text(edit) or "empty", edit.text or "empty"

@@ -35,6 +35,7 @@ from frontier.trace import (
     read_trace,
     scale_rate,
 )
+from frontier.trace.paths import generates
 
 UPLOAD = "upload"
 _UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
@@ -206,7 +207,9 @@ def _uploaded(tables: Tables) -> Traffic:
         "Trace file",
         type=_UPLOAD_TYPES,
         key="trace_file",
-        help="CSV, JSON, JSONL or Parquet, gzip allowed. Read in memory, never written to disk.",
+        help="A log of requests as CSV, JSON, JSONL or Parquet; an access log (nginx, Envoy, "
+        "Ollama, uvicorn and others); or counts by the minute from Prometheus, Grafana, "
+        "CloudWatch or Datadog. gzip allowed. Read in memory, never written to disk.",
     )
     if upload is None:
         return Traffic(None, True)
@@ -392,7 +395,8 @@ def _choose_paths(digest: str, found: tuple[PathCount, ...]) -> dict[str, Any]:
             key=key,
             on_change=remember,
         )
-    return {} if not chosen or set(chosen) == set(kept) else {"paths": tuple(chosen)}
+    known = {path for path in requests if generates(path)}
+    return {} if not chosen or set(chosen) == known else {"paths": tuple(chosen)}
 
 
 def _map_columns(digest: str, unknown: UnknownFormat) -> None:

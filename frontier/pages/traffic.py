@@ -22,7 +22,8 @@ from frontier.export import csv_bytes
 from frontier.pages import controls, link, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import store
-from frontier.plan import Deployment, default_grid, deploy, mitigated_plan
+from frontier.plans.grid import default_grid, mitigated_plan
+from frontier.plans.scenario import Deployment, deploy
 from frontier.scope import badge, date_of, understood
 from frontier.sweep import Outcome, bill_outcome, simulate_plans
 from frontier.tables import Tables

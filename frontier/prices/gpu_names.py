@@ -48,10 +48,10 @@ class GpuNames:
         for row in tables.gpus.values():
             for alias in (*row.aliases, row.gpu):
                 self._anywhere[_words(alias)] = (row.gpu,)
-        for row in tables.gpu_names.values():
-            if row.catalogue in (None, catalogue):
-                known = self._anywhere if row.catalogue is None else self._here
-                known.update((_words(name), row.gpus) for name in row.names)
+        for meant in tables.gpu_names.values():
+            if meant.catalogue in (None, catalogue):
+                known = self._anywhere if meant.catalogue is None else self._here
+                known.update((_words(name), meant.gpus) for name in meant.names)
         self._form_words = {
             row.gpu: {word for alias in (*row.aliases, row.gpu) for word in _words(alias)}
             for row in tables.gpus.values()

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
+from typing import Any
 
 from frontier.delimited import is_control
 from frontier.errors import InputError
@@ -237,8 +238,12 @@ def _with_overrides(
 
     Behind them a behaviour of the offer's own, where the row gives an idle timeout.
     """
-    billing = {name: line.overrides[name] for name in BILLING_COLUMNS if name in line.overrides}
-    idling = {name: line.overrides[name] for name in BEHAVIOUR_COLUMNS if name in line.overrides}
+    billing: dict[str, Any] = {
+        name: line.overrides[name] for name in BILLING_COLUMNS if name in line.overrides
+    }
+    idling: dict[str, Any] = {
+        name: line.overrides[name] for name in BEHAVIOUR_COLUMNS if name in line.overrides
+    }
     behaviour = None
     if idling:
         shipped = tables.behaviours[rules.behaviour_id]

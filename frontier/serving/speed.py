@@ -15,6 +15,7 @@ import dataclasses
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -209,7 +210,11 @@ def serving_speed(
             f"context of {model.model}; got {context_tokens:g}"
         )
     compute, peak_tflops = _arithmetic(model, gpu, precision, tables)
-    cache = {"context_tokens": context_tokens, "kv_precision": kv_precision, "tables": tables}
+    cache: dict[str, Any] = {
+        "context_tokens": context_tokens,
+        "kv_precision": kv_precision,
+        "tables": tables,
+    }
     if gpus_per_replica is None:
         count = memory.gpus_needed(model, precision, gpu, **cache)
     else:
@@ -283,8 +288,9 @@ def _arithmetic(model: Model, gpu: Gpu, precision: str, tables: Tables) -> tuple
     them, on NVIDIA GPUs without units for them: that was measured. Nothing else is.
     """
     peaks = {"fp8": gpu.fp8_tflops, "fp4": gpu.fp4_tflops}
-    if peaks.get(precision):
-        return precision, peaks[precision]
+    peak_tflops = peaks.get(precision)
+    if peak_tflops:
+        return precision, peak_tflops
     weights_only = precision == "fp4" and model.native_precision == "fp4"
     if precision in peaks and not (weights_only and _has_weight_only_kernels(gpu, tables)):
         able = [row.gpu for row in tables.gpus.values() if getattr(row, f"{precision}_tflops")]

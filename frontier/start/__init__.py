@@ -1,1 +1,1 @@
-"""A cold start: its stages, their prediction, and published starts beside it."""
+"""A cold start: what it is made of, what predicts it, and what a person's own logs say of it."""

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from frontier.errors import InputError
+from frontier.start.rates import kernels_of, mmap_gb_per_s, read_gb_per_s
 from frontier.start.stages import (
     STAGES,
     ColdStart,
@@ -32,7 +32,7 @@ from frontier.start.stages import (
 from frontier.tables import Kernels, Loader, Platform, Storage, Tables, look_up
 
 COMPILE_STATES = ("cold", "cached", "none")
-KERNEL_STATES = ("cold", "cached")
+KERNEL_STATES = ("cold", "shipped", "cached")
 IMAGE_STATES = ("registry", "streamed", "cached")
 UNKNOWN_PLATFORM = "unknown"
 
@@ -97,8 +97,9 @@ class StartInputs:
         The weights are a layer of the image, transferred and unpacked with it.
     compile_state : {"cold", "cached", "none"}
         No compiled graphs kept, kept from an earlier start, or torch.compile not used.
-    kernel_state : {"cold", "cached"}
-        Kernels compiled and tuned at this start, or shipped or kept from an earlier one.
+    kernel_state : {"cold", "shipped", "cached"}
+        Kernels compiled and tuned at this start, compiled ones shipped in the engine's image, or
+        all kept from an earlier start.
     capture_sizes : int, optional
         CUDA graphs captured; 0 for none, the engine's own number if None.
     warmed_up : bool
@@ -222,7 +223,7 @@ class StartInputs:
             return self.storage_gb_per_s
         place = look_up(tables.storage, self.storage, "storage")
         how = look_up(tables.loaders, self.loader, "loader")
-        return _read_rate(place, how, self.readers, self.gpus)
+        return read_gb_per_s(place, how, self.readers, self.gpus)
 
     def kernels(self, tables: Tables) -> Kernels:
         """Return the row of data/kernels.csv for this engine, model and GPU."""
@@ -273,17 +274,12 @@ class StartInputs:
         return (self.platform_source_id,) if self.platform_source_id else ()
 
     def _allocate(self, tables: Tables) -> Stage:
-        known = self.allocate_s is not None
-        return Stage(
-            "allocate",
-            self.detect_s + self.allocate_s if known else None,
-            self.allocate_spread or tables.coefficient("spread_allocate"),
-            self.platform_basis,
-            self._told_by(),
-            note=f"scaler {self.detect_s:g} s, GPU {self.allocate_s:g} s"
-            if known
-            else "not measured",
-        )
+        spread = self.allocate_spread or tables.coefficient("spread_allocate")
+        told = self.platform_basis, self._told_by()
+        if self.allocate_s is None:
+            return Stage("allocate", None, spread, *told, note="not measured")
+        note = f"scaler {self.detect_s:g} s, GPU {self.allocate_s:g} s"
+        return Stage("allocate", self.detect_s + self.allocate_s, spread, *told, note=note)
 
     def _pull(self, tables: Tables) -> Stage:
         """Return the pull: bytes over the registry's rate, and again over that of unpacking.
@@ -339,7 +335,7 @@ class StartInputs:
         sources = [machine.source_id, how.source_id]
         disk = self._read_again_from(how, tables)
         if disk is not None:
-            again = _mmap_rate(disk, self.gpus)
+            again = mmap_gb_per_s(disk, self.gpus)
             if again < together:
                 together = again
                 note += f", read again from {disk.label} at {again:.3g} GB/s: memory is too small"
@@ -452,15 +448,16 @@ class StartInputs:
     def _with_kernels(self, profile: Stage, tables: Tables) -> Stage:
         """Return memory profiling with the kernels that its forward pass compiles and tunes."""
         row = self.kernels(tables)
-        if self.kernel_state == "cached" or not row.seconds:
+        kernels_s = {"cold": row.seconds, "shipped": row.tuning_s, "cached": 0.0}[self.kernel_state]
+        if not kernels_s:
             return profile
         return dataclasses.replace(
             profile,
-            median_s=(profile.median_s or 0.0) + row.seconds,
+            median_s=(profile.median_s or 0.0) + kernels_s,
             basis="assumed" if "assumed" in (row.basis, profile.basis) else profile.basis,
             source_ids=tuple(dict.fromkeys((*profile.source_ids, row.source_id))),
-            parts=(("memory profiling", profile.median_s or 0.0), ("kernels", row.seconds)),
-            note=f"{profile.note}, kernels compiled and tuned {row.seconds:g} s",
+            parts=(("memory profiling", profile.median_s or 0.0), ("kernels", kernels_s)),
+            note=f"{profile.note}, kernels compiled and tuned {kernels_s:g} s",
         )
 
     def _other(self, tables: Tables) -> Stage:
@@ -586,86 +583,3 @@ def platform_of(name: str, tables: Tables) -> Platform:
         if name == row.platform or name in row.providers:
             return row
     return tables.platforms[UNKNOWN_PLATFORM]
-
-
-def kernels_of(
-    engine: str, architecture: str, precision: str, family: str, tables: Tables
-) -> Kernels:
-    """Return what the engine's own kernels take on that generation of GPUs.
-
-    Raises
-    ------
-    InputError
-        If the table does not say it, or says it twice.
-    """
-    found = [
-        row
-        for row in tables.kernels.values()
-        if engine in row.engines
-        and architecture in row.architectures
-        and precision in row.precisions
-        and family in row.families
-    ]
-    if len(found) != 1:
-        raise InputError(
-            f"Expected one time for the kernels of a {architecture} model in {precision} on "
-            f"{family} GPUs with {engine}, found {len(found)}: data/kernels.csv says which are "
-            "known."
-        )
-    return found[0]
-
-
-def _read_rate(place: Storage, how: Loader, readers: int | None, gpus: int) -> float | None:
-    if place.kind not in how.reads:
-        raise InputError(
-            f"{how.label} reads {_places(how.reads)}, and {place.label} is "
-            f"{_places((place.kind,))}. Choose another loader or storage."
-        )
-    if how.mode == "mmap" and place.kind == "memory":
-        return None
-    missing = InputError(
-        f"No rate is known for {how.label} from {place.label}. Choose another loader or storage, "
-        "or give storage_gb_per_s as you measured it."
-    )
-    if how.mode == "download":
-        if place.download_gb_per_s is None:
-            raise missing
-        return place.download_gb_per_s
-    if how.mode == "mmap":
-        if place.mmap_gb_per_s is None:
-            raise missing
-        return _mmap_rate(place, gpus)
-    if place.cap_gb_per_s is None:
-        raise missing
-    stored = place.cap_gb_per_s
-    if place.reader_gb_per_s is not None:
-        stored = min(stored, (readers or how.readers) * place.reader_gb_per_s)
-    limits = [stored * (1.0 if place.kind == "memory" else how.efficiency)]
-    if place.kind == "remote" and how.remote_cap_gb_per_s is not None:
-        limits.append(how.remote_cap_gb_per_s)
-    if how.process_gb_per_s is not None:
-        limits.append(how.process_gb_per_s * gpus)
-    if how.node_gb_per_s is not None:
-        limits.append(how.node_gb_per_s)
-    return min(limits)
-
-
-def _mmap_rate(place: Storage, gpus: int) -> float:
-    """Return what the memory maps of all ranks read [GB/s]: so much each, up to the storage's most.
-
-    Where no most is known, one rank is taken to reach it.
-    """
-    one = place.mmap_gb_per_s or 0.0
-    return min(one * gpus, place.mmap_cap_gb_per_s or place.cap_gb_per_s or one)
-
-
-_PLACE_WORDS = {
-    "remote": "remote storage",
-    "disk": "a disk of the node",
-    "memory": "host memory",
-    "peer": "the GPUs of another replica",
-}
-
-
-def _places(kinds: Sequence[str]) -> str:
-    return " or ".join(_PLACE_WORDS[kind] for kind in kinds)

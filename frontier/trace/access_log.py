@@ -2,10 +2,10 @@
 
 Read are the common and combined formats (nginx, Apache, Traefik, gunicorn, APISIX) with nginx's and
 ingress-nginx's durations by their position, Envoy and Istio, Amazon's load balancers, HAProxy, Gin
-(Ollama), uvicorn (vLLM, SGLang, LiteLLM) and llama.cpp where lines have a time, all of them also
-behind the prefixes of kubectl, containerd, Docker Compose and syslog. Layouts and what their times
-mean are those of the projects' documentation. Lines longer than a cap are not looked at, and no
-pattern here can take more than one pass over a line. Which requests count is decided in `paths`.
+(Ollama), TGI, uvicorn (vLLM, SGLang, LiteLLM) and llama.cpp where lines have a time, all of them
+also behind the prefixes of kubectl, containerd, Docker Compose and syslog. Layouts and what their
+times mean are those of the projects' documentation. Lines longer than a cap are not looked at, and
+no pattern here can take more than one pass over a line. Which requests count is decided in `paths`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNREAD = "lines of requests that could not be read"
 TOO_LONG = "lines longer than {:,} bytes"
 COLUMNS = ("time", "method", "path", "status", "duration_s")
 
-_SAMPLE_LINES = 2000
+_SAMPLE_LINES, _FIRST_LINES = 2000, 20
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d)"
 _REQUEST = r'"(?P<request>[^"\\]*(?:\\.[^"\\]*)*)"'
@@ -92,14 +92,17 @@ _GIN = re.compile(
     r'"(?P<path>[^"]*)"'
 )
 _UVICORN = re.compile(
-    rf"(?:\[?(?P<time>{_ISO}{_ZONE}?)\]? (?:- )?)?(?:\[?(?:INFO|info)\]?:? +(?:- )?)?"
-    rf"(?:uvicorn\.access:? (?:- )?)?\S+:\d+ - {_REQUEST} (?P<status>\d{{3}})(?: |$)"
+    rf"(?:\[?(?P<time>{_ISO}{_ZONE}?)\]? (?:- )?)?(?:uvicorn\.access:? (?:- )?)?"
+    rf"(?:\[?(?:INFO|info)\]?:? +(?:- )?)?(?:uvicorn\.access:? (?:- )?)?\S+:\d+ - {_REQUEST} "
+    r"(?P<status>\d{3})(?: |$)"
 )
 _LLAMA_CPP = re.compile(
     r"(?:srv +)?log_server_r(?:equest)?: +(?:done )?request: +(?P<method>[A-Z]+) (?P<path>\S+) \S+ "
     r"(?P<status>\d{3})(?: |$)"
 )
 
+_TGI = re.compile(rf"(?P<time>{_ISO}Z) +INFO (?P<span>[a-z_]{{4,40}})\{{")
+_TGI_TOTAL = re.compile(r'total_time="([0-9.a-zµ]{2,40})"')
 _NAMED_SECONDS = re.compile(
     r'(?<!\w)(?:rt|request_time|req_time|duration|total_time)[=:] ?"?(\d{1,7}\.\d{1,9})(?!\d|[a-z])'
 )
@@ -200,9 +203,14 @@ def _read_gin(line: str, stamp: str | None) -> Record | None:
     if found is None:
         return None
     time = f"{found['year']}-{found['month']}-{found['day']}T{found['clock']}"
-    parts = _GO_PART.findall(found["took"])
-    spent = sum(float(number) * _GO_SECONDS[unit] for number, unit in parts) if parts else None
-    return _record(time, f"{found['method']} {found['path']}", found["status"], spent)
+    request = f"{found['method']} {found['path']}"
+    return _record(time, request, found["status"], _go_seconds(found["took"]))
+
+
+def _go_seconds(text: str) -> float | None:
+    """Return the seconds of a duration such as 1m2.5s or 523.4ms."""
+    parts = _GO_PART.findall(text)
+    return sum(float(number) * _GO_SECONDS[unit] for number, unit in parts) if parts else None
 
 
 def _read_llama_cpp(line: str, stamp: str | None) -> Record | None:
@@ -210,6 +218,16 @@ def _read_llama_cpp(line: str, stamp: str | None) -> Record | None:
     if found is None:
         return None
     return _record(_iso(stamp), f"{found['method']} {found['path']}", found["status"])
+
+
+def _read_tgi(line: str, stamp: str | None) -> Record | None:
+    found = _TGI.match(line)
+    took = _TGI_TOTAL.search(line) if found and line.endswith(": Success") else None
+    if found is None or took is None:
+        return None
+    path = {"chat_completions": "chat/completions", "compat_generate": "generate"}
+    request = f"POST /{path.get(found['span'], found['span'])}"
+    return _record(found["time"], request, "200", _go_seconds(took[1]))
 
 
 _TO_THE_SECOND = "Ends are written to the second: arrivals are right to within 1 s."
@@ -237,6 +255,7 @@ FORMATS = (
                "when it is finished: arrivals are late by that time.",),
     ),
     LogFormat("llama.cpp server log", _read_llama_cpp, time_is_end=True),
+    LogFormat("TGI log", _read_tgi, time_is_end=True, has_duration=True),
 )  # fmt: skip
 
 # --- What stands before a line ------------------------------------------------------------------
@@ -280,17 +299,27 @@ def _read(line: str, log: LogFormat) -> Record | None:
 # --- The whole log ------------------------------------------------------------------------------
 
 _METHODS = r"(?:GET|POST|PUT|HEAD|OPTIONS|DELETE|PATCH)"
+_HTTP = re.compile(rf'["\s]{_METHODS} (?:/|https?://)[^"\s]* HTTP/\d')
+# nginx's error log quotes the request that its access log has already.
+_ERROR_LINE = re.compile(rf"(?:{_ISO}{_ZONE} )?\d{{4}}/\d\d/\d\d \d\d:\d\d:\d\d \[")
 _REQUEST_LINE = re.compile(rf'["\s]{_METHODS} +"?(?:/|https?://)')
+# A comma before milliseconds, as Python's logging writes it, may also part the cells of a table.
+_STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9}|,\d{3}(?=\]? (?:-|\[|[A-Z]{4,8}\b)))?"
 _LOOKS = (
     ("a web server's access log", re.compile(r"\S+ \S+ \S+ \[\d\d/[A-Z][a-z]{2}/\d{4}")),
     ("the log of an Ollama server", re.compile(r"\[GIN")),
+    ("the log of a llama.cpp server", re.compile(r"srv +\w+: ")),
     ("a log in W3C or IIS format", re.compile(r"#(?:Software|Version|Fields): ")),
     ("a server's log", re.compile(r"(?:time|ts|t|level)=\"?\S+ \w+=")),
     (
         "a server's log",
         re.compile(r"\[?(?:INFO|WARNING|WARN|ERROR|DEBUG)\]?(?:: +\S| +\[|[ \d]+[-/:]\d\d)"),
     ),
-    ("a server's log", re.compile(rf"\[?{_ISO}{_ZONE}?\]?:? +(?!UTC\b|GMT\b)[^\s\d,;|]")),
+    ("a server's log", re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[")),
+    (
+        "a server's log",
+        re.compile(rf"\[?{_STAMP}{_ZONE}?\]?:? +(?!(?:UTC|GMT|[AaPp][Mm])\b)[^\s\d,;|+-]"),
+    ),
     (
         "the log of a system service",
         re.compile(r"(?:<\d{1,3}>)?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ "),
@@ -299,10 +328,21 @@ _LOOKS = (
 )
 
 
-def _kind_of(line: str) -> str | None:
-    """Return what kind of log a line seems to be from, None if from none."""
-    kind = next((kind for kind, pattern in _LOOKS if pattern.match(line)), None)
-    return kind or ("a web server's log" if _REQUEST_LINE.search(line) else None)
+def _kind_of(lines: list[str]) -> str | None:
+    """Return what kind of log the first lines of a file seem to be from, None if from none.
+
+    A log may begin with a line of another kind, and a table may hold a request in a cell: after
+    the first line only how lines begin tells, and most must.
+    """
+    kinds = [
+        next((kind for kind, pattern in _LOOKS if pattern.match(line)), None) for line in lines
+    ]
+    known = [kind for kind in kinds if kind is not None]
+    if kinds and kinds[0] is None and _HTTP.search(lines[0]):
+        return "a web server's log"
+    if not kinds or not (kinds[0] or 2 * len(known) > len(lines)):
+        return None
+    return known[0]
 
 
 def recognise(head: str, most: int) -> LogFormat | None:
@@ -321,8 +361,7 @@ def recognise(head: str, most: int) -> LogFormat | None:
         If it is a log of no known layout, or one whose lines have no time.
     """
     lines = [line for line in head.splitlines() if line.strip()]
-    first = _COLOUR.sub("", lines[0][:most]) if lines else ""
-    kind = _kind_of(first)
+    kind = _kind_of([_COLOUR.sub("", line[:most]) for line in lines[:_FIRST_LINES]])
     if kind is None:
         return None
     found: Counter[int] = Counter()
@@ -417,7 +456,8 @@ def records(
             if record is not None and record["time"] is not None:
                 batch.append(record)
             else:
-                broken[UNREAD if _REQUEST_LINE.search(text) else NO_REQUEST] += 1
+                is_request = _REQUEST_LINE.search(text) and not _ERROR_LINE.match(text)
+                broken[UNREAD if is_request else NO_REQUEST] += 1
         if number - start + 1 >= rows:
             yield start, batch
             start, batch = number + 1, []

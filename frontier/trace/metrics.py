@@ -53,8 +53,15 @@ _MEASURES = _words(
 _ONE_EACH = _words("request requests req reqs rq invocation invocations hits")
 # What is observed once a token, a step or a batch is no request.
 _OFTENER = _words("inter per iteration iterations step steps batch batches chunk itl tpot")
-_STAGES = _words("preprocess postprocess explain queue prefill decode inference forward validation")
+_STAGES = _words(
+    "preprocess postprocess explain queue prefill decode inference forward validation highr"
+)
 _NO_COUNT = _words("bucket created info timestamp exec execution executions embeddings embedding")
+# A panel may call a series after a model: only words of this kind alone tell what it counts.
+_VOCABULARY = (
+    _REQUEST | _TOKEN | _IN | _OUT | _FAILED | _LEVELS | _MEASURES | _OFTENER
+    | _words("num number of the in a total count sum rate http vllm model server to first and")
+)  # fmt: skip
 _PER_SECOND = re.compile(
     r"/ ?s(?:ec|econd)?\b|\bper[ _-]?sec|\b(?:rps|qps|reqps)\b|(?:^|[^a-z])i?rate(?:\d+[smhd])?\b",
     re.IGNORECASE,
@@ -200,7 +207,9 @@ def labels_of(legend: str) -> dict[str, str]:
     route = _ROUTE.fullmatch(text)
     if route:
         return {"handler": route[2]} | ({"method": route[1]} if route[1] else {})
-    if meaning(text) != UNKNOWN:
+    held = set(words_of(text))
+    is_told = meaning(text) == REQUESTS or held <= _VOCABULARY or re.search(r"[_:]", text)
+    if meaning(text) != UNKNOWN and is_told:
         return {"__name__": text, "__legend__": legend}
     return {"series": text}
 

@@ -43,7 +43,7 @@ class RateLayout:
     values : tuple of str
         Columns of values, each a series of its own if there are several.
     labels : str or None
-        Column that holds the labels of a row's series as JSON.
+        Column that holds the labels of a series as JSON, in its first row.
     label_columns : tuple of str
         Columns that are the labels of a row's series.
     kind : str or None

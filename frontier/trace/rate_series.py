@@ -10,9 +10,8 @@ from its neighbours, never taken for one without traffic. Which series count is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +19,27 @@ from numpy.typing import NDArray
 from frontier import units
 from frontier.errors import InputError
 from frontier.tables import Tables
-from frontier.trace import checks, metrics, quantities
+from frontier.trace import checks, metrics
 from frontier.trace.checks import Findings
-from frontier.trace.columns import Clock, Codes, numbers
-from frontier.trace.decode import Table, too_many_rows
+from frontier.trace.columns import Clock
+from frontier.trace.decode import Table
 from frontier.trace.expansion import RateSeries
 from frontier.trace.function_counts import read_functions
-from frontier.trace.model import Decided, TraceQuestion, UnknownFormat
+from frontier.trace.model import Decided, TraceQuestion
 from frontier.trace.paths import PathFilter
-from frontier.trace.rate_layouts import OWN, RateLayout, is_name, report_of
+from frontier.trace.rate_layouts import OWN, RateLayout, report_of
+from frontier.trace.samples import (
+    Samples,
+    check_times,
+    check_unread,
+    drop_repeated,
+    read_samples,
+)
 from frontier.trace.which_series import Chosen, choose
 
 INCREASE, RATE, COUNTER = KINDS = ("increase", "rate", "counter")
 _CLOCK_FORMAT = "%H:%M"
 _MOST_RESETS = 5
-_MOST_COUNTED = 2.0**53  # above it floats skip whole numbers
 
 
 def read_rates(
@@ -63,7 +68,8 @@ def read_rates(
     findings = Findings()
     if layout.minutes:
         return read_functions(table, layout, name, model, findings, max_rows, tables)
-    held = _read(table, layout, findings, max_rows)
+    held = read_samples(table, layout, findings, max_rows)
+    check_times(held, findings, tables)
     chosen = choose(
         held.labels,
         np.bincount(held.series, minlength=len(held.labels)),
@@ -77,8 +83,9 @@ def read_rates(
     if web.chosen is not None and not web.counts:
         raise InputError("The series have no paths, so none can be chosen.")
     findings.notes.extend(web.sentences(int(tables.setting("trace_shown_paths"))))
+    drop_repeated(held, findings)
     rows = np.flatnonzero(np.isin(held.series, chosen.requests))
-    _check_unread(held, chosen, rows.size, layout, tables)
+    check_unread(held, chosen, rows.size, layout, tables)
     # Frontier's own table counts from its start in seconds; other numbers are dates or asked.
     from_start = layout.format == OWN and float(held.clock.origin or 0) < units.SECONDS_PER_DAY
     unit, dated = checks.unit_of(
@@ -93,7 +100,9 @@ def read_rates(
     )
     factor = 1.0 if held.clock.is_date else checks.SECONDS_IN[unit]
     time_s = held.time * factor
-    grid = _grid(time_s[rows], layout.closes, max_rows)
+    # A sample without a value has its place all the same: the step is that of all of them.
+    every = held.every_time[np.isin(held.every_series, chosen.requests)] * factor
+    grid = _grid(every, layout.closes, max_rows)
     origin_s = _date(held.clock, unit) if dated else None
     most_first = tables.setting("trace_counter_first_times")
     kind, decided = _kind(held, rows, layout, chosen, counts, grid.step_s, time_s, findings, tables)
@@ -109,7 +118,6 @@ def read_rates(
     seen = np.zeros(grid.buckets, dtype=bool)
     seen[at[rows]] = True
     unread_s = held.unread_time[np.isin(held.unread_series, chosen.requests)] * factor
-    unread_s = unread_s[(unread_s >= time_s[rows].min()) & (unread_s <= time_s[rows].max())]
     unknown = np.zeros(grid.buckets, dtype=bool)
     unknown[grid.bucket(unread_s)] = kind != COUNTER
     fill_missing(total, seen, unknown, missing_buckets, kind, findings)
@@ -132,135 +140,6 @@ def read_rates(
     )
 
 
-# --- Samples ------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Samples:
-    """Samples that were read, and the places of those that were not."""
-
-    clock: Clock
-    time: NDArray[np.float64]
-    value: NDArray[np.float64]
-    is_rate: NDArray[np.bool_]
-    series: NDArray[np.int64]
-    labels: list[dict[str, str]]
-    prompt: NDArray[np.float64] | None
-    output: NDArray[np.float64] | None
-    read: int
-    unread: str
-    unread_time: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    unread_series: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-
-    def take(self, keep: NDArray) -> None:
-        for column in ("time", "value", "is_rate", "series", "prompt", "output"):
-            held = getattr(self, column)
-            if held is not None:
-                setattr(self, column, held[keep])
-
-
-def _read(table: Table, layout: RateLayout, findings: Findings, max_rows: int) -> _Samples:
-    clock = Clock(decimal_comma=table.decimal_comma)
-    codes = {column: Codes() for column in (layout.labels, *layout.label_columns) if column}
-    parts: dict[str, list[NDArray]] = {}
-    read, first_unread = 0, ""
-    for batch in table.batches(layout.columns()):
-        if not batch.rows:
-            continue
-        read += batch.rows * len(layout.values)
-        if read > max_rows:
-            raise too_many_rows(max_rows)
-        cells = batch.columns
-        time = clock.offsets(cells[layout.time or ""], batch.first_row)
-        named = [codes[column].of(cells[column]) for column in codes]
-        for number, column in enumerate(layout.values):
-            found = quantities.read(cells[column], table.decimal_comma)
-            first_unread = first_unread or found.unread
-            row = {
-                "time": time, "value": found.value, "is_rate": found.is_rate,
-                "is_unread": found.is_unread,
-                "series": np.stack([np.full(batch.rows, number), *named], axis=1),
-            }  # fmt: skip
-            for key, sums in (("prompt", layout.prompt_sum), ("output", layout.output_sum)):
-                if sums:
-                    row[key] = numbers(cells[sums], table.decimal_comma)
-            for key, values in row.items():
-                parts.setdefault(key, []).append(values)
-    for reason, count in table.broken.items():
-        findings.dropped[reason] += count
-        read += count
-    if not parts:
-        raise InputError("The file has a header but no samples.")
-    joined = {key: np.concatenate(values) for key, values in parts.items()}
-    unread = joined.pop("is_unread")
-    combinations, series = np.unique(joined.pop("series"), axis=0, return_inverse=True)
-    names = {column: list(code.names) for column, code in codes.items()}
-    held = _Samples(
-        clock=clock, series=series.reshape(-1), read=read, unread=first_unread,
-        labels=[_labels(layout, names, combination) for combination in combinations],
-        prompt=joined.pop("prompt", None), output=joined.pop("output", None), **joined,
-    )  # fmt: skip
-    keep = np.ones(held.time.size, dtype=bool)
-
-    def drop(bad: NDArray[np.bool_], reason: str) -> None:
-        bad = bad & keep
-        if bad.any():
-            findings.dropped[reason] += int(np.count_nonzero(bad))
-            keep[bad] = False
-
-    below, above = held.value < 0, held.value > _MOST_COUNTED
-    drop(~np.isfinite(held.time), "samples whose time could not be read")
-    lost = (unread | below | above) & keep
-    drop(unread, "samples that could not be read")
-    drop(np.isnan(held.value), "samples that are not a number")
-    drop(below, "samples below zero")
-    drop(above, "samples above 2⁵³")
-    held.unread_time, held.unread_series = held.time[lost], held.series[lost]
-    if not keep.all():
-        held.take(keep)
-    return held
-
-
-def _labels(
-    layout: RateLayout, names: dict[str, list[str]], numbers: NDArray[np.int64]
-) -> dict[str, str]:
-    """Return the labels of one series: its column of values, and what its label columns hold."""
-    column, *codes = numbers.tolist()
-    held = {name: names[name][code] for name, code in zip(names, codes, strict=True) if code >= 0}
-    if layout.labels is not None:
-        return json.loads(held.get(layout.labels, "{}"))
-    if not layout.is_panel:
-        return {"__name__": layout.values[column]}
-    if not layout.label_columns:
-        return metrics.labels_of(layout.values[column])
-    labels: dict[str, str] = {}
-    for name, cell in held.items():
-        labels |= metrics.labels_of(cell) if is_name(name) else {name: cell}
-    return labels
-
-
-def _check_unread(
-    held: _Samples, chosen: Chosen, number: int, layout: RateLayout, tables: Tables
-) -> None:
-    """Raise if too few samples are left to read, or too many could not be read."""
-    lost = int(np.count_nonzero(np.isin(held.unread_series, chosen.requests)))
-    what = f", the first is '{held.unread}'" if held.unread else ""
-    if number < 2 and layout.is_panel and len(layout.values) == 1 and not layout.label_columns:
-        raise UnknownFormat(
-            f"Two columns are read as a time and a count, but '{layout.values[0]}' holds no "
-            f"counts{what}. If each row is a request, say which column is its time.",
-            layout.columns(),
-            {"time": layout.time or ""},
-        )
-    if lost > tables.setting("trace_unread_share") * (lost + number):
-        raise InputError(
-            f"{lost:,} of {lost + number:,} values are no counts of requests{what}. Expected "
-            "numbers, such as 350, 1.20 K or 12 req/s."
-        )
-    if number < 2:
-        raise InputError(f"Found {number} readable samples; at least two are needed.")
-
-
 # --- What the values are ------------------------------------------------------------------------
 
 
@@ -272,7 +151,7 @@ def _amount(value: NDArray[np.float64], told: str | None) -> float:
 
 
 def _kind(
-    held: _Samples,
+    held: Samples,
     rows: NDArray[np.intp],
     layout: RateLayout,
     chosen: Chosen,
@@ -364,7 +243,7 @@ def _told_by_name(labels: Sequence[dict[str, str]], layout: RateLayout) -> tuple
 
 
 def _series_of(
-    held: _Samples, rows: NDArray[np.intp], time_s: NDArray[np.float64]
+    held: Samples, rows: NDArray[np.intp], time_s: NDArray[np.float64]
 ) -> list[NDArray[np.intp]]:
     """Return the samples of each series, in order of time."""
     order = rows[np.lexsort((time_s[rows], held.series[rows]))]
@@ -420,7 +299,7 @@ def _grid(time_s: NDArray[np.float64], closes: bool, most: int) -> _Grid:
 
 
 def _binned(
-    held: _Samples,
+    held: Samples,
     rows: NDArray[np.intp],
     kind: str,
     time_s: NDArray[np.float64],

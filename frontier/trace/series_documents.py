@@ -2,8 +2,9 @@
 
 Prometheus (query_range), CloudWatch (get-metric-statistics, get-metric-data), Datadog (v1 query and
 v2 timeseries), Azure Monitor, Google Cloud Monitoring and Grafana's data frames, each by its
-documentation. A row has the time, the value, and the labels of its series as JSON text; the name of
-the time column tells the system. What the labels mean is decided in `metrics` and `which_series`.
+documentation. A row has the time and the value, the first of a series also its labels as JSON text;
+the name of the time column tells the system. What the labels mean is decided in `metrics` and
+`which_series`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,34 @@ SYSTEMS = {
     "frame_time": ("Grafana data frames", True),
 }
 _CONSOLE_LINES = 30
+_LONGEST = 200
 _STATISTICS = ("Sum", "SampleCount", "Average", "Minimum", "Maximum")
 
 Row = dict[str, Any]
+Series = tuple[str, Mapping[str, Any], Sequence[tuple[Any, Any]]]
 
 
 def rows(document: Any) -> Iterator[Row] | None:
     """Return the samples in a document, None if it is of no such system."""
+    series = _series_in(document)
+    return None if series is None else _rows(series)
+
+
+def _rows(found: Iterator[Series]) -> Iterator[Row]:
+    for number, (time, labels, points) in enumerate(found):
+        held = {_text(key): _text(value) for key, value in labels.items() if value is not None}
+        held["__series__"] = str(number)  # two may have the same labels
+        # Only the first row has them: long labels must not be there once a sample.
+        text: str | None = json.dumps(held)
+        for at, value in points:
+            if not isinstance(at, list | dict):
+                # A value that is no plain cell is kept as one that cannot be read, and counted.
+                at = _plain(at) if isinstance(at, str) else at
+                yield {time: at, VALUE: _plain(value), LABELS: text}
+                text = None
+
+
+def _series_in(document: Any) -> Iterator[Series] | None:
     if not isinstance(document, dict):
         return None
     data = document.get("data")
@@ -68,21 +90,16 @@ def _lists(items: Any) -> list[list[Any]]:
     return [item for item in items if isinstance(item, list)] if isinstance(items, list) else []
 
 
-def _samples(
-    time: str, labels: Mapping[str, Any], points: Sequence[tuple[Any, Any]]
-) -> Iterator[Row]:
-    text = json.dumps({str(key): str(value) for key, value in labels.items() if value is not None})
-    for at, value in points:
-        if not isinstance(at, list | dict):
-            # A value that is no plain cell is kept as one that cannot be read, and is counted.
-            yield {time: at, VALUE: _plain(value), LABELS: text}
-
-
 def _plain(value: Any) -> str | None:
-    return None if value is None else str(value)[:200]
+    return None if value is None else _text(value)[:_LONGEST]
 
 
-def _prometheus(data: Mapping[str, Any]) -> Iterator[Row]:
+def _text(value: Any) -> str:
+    """Return a value as text that can be written, whatever JSON allows in it."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def _prometheus(data: Mapping[str, Any]) -> Iterator[Series]:
     if data["resultType"] != "matrix":
         raise InputError(
             f"The Prometheus answer is of type '{data['resultType']}', one moment only. "
@@ -91,27 +108,27 @@ def _prometheus(data: Mapping[str, Any]) -> Iterator[Row]:
     for series in _dicts(data.get("result")):
         metric = series.get("metric")
         points = [(point[0], point[1]) for point in _lists(series.get("values")) if len(point) == 2]
-        yield from _samples("sample_time", metric if isinstance(metric, dict) else {}, points)
+        yield ("sample_time", metric if isinstance(metric, dict) else {}, points)
 
 
-def _statistics(document: Mapping[str, Any]) -> Iterator[Row]:
+def _statistics(document: Mapping[str, Any]) -> Iterator[Series]:
     points = _dicts(document["Datapoints"])
     for statistic in _STATISTICS:
         held = [
             (point.get("Timestamp"), point[statistic]) for point in points if statistic in point
         ]
         labels = {"__name__": document.get("Label"), "__statistic__": statistic}
-        yield from _samples("cloudwatch_time", labels, held)
+        yield ("cloudwatch_time", labels, held)
 
 
-def _metric_data(results: Any) -> Iterator[Row]:
+def _metric_data(results: Any) -> Iterator[Series]:
     for result in _dicts(results):
         times, values = (
             held if isinstance(held := result.get(key), list) else []
             for key in ("Timestamps", "Values")
         )
-        labels = {"__name__": result.get("Label") or result.get("Id")}
-        yield from _samples("cloudwatch_time", labels, list(zip_longest(times, values)))
+        labels = {"__name__": result.get("Label") or result.get("Id"), "Id": result.get("Id")}
+        yield ("cloudwatch_time", labels, list(zip_longest(times, values)))
 
 
 def _tags(tags: Any) -> dict[str, str]:
@@ -120,7 +137,7 @@ def _tags(tags: Any) -> dict[str, str]:
     return {key: value for key, _, value in pairs if value}
 
 
-def _datadog(series: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+def _datadog(series: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
     for item in series:
         name = item.get("metric") or item.get("display_name")
         labels = {
@@ -131,19 +148,19 @@ def _datadog(series: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
         points = [
             (point[0], point[1]) for point in _lists(item.get("pointlist")) if len(point) == 2
         ]
-        yield from _samples("datadog_time", labels, points)
+        yield ("datadog_time", labels, points)
 
 
-def _datadog_v2(attributes: Mapping[str, Any]) -> Iterator[Row]:
+def _datadog_v2(attributes: Mapping[str, Any]) -> Iterator[Series]:
     times = attributes["times"] if isinstance(attributes["times"], list) else []
     for item, values in zip(
         _dicts(attributes["series"]), _lists(attributes["values"]), strict=False
     ):
         labels = _tags(item.get("group_tags"))
-        yield from _samples("datadog_time", labels, list(zip(times, values, strict=False)))
+        yield ("datadog_time", labels, list(zip(times, values, strict=False)))
 
 
-def _azure(metrics: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+def _azure(metrics: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
     for metric in metrics:
         name = metric.get("name")
         named = name.get("value") if isinstance(name, dict) else name
@@ -156,10 +173,10 @@ def _azure(metrics: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
             for statistic in ("total", "count", "average", "minimum", "maximum"):
                 held = [(point.get("timeStamp"), point[statistic])
                         for point in points if statistic in point]  # fmt: skip
-                yield from _samples("azure_time", {**labels, "__statistic__": statistic}, held)
+                yield ("azure_time", {**labels, "__statistic__": statistic}, held)
 
 
-def _google(series: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+def _google(series: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
     for item in series:
         labels: dict[str, Any] = {"__kind__": item.get("metricKind")}
         for part in ("resource", "metric"):
@@ -172,10 +189,10 @@ def _google(series: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
             interval, value = point.get("interval"), point.get("value")
             if isinstance(interval, dict) and isinstance(value, dict) and len(value) == 1:
                 points.append((interval.get("endTime"), next(iter(value.values()))))
-        yield from _samples("google_time", labels, points)
+        yield ("google_time", labels, points)
 
 
-def _frames(results: Mapping[str, Any]) -> Iterator[Row]:
+def _frames(results: Mapping[str, Any]) -> Iterator[Series]:
     for result in _dicts(list(results.values())):
         for frame in _dicts(result.get("frames")):
             schema, data = frame.get("schema"), frame.get("data")
@@ -192,7 +209,7 @@ def _frames(results: Mapping[str, Any]) -> Iterator[Row]:
                 if labels["__name__"] in ("Value", "value"):
                     labels["__name__"] = None
                 points = list(zip(columns[at], values, strict=False))
-                yield from _samples("frame_time", labels, points)
+                yield ("frame_time", labels, points)
 
 
 def console_header(lines: Sequence[str], delimiter: str) -> tuple[list[str], int] | None:

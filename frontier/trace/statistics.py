@@ -210,7 +210,8 @@ def hour_of_week(
         hours * SECONDS_PER_HOUR, begin_s
     )
     seconds = np.bincount(hours.astype(np.int64) % size, observed_s, size)
-    return np.bincount(hour, minlength=size).reshape(DAYS, HOURS), seconds.reshape(DAYS, HOURS)
+    counted = np.bincount(hour, minlength=size).astype(np.int64)
+    return counted.reshape(DAYS, HOURS), seconds.astype(np.float64).reshape(DAYS, HOURS)
 
 
 def rate_over_time(trace: Trace, most_bins: int) -> BinnedRate:
@@ -241,7 +242,7 @@ def spearman(first: ArrayLike, second: ArrayLike) -> float | None:
         if repeats.size < 2:
             return None
         ranks.append((np.cumsum(repeats) - (repeats - 1) / 2)[inverse])
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(np.array(ranks))[0, 1])
 
 
 def alike(statistics: TraceStatistics, tables: Tables | None = None) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ _MODELS = _keys(
     series configuration_name destination_service_name destination_service destination_workload
     inferenceservice exported_service service service_name ingress endpointname endpoint_name
     envoy_cluster_name backend upstream proxy_upstream_name deployment application job host
-    namespace exported_namespace"""
+    namespace exported_namespace Id"""
 )
 _TOTALS = frozenset(_keys("total sum all overall"))
 # Labels under which the same requests are counted twice, and the value kept where there is one.

@@ -117,6 +117,34 @@ def test_a_question_names_the_option_that_answers_it(tmp_path, capsys):
     assert main(["sweep", f"--trace={path}", *_SCENARIO, "--time-unit=s"]) == 0
 
 
+def test_paths_and_metrics_are_told_by_options(tmp_path, capsys):
+    """Which path of a log counts, and which of two metrics, is asked with its option."""
+    log = tmp_path / "access.log"
+    log.write_text(
+        "\n".join(
+            f'1.1.1.1 - - [30/Mar/2026:02:{n:02}:07 +0000] "POST /ask HTTP/1.1" 200 5'
+            for n in range(60)
+        ),
+        encoding="utf-8",
+    )
+    assert main(["sweep", f"--trace={log}", *_SCENARIO]) == 2
+    assert "--paths (/ask: /ask: 60 requests; all:" in capsys.readouterr().err
+    assert main(["sweep", f"--trace={log}", *_SCENARIO, "--paths=/ask"]) == 0
+    counts = tmp_path / "counts.json"
+    series = [
+        {
+            "metric": {"__name__": name},
+            "values": [[1767225600 + 60 * n, str(n)] for n in range(60)],
+        }
+        for name in ("a_requests_total", "b_requests_total")
+    ]
+    document = {"data": {"resultType": "matrix", "result": series}}
+    counts.write_text(json.dumps(document), encoding="utf-8")
+    assert main(["sweep", f"--trace={counts}", *_SCENARIO]) == 2
+    assert "--metric (a_requests_total: " in capsys.readouterr().err
+    assert main(["sweep", f"--trace={counts}", *_SCENARIO, "--metric=b_requests_total"]) == 0
+
+
 def test_a_file_that_cannot_be_written_is_said(trace_file, tmp_path, capsys):
     """A folder of that name stands in the way: one line, exit code 2, no traceback."""
     (tmp_path / "taken.csv").mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,59 @@ def test_a_rate_series_shows_the_spread_of_its_draws(open_traffic):
     draws = app.table[-1].value
     assert len(draws) == 5
     assert draws["Dollars a month"].nunique() > 1
+
+
+def test_which_paths_of_a_log_count_can_be_changed(open_traffic):
+    """The paths of a log are listed with their requests; what is chosen there is what counts."""
+    lines = [
+        f'1.1.1.1 - - [30/Mar/2026:02:{n:02}:07 +0000] "POST {path} HTTP/1.1" 200 5'
+        for n in range(40)
+        for path in ("/api/chat", "/v1/completions", "/ask")
+    ]
+    app = _upload(open_traffic, "access.log", "\n".join(lines))
+    assert not app.exception
+    assert "80 requests" in _said(app)
+    paths = next(box for box in app.multiselect if box.key.startswith("paths_"))
+    assert paths.value == ["/api/chat", "/v1/completions"]
+    app = paths.set_value(["/ask"]).run()
+    assert not app.exception
+    assert "40 requests" in _said(app)
+
+
+def test_a_log_with_paths_of_its_own_asks_and_the_answer_can_be_widened(open_traffic):
+    """No path is known: the question is answered, then a second path is taken in as well."""
+    lines = [
+        f'1.1.1.1 - - [30/Mar/2026:02:{n:02}:07 +0000] "POST {path} HTTP/1.1" 200 5'
+        for n in range(40)
+        for path in ("/ask", "/tell")
+    ]
+    app = _upload(open_traffic, "access.log", "\n".join(lines))
+    app = _radio(app, "paths").set_value("/ask").run()
+    assert "40 requests" in _said(app)
+    paths = next(box for box in app.multiselect if box.key.startswith("paths_"))
+    app = paths.set_value(["/ask", "/tell"]).run()
+    assert not app.exception
+    assert "80 requests" in _said(app)
+    paths = next(box for box in app.multiselect if box.key.startswith("paths_"))
+    app = paths.set_value(["/ask"]).run()
+    assert "40 requests" in _said(app)
+
+
+def test_what_was_decided_from_the_values_can_be_changed(open_traffic):
+    """A counter that keeps falling is read as counts a step; the person may still say otherwise."""
+    points = [[1767225600 + 60 * n, str((7 * n) % 5)] for n in range(300)]
+    series = {"metric": {"__name__": "vllm:request_success_total"}, "values": points}
+    document = {"data": {"resultType": "matrix", "result": [series]}}
+    app = _upload(open_traffic, "counts.json", json.dumps(document))
+    assert not app.exception
+    assert "600 requests" in _said(app)
+    assert _radio(app, "counts").value == "increase"
+    app = _radio(app, "counts").set_value("counter").run()
+    assert not app.exception
+    assert "600 requests" not in _said(app)
+    assert _radio(app, "counts").value == "counter"
+    app = _radio(app, "counts").set_value("increase").run()
+    assert "600 requests" in _said(app)
 
 
 def test_a_short_trace_can_be_laid_over_a_week(open_traffic):

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from frontier.charts.frontier_chart import frontier_figure, frontier_table
-from frontier.families import FAMILIES
 from frontier.mitigations.registry import MITIGATIONS, mitigation
-from frontier.plan import Scenario, default_grid, deploy
+from frontier.plans.families import FAMILIES
+from frontier.plans.grid import default_grid
+from frontier.plans.scenario import Scenario, deploy
 from frontier.start.labels import STAGE_LABELS
 from frontier.start.stages import STAGES
 from frontier.sweep import committed_outcomes, simulate_plans

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from frontier.errors import InputError
-from frontier.trace import TraceQuestion, read_trace
+from frontier.trace import TraceQuestion, UnknownFormat, read_trace
 from frontier.trace.paths import bare, generates
 
 SAMPLES = Path(__file__).parent / "traces"
@@ -181,6 +181,14 @@ LINES = {
         ),
         0.0,
     ),
+    "tgi": (
+        lambda s: (
+            f"2026-03-30T02:00:{s:02}.500000Z  INFO generate_stream{{parameters=P {{ n: None }} "
+            'total_time="2.5s" validation_time="99µs" inference_time="2.4s"}: '
+            "text_generation_router::server: router/src/server.rs:555: Success"
+        ),
+        -2.0,
+    ),
     "llama.cpp": (
         lambda s: (
             f"2026-03-30T02:00:{s:02}.000Z srv  log_server_r: request: POST /v1/chat/completions "
@@ -270,6 +278,31 @@ def test_lines_that_are_no_request_cost_nothing_but_themselves():
     report = read_trace("\n".join(lines).encode()).report
     assert report.kept == 20
     assert report.dropped == {"lines that are no request": 21}
+
+
+def test_an_error_log_in_between_is_not_taken_for_requests():
+    """Errors of nginx quote a request that is in the access log too: it is counted once."""
+    line = LINES["nginx, named"][0]
+    error = '2026/03/30 02:00:01 [error] 7#7: *1 timed out, request: "POST /v1/x HTTP/1.1"'
+    lines = [text for second in range(20) for text in (line(second), error)]
+    report = read_trace("\n".join(lines).encode()).report
+    assert report.kept == 20
+    assert report.dropped == {"lines that are no request": 20}
+
+
+def test_a_banner_before_a_log_is_no_header():
+    """What a server prints first is not taken for the names of columns."""
+    line = LINES["uvicorn, sglang"][0]
+    content = "\n".join(["Welcome to the server", "", *(line(second) for second in range(20))])
+    assert read_trace(content.encode()).report.kept == 20
+
+
+def test_a_table_whose_cells_are_requests_stays_a_table():
+    """A request in a cell does not make a CSV a log: its columns can be chosen."""
+    rows = [f'2026-03-30 02:00:{s:02} +0000 UTC,"POST /v1/x HTTP/1.1",200' for s in range(20)]
+    with pytest.raises(UnknownFormat) as unknown:
+        read_trace("\n".join(["seen,request,code", *rows]).encode())
+    assert unknown.value.columns == ("seen", "request", "code")
 
 
 def test_a_line_of_a_megabyte_is_passed_over():

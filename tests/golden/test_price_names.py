@@ -308,7 +308,7 @@ def test_a_price_of_somebodys_own_is_called_theirs():
     # A file may say of itself what it wants.
     claims = dataclasses.replace(offer, price_kind="list", basis="vendor-stated")
     content = scenario_json(
-        ScenarioFile({}, (), (claims,), upload.rules), version="1", made_on=TODAY
+        ScenarioFile({}, (), (claims,), upload.rules, upload.behaviours), version="1", made_on=TODAY
     )
     scenario = read_scenario(content, TABLES)
     (opened,) = scenario.offers

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from frontier.economics import Crossing, Swing
-from frontier.families import API, BOUND, DEDICATED, FAMILIES, HYBRID, SCALE_TO_ZERO
+from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, HYBRID, SCALE_TO_ZERO
 from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, BreakEven, Flip, RatePoint
 from frontier.trace import TraceReport, make_trace
 from frontier.verdict import (

@@ -218,6 +218,13 @@ def test_what_is_served_apart_is_asked_about(label):
     assert requests_in(content, model="all") == 5 * 39
 
 
+def test_a_column_named_after_a_route_is_no_line_of_a_log():
+    """Legends of methods and paths: the chat counts, what is scraped does not."""
+    header = ("Time", "POST /v1/chat/completions", "GET /metrics")
+    trace = read_trace(panel(*header, rows=[(3, 9)] * 20), counts="increase")
+    assert trace.arrival_s.size == 60
+
+
 def test_two_unknown_metrics_are_asked_about():
     """Names that tell nothing: which metric, then what its values are."""
     content = prometheus(({"__name__": "mine"}, [3, 1, 2] * 9), ({"__name__": "yours"}, [1] * 27))
@@ -355,6 +362,37 @@ def test_one_bucket_that_cannot_be_read_is_unknown_and_not_empty():
     assert any("1 bucket with a value that could not be read" in t for t in trace.report.assumed)
 
 
+def test_a_sample_given_twice_counts_once():
+    """A panel joined from two queries holds rows twice: the second is counted out."""
+    content = panel("Time", "Requests", rows=[(3,)] * 20)
+    lines = content.splitlines()
+    trace = read_trace(b"\n".join([*lines, *lines[5:9]]), counts="increase")
+    assert trace.arrival_s.size == 60
+    assert trace.report.dropped == {"samples that are in the file twice": 4}
+
+
+def test_samples_without_a_value_do_not_stretch_the_step():
+    """Three minutes in four show a dash: the step stays a minute, and they had no traffic."""
+    rows = [("-" if n % 4 else 5,) for n in range(21)]
+    trace = read_trace(panel("Time", "Requests", rows=rows), counts="increase")
+    assert trace.report.bucket_s == 60.0
+    assert trace.arrival_s.size == 30
+    assert any("15 buckets without a sample" in text for text in trace.report.assumed)
+
+
+def test_times_that_cannot_be_read_are_named():
+    """Hours without a date are no times: the first is quoted, not the counts."""
+    content = b"Time,Requests\n" + b"\n".join(b"02h%02d,%d" % (n, n % 4) for n in range(20))
+    with pytest.raises(InputError, match="Row 2: '02h00' is not a time"):
+        read_trace(content, counts="increase")
+
+
+def test_a_model_may_be_called_after_a_queue():
+    """A legend is a level only if nothing else is in its name."""
+    content = panel("Time", "queue-bot", "error-finder", rows=[(1, 2)] * 20)
+    assert requests_in(content, model="queue-bot", counts="increase") == 20
+
+
 # --- Other systems ------------------------------------------------------------------------------
 
 
@@ -375,6 +413,19 @@ def test_cloudwatchs_metric_data_carry_tokens():
     assert trace.arrival_s.size == 43
     assert set(trace.prompt_tokens) == {700}
     assert set(trace.output_tokens) == {50}
+
+
+def test_two_results_of_one_label_are_two_endpoints():
+    """CloudWatch labels both with the metric's name: their ids tell them apart, and it is asked."""
+    results = [
+        {"Id": name, "Label": "Invocations", "Timestamps": minutes(), "Values": values}
+        for name, values in (("a", [2, 0, 1] * 10), ("b", [2, 1, 1] * 10))
+    ]
+    content = json.dumps({"MetricDataResults": results}).encode()
+    with pytest.raises(TraceQuestion, match="2 values of 'Id'"):
+        read_trace(content)
+    assert requests_in(content, model="a", counts="increase") == 30
+    assert requests_in(content, model="all", counts="increase") == 70
 
 
 def test_how_often_a_latency_was_measured_counts_requests():

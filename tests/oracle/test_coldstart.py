@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from frontier.errors import InputError
 from frontier.serving import PRECISIONS
-from frontier.start.predict import StartInputs, kernels_of, platform_of, start_inputs_for
+from frontier.start.predict import StartInputs, platform_of, start_inputs_for
+from frontier.start.rates import kernels_of
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, Stage
 from frontier.tables import load_columns, load_tables
 
@@ -49,7 +50,7 @@ def test_every_engine_model_and_gpu_has_one_time_for_its_kernels():
         TABLES.engines, ("dense", "moe"), PRECISIONS, column.choices
     ):
         row = kernels_of(engine, architecture, precision, family, TABLES)
-        assert row.seconds >= 0
+        assert row.seconds >= row.tuning_s >= 0
     with pytest.raises(InputError, match="found 0"):
         kernels_of("vllm-2026", "dense", "bf16", "rubin", TABLES)
 
@@ -85,6 +86,17 @@ def test_capture_and_profiling_follow_the_bytes_a_step_reads_and_not_all_paramet
     assert predict(bandwidth_gb_per_s=432.0)["graph_capture"].median_s > (
         predict()["graph_capture"].median_s
     )
+
+
+def test_the_workers_of_several_gpus_start_once_more_and_on_the_host_s_factor():
+    """Two GPUs or eight: the same seconds more than one, times what the host takes for a start."""
+    more_s = TABLES.coefficient("engine_init_workers_s")
+    assert more_s > 0
+    one, two, eight = (predict(gpus=gpus)["engine_init"].median_s for gpus in (1, 2, 8))
+    assert two - one == pytest.approx(more_s)
+    assert eight == pytest.approx(two)
+    slow = predict(gpus=2, engine_init_factor=3.0)["engine_init"].median_s
+    assert slow == pytest.approx(3 * two)
 
 
 def test_three_host_factors_move_their_own_stages_only():
@@ -212,6 +224,8 @@ def test_kernels_are_a_part_of_the_first_forward_pass_with_a_cache_of_their_own(
     row = kernels_of("vllm-2026", "moe", "fp4", "blackwell", TABLES)
     assert cold["kv_cache"].median_s - warm["kv_cache"].median_s == pytest.approx(row.seconds)
     assert dict(cold["kv_cache"].parts)["kernels"] == row.seconds
+    shipped = predict(**told, architecture="moe", kernel_state="shipped")
+    assert dict(shipped["kv_cache"].parts)["kernels"] == row.tuning_s
     assert sum(seconds for _, seconds in cold["kv_cache"].parts) == pytest.approx(
         cold["kv_cache"].median_s
     )
@@ -227,7 +241,7 @@ def test_kernels_are_a_part_of_the_first_forward_pass_with_a_cache_of_their_own(
     [
         ("image_state", ("registry", "cached")),
         ("compile_state", ("cold", "cached", "none")),
-        ("kernel_state", ("cold", "cached")),
+        ("kernel_state", ("cold", "shipped", "cached")),
         ("storage", ("pd-balanced", "local-nvme", "host-ram")),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from frontier import sensitivity as module
 from frontier.errors import InputError
-from frontier.plan import Scenario
+from frontier.plans.scenario import Scenario
 from frontier.policy import ScalingPolicy
 from frontier.sensitivity import (
     ALWAYS_ON,
@@ -77,7 +77,7 @@ def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
     """
     from frontier.analytic import replica_cycle
     from frontier.billing import billed_start_s, replica_usd_per_h
-    from frontier.plan import replica_rps
+    from frontier.plans.scenario import replica_rps
 
     (crossing,) = found.crossings
     deployment, plan = rivals.deployment, rivals.base_plan()
@@ -192,7 +192,7 @@ def test_what_is_billed_is_a_share_of_all_the_replicas_that_stand_against_it(riv
     assert cost.billed_s > zero.sessions["busy_s"].sum() > 0
     study = types.SimpleNamespace(bill=lambda outcome: bill_outcome(outcome, TABLES))
     for replicas in (1, 3):
-        now = RatePoint(ALWAYS_ON, 1.0, 1.0, 1.0, 1.0, 1.0, True, replicas=replicas)
+        now = RatePoint(ALWAYS_ON, 1.0, 1.0, 1.0, 1.0, 1.0, True, math.inf, replicas)
         found = BreakEven((now,), (), 0.5, 2.0, is_capped=False)
         compared = Comparison(rivals, AS_SHIPPED, found, 0.5, zero, headline="", certainty="")
         billed, busy = compared.billed_and_busy(study)

@@ -10,9 +10,10 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from frontier import plan
-from frontier.families import BOUND, DEDICATED, SCALE_TO_ZERO
-from frontier.plan import Scenario, default_grid, deploy
+from frontier.plans.families import BOUND, DEDICATED, SCALE_TO_ZERO
+from frontier.plans.grid import default_grid
+from frontier.plans.plan import Plan
+from frontier.plans.scenario import Deployment, Scenario, deploy
 from frontier.sweep import (
     Outcome,
     bill_outcome,
@@ -182,7 +183,7 @@ def _types_in(cls, seen):
 def test_what_is_simulated_can_hold_no_price():
     """By type: no row with a column in dollars is within a deployment, a plan or an outcome."""
     held = set()
-    for cls in (plan.Deployment, plan.Plan, Outcome):
+    for cls in (Deployment, Plan, Outcome):
         _types_in(cls, held)
     names = {cls.__name__ for cls in held}
     assert {"Supply", "Behaviour", "ScalingPolicy"} <= names

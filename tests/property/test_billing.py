@@ -155,3 +155,15 @@ def test_a_commitment_costs_at_least_its_own_hours(sessions, discount, machines)
     floor = machines * HORIZON / 3600 * offer.usd_per_gpu_h * (1 - discount)
     assert committed.usd_span >= floor - 1e-6
     assert committed.usd_span >= plain.usd_span * (1 - discount) - 1e-6
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.1, HORIZON / 3), st.floats(0.0, 1.0), st.floats(1.0, HORIZON / 3))
+def test_a_machine_that_its_replica_fills_has_no_unused_gpu(busy_s, started_s, more_s):
+    """One GPU, one replica: the line is 0 and not what the last bits of a float leave over."""
+    ended_s = started_s + busy_s + more_s
+    row = np.zeros(1, dtype=DTYPE)
+    row["started_s"], row["ready_s"], row["ended_s"] = started_s, started_s, ended_s
+    row["busy_s"], row["idle_s"], row["cold_start_index"] = busy_s, more_s, -1
+    cost = bill_of(row, TABLES.offers["crusoe-l40s"])
+    assert cost.lines["unused GPUs"] == 0.0

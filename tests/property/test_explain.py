@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from frontier.plan import Scenario, deploy, mitigated_plan
+from frontier.plans.grid import mitigated_plan
+from frontier.plans.scenario import Scenario, deploy
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.simulate import CAUSES, explain, simulate_plan
 from frontier.start.stages import STAGES, StartDraws

@@ -11,15 +11,9 @@ import pytest
 
 from frontier.billing import Terms, TokenPrice
 from frontier.errors import InputError
-from frontier.families import API, DEDICATED, HYBRID, RESERVED, SCHEDULED
-from frontier.plan import (
-    OfficeHours,
-    Scenario,
-    default_grid,
-    deploy,
-    scheduled_plans,
-    week_offset_s,
-)
+from frontier.plans.families import API, DEDICATED, HYBRID, RESERVED, SCHEDULED
+from frontier.plans.grid import default_grid, scheduled_plans
+from frontier.plans.scenario import OfficeHours, Scenario, deploy, week_offset_s
 from frontier.sweep import (
     Deal,
     TokenApi,
@@ -189,3 +183,22 @@ def test_a_price_band_moves_metered_cost_and_leaves_fees(outcomes):
         assert dearer[line] == pytest.approx(1.25 * one[line])
     assert dearer["fees"] == one["fees"]
     assert dearer["storage"] == one["storage"]
+
+
+def test_office_machines_are_ready_when_the_office_opens(by_day):
+    """Each morning's start is begun a typical start before the hours, not at them."""
+    deployment = deploy(SCENARIO, by_day, TABLES)
+    plan = next(iter(scheduled_plans(deployment, by_day, TABLES)))
+    raises = [
+        time_s
+        for (time_s, minimum), before in zip(
+            plan.policy.schedule,
+            (plan.policy.min_replicas, *(minimum for _, minimum in plan.policy.schedule)),
+            strict=False,
+        )
+        if minimum > before
+    ]
+    opening_s = TABLES.setting("office_from_h") * HOUR
+    mornings = [day * DAY + opening_s for day in range(int(TABLES.setting("office_days")))]
+    assert raises == [pytest.approx(at_s - plan.start.typical_s) for at_s in mornings]
+    assert plan.start.typical_s > 10

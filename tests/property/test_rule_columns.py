@@ -16,7 +16,8 @@ import pytest
 from frontier.billing import Contract, Usage, bill, bill_basis, chosen_terms
 from frontier.errors import FrontierError
 from frontier.mitigations.base import Standing
-from frontier.plan import Scenario, default_grid, deploy
+from frontier.plans.grid import default_grid
+from frontier.plans.scenario import Scenario, deploy
 from frontier.policy import ScalingPolicy
 from frontier.sweep import Deal, bill_outcome, simulate_plans
 from frontier.tables import load_columns, load_tables

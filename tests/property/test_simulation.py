@@ -534,3 +534,27 @@ def test_the_kernel_is_plain_python_without_the_compiler():
         "print([draw_case(seed).run().finish_s.sum() for seed in range(8)])"
     )
     assert run_python(code, NUMBA_DISABLE_JIT="1") == run_python(code)
+
+
+def test_a_replica_that_is_never_idle_keeps_count_beyond_its_largest_clock():
+    """Long answers that overlap without end: the steps of each are counted exactly.
+
+    A replica's clock of decode steps starts anew past 65,536 of them; the entries of the requests
+    it holds move with it. Every arrival falls into the answers of others, for 400,000 steps.
+    """
+    answers = 80
+    tokens = np.full(answers, 9001)
+    case = Case(
+        arrival_s=np.arange(answers) * 5000.0,
+        prefill_s=np.full(answers, 1.0),
+        output_tokens=tokens,
+        decode_step_s=np.array([1.0, 1.0, 1.0]),
+        policy=ScalingPolicy(min_replicas=1, max_replicas=1, idle_timeout_s=math.inf),
+        cold_start_s=np.array([1.0]),
+        horizon_s=500_000.0,
+    )
+    waits_s = case.run().finish_s - case.arrival_s
+    # By hand: its own prompt, 9,000 steps of a second, and one second in which the next prompt is
+    # read; nobody comes after the last.
+    np.testing.assert_allclose(waits_s[:-1], 9002.0, atol=1e-5)
+    assert waits_s[-1] == pytest.approx(9001.0)

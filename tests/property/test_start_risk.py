@@ -7,7 +7,8 @@ import functools
 import numpy as np
 import pytest
 
-from frontier.plan import Scenario, deploy, mitigated_plan
+from frontier.plans.grid import mitigated_plan
+from frontier.plans.scenario import Scenario, deploy
 from frontier.sweep import bill_outcome, simulate_plans, start_normals
 from frontier.tables import load_tables
 from frontier.trace.generate import generate_trace

@@ -14,8 +14,9 @@ from frontier import units
 from frontier.charts.frontier_chart import frontier_figure
 from frontier.charts.frontier_chart import frontier_table as chart_points
 from frontier.errors import InfeasibleError, InputError
-from frontier.families import BOUND, DEDICATED, HYBRID
-from frontier.plan import Scenario, default_grid, deploy, first_look
+from frontier.plans.families import BOUND, DEDICATED, HYBRID
+from frontier.plans.grid import default_grid, first_look
+from frontier.plans.scenario import Scenario, deploy
 from frontier.sweep import (
     bill_outcome,
     break_even_of,

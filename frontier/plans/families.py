@@ -2,8 +2,9 @@
 
 A family is what plans have in common that a buyer would name: scale to zero, keep a pool, buy
 machines. To add one, write its row here and, if somebody can buy it, the function of
-`frontier.plan` that makes its plans; a test tells what a half-made one lacks. Colours are those of
-Okabe and Ito, which stay apart for colour-blind readers; the symbol always repeats the colour.
+`frontier.plans.grid` that makes its plans; a test tells what a half-made one lacks. Colours are
+those of Okabe and Ito, which stay apart for colour-blind readers; the symbol always repeats the
+colour.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Plans: families, what a person chose, and the grid worth comparing."""

@@ -1,0 +1,368 @@
+"""The plans worth comparing, family by family.
+
+`default_grid` lists them: each family at the idle timeouts of the provider's range, a few sizes,
+and the mitigations that go together. To add a family: its row in `families`, its function here,
+and a place in `default_grid`. Left out: any search; what lies between two of these plans is not
+looked at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from frontier import units
+from frontier.mitigations.base import Mitigation, apply_mitigations
+from frontier.plans.families import DEDICATED, HYBRID, SCALE_TO_ZERO, SCHEDULED, WARM_POOL, Family
+from frontier.plans.plan import Plan
+from frontier.plans.scenario import (
+    Deployment,
+    office_hours,
+    replica_limit,
+    replicas_for_bursts,
+    replicas_to_serve,
+    same_replica,
+    start_of,
+    week_offset_s,
+)
+from frontier.policy import ScalingPolicy
+from frontier.schedules import weekly_schedule
+from frontier.serving import ServingSpeed
+from frontier.start.stages import ColdStart
+from frontier.tables import Behaviour, Tables
+from frontier.trace import Trace
+
+_MACHINE_WORDS = {"dedicated": "Dedicated", "reserved": "Reserved", "spot": "Spot"}
+
+
+def default_grid(deployment: Deployment, trace: Trace, tables: Tables) -> tuple[Plan, ...]:
+    """Return the plans to compare, family by family."""
+    # The simpler family first: where two plans come out equal, the first one is named.
+    return (
+        *scale_to_zero_plans(deployment, tables),
+        *dedicated_plans(deployment, trace, tables),
+        *warm_pool_plans(deployment, tables),
+        *hybrid_plans(deployment, tables),
+        *scheduled_plans(deployment, trace, tables),
+    )
+
+
+def first_look(grid: Iterable[Plan]) -> tuple[Plan, ...]:
+    """Return the few plans of a grid that already give the answer's outline."""
+    return tuple(
+        plan
+        for plan in grid
+        if plan.is_provider_default or (plan.family is DEDICATED and plan.policy.max_replicas <= 2)
+    )
+
+
+def idle_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
+    """Return the idle timeouts to try: the provider's range, evenly on a log scale [s]."""
+    setting = tables.setting
+    low, high = behaviour.idle_min_s, behaviour.idle_max_s
+    low = setting("grid_idle_timeout_min_s") if low is None else low
+    high = setting("grid_idle_timeout_max_s") if high is None else high
+    high = min(high, setting("grid_idle_timeout_max_s"))
+    tried = {float(low), float(high)}
+    floor = max(low, setting("grid_idle_timeout_min_s"))
+    if high > floor > 0:
+        steps = np.geomspace(floor, high, int(setting("grid_idle_timeouts")))
+        tried |= {min(high, max(low, _rounded(step))) for step in steps}
+    if behaviour.idle_default_s is not None:
+        tried.add(float(behaviour.idle_default_s))
+    return tuple(sorted(tried))
+
+
+def scale_to_zero_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
+    """Yield scale-to-zero at each idle timeout with each set of mitigations that goes together.
+
+    The provider's default comes first at its timeout. Where it stops at fewer replicas than this
+    traffic may need, the same with as many as needed is a plan of its own.
+    """
+    behaviour = deployment.serverless.behaviour
+    shipped = _most_as_shipped(deployment)
+    for chosen in deployment.mitigation_sets:
+        for timeout_s in idle_timeouts_s(behaviour, tables):
+            is_default = not chosen and timeout_s == behaviour.idle_default_s
+            sizes = (shipped, deployment.max_replicas) if is_default else (deployment.max_replicas,)
+            for most in dict.fromkeys(sizes):
+                policy = ScalingPolicy(
+                    max_replicas=most,
+                    idle_timeout_s=timeout_s,
+                    target_concurrency=_target(deployment),
+                )
+                yield _autoscaled(
+                    deployment,
+                    SCALE_TO_ZERO,
+                    policy,
+                    chosen,
+                    tables,
+                    is_default=is_default and most == shipped,
+                )
+
+
+def _most_as_shipped(deployment: Deployment) -> int:
+    """Return the most replicas of the provider's default, unless the user said how many."""
+    default = deployment.serverless.behaviour.max_replicas_default
+    if default is None or deployment.scenario.max_replicas is not None:
+        return deployment.max_replicas
+    return min(default, deployment.max_replicas)
+
+
+def default_idle_timeout_s(behaviour: Behaviour, tables: Tables) -> float:
+    """Return the provider's own idle timeout, or the shortest one tried if it states none [s]."""
+    if behaviour.idle_default_s is not None:
+        return float(behaviour.idle_default_s)
+    return idle_timeouts_s(behaviour, tables)[0]
+
+
+def mitigated_plan(
+    deployment: Deployment, mitigations: tuple[Mitigation, ...], tables: Tables
+) -> Plan:
+    """Return scale-to-zero at the provider's idle timeout with these mitigations.
+
+    It has as many replicas as the traffic may need, also where the provider's default has fewer.
+
+    Raises
+    ------
+    InputError
+        If they cannot be combined, or one cannot be used; the message says why.
+    """
+    policy = ScalingPolicy(
+        max_replicas=deployment.max_replicas,
+        idle_timeout_s=default_idle_timeout_s(deployment.serverless.behaviour, tables),
+        target_concurrency=_target(deployment),
+    )
+    return _autoscaled(deployment, SCALE_TO_ZERO, policy, mitigations, tables)
+
+
+def warm_pool_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
+    """Yield warm pools of a few sizes, each at a few idle timeouts for what comes on top."""
+    behaviour = deployment.serverless.behaviour
+    for size in _few_sizes(deployment, tables):
+        tried = _few_timeouts_s(behaviour, tables)
+        if size == deployment.max_replicas:
+            tried = tried[-1:]  # nothing can come on top, so the timeout means nothing
+        for chosen in _none_and_most(deployment, tables):
+            for timeout_s in tried:
+                policy = ScalingPolicy(
+                    min_replicas=size,
+                    max_replicas=deployment.max_replicas,
+                    idle_timeout_s=timeout_s,
+                    target_concurrency=_target(deployment),
+                )
+                yield _autoscaled(deployment, WARM_POOL, policy, chosen, tables)
+
+
+def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
+    """Yield a dedicated base with serverless overflow, where both run the same replica.
+
+    The base is pinned: never released, and billed at the dedicated offer. Where the two offers
+    have different GPUs there is no such plan; `Deployment.assumed` says so.
+    """
+    if deployment.dedicated.kind == "spot" or not same_replica(
+        deployment.speed, deployment.dedicated_speed
+    ):
+        return
+    base_offer, behaviour = deployment.dedicated.offer_id, deployment.serverless.behaviour
+    for size in _few_sizes(deployment, tables):
+        if size == deployment.max_replicas:
+            continue  # nothing can flow over: that is a dedicated plan
+        for timeout_s in _few_timeouts_s(behaviour, tables):
+            policy = ScalingPolicy(
+                min_replicas=size,
+                pinned_replicas=size,
+                max_replicas=deployment.max_replicas,
+                idle_timeout_s=timeout_s,
+                target_concurrency=_target(deployment),
+            )
+            for chosen in _none_and_most(deployment, tables):
+                yield dataclasses.replace(
+                    _autoscaled(deployment, HYBRID, policy, chosen, tables),
+                    base_offer_id=base_offer,
+                )
+
+
+def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Iterator[Plan]:
+    """Yield always-on replicas, from one to more than the densest moments can use.
+
+    They start before the trace begins; how long a start takes matters where spot machines are
+    interrupted, and to the bill alone.
+    """
+    speed, start = deployment.dedicated_speed, _machine_start(deployment, tables)
+    word = _MACHINE_WORDS[deployment.dedicated.kind]
+    for count in range(1, _most_dedicated(deployment, trace, tables) + 1):
+        policy = ScalingPolicy(
+            min_replicas=count,
+            max_replicas=count,
+            idle_timeout_s=math.inf,
+            routing="spread",
+        )
+        yield Plan(
+            plan_id=DEDICATED.stem_of(count),
+            label=f"{word} × {count}",
+            detail=f"{units.count(count, 'replica')} always on",
+            family=DEDICATED,
+            policy=policy,
+            start=start,
+            speed=speed,
+            offer_id=deployment.dedicated.offer_id,
+        )
+
+
+def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Iterator[Plan]:
+    """Yield machines by the hour that run in office hours and on demand outside them.
+
+    In the windows the minimum is the size, started a start's length before; a request outside
+    them starts a replica at the same offer, with the start of that offer's platform.
+    """
+    behaviour = deployment.dedicated.behaviour
+    speed, office = deployment.dedicated_speed, office_hours(deployment.scenario, tables)
+    start = _machine_start(deployment, tables)
+    for size in _few_sizes(deployment, tables):
+        changes = weekly_schedule(
+            office.windows,
+            trace.horizon_s,
+            replicas=size,
+            lead_s=start.typical_s,
+            week_offset_s=week_offset_s(trace),
+            tables=tables,
+        )
+        # What is on when the trace begins has been started before it.
+        begun = bool(changes) and changes[0][0] == 0
+        for timeout_s in _few_timeouts_s(behaviour, tables):
+            policy = ScalingPolicy(
+                min_replicas=changes[0][1] if begun else 0,
+                schedule=changes[1:] if begun else changes,
+                max_replicas=max(size, _most_dedicated(deployment, trace, tables)),
+                idle_timeout_s=timeout_s,
+                target_concurrency=_target(deployment, speed),
+            )
+            yield Plan(
+                plan_id=f"{SCHEDULED.stem_of(size)}-{timeout_s:g}s",
+                label=f"{SCHEDULED.head_of(size)}, {timeout_s:g} s",
+                detail=f"{units.count(size, 'replica')} {office}, started on demand outside and "
+                f"kept {units.seconds(timeout_s)}",
+                family=SCHEDULED,
+                policy=_under(behaviour, policy),
+                start=start,
+                speed=speed,
+                offer_id=deployment.dedicated.offer_id,
+                retry_s=_retry_s(behaviour),
+            )
+
+
+def _machine_start(deployment: Deployment, tables: Tables) -> ColdStart:
+    """Return a start at the dedicated offer, as its own platform does it."""
+    # The user's changes and timings are of the serverless platform's start, not of this one's.
+    scenario = dataclasses.replace(deployment.scenario, start_changes=(), own_start=None)
+    return start_of(scenario, deployment.dedicated, deployment.dedicated_speed, tables)[1]
+
+
+def _most_dedicated(deployment: Deployment, trace: Trace, tables: Tables) -> int:
+    speed = deployment.dedicated_speed
+    most = max(
+        replicas_to_serve(trace, speed) * int(tables.setting("replica_headroom")),
+        replicas_for_bursts(trace, speed, tables) + 1,
+        deployment.scenario.max_replicas or 0,
+    )
+    return min(most, replica_limit(deployment.dedicated.behaviour, speed, tables))
+
+
+def _few_sizes(deployment: Deployment, tables: Tables) -> tuple[int, ...]:
+    """Return a few numbers of replicas, from one to those that the busiest minute fills."""
+    most = min(deployment.busiest_replicas, deployment.max_replicas)
+    few = np.linspace(1, most, min(most, int(tables.setting("grid_pool_sizes"))))
+    return tuple(sorted({round(size) for size in few}))
+
+
+def _none_and_most(deployment: Deployment, tables: Tables) -> tuple[tuple[Mitigation, ...], ...]:
+    """Return the empty set of mitigations and the one with the shortest start.
+
+    Replicas that are always up leave few starts to shorten: the sets between would crowd the list.
+    """
+    quickest = min(
+        deployment.mitigation_sets,
+        key=lambda chosen: (
+            apply_mitigations(
+                deployment.start, ScalingPolicy(), None, chosen, deployment.start_inputs, tables
+            ).start.typical_s
+        ),
+    )
+    return ((), quickest) if quickest else ((),)
+
+
+def _few_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
+    """Return a few of the idle timeouts, shortest and longest among them [s]."""
+    timeouts_s = idle_timeouts_s(behaviour, tables)
+    few = np.linspace(0, len(timeouts_s) - 1, int(tables.setting("grid_pool_timeouts")))
+    return tuple(sorted({timeouts_s[round(index)] for index in few}))
+
+
+def _under(behaviour: Behaviour, policy: ScalingPolicy) -> ScalingPolicy:
+    """Return a policy with what the product decides and the buyer cannot set."""
+    return dataclasses.replace(
+        policy,
+        scale_down=behaviour.scale_down_rule,
+        refuses_cold=behaviour.cold_request == "reject",
+    )
+
+
+def _retry_s(behaviour: Behaviour) -> float | None:
+    return behaviour.retry_s if behaviour.cold_request == "retry" else None
+
+
+def _target(deployment: Deployment, speed: ServingSpeed | None = None) -> float:
+    asked, speed = deployment.scenario.target_concurrency, speed or deployment.speed
+    return float(min(asked, speed.max_sequences) if asked is not None else speed.target_concurrency)
+
+
+def _autoscaled(
+    deployment: Deployment,
+    family: Family,
+    policy: ScalingPolicy,
+    mitigations: tuple[Mitigation, ...],
+    tables: Tables,
+    *,
+    is_default: bool = False,
+) -> Plan:
+    policy = _under(deployment.serverless.behaviour, policy)
+    applied = apply_mitigations(
+        deployment.start, policy, deployment.speed, mitigations, deployment.start_inputs, tables
+    )
+    names = [item.label for item in mitigations]
+    keep = f"{policy.idle_timeout_s:g} s"
+    capped = ""
+    if policy.max_replicas < deployment.max_replicas:
+        capped = f", at most {units.count(policy.max_replicas, 'replica')}"
+    short = "".join(f" + {name.lower()}" for name in names)
+    return Plan(
+        plan_id="-".join(
+            (
+                family.stem_of(policy.min_replicas),
+                f"{policy.idle_timeout_s:g}s",
+                *((f"max{policy.max_replicas}",) if capped else ()),
+                *applied.applied,
+            )
+        ),
+        label=f"{family.head_of(policy.min_replicas)}, {keep}{capped}{short}",
+        detail=f"keep-alive {units.seconds(policy.idle_timeout_s)}{capped}"
+        + "".join(f", {name.lower()}" for name in names),
+        family=family,
+        policy=applied.policy,
+        start=applied.start,
+        speed=applied.speed or deployment.speed,
+        offer_id=deployment.serverless.offer_id,
+        mitigations=applied.applied,
+        standing=applied.standing,
+        retry_s=_retry_s(deployment.serverless.behaviour),
+        is_provider_default=is_default,
+    )
+
+
+def _rounded(value: float) -> float:
+    """Return a number with two significant digits: a timeout that a person would set."""
+    return round(value, 1 - math.floor(math.log10(value)))

@@ -1,0 +1,406 @@
+"""What a person chose, and what becomes of it on the traffic: speeds, starts, limits.
+
+A `Scenario` is the choices; `deploy` turns it, with the traffic, into a `Deployment`. An offer is
+here a `Supply`: its name, its GPUs and how it behaves. Prices and billing rules are looked up by
+that name when a plan is billed, so that it is simulated once and can be billed at any price.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from frontier import units
+from frontier.errors import InfeasibleError, InputError
+from frontier.mitigations.base import Mitigation, apply_mitigations, missing_for
+from frontier.mitigations.registry import mitigation
+from frontier.policy import ScalingPolicy
+from frontier.serving import ServingSpeed, serving_speed
+from frontier.start.log import OwnStart
+from frontier.start.predict import StartInputs, platform_of, start_inputs_for
+from frontier.start.stages import ColdStart
+from frontier.tables import Behaviour, Model, Platform, Tables, look_up
+from frontier.trace import Trace
+
+_PEAK_WINDOW_S = units.SECONDS_PER_MINUTE
+
+
+DEFAULT_MITIGATIONS = ("image-cache", "weight-streamer", "gpu-snapshot")
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeHours:
+    """Hours of the day (UTC), on so many days of the week from Monday.
+
+    Raises
+    ------
+    InputError
+        If the hours do not follow each other within a day.
+    """
+
+    from_h: float
+    to_h: float
+    days: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.from_h < self.to_h <= units.SECONDS_PER_DAY / units.SECONDS_PER_HOUR:
+            raise InputError(
+                f"Office hours must end after they begin: from {self.from_h:g} to {self.to_h:g} h."
+            )
+
+    @property
+    def windows(self) -> tuple[tuple[float, float], ...]:
+        """From and to, in seconds since the start of the week, a pair a day [s]."""
+        day_s, hour_s = units.SECONDS_PER_DAY, units.SECONDS_PER_HOUR
+        return tuple(
+            (day * day_s + self.from_h * hour_s, day * day_s + self.to_h * hour_s)
+            for day in range(self.days)
+        )
+
+    @property
+    def days_in_words(self) -> str:
+        """The days, as "Monday to Friday"."""
+        names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+        if self.days in (1, len(names)):
+            return "Monday" if self.days == 1 else "every day"
+        return f"Monday to {names[self.days - 1]}"
+
+    def __str__(self) -> str:
+        """Return the hours in words."""
+        return f"{self.days_in_words} {self.from_h:g} to {self.to_h:g} h UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What a person chose; hashable, so that results can be kept under it.
+
+    Attributes
+    ----------
+    model, precision : str
+        A row of data/models.csv, and the precision of its weights.
+    serverless_offer, dedicated_offer : str
+        Rows of data/offers.csv.
+    slo_p99_ttft_s : float
+        The limit on p99 TTFT [s].
+    mitigations : tuple of str
+        Keys of the mitigations of a start that the grid may use, alone and together.
+    max_replicas : int or None
+        Most replicas of an autoscaled plan; None: twice what the busiest minute fills.
+    target_concurrency : int or None
+        Requests a replica is meant to hold; None: the default of the GPU's size.
+    start_changes : tuple of (name, value)
+        Fields of `StartInputs` in place of the platform's defaults.
+    own_start : OwnStart or None
+        Starts that the user measured, in place of the model's.
+    office : OfficeHours or None
+        When the machines of a scheduled plan run; None: the hours of data/settings.csv.
+    kv_precision : {"bf16", "fp8"}
+        Precision of the key-value cache.
+    """
+
+    model: str
+    precision: str
+    serverless_offer: str
+    dedicated_offer: str
+    slo_p99_ttft_s: float
+    mitigations: tuple[str, ...] = DEFAULT_MITIGATIONS
+    max_replicas: int | None = None
+    target_concurrency: int | None = None
+    start_changes: tuple[tuple[str, str | float], ...] = ()
+    own_start: OwnStart | None = None
+    office: OfficeHours | None = None
+    kv_precision: str = "bf16"
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """An offer as a simulation sees it: its GPUs, and how it behaves; no price.
+
+    Attributes
+    ----------
+    offer_id : str
+        By which its price and its billing rules are looked up.
+    gpus_max : int
+        GPUs of its largest machine.
+    """
+
+    offer_id: str
+    kind: str
+    gpu: str
+    gpus_max: int
+    behaviour: Behaviour
+
+
+def supply_of(offer_id: str, tables: Tables) -> Supply:
+    """Return what a simulation needs to know of an offer.
+
+    Raises
+    ------
+    InputError
+        If there is no such offer.
+    """
+    offer = look_up(tables.offers, offer_id, "offer")
+    return Supply(offer.offer_id, offer.kind, offer.gpu, offer.gpus_max, tables.behaviour_of(offer))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deployment:
+    """A scenario on its traffic: how fast replicas serve and start, and how offers behave.
+
+    Attributes
+    ----------
+    serverless, dedicated : Supply
+        The two offers, without their prices.
+    speed, dedicated_speed : ServingSpeed
+        One replica at the serverless and at the dedicated offer.
+    start_inputs : StartInputs
+        A start on the serverless platform, before any mitigation.
+    busiest_replicas : int
+        Replicas that the busiest minute keeps busy.
+    max_replicas : int
+        Most replicas of an autoscaled plan.
+    mitigation_sets : tuple of tuple of Mitigation
+        The sets of the scenario's mitigations that can be used here; the empty one is first.
+    assumed : tuple of str
+        Sentences for the screen: what was assumed, and which mitigation cannot be used and why.
+    """
+
+    scenario: Scenario
+    model: Model
+    serverless: Supply
+    dedicated: Supply
+    speed: ServingSpeed
+    dedicated_speed: ServingSpeed
+    start_inputs: StartInputs
+    start: ColdStart
+    busiest_replicas: int
+    max_replicas: int
+    mitigation_sets: tuple[tuple[Mitigation, ...], ...]
+    assumed: tuple[str, ...]
+
+
+def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
+    """Work out speeds, starts and limits of a scenario on its traffic.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or an offer is of the wrong kind.
+    InfeasibleError
+        If the model does not fit; the message names the GPUs it needs.
+    """
+    model = tables.model(scenario.model)
+    serverless = _supply(scenario.serverless_offer, tables, serverless=True)
+    dedicated = _supply(scenario.dedicated_offer, tables, serverless=False)
+    context_tokens = min(
+        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
+        float(model.max_context_tokens),
+    )
+    speed = _fit(serverless, model, scenario, context_tokens, tables)
+    dedicated_speed = _fit(dedicated, model, scenario, context_tokens, tables)
+    inputs, start = start_of(scenario, serverless, speed, tables)
+    busiest = replicas_to_serve(trace, speed)
+    platform = platform_of(serverless.behaviour.platform_id, tables)
+    sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, platform, tables)
+    if not same_replica(speed, dedicated_speed):
+        refused = (
+            *refused,
+            f"No hybrid plans: {serverless.gpu} and {dedicated.gpu} do not run the same replica.",
+        )
+    if dedicated.kind == "spot":
+        refused = (*refused, "No hybrid plans: their base must stay, and a spot machine may not.")
+    wanted = scenario.max_replicas or busiest * int(tables.setting("replica_headroom"))
+    most = min(wanted, replica_limit(serverless.behaviour, speed, tables))
+    if most < min(wanted, int(tables.setting("most_replicas"))):
+        refused = (
+            *refused,
+            f"{serverless.behaviour.provider} runs at most {units.count(most, 'replica')} here "
+            "unless you ask it for more: no autoscaled plan has more.",
+        )
+    too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
+    assumed = [*start.assumed, *refused]
+    if trace.t0_utc is None:
+        assumed.append(
+            "The trace has no date: for office hours it is taken to begin on a Monday at 0 h."
+        )
+    if too_long:
+        assumed.append(
+            f"{units.count(too_long, 'request')} exceed the {model.max_context_tokens:,}-token "
+            f"context of {model.model}; they are served as they are."
+        )
+    return Deployment(
+        scenario=scenario,
+        model=model,
+        serverless=serverless,
+        dedicated=dedicated,
+        speed=speed,
+        dedicated_speed=dedicated_speed,
+        start_inputs=inputs,
+        start=start,
+        busiest_replicas=busiest,
+        max_replicas=most,
+        mitigation_sets=sets,
+        assumed=tuple(assumed),
+    )
+
+
+def replica_rps(trace: Trace, speed: ServingSpeed) -> float:
+    """Return the requests of this trace that one replica at its target concurrency finishes [1/s].
+
+    A replica that holds ``c`` requests finishes one in ``prefill + output × step(c) / c``
+    seconds, with the trace's mean prompt and output.
+    """
+    held = speed.target_concurrency
+    prefill_s = float(np.mean(speed.prefill_s(trace.prompt_tokens))) - speed.overhead_s
+    decode_s = float(np.mean(trace.output_tokens)) * float(speed.decode_step_s[held - 1]) / held
+    return 1 / (prefill_s + decode_s)
+
+
+def replicas_to_serve(trace: Trace, speed: ServingSpeed) -> int:
+    """Return the replicas that the trace's busiest minute keeps busy at the target concurrency."""
+    ends = np.searchsorted(trace.arrival_s, trace.arrival_s + _PEAK_WINDOW_S, side="right")
+    peak_rps = float((ends - np.arange(ends.size)).max()) / min(
+        _PEAK_WINDOW_S, max(trace.horizon_s, 1.0)
+    )
+    return max(1, math.ceil(peak_rps / replica_rps(trace, speed)))
+
+
+def replicas_for_bursts(trace: Trace, speed: ServingSpeed, tables: Tables) -> int:
+    """Return the replicas that read the prompts of the densest moments as fast as they come.
+
+    The most prompt seconds that arrive within any window of ``burst_window_s``, over that window:
+    more always-on replicas than this have nothing left to speed up but rare coincidences.
+    """
+    window_s = tables.setting("burst_window_s")
+    prefill_s = speed.prefill_s(trace.prompt_tokens) - speed.overhead_s
+    work_s = np.concatenate([[0.0], np.cumsum(prefill_s)])
+    ends = np.searchsorted(trace.arrival_s, trace.arrival_s + window_s, side="right")
+    return max(1, math.ceil(float((work_s[ends] - work_s[:-1]).max()) / window_s))
+
+
+def office_hours(scenario: Scenario, tables: Tables) -> OfficeHours:
+    """Return the office hours of a scenario: its own, else those of data/settings.csv."""
+    return scenario.office or OfficeHours(
+        tables.setting("office_from_h"),
+        tables.setting("office_to_h"),
+        int(tables.setting("office_days")),
+    )
+
+
+def week_offset_s(trace: Trace) -> float:
+    """Return how far into the week (from Monday, 0 h UTC) a trace begins; 0 without a date [s]."""
+    clock = trace.t0_utc
+    if clock is None:
+        return 0.0
+    midnight = clock.replace(hour=0, minute=0, second=0, microsecond=0)
+    return clock.weekday() * units.SECONDS_PER_DAY + (clock - midnight).total_seconds()
+
+
+def same_replica(one: ServingSpeed, other: ServingSpeed) -> bool:
+    """Whether two offers run the same replica, so that one can stand in for the other."""
+    return one.gpu == other.gpu and one.gpus_per_replica == other.gpus_per_replica
+
+
+def _supply(offer_id: str, tables: Tables, *, serverless: bool) -> Supply:
+    supply = supply_of(offer_id, tables)
+    if (supply.kind == "serverless") != serverless:
+        wanted = "a serverless" if serverless else "a dedicated"
+        raise InputError(f"Expected {wanted} offer, found {offer_id}, which is {supply.kind}.")
+    return supply
+
+
+def start_of(
+    scenario: Scenario, supply: Supply, speed: ServingSpeed, tables: Tables
+) -> tuple[StartInputs, ColdStart]:
+    """Return a start on that platform and GPU: the model's, or as the user measured it."""
+    changes, gpu = dict(scenario.start_changes), supply.gpu
+    inputs = start_inputs_for(
+        supply.behaviour.platform_id,
+        scenario.model,
+        gpu,
+        speed.precision,
+        gpus=speed.gpus_per_replica,
+        tables=tables,
+        **changes,
+    )
+    own = scenario.own_start
+    if own is None:
+        start = inputs.predict(tables)
+    elif own.is_of(scenario.model, scenario.precision, gpu):
+        inputs = own.calibrate(inputs)
+        start = own.apply(inputs.predict(tables))
+    else:
+        said = (
+            f"Your timings are of {own.model} ({own.precision}) on {own.gpu}: only the host "
+            "factors they imply are used here, the seconds are the model's."
+        )
+        inputs = dataclasses.replace(own.calibrate(inputs), assumed=(*inputs.assumed, said))
+        start = inputs.predict(tables)
+    if "allocate_s" in changes and start["allocate"].basis != "measured":
+        # The platform's own word is for the platform's own time.
+        start = start.replace("allocate", basis="assumed", source_ids=(), note="as you set it")
+    return inputs, start
+
+
+def _fit(
+    supply: Supply, model: Model, scenario: Scenario, context_tokens: float, tables: Tables
+) -> ServingSpeed:
+    speed = serving_speed(
+        model,
+        scenario.precision,
+        supply.gpu,
+        context_tokens=context_tokens,
+        tables=tables,
+        kv_precision=scenario.kv_precision,
+    )
+    if speed.gpus_per_replica > supply.gpus_max and supply.kind == "serverless":
+        raise InfeasibleError(
+            f"{model.model} in {speed.precision} needs {speed.gpus_per_replica} × {supply.gpu}, "
+            "but "
+            f"{supply.offer_id} gives a replica at most {supply.gpus_max}. Choose a larger GPU."
+        )
+    return speed
+
+
+def replica_limit(behaviour: Behaviour, speed: ServingSpeed, tables: Tables) -> int:
+    """Return the most replicas that the provider, or this product, runs at once."""
+    most = int(tables.setting("most_replicas"))
+    if behaviour.max_replicas_hard is not None:
+        most = min(most, behaviour.max_replicas_hard)
+    if behaviour.max_gpus_hard is not None:
+        most = min(most, behaviour.max_gpus_hard // speed.gpus_per_replica)
+    return max(1, most)
+
+
+def _mitigation_sets(
+    keys: tuple[str, ...],
+    start: ColdStart,
+    inputs: StartInputs,
+    platform: Platform,
+    tables: Tables,
+) -> tuple[tuple[tuple[Mitigation, ...], ...], tuple[str, ...]]:
+    """Return every usable set of the chosen mitigations, and why single ones are not usable.
+
+    A set in which one excludes another is left out without a word: the others stand for it.
+    """
+    usable, refused, chosen = [], [], []
+    for item in (mitigation(key, tables) for key in keys):
+        missing = missing_for(item, platform)
+        if missing:
+            refused.append(f"{item.label} is left out: it takes {missing}.")
+        else:
+            chosen.append(item)
+    for size in range(len(chosen) + 1):
+        for together in itertools.combinations(chosen, size):
+            try:
+                apply_mitigations(start, ScalingPolicy(), None, together, inputs, tables)
+            except InputError as error:
+                if size == 1:
+                    refused.append(f"Left out: {error}")
+            else:
+                usable.append(together)
+    return tuple(usable), tuple(refused)
