@@ -151,7 +151,7 @@ def open_table(source: Source, caps: Caps, progress: Progress | None = None) -> 
     with ExitStack() as stack:
         raw, size = _open(source, stack)
         counted = _Bounded(raw, None, progress, size)
-        stream = io.BufferedReader(counted, _HEAD_BYTES)
+        stream: io.BufferedReader[Any] = io.BufferedReader(counted, _HEAD_BYTES)
         cap = caps.bytes
         if stream.peek(2)[:2] == _GZIP:
             unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream))
@@ -680,6 +680,13 @@ def flatten(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if isinstance(requests, list) and requests and isinstance(requests[0], dict):
         for request in _dicts(requests):
             yield {"session_id": record.get("id"), **_flat(request)}
+        return
+    results = record.get("results")
+    if isinstance(results, list) and "start_time" in record and "end_time" in record:
+        # A bucket of OpenAI's usage interface: one result a model, none without traffic.
+        times = {key: record[key] for key in ("start_time", "end_time")}
+        for result in _dicts(results):
+            yield {**times, **_flat(result)}
         return
     yield _flat(record)
 
