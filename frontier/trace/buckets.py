@@ -52,11 +52,12 @@ class BucketCells:
     def take(self, batch: Batch, layout: Layout, which: slice | NDArray[np.bool_]) -> None:
         """Remember the rows of a batch that are kept."""
         cells, counting = batch.columns, self.counting
-        held = {"count": columns.numbers(columns.readable(cells[counting.requests]),
-                                         self.decimal_comma)}  # fmt: skip
+        # A rate may have a fraction, a number of requests may not.
+        read = columns.counts if counting.per_s is None else columns.numbers
+        held = {"count": read(cells[counting.requests], self.decimal_comma)}
         for key, name in (("prompt", layout.prompt), ("output", layout.output)):
             if name is not None:
-                held[key] = columns.numbers(columns.readable(cells[name]), self.decimal_comma)
+                held[key] = columns.counts(cells[name], self.decimal_comma)
         if counting.end is not None:
             held["end"] = self.end_clock.offsets(cells[counting.end], batch.first_row)
         if counting.length is not None:
@@ -508,8 +509,10 @@ def check_requests(
             "rows_are",
             choices,
         )
-    is_small = float(np.median(tokens)) < tables.setting("trace_bucket_tokens")
-    if time_s.size < _FEWEST_ROWS or start_s is None or is_small:
+    middle = float(np.median(tokens))
+    # Without any tokens nothing speaks for requests: a panel of several series looks the same.
+    is_small = tokens.max() > 0 and middle < tables.setting("trace_bucket_tokens")
+    if time_s.size < _FEWEST_ROWS or start_s is None or is_small or table.log is not None:
         return
     steps = np.diff(time_s)
     step_s = float(np.median(steps))
@@ -518,8 +521,9 @@ def check_requests(
     whole = np.abs((start_s + time_s + 30) % 60 - 30) < 1e-3
     if whole.all():
         raise TraceQuestion(
-            f"Rows are {units.seconds(step_s)} apart, to the minute, with "
-            f"{units.significant(float(np.median(tokens)))} tokens each. Is each row one request?",
+            f"Rows are {units.seconds(step_s)} apart, to the minute"
+            + (f", with {units.significant(middle)} tokens each" if middle else "")
+            + ". Is each row one request?",
             "rows_are",
             choices,
         )

@@ -117,7 +117,10 @@ def unit_of(
             f"Numbers in '{column}' are read as a spreadsheet's dates: they are whole milliseconds."
         )
         return "days", True
-    if usual == "s" and not looks_like_sheet:
+    may_be_days = (
+        clock.whole and _SHEET_DAYS[0] <= first and clock.largest < _SHEET_DAYS[1]
+    ) and span < tables.setting("trace_sheet_days")
+    if usual == "s" and not looks_like_sheet and not may_be_days:
         findings.assumed.append(
             f"Numbers in '{column}' are read as seconds: {_reading(offsets.size, span)}."
         )
@@ -130,7 +133,7 @@ def unit_of(
     )
     if usual is not None and clock.whole and coarse:
         return usual, False
-    candidates = ("s", "days") if looks_like_sheet else ("s", "ms")
+    candidates = ("s", "days") if looks_like_sheet or may_be_days else ("s", "ms")
     readings = {unit: _reading(offsets.size, span * SECONDS_IN[unit]) for unit in candidates}
     raise TraceQuestion(
         f"Is '{column}' in "

@@ -224,13 +224,10 @@ def tokens(
     No count is what is negative, has a fraction, is not a number or exceeds 2³¹ − 1.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     cells = _plain(cells)
     if pa.types.is_string(cells.type):
-        if decimal_comma:
-            # Nothing has a fraction of a token: 1.234 can only be 1234.
-            cells = pc.replace_substring_regex(cells, r"^(\d{1,3})\.(\d{3})$", r"\1\2")
+        cells = _without_thousands(cells, decimal_comma)
         numbers, bad = _numbers(cells, decimal_comma)
     elif pa.types.is_boolean(cells.type):
         return np.zeros(len(cells), np.int32), np.ones(len(cells), bool)
@@ -255,13 +252,27 @@ def numbers(cells: pa.Array, decimal_comma: bool = False) -> NDArray[np.float64]
     return np.where(np.abs(found) < _LARGEST, found, np.nan)
 
 
-def readable(cells: pa.Array) -> pa.Array:
-    """Return cells that `numbers` takes: those of other types as text, which is no number."""
+def counts(cells: pa.Array, decimal_comma: bool = False) -> NDArray[np.float64]:
+    """Return numbers of requests or tokens of any size, not-a-number where a cell is none."""
     import pyarrow as pa
 
     kind, is_a = cells.type, pa.types
-    other = is_a.is_boolean(kind) or is_a.is_timestamp(kind) or is_a.is_date(kind)
-    return as_text(cells) if other else cells
+    if is_a.is_boolean(kind) or is_a.is_timestamp(kind) or is_a.is_date(kind):
+        return np.full(len(cells), np.nan)
+    cells = _plain(cells)
+    if is_a.is_string(cells.type):
+        cells = _without_thousands(cells, decimal_comma)
+    return numbers(cells, decimal_comma)
+
+
+def _without_thousands(cells: pa.Array, decimal_comma: bool) -> pa.Array:
+    """Nothing has a fraction of a token or a request: 1.234 can only be 1234."""
+    import pyarrow.compute as pc
+
+    if not decimal_comma:
+        return cells
+    grouped = pc.match_substring_regex(cells, r"^\d{1,3}(\.\d{3})+$")
+    return pc.if_else(grouped, pc.replace_substring(cells, ".", ""), cells)
 
 
 def in_json(cells: pa.Array, keys: Sequence[str]) -> pa.Array:

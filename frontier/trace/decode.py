@@ -155,7 +155,7 @@ def open_table(source: Source, caps: Caps, progress: Progress | None = None) -> 
     with ExitStack() as stack:
         raw, size = _open(source, stack)
         counted = _Bounded(raw, None, progress, size)
-        stream = io.BufferedReader(counted, _HEAD_BYTES)
+        stream: io.BufferedReader[Any] = io.BufferedReader(counted, _HEAD_BYTES)
         cap = caps.bytes
         if stream.peek(2)[:2] == _GZIP:
             unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream))

@@ -258,10 +258,10 @@ def make_trace(
             raise InputError("The date of time 0 needs a time zone.")
         t0_utc = t0_utc.astimezone(dt.UTC)
     digest = hashlib.sha256()
-    for array in (arrival, prompts, outputs, sessions):
-        if array is not None:
-            array.setflags(write=False)
-            digest.update(array.data)
+    for held in (arrival, prompts, outputs, sessions):
+        if held is not None:
+            held.setflags(write=False)
+            digest.update(held.data)
     digest.update(np.float64(horizon).tobytes())
     return Trace(
         name=name,

@@ -289,6 +289,9 @@ def _name_of(source: Source) -> str:
 def _layout(table: Table, told: Mapping[str, str] | None) -> tuple[Layout, Counting | None]:
     """Return which column is what, as a person says or by a known format."""
     if told:
+        roles = (*formats.SYNONYMS, *bucket_columns.ROLES)
+        if unknown := [role for role in told if role not in roles]:
+            raise InputError(f"There is no role '{unknown[0]}'; there are {', '.join(roles)}.")
         of_rows = {role: name for role, name in told.items() if role not in bucket_columns.ROLES}
         of_buckets = {role: name for role, name in told.items() if role in bucket_columns.ROLES}
         layout = formats.by_hand(table, of_rows)

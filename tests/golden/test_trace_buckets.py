@@ -244,7 +244,8 @@ REFUSED = {
         b'timestamp,prompt_tokens,output_tokens,user\n0,1,1,"x\n1.5,1,1,y\n3.5,1,1,"w"\n5,1,1,a\n',
         "opens a quote that closes in the middle"),
     "an abbreviated zone": (
-        csv_of(BASE, [f"{time} CST" for time in HOURS], [9] * 30, [9] * 30), "is not a time"),
+        csv_of("prompt_tokens,timestamp,output_tokens", [9] * 30,
+               [f"{time} CST" for time in HOURS], [9] * 30), "is not a time"),
     "a day that may be a month": (
         csv_of(BASE, ["03/04/2026 10:00", "03/05/2026 10:05"], [9] * 2, [9] * 2), "two days"),
     "hour 13 in the afternoon": (
