@@ -70,12 +70,13 @@ READ = (
     ("Load generators", ("AIPerf", "GenAI-Perf", "GuideLLM", "vLLM bench")),
     (
         "Access logs",
-        ("nginx", "Apache", "Envoy", "Traefik", "Caddy", "AWS load balancer",
-         "Google Cloud request log", "uvicorn", "Ollama"),
+        ("nginx", "ingress-nginx", "Apache", "Envoy", "Istio", "HAProxy", "Traefik", "Caddy",
+         "AWS load balancer", "Google Cloud request log", "uvicorn", "Ollama"),
     ),
     (
         "Counts",
-        ("Prometheus", "Grafana", "CloudWatch", "Datadog", "Azure Monitor", "Cloud Monitoring"),
+        ("Prometheus", "Grafana", "CloudWatch", "Datadog", "Azure Monitor", "Cloud Monitoring",
+         "OpenAI usage", "tables of buckets"),
     ),
 )  # fmt: skip
 
