@@ -452,13 +452,10 @@ def _options(tables: Tables) -> dict[str, Any]:
     if unit != _FOUND:
         options["time_unit"] = unit
     for name, words in (("prompt", "Prompt"), ("output", "Output")):
-        setting = tables.settings[f"trace_default_{name}_tokens"]
-        tokens = link.number(
+        tokens = link.setting(
             f"{words} tokens where the file has none",
-            setting.value,
+            tables.settings[f"trace_default_{name}_tokens"],
             key=f"default_{name}",
-            low=setting.low,
-            high=setting.high,
             whole=True,
         )
         options[f"default_{name}_tokens"] = int(tokens)
@@ -552,15 +549,8 @@ def _number(
     key: str | None = None,
     **how: Any,
 ) -> float:
-    setting = tables.settings[f"traffic_{name}"]
-    return link.number(
-        label,
-        setting.value if default is None else default,
-        key=key or name,
-        low=setting.low,
-        high=setting.high,
-        **how,
-    )
+    row = tables.settings[f"traffic_{name}"]
+    return link.setting(label, row, key=key or name, default=default, **how)
 
 
 def _check_size(requests: float, tables: Tables) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -244,7 +244,7 @@ def _draw_gaps(view: View, trace: Trace) -> None:
 def _draw_burstiness(view: View, trace: Trace) -> None:
     statistics = view.statistics
     st.markdown("**Burstiness**")
-    facts = [
+    facts: list[tuple[str, float | None, Callable[[float], str]]] = [
         ("CV of gaps", statistics.iat_cv, units.significant),
         ("Dispersion of minutes", statistics.dispersion_60s, units.significant),
         ("Longest gap", statistics.longest_gap_s, units.seconds),
@@ -378,7 +378,7 @@ def _draw_published(view: View) -> None:
     )
 
 
-def _cell(value: float | None, words) -> str:
+def _cell(value: float | None, words: Callable[[float], str]) -> str:
     return "—" if value is None else words(value)
 
 
@@ -386,7 +386,8 @@ def _cell(value: float | None, words) -> str:
 
 
 def _draw_other_draws(choices: Choices) -> None:
-    if choices.redraw is None:
+    redraw = choices.redraw
+    if redraw is None:
         return
     tables = session.tables()
     number = int(tables.setting("traffic_draws"))
@@ -403,7 +404,7 @@ def _draw_other_draws(choices: Choices) -> None:
         return
     try:
         outcomes = store(private=choices.is_private).get_or_make(
-            ("draws", number, *choices.content), lambda: _outcomes_of_draws(choices, number)
+            ("draws", number, *choices.content), lambda: _outcomes_of_draws(choices, redraw, number)
         )
     except FrontierError as error:
         st.caption(text.plain(str(error)))
@@ -446,12 +447,14 @@ def _draw_other_draws(choices: Choices) -> None:
     _download(table, "draws.csv", key="draws_csv")
 
 
-def _outcomes_of_draws(choices: Choices, number: int) -> tuple[Outcome, ...]:
+def _outcomes_of_draws(
+    choices: Choices, redraw: Callable[[int], Trace], number: int
+) -> tuple[Outcome, ...]:
     tables = session.tables()
-    outcomes = []
+    outcomes: list[Outcome] = []
     bar = st.progress(0.0, "Simulating other draws")
     for draw in range(number):
-        trace = choices.redraw(draw) if draw else choices.trace
+        trace = redraw(draw) if draw else choices.trace
         plan = mitigated_plan(deploy(choices.scenario, trace, tables), (), tables)
         outcomes += simulate_plans([plan], trace, tables)
         bar.progress((draw + 1) / number, f"Simulated {draw + 1} of {number} draws")

@@ -107,14 +107,14 @@ def read_rates(
     most_first = tables.setting("trace_counter_first_times")
     kind, decided = _kind(held, rows, layout, chosen, counts, grid.step_s, time_s, findings, tables)
     total = _binned(held, rows, kind, time_s, grid, most_first, findings, origin_s)
-    sums = {}
+    sums: dict[str, NDArray[np.float64]] = {}
     for role, some in (("prompt", chosen.prompt), ("output", chosen.output)):
         if some.size and (tokens := np.flatnonzero(np.isin(held.series, some))).size:
             sums[role] = _binned(held, tokens, kind, time_s, grid, most_first, Findings(), None)
     at = grid.bucket(time_s)
     for role, column in (("prompt", held.prompt), ("output", held.output)):
         if column is not None:
-            sums[role] = np.bincount(at, np.nan_to_num(column), grid.buckets)
+            sums[role] = np.bincount(at, np.nan_to_num(column), grid.buckets).astype(np.float64)
     seen = np.zeros(grid.buckets, dtype=bool)
     seen[at[rows]] = True
     unread_s = held.unread_time[np.isin(held.unread_series, chosen.requests)] * factor
@@ -314,7 +314,8 @@ def _binned(
         np.add.at(total, grid.bucket(time_s[rows]), held.value[rows] * scale)
         return total
     ends = replace(grid, closes=True)  # growth is that of the bucket before a sample
-    resets, begun, begun_requests = [], 0, 0.0
+    resets: list[int] = []
+    begun, begun_requests = 0, 0.0
     each = _series_of(held, rows, time_s)
     begins_s = float(time_s[rows].min())
     largest = max(float(_increments(held.value[some]).max(initial=0.0)) for some in each)

@@ -537,7 +537,7 @@ def _check_losses(
         raise TraceQuestion(
             f"Of {read:,} rows, {number:,} would be lost: {reasons}.{example} Read the rest?",
             "losses",
-            (("accept", f"Yes: {units.count(left, 'row')} are left"),),
+            (("accept", f"Yes, leaving {units.count(left, 'row')}"),),
         )
 
 

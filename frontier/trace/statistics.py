@@ -242,7 +242,8 @@ def spearman(first: ArrayLike, second: ArrayLike) -> float | None:
         if repeats.size < 2:
             return None
         ranks.append((np.cumsum(repeats) - (repeats - 1) / 2)[inverse])
-    return float(np.corrcoef(np.array(ranks))[0, 1])
+    correlation: NDArray[np.float64] = np.atleast_2d(np.corrcoef(np.array(ranks)))
+    return float(correlation[0, 1])
 
 
 def alike(statistics: TraceStatistics, tables: Tables | None = None) -> tuple[str, ...]:

@@ -297,7 +297,8 @@ def _reached(
             "samples of requests redirected or refused with a 4xx status",
         ),
     ):
-        bad = np.array([is_bad(_first(labels[at], keys) or "") for at in kept], dtype=bool)
+        told = (_first(labels[at], keys) or "" for at in kept)
+        bad = np.fromiter(map(is_bad, told), dtype=np.bool_, count=kept.size)
         _drop(kept[bad], samples, reason, findings)
         kept = kept[~bad]
     if not kept.size and before.size:
