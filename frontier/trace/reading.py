@@ -601,7 +601,11 @@ def _finish(
 
 
 def _filters(rows: _Rows, answers: _Answers) -> bool:
-    uncounted = bool((rows.prompt == _NO_COUNT).any() or (rows.output == _NO_COUNT).any())
+    # Where rows might have been buckets, neither was looked at before.
+    uncounted = bool(
+        ((rows.prompt == _NO_COUNT) | (rows.output == _NO_COUNT)).any()
+        or ((rows.prompt == 0) & (rows.output == 0)).any()
+    )
     return (
         uncounted
         or len(rows.models.names) > 1
@@ -624,6 +628,8 @@ def _choose(
         return number
 
     drop((rows.prompt == _NO_COUNT) | (rows.output == _NO_COUNT), _BAD_TOKENS)
+    if answers.both_zero != "keep":
+        drop((rows.prompt == 0) & (rows.output == 0), _NO_TOKENS)
     if rows.identity is not None:
         repeated = np.ones(rows.time.size, dtype=bool)
         repeated[np.unique(rows.identity, return_index=True)[1]] = False
