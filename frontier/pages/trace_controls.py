@@ -25,6 +25,7 @@ from frontier.pages.store import store
 from frontier.scope import badge, date_of
 from frontier.tables import Example, Tables, TracePreset
 from frontier.trace import (
+    READ,
     Decided,
     PathCount,
     Trace,
@@ -214,6 +215,9 @@ def _uploaded(tables: Tables) -> Traffic:
         "allowed. Read in memory, never written to disk.",
     )
     if upload is None:
+        with st.expander("What is read"):
+            for group, origins in READ:
+                st.caption(f"**{text.plain(group)}**: {text.plain(', '.join(origins))}")
         return Traffic(None, True)
     digest = _digest(upload)
     answers: dict[str, str] = st.session_state.setdefault("trace_answers", {}).setdefault(
@@ -407,9 +411,11 @@ def _map_columns(digest: str, unknown: UnknownFormat) -> None:
 
     def remember() -> None:
         asked = {role: st.session_state[f"column_{digest}_{role}"] for role in _ROLE_WORDS}
-        st.session_state["trace_columns"][digest] = {
-            role: column for role, column in asked.items() if column != _NO_COLUMN
-        }
+        # Without a time nothing can be read: the form stays as it is.
+        if asked["time"] is not None:
+            st.session_state["trace_columns"][digest] = {
+                role: column for role, column in asked.items() if column != _NO_COLUMN
+            }
 
     is_new = digest not in st.session_state["trace_columns"]
     with (
@@ -426,7 +432,9 @@ def _map_columns(digest: str, unknown: UnknownFormat) -> None:
             st.selectbox(
                 label,
                 columns,
-                index=columns.index(default) if default in columns else 0,
+                # Another column than the arrival, such as a duration, must not stand there unasked.
+                index=columns.index(default) if default in columns else None,
+                placeholder="Choose a column",
                 format_func=lambda column: column or "None",
                 key=f"column_{digest}_{role}",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from frontier.trace.expansion import RateSeries, expand
 from frontier.trace.generate import generate_trace
+from frontier.trace.known_formats import READ
 from frontier.trace.model import (
     Decided,
     PathCount,
@@ -25,6 +26,7 @@ from frontier.trace.statistics import (
 )
 
 __all__ = [
+    "READ",
     "Decided",
     "PathCount",
     "RateSeries",

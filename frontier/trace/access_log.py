@@ -318,7 +318,11 @@ _LOOKS = (
     ("a server's log", re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[")),
     (
         "a server's log",
-        re.compile(rf"\[?{_STAMP}{_ZONE}?\]?:? +(?!(?:UTC|GMT|[AaPp][Mm])\b)[^\s\d,;|+-]"),
+        # A word before a delimiter is the zone of a time in a table.
+        re.compile(
+            rf"\[?{_STAMP}{_ZONE}?\]?:? +"
+            r"(?!(?:UTC|GMT|[AaPp][Mm])\b|[A-Za-z_/]{2,40}\"?[,;|\t])[^\s\d,;|+-]"
+        ),
     ),
     (
         "the log of a system service",

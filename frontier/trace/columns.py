@@ -314,6 +314,13 @@ def as_text(cells: pa.Array) -> pa.Array:
     return pc.cast(cells if whole else _plain(cells), pa.string())
 
 
+def paths(cells: pa.Array) -> pa.Array:
+    """Return the paths in cells that hold one, or a whole request line: POST /path HTTP/1.1."""
+    import pyarrow.compute as pc
+
+    return pc.replace_substring_regex(as_text(cells), r"^[A-Z]+ (\S+)(?: HTTP/[0-9.]+)?$", r"\1")
+
+
 def _plain(cells: pa.Array) -> pa.Array:
     """Return cells as text, truth values, signed or floating numbers, or dates."""
     import pyarrow as pa

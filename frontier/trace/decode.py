@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from frontier.errors import InputError
-from frontier.trace import access_log, series_documents
+from frontier.trace import access_log, record_documents, series_documents
 from frontier.trace.access_log import LogFormat
 
 if TYPE_CHECKING:
@@ -39,9 +39,10 @@ _CSV_BLOCK_BYTES = 1 << 21
 _BATCH_ROWS = 1 << 16
 _BATCH_TEXT_BYTES = 1 << 26
 _SAMPLE_RECORDS = 200
+# A column that only some records have (tokens, after health checks) must not be overlooked.
+_SAMPLE_LINES = 10_000
 _HEADER_CHARACTERS = 100_000
 _BAD_LINE = "rows that could not be read as {}"
-_NO_RECORD = "items of a list that are no records"
 
 _REFUSED = (
     (b"PK\x03\x04", "a zip archive or a spreadsheet", "Save the sheet as CSV, or unpack it first."),
@@ -115,6 +116,8 @@ class Table:
         Which access log it is, if it is one.
     sample : tuple of tuple of str
         The cells of the first rows, of a CSV file only.
+    records : tuple of mapping
+        The first rows, of JSON only.
     """
 
     kind: str
@@ -127,6 +130,7 @@ class Table:
     broken: Counter[str] = field(default_factory=Counter)
     log: LogFormat | None = None
     sample: tuple[tuple[str, ...], ...] = ()
+    records: tuple[Mapping[str, Any], ...] = ()
 
 
 @contextmanager
@@ -477,7 +481,7 @@ def _json_lines_of(text: str, whole: bool) -> list[dict[str, Any]]:
     lines = text.splitlines()
     if not whole:
         lines = lines[:-1]
-    lines = [line for line in lines if line.strip()][:_SAMPLE_RECORDS]
+    lines = [line for line in lines if line.strip()][:_SAMPLE_LINES]
     if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines[:2]):
         return []
     records = [record for line in lines if isinstance(record := _loads(line), dict)]
@@ -501,7 +505,7 @@ def _parsed(text: str | bytes) -> Any:
 
 
 def _json_lines(stream: io.BufferedReader, sample: list[dict[str, Any]]) -> Table:
-    flat = [row for record in sample for row in flatten(record)]
+    flat = [row for record in sample for row in record_documents.flatten(record)]
     types = _types(flat)
     # A record that is a row of plain cells needs no flattening: Arrow can read it, and fast.
     plain = len(flat) == len(sample) and not any(name not in sample[0] for name in flat[0])
@@ -512,6 +516,7 @@ def _json_lines(stream: io.BufferedReader, sample: list[dict[str, Any]]) -> Tabl
         objects=frozenset(k for record in sample for k, v in record.items() if isinstance(v, dict)),
         lists=frozenset(k for record in sample for k, v in record.items() if isinstance(v, list)),
         texts=frozenset(name for name, kind in types.items() if kind is str),
+        records=tuple(flat[:_SAMPLE_RECORDS]),
     )
     table.batches = lambda wanted: _json_batches(stream, table, wanted, types if plain else {})
     return table
@@ -580,7 +585,7 @@ def _records_of(piece: bytes, table: Table) -> Iterator[dict[str, Any]]:
         if line.strip():
             record = _loads(line)
             if isinstance(record, dict):
-                yield from flatten(record)
+                yield from record_documents.flatten(record)
             else:
                 table.broken[_BAD_LINE.format("JSON")] += 1
 
@@ -609,7 +614,7 @@ def _document(stream: io.BufferedReader, caps: Caps) -> Table:
             broken[_BAD_LINE.format("JSON")] = len(lines) - len(records)
     except ValueError as error:
         raise InputError(f"The file is not valid JSON: {_short(error)}") from error
-    rows = list(_records_in(document, broken))
+    rows = list(record_documents.rows(document, broken))
     del document, content
     types = _types(rows)
 
@@ -624,95 +629,8 @@ def _document(stream: io.BufferedReader, caps: Caps) -> Table:
         batches,
         texts=frozenset(name for name, kind in types.items() if kind is str),
         broken=broken,
+        records=tuple(rows[:_SAMPLE_RECORDS]),
     )
-
-
-def _records_in(document: Any, broken: Counter[str]) -> Iterator[dict[str, Any]]:
-    if isinstance(document, list):
-        for item in document:
-            if isinstance(item, list):
-                yield from _records_in(item, broken)
-            elif isinstance(item, dict):
-                yield from flatten(item)
-            else:
-                broken[_NO_RECORD] += 1
-    elif isinstance(document, dict) and (rows := series_documents.rows(document)) is not None:
-        yield from rows
-    elif isinstance(document, dict):
-        # Answers of web interfaces wrap their records: {"data": [...], "meta": {...}}.
-        lists = [
-            value
-            for key, value in document.items()
-            if isinstance(value, list)
-            and value
-            and isinstance(value[0], dict)
-            and key not in ("resourceSpans", "resource_spans", "spans", "requests")
-        ]
-        if len(lists) == 1:
-            yield from _records_in(lists[0], broken)
-        else:
-            yield from flatten(document)
-
-
-def flatten(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the rows in a record: one, unless it holds spans, an agent's requests or samples.
-
-    Cells that are objects are opened by one level (``usage.input``), those of ``attributes`` keep
-    their own names. Lists are left out.
-    """
-    samples = series_documents.rows(record)
-    if samples is not None:
-        yield from samples
-        return
-    groups = record.get("resourceSpans") or record.get("resource_spans")
-    if isinstance(groups, list):
-        for group in _dicts(groups):
-            scopes = group.get("scopeSpans") or group.get("scope_spans")
-            for scope in _dicts(scopes or group.get("instrumentationLibrarySpans")):
-                for span in _dicts(scope.get("spans")):
-                    yield _flat(span)
-        return
-    if isinstance(record.get("spans"), list):
-        for span in _dicts(record["spans"]):
-            yield {"trace_id": record.get("trace_id"), **_flat(span)}
-        return
-    requests = record.get("requests")
-    if isinstance(requests, list) and requests and isinstance(requests[0], dict):
-        for request in _dicts(requests):
-            yield {"session_id": record.get("id"), **_flat(request)}
-        return
-    results = record.get("results")
-    if isinstance(results, list) and "start_time" in record and "end_time" in record:
-        # A bucket of OpenAI's usage interface: one result a model, none without traffic.
-        times = {key: record[key] for key in ("start_time", "end_time")}
-        for result in _dicts(results):
-            yield {**times, **_flat(result)}
-        return
-    yield _flat(record)
-
-
-def _dicts(items: Any) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for key, value in record.items():
-        if key == "attributes" and isinstance(value, list):
-            for item in _dicts(value):
-                held = item.get("value")
-                if isinstance(held, dict) and len(held) == 1:
-                    held = next(iter(held.values()))
-                if not isinstance(held, list | dict):
-                    row[str(item.get("key"))] = held
-        elif isinstance(value, dict):
-            prefix = "" if key == "attributes" else f"{key}."
-            for child, held in value.items():
-                if not isinstance(held, list | dict):
-                    row[f"{prefix}{child}"] = held
-        elif not isinstance(value, list):
-            row[key] = value
-    return row
 
 
 def _as_columns(rows: Iterable[Mapping[str, Any]], wanted: Sequence[str]) -> dict[str, pa.Array]:
@@ -753,8 +671,8 @@ def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitS
                 f"The Parquet file has {Counter(schema.names)[twice[0]]} columns named "
                 f"'{twice[0]}'. Rename them, so that it is clear which is meant."
             )
-        types = {item.name: item.type for item in schema}
-        texts = [name for name, kind in types.items() if _is_text(kind)]
+        roots = {item.name: item.type for item in schema}
+        texts = [name for name, kind in roots.items() if _is_text(kind)]
         # Not buffered ahead: what is, is kept until the file is closed.
         file = stack.enter_context(
             parquet.ParquetFile(
@@ -765,30 +683,53 @@ def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitS
         raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
     if file.metadata.num_rows > caps.rows:
         raise too_many_rows(caps.rows)
+    leaves = dict(leaf for name, kind in roots.items() for leaf in _leaves((name,), kind))
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
         for name in wanted:
-            if not _is_plain(types[name]):
+            if not _is_plain(leaves[name][1]):
                 raise InputError(
-                    f"Column '{name}' holds {types[name]}; expected times, token counts or names."
+                    f"Column '{name}' holds {leaves[name][1]}; expected times, token counts or "
+                    "names."
                 )
         _check_unpacked(file.metadata, set(wanted), caps)
         row = 1
         try:
             for batch in file.iter_batches(_BATCH_ROWS, columns=list(wanted), use_threads=False):
-                yield Batch(row, batch.num_rows, {name: _spelt_out(batch[name]) for name in wanted})
+                cells = {name: _spelt_out(_inside(batch, leaves[name][0])) for name in wanted}
+                yield Batch(row, batch.num_rows, cells)
                 row += batch.num_rows
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
 
     return Table(
         "Parquet",
-        tuple(types),
+        tuple(leaves),
         batches,
-        objects=frozenset(name for name, kind in types.items() if pa.types.is_struct(kind)),
-        lists=frozenset(name for name, kind in types.items() if pa.types.is_list(kind)),
+        objects=frozenset(name for name, kind in roots.items() if pa.types.is_struct(kind)),
+        lists=frozenset(name for name, kind in roots.items() if pa.types.is_list(kind)),
         texts=frozenset(texts),
     )
+
+
+def _leaves(
+    path: tuple[str, ...], kind: pa.DataType
+) -> Iterator[tuple[str, tuple[tuple[str, ...], pa.DataType]]]:
+    """Give the name, place and type of each column inside one that may be a struct of structs."""
+    import pyarrow as pa
+
+    if not pa.types.is_struct(kind):
+        yield ".".join(path), (path, kind)
+        return
+    for inner in kind:
+        yield from _leaves((*path, inner.name), inner.type)
+
+
+def _inside(batch: pa.RecordBatch, path: tuple[str, ...]) -> pa.Array:
+    import pyarrow.compute as pc
+
+    cells = batch[path[0]]
+    return pc.struct_field(cells, list(path[1:])) if len(path) > 1 else cells
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -814,7 +755,7 @@ def _check_unpacked(metadata: Any, wanted: set[str], caps: Caps) -> None:
     size = sum(
         chunk.total_uncompressed_size
         for chunk in chunks
-        if chunk.path_in_schema.split(".")[0] in wanted
+        if any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in wanted)
     )
     if size > caps.bytes:
         raise _too_large(caps.bytes)

@@ -1,15 +1,16 @@
-"""The formats that are recognised, one function each, by the names of their columns.
+"""What a format is, the published traces, Frontier's own tables, and columns chosen by hand.
 
-A function looks at the columns of a file and returns the `Layout` that says which column is what,
-or None if the file is not of its format. To add one: write the function and put it in `FORMATS`.
+A format is a function that looks at the columns of a file and returns the `Layout` that says which
+column is what, or None if the file is not of its format; `known_formats` lists them all.
 Names are compared without case, spaces, hyphens and underscores, and never by position. Which
 formats exist, their columns and units: documentation of each origin, named in its docstring.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -119,6 +120,23 @@ class Names:
     def __getitem__(self, name: str) -> str:
         return self._names[fold(name)]
 
+    def only_leaf(self, *leaves: str) -> str | None:
+        """Return the one nested column whose last name is one of these; None if several are."""
+        folded = {fold(name) for name in leaves}
+        found = [
+            name
+            for name in self.table.names
+            if "." in name and fold(name.removesuffix(".value").rsplit(".", 1)[-1]) in folded
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def between(self, prefix: str, suffix: str) -> str | None:
+        """Return the first column whose name starts and ends like this."""
+        for folded, name in self._names.items():
+            if folded.startswith(fold(prefix)) and folded.endswith(fold(suffix)):
+                return name
+        return None
+
     def starting(self, prefix: str) -> bool:
         """Return whether any column's name starts like this."""
         return any(name.startswith(fold(prefix)) for name in self._names)
@@ -137,15 +155,22 @@ def _words(text: str) -> tuple[str, ...]:
 SYNONYMS = {
     "time": _words(
         """timestamp time ts arrival arrival_time arrived_at arrival_timestamp arrival_s created
-        created_at date datetime start start_time request_time requested_at event_time @timestamp"""
+        created_at createdat date datetime date_time start start_time request_start_time
+        requested_at request_created_at started_at startedDateTime requestTimeEpoch event_time
+        @timestamp zeitstempel zeitpunkt zeit datum
+        horodatage horodate date_heure fecha fecha_hora marca_de_tiempo data_ora data_hora tijdstip
+        tidpunkt 时间 时间戳 日時 タイムスタンプ"""
     ),
     "prompt_tokens": _words(
         """prompt_tokens input_tokens context_tokens request_tokens prompt input_length isl
-        prompt_length num_prefill_tokens prompt_size prompt_token_count tokens_in in input"""
+        prompt_length num_prefill_tokens prompt_size prompt_token_count tokens_in tokens_prompt
+        input_token_count input_sequence_length req_units eingabe_tokens in input"""
     ),
     "output_tokens": _words(
         """output_tokens completion_tokens generated_tokens response_tokens generated output_length
-        osl output_len num_decode_tokens token_size completion_token_count tokens_out out output"""
+        osl output_len num_decode_tokens token_size completion_token_count tokens_out
+        tokens_completion output_token_count output_sequence_length res_units ausgabe_tokens
+        out output"""
     ),
     "model": _words("model model_name deployment engine"),
     "session_id": _words("session_id session conversation_id chat_id thread_id"),
@@ -154,7 +179,8 @@ PRIVATE = _words(
     """messages response prompt completion input output input_text output_text text_input content
     api_key user end_user user_id requester_ip_address ip remote_addr email metadata payload
     proxy_server_request request_tags user_agent gen_ai.input.messages gen_ai.output.messages
-    gen_ai.system_instructions"""
+    gen_ai.system_instructions inputs outputs request_body response_body
+    inputBodyJson outputBodyJson prompts prompt_template generated_text"""
 )
 
 
@@ -284,105 +310,6 @@ def splitwise(names: Names) -> Layout | None:
     )
 
 
-def litellm(names: Names) -> Layout | None:
-    """LiteLLM spend logs (BerriAI/litellm, table LiteLLM_SpendLogs): startTime in UTC."""
-    if not names.has("startTime", "prompt_tokens", "completion_tokens"):
-        return None
-    keep = []
-    if names.has("cache_hit"):
-        keep.append(
-            Keep(
-                names["cache_hit"],
-                lambda cells: _not(_among(cells, "true", "1", "t")),
-                "cache hits, which never reach the GPU",
-            )
-        )
-    if names.has("call_type"):
-        keep.append(
-            Keep(
-                names["call_type"],
-                lambda cells: _matches(cells, "completion|^$|message|response|generate"),
-                "calls that generate no text (embeddings, images, …)",
-            )
-        )
-    return Layout(
-        "LiteLLM spend log",
-        names["startTime"],
-        prompt=names["prompt_tokens"],
-        output=names["completion_tokens"],
-        model=names.first("model_group", "model"),
-        session=names.first("session_id"),
-        request_id=names.first("request_id"),
-        keep=tuple(keep),
-    )
-
-
-def langfuse(names: Names) -> Layout | None:
-    """Langfuse observations (langfuse.com): start times in UTC; those of type GENERATION."""
-    time = names.first("start_time", "startTime")
-    prompt = names.first(
-        "usage_details.input", "usageDetails.input", "usage.input", "promptTokens", "inputUsage"
-    )
-    output = names.first(
-        "usage_details.output", "usageDetails.output", "usage.output", "completionTokens",
-        "outputUsage",
-    )  # fmt: skip
-    usage = names.first("usage_details", "usageDetails", "usage")
-    if not time or not names.has("type") or not (usage or prompt):
-        return None
-    as_text = usage if not prompt else None
-    return Layout(
-        "Langfuse",
-        time,
-        prompt=prompt or as_text,
-        output=output or as_text,
-        json_keys=(("input", "prompt_tokens", "input_tokens", "promptTokens"),
-                   ("output", "completion_tokens", "output_tokens", "completionTokens"))
-        if as_text
-        else None,
-        model=names.first("provided_model_name", "providedModelName", "model"),
-        session=names.first("session_id", "sessionId", "trace_id", "traceId"),
-        request_id=names.first("id"),
-        keep=(
-            Keep(
-                names["type"],
-                lambda cells: _among(cells, "generation"),
-                "observations that are no generation",
-            ),
-        ),
-    )  # fmt: skip
-
-
-def open_telemetry(names: Names) -> Layout | None:
-    """OpenTelemetry GenAI spans (open-telemetry/semantic-conventions-genai), OTLP or flat."""
-    time = names.first("startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime")
-    if not time or not names.starting("gen_ai."):
-        return None
-    operation = names.first("gen_ai.operation.name")
-    usage = names.first("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")
-    keep: tuple[Keep, ...] = ()
-    if operation:
-        keep = (
-            Keep(
-                operation,
-                lambda cells: _among(cells, "chat", "text_completion", "generate_content"),
-                "spans that are no model call (tools, agents, embeddings, …)",
-            ),
-        )
-    elif usage:
-        keep = (Keep(usage, lambda cells: cells.is_valid(), "spans that are no model call"),)
-    return Layout(
-        "OpenTelemetry GenAI",
-        time,
-        prompt=usage,
-        output=names.first("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
-        model=names.first("gen_ai.request.model", "gen_ai.response.model"),
-        session=names.first("gen_ai.conversation.id", "traceId", "trace_id"),
-        request_id=names.first("spanId", "span_id"),
-        keep=keep,
-    )
-
-
 def baseten(names: Names) -> Layout | None:
     """Baseten production traces (AIPerf's baseten_trace loader): milliseconds since 1970."""
     if not names.has("timestamp_start_unix_ms", "input_tokens", "output_tokens"):
@@ -399,7 +326,7 @@ def baseten(names: Names) -> Layout | None:
 
 def azure_functions_2021(names: Names) -> Layout | None:
     """Azure Functions 2021 (Azure/AzurePublicDataset): seconds at the end, less the duration."""
-    if not names.has("end_timestamp", "duration"):
+    if not names.has("end_timestamp", "duration", "func"):
         return None
     return Layout(
         "Azure Functions 2021",
@@ -408,36 +335,6 @@ def azure_functions_2021(names: Names) -> Layout | None:
         duration=names["duration"],
         time_is_end=True,
         model=names.first("func", "app"),
-    )
-
-
-def access_log(names: Names) -> Layout | None:
-    """Access log of lines (see the module of that name): nginx, Envoy, Ollama and others."""
-    log = names.table.log
-    if log is None:
-        return None
-    return Layout(
-        log.name,
-        "time",
-        duration="duration_s" if log.has_duration else None,
-        time_is_end=log.time_is_end,
-        path="path",
-        keep=_web_requests(names),
-        notes=log.notes,
-    )
-
-
-def nginx(names: Names) -> Layout | None:
-    """Access log of nginx as a table: written when the response ends, to the second."""
-    if not names.has("time_local", "method", "path", "status"):
-        return None
-    return Layout(
-        "nginx access log",
-        names["time_local"],
-        duration=names.first("request_time"),
-        time_is_end=True,
-        path=names["path"],
-        keep=_web_requests(names),
     )
 
 
@@ -461,26 +358,6 @@ def own(names: Names) -> Layout | None:
         session=names.first("session_id"),
         request_id=names.first("request_id"),
     )
-
-
-FORMATS: tuple[Callable[[Names], Layout | None], ...] = (
-    azure_llm,
-    burstgpt,
-    bailian,
-    ragpulse,
-    mooncake,
-    agent_sessions,
-    vidur,
-    splitwise,
-    litellm,
-    open_telemetry,
-    langfuse,
-    baseten,
-    azure_functions_2021,
-    access_log,
-    nginx,
-    own,
-)
 
 
 def by_hand(table: Table, columns: dict[str, str]) -> Layout:
@@ -509,20 +386,81 @@ def by_hand(table: Table, columns: dict[str, str]) -> Layout:
 
 
 def suggested(table: Table) -> dict[str, str]:
-    """Return the column that each role probably is, by telling names."""
+    """Return the column that each role probably is, by telling names or by cells that are dates.
+
+    What is but a duration is never suggested as the time of arrival, whatever its name.
+    """
     names = Names(table)
-    found = {role: names.first(*synonyms) for role, synonyms in SYNONYMS.items()}
+    found = {
+        role: names.first(*synonyms) or names.only_leaf(*synonyms)
+        for role, synonyms in SYNONYMS.items()
+    }
+    named = [names[name] for name in SYNONYMS["time"] if names.has(name)]
+    named = list(dict.fromkeys([*named, *([found["time"]] if found["time"] else [])]))
+    taken = {column for role, column in found.items() if role != "time"}
+    others = (name for name in table.names if name not in taken and not _ENDS.search(name))
+    found["time"] = next(
+        itertools.chain(
+            (name for name in named if _are_dates(table, name)),
+            (name for name in named if not _are_durations(table, name)),
+            (name for name in others if _are_dates(table, name)),
+        ),
+        None,
+    )
     return {role: column for role, column in found.items() if column is not None}
+
+
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}[ T,]+\d{1,2}:\d\d")
+_EPOCH = re.compile(r"1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.[0-9]+)?")  # 2001 to 2033
+_LARGEST_DURATION = 1e6
+# A date that is not the arrival, by its name.
+_ENDS = re.compile(r"end|finish|complet|expir|updat|respon", re.IGNORECASE)
+
+
+def cells_of(table: Table, column: str) -> list[str]:
+    """Return the texts of a column's first cells that are not empty, of CSV and JSON only."""
+    at = table.names.index(column)
+    held: list[object] = [row[at] for row in table.sample]
+    held += [row.get(column) for row in table.records]
+    texts = ("" if cell is None else str(cell).strip() for cell in held)
+    return [text for text in texts if text]
+
+
+def _are_dates(table: Table, column: str) -> bool:
+    cells = cells_of(table, column)
+    dated = sum(bool(_DATE.match(cell) or _EPOCH.fullmatch(cell)) for cell in cells)
+    return bool(cells) and dated > 0.9 * len(cells)
+
+
+def _are_durations(table: Table, column: str) -> bool:
+    """Return whether a column holds small numbers that fall as often as they rise, or are one."""
+    try:
+        numbers = [float(cell) for cell in cells_of(table, column)]
+    except ValueError:
+        return False
+    falls = sum(later < before for before, later in itertools.pairwise(numbers))
+    return (
+        len(numbers) > 3
+        and max(numbers) < _LARGEST_DURATION
+        and (falls > 0.2 * len(numbers) or max(numbers) == min(numbers))
+    )
 
 
 def private_columns(table: Table, layout: Layout) -> tuple[str, ...]:
     """Return the columns that hold what people wrote or who they are; none of them is read."""
     telling = {fold(name) for name in PRIVATE}
     read = set(layout.columns())
-    roots = dict.fromkeys(
-        name if fold(name) in telling else name.split(".")[0] for name in table.names
-    )
-    return tuple(name for name in roots if fold(name) in telling and name not in read)
+    found: dict[str, None] = {}
+    for name in table.names:
+        parts = name.split(".")
+        starts = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        for part, start in zip(parts, starts, strict=True):
+            # An object of which something is read is not left out as a whole.
+            is_read = name in read or any(column.startswith(f"{start}.") for column in read)
+            if not is_read and {fold(part), fold(name)} & telling:
+                found[name if fold(name) in telling else start] = None
+                break
+    return tuple(found)
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
@@ -531,41 +469,23 @@ def listed(names: Sequence[str], most: int = 12) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _web_requests(names: Names) -> tuple[Keep, ...]:
-    """Return which requests to a path that counts (see `paths`) reached the model."""
-    return (
-        Keep(names["method"], lambda cells: _among(cells, "post"), "requests that are no POST"),
-        Keep(
-            names["status"],
-            lambda cells: _not(_matches(cells, r"^(3\d\d|4([013-8]\d|2[0-8]|9[0-8]))$")),
-            "requests redirected or refused with a 4xx status (429 and 499 are kept: they are "
-            "demand)",
-        ),
-    )
-
-
-def _among(cells: pa.Array, *values: str) -> pa.Array:
+def among(cells: pa.Array, *values: str) -> pa.Array:
+    """Return which cells are one of some words, whatever their case."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     return pc.is_in(pc.utf8_lower(cells), value_set=pa.array(values))
 
 
-def _matches(cells: pa.Array, pattern: str) -> pa.Array:
+def matches(cells: pa.Array, pattern: str) -> pa.Array:
+    """Return which cells match a pattern, whatever their case; an empty cell is empty text."""
     import pyarrow.compute as pc
 
     return pc.match_substring_regex(pc.fill_null(cells, ""), pattern, ignore_case=True)
 
 
-def _not(mask: pa.Array) -> pa.Array:
+def negated(mask: pa.Array) -> pa.Array:
+    """Return the contrary of a mask."""
     import pyarrow.compute as pc
 
     return pc.invert(mask)
-
-
-def recognise(
-    table: Table, formats: Iterable[Callable[[Names], Layout | None]] = FORMATS
-) -> Layout | None:
-    """Return the layout of the first format that the columns fit, if any does."""
-    names = Names(table)
-    return next((layout for find in formats if (layout := find(names)) is not None), None)

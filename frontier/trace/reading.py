@@ -26,6 +26,7 @@ from frontier.trace import (
     checks,
     columns,
     formats,
+    known_formats,
     rate_layouts,
     rate_series,
 )
@@ -295,9 +296,10 @@ def _layout(table: Table, told: Mapping[str, str] | None) -> tuple[Layout, Count
         of_buckets = {role: name for role, name in told.items() if role in bucket_columns.ROLES}
         layout = formats.by_hand(table, of_rows)
         return layout, bucket_columns.by_hand(table, layout, of_buckets)
-    known = formats.recognise(table)
+    known = known_formats.recognise(table)
     if known is not None:
-        return known, bucket_columns.counting_of(table, known) if table.log is None else None
+        # A row with a path is one request; Traefik numbers them, which is no count.
+        return known, bucket_columns.counting_of(table, known) if known.path is None else None
     found = bucket_columns.recognise(table, needs_tokens=False)
     if found is None:
         raise _unknown(table)
@@ -307,19 +309,28 @@ def _layout(table: Table, told: Mapping[str, str] | None) -> tuple[Layout, Count
 def _unknown(table: Table) -> InputError:
     if not table.names:
         return InputError("The file holds no records.")
+    other = known_formats.no_table(table)
+    if other is not None:
+        return InputError(f"The file looks like {other[0]}. {other[1]}")
     found = formats.listed(table.names)
-    guess = formats.suggested(table) | bucket_columns.suggestions(table)
-    if "time" not in guess and {"prompt_tokens", "output_tokens"} & guess.keys():
+    guess = formats.suggested(table)
+    of_buckets = bucket_columns.suggestions(table)
+    if "requests" in of_buckets:
+        guess = of_buckets | guess
+    if not set(table.names) - {guess.get(role) for role in ("prompt_tokens", "output_tokens")}:
         return InputError(
             f"No arrival time column. Found: {found}. Length-only files can set token sizes but "
             "not traffic."
         )
-    return UnknownFormat(
-        f"No known format has these columns: {found}. Say which is the time of arrival and, if "
-        "there are any, the tokens.",
-        table.names,
-        guess,
+    kind = known_formats.looks_like(table)
+    say = (
+        "Say which is the time of arrival and, if there are any, the tokens."
+        if kind is None
+        else "If each row is a request all the same, say which column is the time of arrival."
     )
+    what = "" if kind is None else f" This looks like {kind[0]}. {kind[1]}"
+    return UnknownFormat(f"No known format has these columns: {found}.{what} {say}", table.names,
+                         guess)  # fmt: skip
 
 
 # --- Reading the rows ---------------------------------------------------------------------------
@@ -425,7 +436,7 @@ def _cells(
             keep[bad] = False
 
     if layout.path is not None:
-        drop(~web.passes(columns.as_text(batch.columns[layout.path])), OTHER_PATHS)
+        drop(~web.passes(columns.paths(batch.columns[layout.path])), OTHER_PATHS)
     for rule in layout.keep:
         passes = rule.passes(columns.as_text(batch.columns[rule.column]))
         drop(~passes.fill_null(False).to_numpy(zero_copy_only=False), rule.dropped)

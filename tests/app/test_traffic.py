@@ -10,6 +10,7 @@ import pytest
 
 from frontier.pages import shell
 from frontier.tables import load_tables
+from frontier.trace import READ
 
 TRACES = Path(__file__).resolve().parents[2] / ".." / "shared" / "traces"
 # The page of the address follows the script, so that one run draws sidebar and page.
@@ -239,6 +240,37 @@ def test_unknown_columns_can_be_mapped(open_traffic):
     boxes["Prompt tokens"].set_value("reply")
     app = app.sidebar.button[0].click().run()
     assert app.table[0].value.loc["Largest", "Prompt"] == "69"
+
+
+def test_headers_in_another_language_reach_the_form(open_traffic):
+    """German headers are suggested in the form, which then reads the file."""
+    sample = Path(__file__).parents[1] / "golden/traces/trace_german_header.csv"
+    app = _upload(open_traffic, "export.csv", sample.read_bytes())
+    boxes = {box.label: box for box in app.sidebar.selectbox}
+    assert boxes["Time of arrival"].value == "Zeitstempel"
+    assert boxes["Prompt tokens"].value == "Prompt-Tokens"
+    app = app.sidebar.button[0].click().run()
+    assert not app.error
+    assert app.table[0].value.loc["Largest", "Prompt"] == "1,139"
+
+
+def test_the_form_never_starts_with_a_duration_as_the_arrival(open_traffic):
+    """Where no column is known to be the time, none stands there, and none is read unasked."""
+    rows = "".join(f"{0.2 + row % 3},u{row}\n" for row in range(30))
+    app = _upload(open_traffic, "own.csv", "request_time,user\n" + rows)
+    (box,) = (box for box in app.sidebar.selectbox if box.label == "Time of arrival")
+    assert box.value is None
+    app = app.sidebar.button[0].click().run()
+    assert not app.exception
+    assert "No known format" in app.error[0].value
+
+
+def test_the_page_lists_what_is_read(open_traffic):
+    """Before a file is chosen, every origin that is read is named."""
+    app = open_traffic(traffic="upload")
+    said = " ".join(caption.value for caption in app.sidebar.caption)
+    for _, origins in READ:
+        assert all(origin in said.replace("\\", "") for origin in origins)
 
 
 @pytest.mark.parametrize(

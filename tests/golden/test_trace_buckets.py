@@ -270,7 +270,7 @@ REFUSED = {
         csv_of("timestamp,requests,prompt_tokens,output_tokens", HOURS,
                ["?"] * 3 + [40] * 27, [9000] * 30, [900] * 30), "would be lost"),
     "names that tell nothing": (
-        csv_of("von,bis,prompt,reply", HOURS, HOURS, [9] * 30, [9] * 30), "No arrival time"),
+        csv_of("von,bis,prompt,reply", HOURS, HOURS, [9] * 30, [9] * 30), "No known format"),
     "windows that overlap": (
         csv_of("timestamp,window_s,requests,prompt_tokens,output_tokens", HOURS, [86400] * 30,
                range(5, 35), [9000] * 30, [900] * 30), "overlap"),
