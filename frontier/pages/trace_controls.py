@@ -48,6 +48,7 @@ _UNIT_WORDS = {
     "ms": "Milliseconds",
     "us": "Microseconds",
     "ns": "Nanoseconds",
+    "days": "Days of a spreadsheet",
 }
 _ROLE_WORDS = {
     "time": "Time of arrival",
@@ -209,8 +210,9 @@ def _uploaded(tables: Tables) -> Traffic:
         type=_UPLOAD_TYPES,
         key="trace_file",
         help="A log of requests as CSV, JSON, JSONL or Parquet; an access log (nginx, Envoy, "
-        "Ollama, uvicorn and others); or counts by the minute from Prometheus, Grafana, "
-        "CloudWatch or Datadog. gzip allowed. Read in memory, never written to disk.",
+        "Ollama, uvicorn and others); or counts: by the minute from Prometheus, Grafana, "
+        "CloudWatch or Datadog, or a table with requests and tokens by hour or day. gzip "
+        "allowed. Read in memory, never written to disk.",
     )
     if upload is None:
         with st.expander("What is read"):

@@ -166,6 +166,62 @@ def test_the_same_question_on_another_file_is_open_again(open_traffic):
     assert _radio(app, "time_unit").value is None
 
 
+_HOURS = "timestamp,requests,prompt_tokens,completion_tokens\n" + "".join(
+    f"2026-03-{30 + hour // 24}T{hour % 24:02}:00:00+02:00,{n},{900 * n},{200 * n}\n"
+    for hour, n in enumerate(20 + (7 * hour) % 11 for hour in range(48))
+)
+
+
+def test_one_line_says_how_a_file_was_read_and_ten_requests_show_it(open_traffic):
+    """Format, requests, span, what was dropped and assumed; then the first ten as read."""
+    app = _upload(open_traffic, "hours.csv", _HOURS)
+    assert not app.exception
+    assert not app.error
+    line = next(e.value for e in app.sidebar.caption if e.value.startswith("Read as"))
+    requests = sum(20 + (7 * hour) % 11 for hour in range(48))
+    for words in (
+        "table of requests in buckets, counted per 1 h",
+        f"{requests:,} requests over",
+        "UTC (+02:00 in the file)",
+        "all 48 rows kept",
+        "Each row counts the requests of 1 h",
+    ):
+        assert words in line.replace("\\", "")
+    shown = app.sidebar.dataframe[0].value
+    assert len(shown) == 10
+    assert set(shown["Prompt"]) == {900}
+    assert shown["Arrival (UTC)"].iloc[0].startswith("2026-03-29 22:0")
+    app = _radio(app, "bucket_tokens").set_value("mean").run()
+    assert not app.exception
+    assert app.sidebar.dataframe[0].value["Prompt"].iloc[0] > 900
+
+
+def test_the_form_makes_buckets_of_rows_that_count(open_traffic):
+    """Columns without telling names: the role of requests turns rows into buckets."""
+    content = _HOURS.replace("timestamp,requests,prompt_tokens,completion_tokens", "when,x,a,b")
+    app = _upload(open_traffic, "own.csv", content)
+    boxes = {box.label: box for box in app.sidebar.selectbox}
+    boxes["Prompt tokens"].set_value("a")
+    boxes["Output tokens"].set_value("b")
+    boxes["Requests in this row, if it counts several"].set_value("x")
+    app = app.sidebar.button[0].click().run()
+    assert not app.exception
+    assert "columns chosen by hand, counted per 1 h" in _said(app)
+
+
+def test_a_file_of_which_much_is_lost_is_asked_about(open_traffic):
+    """A tenth of the rows broken: a question with the number, and the rest if it is accepted."""
+    rows = "".join(
+        f"{40 * row + row % 7},{'many' if row % 10 == 5 else 9},5\n" for row in range(50)
+    )
+    app = _upload(open_traffic, "broken.csv", "timestamp,prompt_tokens,output_tokens\n" + rows)
+    question = _radio(app, "losses")
+    assert "5 would be lost" in question.label
+    app = question.set_value("accept").run()
+    assert not app.error
+    assert "dropped 5 of 50 rows" in _said(app)
+
+
 def test_unknown_columns_can_be_mapped(open_traffic):
     """The form names the columns; what was chosen is read, and can be changed."""
     app = _upload(open_traffic, "own.csv", _UNKNOWN)

@@ -185,6 +185,57 @@ def test_a_rate_is_counted_over_its_bucket():
     assert read_trace(content).arrival_s.size == 1200
 
 
+def test_openais_usage_interface_is_read_bucket_by_bucket():
+    """Buckets hold results, one a model; tokens are sums; a bucket without results is empty."""
+    begin = 1746057600
+    buckets = [
+        {
+            "object": "bucket", "start_time": begin + 86400 * day,
+            "end_time": begin + 86400 * (day + 1),
+            "results": [] if day == 3 else
+            [{"input_tokens": 900 * (5 + day), "output_tokens": 200 * (5 + day),
+              "num_model_requests": 5 + day, "model": None}],
+        }
+        for day in range(7)
+    ]  # fmt: skip
+    trace = read_trace(json.dumps({"object": "page", "data": buckets}).encode())
+    assert trace.arrival_s.size == sum(5 + day for day in range(7) if day != 3)
+    assert set(trace.prompt_tokens.tolist()) == {900}
+    assert trace.report.bucket_s == 86400
+
+
+def test_thousands_in_a_table_with_semicolons_are_thousands():
+    """1.205 requests in a table of another country are 1,205: a request has no fraction."""
+    rows = [f"2026-03-30 {hour:02}:00;1.{200 + hour};{900 * (1200 + hour)};{200 * (1200 + hour)}"
+            for hour in range(24)]  # fmt: skip
+    content = "\n".join(["timestamp;requests;prompt_tokens;completion_tokens", *rows, ""]).encode()
+    trace = read_trace(content)
+    assert trace.arrival_s.size == sum(1200 + hour for hour in range(24))
+    assert set(trace.prompt_tokens.tolist()) == {900}
+
+
+def test_whole_days_of_a_spreadsheet_are_asked_about():
+    """46111, 46112, … are days since 1899 or seconds: the question offers both."""
+    content = csv_of(
+        "timestamp,requests,prompt_tokens,output_tokens", range(46111, 46159), COUNTS,
+        [900 * n for n in COUNTS], [200 * n for n in COUNTS],
+    )  # fmt: skip
+    with pytest.raises(TraceQuestion) as caught:
+        read_trace(content)
+    assert [value for value, _ in caught.value.choices] == ["s", "days"]
+    trace = read_trace(content, time_unit="days")
+    assert trace.report.bucket_s == 86400
+    assert trace.t0_utc.date() == dt.date(2026, 3, 30)
+
+
+def test_a_panel_named_by_hand_as_a_log_is_asked_about():
+    """A minute of a panel, chosen as the time of arrival and nothing else, is no request."""
+    times = stamps(HOUR / 60, 60, "%Y-%m-%d %H:%M:%S")
+    content = csv_of("Time,one,two", times, range(60), range(60))
+    with pytest.raises(TraceQuestion, match="Is each row one request"):
+        read_trace(content, columns={"time": "Time"})
+
+
 def test_a_log_with_a_number_beside_it_stays_a_log():
     """``n`` choices of a request, or a count of one in each row, make no bucket of it."""
     times = [f"{MONDAY + dt.timedelta(seconds=15.3 * row + row * row % 7)}" for row in range(48)]
