@@ -229,8 +229,8 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         )
     if too_long:
         assumed.append(
-            f"{units.count(too_long, 'request')} exceed the {model.max_context_tokens:,}-token "
-            f"context of {model.model}; they are served as they are."
+            f"{units.count(too_long, 'request exceeds', 'requests exceed')} the "
+            f"{model.max_context_tokens:,}-token context of {model.model}; served as if it fitted."
         )
     return Deployment(
         scenario=scenario,
