@@ -328,9 +328,13 @@ REFUSED = {
         json.dumps([{"timestamp": 0.5, "prompt_tokens": 1, "output_tokens": 1}, 5, None,
                     {"timestamp": 2, "prompt_tokens": 1, "output_tokens": 1}]).encode(),
         "items of a list that are no records"),
-    "a stray quote": (
-        b'timestamp,prompt_tokens,output_tokens,user\n0,1,1,"x\n1.5,1,1,y\n3.5,1,1,"w"\n5,1,1,a\n',
+    "a stray quote far into a file": (
+        f"{BASE},user\n".encode() + b"".join(b"%d,1,1,a\n" % row for row in range(300))
+        + b'301,1,1,"x\n302.5,1,1,y\n303,1,1,"w"\n305,1,1,a\n',
         "opens a quote that closes in the middle"),
+    "a stray quote that closes at the end of another row": (
+        b'timestamp,prompt_tokens,output_tokens,user\n0,1,1,"x\n1.5,1,1,y\n2.5,1,1,z"\n5,1,1,a\n',
+        "looks like a row: 1.5,1,1,y"),
     "an abbreviated zone": (
         csv_of("prompt_tokens,timestamp,output_tokens", [9] * 30,
                [f"{time} CST" for time in HOURS], [9] * 30), "is not a time"),
