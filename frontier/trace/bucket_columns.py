@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +67,12 @@ _TIMES = (
     *_each("""bucket hour day minute week month period interval window bucket_start window_start
     period_start interval_start start_date usage_date usage_hour ds dt from timestamp_hour
     time_bucket bucket_time aggregation_timestamp zeitstempel datum stunde"""),
+)
+_TIME_WORDS = frozenset(
+    _each(
+        """time timestamp ts date datetime hour day minute bucket period window interval start begin
+        from event usage aggregation agg report created at utc unix epoch s ms us ns"""
+    )
 )
 _ENDS = _each("""end_time end bucket_end window_end period_end interval_end end_date to endTime
     end_timestamp""")
@@ -163,10 +169,10 @@ def recognise(table: Table, *, needs_tokens: bool) -> tuple[Layout, Counting] | 
     names = Names(table)
     if names.has("bucket_start", "requests") and names.first("prompt_tokens_sum"):
         return None  # Frontier's own table
-    time = names.first(*_TIMES)
+    time = _time_column(names)
     if time is None or table.log is not None:
         return None
-    prompt, output = (_tokens_column(table, which) for which in (_IN, _OUT))
+    prompt, output = (_tokens_column(names, which) for which in (_IN, _OUT))
     if needs_tokens and prompt is None and output is None:
         return None
     layout = Layout(
@@ -177,19 +183,28 @@ def recognise(table: Table, *, needs_tokens: bool) -> tuple[Layout, Counting] | 
         model=names.first(*SYNONYMS["model"]),
     )
     counting = counting_of(table, layout)
-    return None if counting is None or not counting.is_sure else (layout, counting)
+    if counting is None:
+        return None
+    # count(*) beside sum(…) or avg(…) is the answer to a question that groups rows.
+    sized = [fold(name) for name in (prompt, output) if name is not None]
+    is_grouped = bool(sized) and all(
+        _MEANS.search(name) or re.search("sum|total", name) for name in sized
+    )
+    if not (counting.is_sure or is_grouped):
+        return None
+    return layout, replace(counting, is_sure=True)
 
 
 def suggestions(table: Table) -> dict[str, str]:
     """Return the column that each role of a bucket probably is, by telling names."""
     names = Names(table)
-    time = names.first(*_TIMES)
+    time = _time_column(names)
     counting = counting_of(table, Layout("", time or ""))
     held = {"time": time}
     if counting is not None:
         held |= {
-            "prompt_tokens": _tokens_column(table, _IN),
-            "output_tokens": _tokens_column(table, _OUT),
+            "prompt_tokens": _tokens_column(names, _IN),
+            "output_tokens": _tokens_column(names, _OUT),
             "requests": counting.requests,
             "bucket_end": counting.end,
             "bucket_length": counting.length,
@@ -215,7 +230,8 @@ def _is_sure(name: str) -> bool:
 
 
 def _may_count(name: str) -> bool:
-    if fold(name).strip("#.") in _BARE:
+    bare = re.sub(r"\W", "", fold(name))
+    if bare in _BARE or bare.rstrip("0123456789") in _BARE:
         return True
     words = _words(name)
     things = _NOUNS | _MAYBE_NOUNS
@@ -234,16 +250,26 @@ def _per_s(name: str) -> float | None:
     return None if match is None else _UNIT_S[match[1]]
 
 
-def _tokens_column(table: Table, which: re.Pattern[str]) -> str | None:
+def _time_column(names: Names) -> str | None:
+    known = names.first(*_TIMES)
+    if known is not None:
+        return known
+    others = (name for name in names.table.names if fold(name) not in map(fold, _ENDS))
+    return next((name for name in others if set(_words(name)) <= _TIME_WORDS), None)
+
+
+def _tokens_column(names: Names, which: re.Pattern[str]) -> str | None:
     found = [
         name
-        for name in table.names
-        if which.search(fold(name))
+        for name in names.table.names
+        if (which.search(fold(name)) or ("in" if which is _IN else "out") in _words(name))
         and "tok" in fold(name)
         and not _NOT_SIZES.search(fold(name).replace("inputtokens", "intokens"))
     ]
     other = _OUT if which is _IN else _IN
     plain = [name for name in found if not other.search(fold(name))] or found
+    if not plain:
+        return names.first(*SYNONYMS["prompt_tokens" if which is _IN else "output_tokens"])
     return next(iter(sorted(plain, key=lambda name: bool(_MEANS.search(fold(name))))), None)
 
 

@@ -202,6 +202,13 @@ def series_of(
         sums[key] = total
     if not counting.is_sure:
         decided.append(_rows_decided(counting, count, time_s))
+    if model is None or len(models.names) < 2:
+        again = time_s.size - np.unique(time_s).size
+        if again:
+            findings.assumed.append(
+                f"{units.count(again, 'row')} with the time of another: their requests are added "
+                "up."
+            )
     findings.assumed.append(
         f"Each row counts the requests of {_lengths_in_words(lasts_s)} ('{counting.requests}')."
         + "".join(

@@ -182,10 +182,12 @@ def zone_notes(has_date: bool, clock: Clock) -> list[str]:
         return ["No dates in the file: the hours of day are not known."]
     if clock.is_date and not clock.has_zone:
         return ["No time zone in the file; hours of day are read as UTC."]
-    others = [zone for zone in clock.zones if zone != "UTC"]
-    if others:
-        return [f"Times in the file are in {listed(others)}; all pages show them in UTC."]
-    return []
+    notes = []
+    if others := [zone for zone in clock.zones if zone != "UTC"]:
+        notes.append(f"Times in the file are in {listed(others)}; all pages show them in UTC.")
+    if clock.is_partly_zoned:
+        notes.append("Some times in the file name no zone; those are read as UTC.")
+    return notes
 
 
 def model_of(

@@ -70,6 +70,11 @@ class Clock:
         return self.zoned or bool(self._reader.zones)
 
     @property
+    def is_partly_zoned(self) -> bool:
+        """Whether some dates name their zone and others do not."""
+        return bool(self._reader.zones) and self._reader.unzoned
+
+    @property
     def zones(self) -> tuple[str, ...]:
         """The zones that dates name, as far as some of every batch show."""
         return tuple(self._reader.zones)

@@ -14,6 +14,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -332,9 +333,11 @@ def _csv(stream: io.BufferedReader, head: bytes) -> Table:
             "Add a header line, for example timestamp,prompt_tokens,output_tokens."
         )
     try:
-        rows = list(csv.reader(lines[skip + 1 : skip + 1 + _SAMPLE_RECORDS], delimiter=delimiter))
+        some = (f"{line}\n" for line in lines[skip + 1 : skip + 1 + _SAMPLE_RECORDS])
+        rows = list(csv.reader(some, delimiter=delimiter))
     except csv.Error:  # a cell longer than any that is looked at here
         rows = []
+    _refuse_swallowed(rows, delimiter)
     table = Table(
         "CSV",
         names,
@@ -344,6 +347,28 @@ def _csv(stream: io.BufferedReader, head: bytes) -> Table:
     )
     table.batches = lambda wanted: _csv_batches(stream, table, wanted, delimiter, skip + 1)
     return table
+
+
+def _refuse_swallowed(rows: Sequence[Sequence[str]], delimiter: str) -> None:
+    """Refuse a table whose quoted cells hold lines that are rows themselves."""
+    for row in rows:
+        for cell in row:
+            for line in cell.splitlines()[1:] if "\n" in cell else ():
+                cells = line.split(delimiter)
+                if len(cells) == len(row) > 1 and _shape(cells[0]) == _shape(row[0]):
+                    raise InputError(
+                        f"A quoted cell holds a line that looks like a row: {line[:60]}. A quote "
+                        "that opens before it was left unclosed, or closes too late; mend it, or "
+                        "leave the column out."
+                    )
+
+
+def _shape(text: str) -> str:
+    """Return how a cell is written: a number, or its letters and marks without the digits."""
+    try:
+        return str(math.isfinite(float(text)))
+    except ValueError:
+        return re.sub(r"\d+", "0", text.strip())
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ _FORMS = tuple(
     for form in (
         rf"(?P<y>\d{{4}})(?P<sep>[-/.])(?P<m>\d{{1,2}})(?P=sep)(?P<d>\d{{1,2}})(?:[T,\s]\s*{_TAIL})?",
         rf"(?P<d>\d{{1,2}})/(?P<mon>[a-z]{{3}})/(?P<y>\d{{4}}):{_TAIL}",
-        rf"(?P<a>\d{{1,2}})(?P<sep>[-/.])(?P<b>\d{{1,2}})(?P=sep)(?P<y>\d{{4}})(?:,?\s+{_TAIL})?",
+        rf"(?P<a>\d{{1,2}})(?P<sep>[-/.])(?P<b>\d{{1,2}})(?P=sep)(?P<y>\d{{4}}|\d\d)(?:,?\s+{_TAIL})?",
         rf"{_DAY_NAME}{_D}[\s-]{_MONTH},?[\s-](?P<y>\d{{4}}|\d\d)(?:,?\s+(?:at\s+)?{_TAIL})?",
         rf"{_DAY_NAME}{_MONTH}\s+{_D},?\s+(?P<y>\d{{4}})(?:,?\s+(?:at\s+)?{_TAIL})?",
         rf"{_DAY_NAME}{_MONTH}\s+{_D}\s+{_TAIL}\s+(?P<y>\d{{4}})",
@@ -66,10 +66,13 @@ class DateReader:
         Zones that were named, in the order in which they came: "UTC", "+02:00".
     day_first : bool or None
         Whether 03/04 is the third of April; None until a cell tells.
+    unzoned : bool
+        Whether some date with a clock named no zone.
     """
 
     zones: dict[str, None] = field(default_factory=dict)
     day_first: bool | None = None
+    unzoned: bool = False
 
     def read(self, texts: Sequence[str | None]) -> list[int | None]:
         """Return nanoseconds since 1970, None where a text is no date.
@@ -88,7 +91,11 @@ class DateReader:
         """Remember the zones that some dates name."""
         for text in texts:
             match = _ZONE_AT_END.search(text) if text else None
-            if match is not None and (zone := _zone(match)) is not None:
+            if match is None:
+                continue
+            if (zone := _zone(match)) is None:
+                self.unzoned = True
+            else:
                 self.zones.setdefault(zone)
 
     def _match(self, text: str) -> re.Match[str] | None:

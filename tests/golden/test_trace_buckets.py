@@ -53,6 +53,14 @@ TABLES = {
     "means": usage("bucket,requests,avg_prompt_tokens,avg_output_tokens", HOUR, mean=True),
     "means by their values": usage("bucket,requests,prompt_tokens,output_tokens", HOUR, mean=True),
     "totals": usage("date,total_requests,total_prompt_tokens,total_completion_tokens", DAY),
+    "count(*) and sum(…)": usage("minute,COUNT(*),SUM(input_tokens),SUM(output_tokens)", HOUR / 60),
+    "a data base's own names": usage("hour,f0_,avg_in_tokens,avg_out_tokens", HOUR, mean=True),
+    "events": usage("event_timestamp,event_count,total_input_tokens,total_output_tokens", HOUR),
+    "old usage of OpenAI": usage(
+        "aggregation_timestamp,n_requests,n_context_tokens_total,n_generated_tokens_total",
+        HOUR / 12,
+    ),
+    "LiteLLM daily": usage("date,api_requests,prompt_tokens,completion_tokens", DAY, "%Y-%m-%d"),
     "month names": usage(
         "window_start,llm_requests,prompt_tokens,completion_tokens", HOUR, "%b %d %Y %I:%M %p"
     ),
@@ -214,6 +222,35 @@ def test_thousands_in_a_table_with_semicolons_are_thousands():
     assert set(trace.prompt_tokens.tolist()) == {900}
 
 
+def test_rows_of_one_time_are_added_up_and_said():
+    """Rows of several users at one time are one bucket, and the person is told."""
+    times = [time for time in stamps(DAY, 24, "%Y-%m-%d") for _ in "ab"]
+    content = csv_of(
+        "date,user,requests,prompt_tokens,completion_tokens", times, ["a", "b"] * 24,
+        COUNTS, [900 * n for n in COUNTS], [200 * n for n in COUNTS],
+    )  # fmt: skip
+    trace = read_trace(content)
+    assert trace.arrival_s.size == sum(COUNTS)
+    assert trace.report.bucket_s == 86400
+    said = "24 rows with the time of another: their requests are added up."
+    assert said in trace.report.assumed
+
+
+def test_a_row_of_totals_is_dropped_and_counted():
+    """The last line of a report is no bucket; one of many is noted, not asked about."""
+    content = TABLES["own names"] + b"Total,1200,1080000,240000\n"
+    report = read_trace(content).report
+    assert report.dropped == {"rows whose time could not be read": 1}
+    assert (report.rows_read, report.kept) == (49, 48)
+
+
+def test_times_that_only_partly_name_a_zone_are_told():
+    """A file whose times name a zone here and none there says how the others are read."""
+    times = [f"2026-03-30 10:{row:02}:00{'Z' if row % 2 else ''}" for row in range(20)]
+    notes = read_trace(csv_of(BASE, times, [9] * 20, [9] * 20)).report.notes
+    assert "Some times in the file name no zone; those are read as UTC." in notes
+
+
 def test_whole_days_of_a_spreadsheet_are_asked_about():
     """46111, 46112, … are days since 1899 or seconds: the question offers both."""
     content = csv_of(
@@ -291,9 +328,13 @@ REFUSED = {
         json.dumps([{"timestamp": 0.5, "prompt_tokens": 1, "output_tokens": 1}, 5, None,
                     {"timestamp": 2, "prompt_tokens": 1, "output_tokens": 1}]).encode(),
         "items of a list that are no records"),
-    "a stray quote": (
-        b'timestamp,prompt_tokens,output_tokens,user\n0,1,1,"x\n1.5,1,1,y\n3.5,1,1,"w"\n5,1,1,a\n',
+    "a stray quote far into a file": (
+        f"{BASE},user\n".encode() + b"".join(b"%d,1,1,a\n" % row for row in range(300))
+        + b'301,1,1,"x\n302.5,1,1,y\n303,1,1,"w"\n305,1,1,a\n',
         "opens a quote that closes in the middle"),
+    "a stray quote that closes at the end of another row": (
+        b'timestamp,prompt_tokens,output_tokens,user\n0,1,1,"x\n1.5,1,1,y\n2.5,1,1,z"\n5,1,1,a\n',
+        "looks like a row: 1.5,1,1,y"),
     "an abbreviated zone": (
         csv_of("prompt_tokens,timestamp,output_tokens", [9] * 30,
                [f"{time} CST" for time in HOURS], [9] * 30), "is not a time"),
