@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from frontier import units
+from frontier import spell
 from frontier.errors import FrontierError, InputError
 from frontier.tables import load_tables, look_up
 
@@ -193,8 +193,8 @@ def _sweep(told: argparse.Namespace) -> None:
     best = best.drop_duplicates(["usd_per_month", "p99_ttft_s"])
     for row in best.itertuples():
         print(
-            f"{units.dollars(row.usd_per_month):>10}  {units.seconds(row.p99_ttft_s):>12}  "
-            f"{units.percent(row.waited_on_start_share):>8}  {row.label}"
+            f"{spell.dollars(row.usd_per_month):>10}  {spell.seconds(row.p99_ttft_s):>12}  "
+            f"{spell.percent(row.waited_on_start_share):>8}  {row.label}"
         )
     if told.included:
         for heading, sentences in study.included().items():
@@ -203,7 +203,7 @@ def _sweep(told: argparse.Namespace) -> None:
                 print(f"  {sentence}")
     for path in paths:
         _write(path, _as_file(path.suffix, study, plan_id))
-        print(f"\nWrote {units.count(len(study.table), 'plan')} to {path}")
+        print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
 
 
 def _break_even(told: argparse.Namespace) -> None:
@@ -229,13 +229,13 @@ def _break_even(told: argparse.Namespace) -> None:
     print(f"\n{'requests/day':>12}  {'$/month':>10}  {'p99 TTFT':>12}  plan")
     for row in table.itertuples():
         print(
-            f"{units.significant(row.requests_per_day):>12}  "
-            f"{units.dollars(row.usd_per_month):>10}  {units.seconds(row.p99_ttft_s):>12}  "
+            f"{spell.significant(row.requests_per_day):>12}  "
+            f"{spell.dollars(row.usd_per_month):>10}  {spell.seconds(row.p99_ttft_s):>12}  "
             f"{row.label}"
         )
     for path in paths:
         _write(path, csv_bytes(table))
-        print(f"\nWrote {units.count(len(table), 'point')} to {path}")
+        print(f"\nWrote {spell.count(len(table), 'point')} to {path}")
 
 
 def _as_file(suffix: str, study: Study, plan_id: str) -> bytes:
@@ -311,7 +311,7 @@ def _pairs(text: str | None) -> list[str]:
 
 def _about_trace(trace: Trace) -> list[str]:
     report = trace.report
-    kept = f"Read {report.kept:,} of {units.count(report.rows_read, 'row')} ({report.format})"
+    kept = f"Read {report.kept:,} of {spell.count(report.rows_read, 'row')} ({report.format})"
     dropped = "".join(f", {count:,} dropped: {why}" for why, count in report.dropped.items())
     return [f"{kept}{dropped}.", *report.assumed, *report.notes]
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import frontier
-from frontier import units
+from frontier import spell, units
 from frontier.billing import LINES, METER, Bill, BillBasis, pool_lines
 from frontier.export import csv_bytes
 from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED, asked, sources_used
@@ -539,7 +539,7 @@ def _write_cell(sheet: Any, row: int, column: int, value: Any) -> None:
         if math.isfinite(value):
             sheet.write_number(row, column, value)
         else:
-            sheet.write_string(row, column, units.significant(value))
+            sheet.write_string(row, column, spell.significant(value))
     elif value is not None:
         sheet.write_string(row, column, str(value))
 
@@ -551,7 +551,7 @@ def _write_lists(sheet: Any, styles: dict[str, Any], report: Report) -> None:
     sections: Iterable[tuple[str, Sequence[tuple[str, str]]]] = (
         ("Scenario", report.scenario),
         ("Why", [("", reason) for reason in report.reasons]),
-        ("Waiting", [(label, units.seconds(value)) for label, value in report.latency]),
+        ("Waiting", [(label, spell.seconds(value)) for label, value in report.latency]),
         ("Included", [("", item) for item in INCLUDED]),
         ("Not included", [("", item) for item in (*NOT_BILLED, *NOT_SIMULATED)]),
         ("Assumptions", [("", item) for item in report.assumptions]),
@@ -624,11 +624,11 @@ def html_report(report: Report) -> str:
     per = report.units_of_cost
     e = html.escape
     facts = [
-        (units.dollars(per["month"]), f"a month of {basis.hours_per_month:g} h"),
-        (units.dollars(per["year"]), "a year"),
-        (units.dollars(per["1,000 requests"]), "for 1,000 requests"),
-        (units.dollars(per["1 M tokens"]), "for a million tokens"),
-        *((units.seconds(value), label) for label, value in report.latency),
+        (spell.dollars(per["month"]), f"a month of {basis.hours_per_month:g} h"),
+        (spell.dollars(per["year"]), "a year"),
+        (spell.dollars(per["1,000 requests"]), "for 1,000 requests"),
+        (spell.dollars(per["1 M tokens"]), "for a million tokens"),
+        *((spell.seconds(value), label) for label, value in report.latency),
     ]
     if report.currency is not None:
         other = per["month"] * report.currency.per_usd
@@ -636,10 +636,10 @@ def html_report(report: Report) -> str:
             f"{report.currency.code} a month, at {report.currency.per_usd:g} "
             f"on {report.currency.rate_on.isoformat()}"
         )
-        facts.insert(1, (units.significant(other, 4), words))
+        facts.insert(1, (spell.significant(other, 4), words))
     largest = max((abs(usd) for usd in bill.usd), default=0.0) or 1.0
     lines = "".join(
-        f'<tr><td>{e(line)}</td><td class="number">{e(units.dollars(usd / basis.months))}</td>'
+        f'<tr><td>{e(line)}</td><td class="number">{e(spell.dollars(usd / basis.months))}</td>'
         f'<td class="bar"><div style="width:{100 * max(usd, 0.0) / largest:.1f}%"></div></td></tr>'
         for line, usd in bill.lines.items()
         if usd
@@ -651,8 +651,8 @@ def html_report(report: Report) -> str:
     )
     prices = "".join(
         f"<tr><td>{e(pool.offer_id)}{' (base)' if pool.is_base else ''}</td>"
-        f'<td class="number">{e(units.dollars(pool.usd_per_gpu_h))}/GPU-h</td>'
-        f'<td class="number">{e(units.dollars(pool.cpu_ram_usd_per_gpu_h))}/GPU-h</td>'
+        f'<td class="number">{e(spell.dollars(pool.usd_per_gpu_h))}/GPU-h</td>'
+        f'<td class="number">{e(spell.dollars(pool.cpu_ram_usd_per_gpu_h))}/GPU-h</td>'
         f'<td class="number">{pool.priced_on.isoformat()}</td></tr>'
         for pool in basis.pools
     )
@@ -673,7 +673,7 @@ def html_report(report: Report) -> str:
 <ul class="facts">{"".join(f"<li><b>{e(a)}</b><span>{e(b)}</span></li>" for a, b in facts)}</ul>
 {extrapolated}
 <h2>Where a month's money goes</h2>
-<table>{lines}<tr><th>Total</th><th class="number">{e(units.dollars(per["month"]))}</th>
+<table>{lines}<tr><th>Total</th><th class="number">{e(spell.dollars(per["month"]))}</th>
 <th></th></tr></table>
 <h2>All plans: dollars a month against p99 time to first token</h2>
 {_scatter(report)}
@@ -726,20 +726,20 @@ def _scatter(report: Report) -> str:
         f'<line x1="{left}" x2="{width - right}" y1="{y(limit_s):.1f}" y2="{y(limit_s):.1f}" '
         'stroke="#d55e00" stroke-dasharray="5 4"/>'
         f'<text x="{width - right}" y="{y(limit_s) - 4:.1f}" text-anchor="end">limit '
-        f"{html.escape(units.seconds(limit_s))}</text>"
+        f"{html.escape(spell.seconds(limit_s))}</text>"
     ]
     step = _nice_step(most)
     for usd in np.arange(0.0, most, step):
         parts.append(
             f'<text x="{x(usd):.1f}" y="{height - 16}" text-anchor="middle">'
-            f"{html.escape(units.dollars(usd))}</text>"
+            f"{html.escape(spell.dollars(usd))}</text>"
         )
     for power in range(math.ceil(low), math.floor(high) + 1):
         seconds = 10.0**power
         parts.append(
             f'<line x1="{left}" x2="{width - right}" y1="{y(seconds):.1f}" y2="{y(seconds):.1f}" '
             f'stroke="#e5e5e5"/><text x="{left - 6}" y="{y(seconds) + 4:.1f}" text-anchor="end">'
-            f"{html.escape(units.seconds(seconds))}</text>"
+            f"{html.escape(spell.seconds(seconds))}</text>"
         )
     efficient = report.plans["efficient"].to_numpy(dtype=bool)
     chosen = (report.plans["plan_id"] == report.plan_id).to_numpy()
@@ -751,11 +751,11 @@ def _scatter(report: Report) -> str:
         if chosen[index]:
             parts.append(f'<circle {point} r="9" fill="none" stroke="#1a1a1a" stroke-width="1.5"/>')
     words = (
-        f"{units.count(int(drawn.sum()), 'plan')}; {int((efficient & drawn).sum())} beaten by no "
+        f"{spell.count(int(drawn.sum()), 'plan')}; {int((efficient & drawn).sum())} beaten by no "
         f"other on both cost and wait; ringed: {report.plan_label}"
     )
     missing = int((~drawn).sum())
-    note = f" {units.count(missing, 'plan')} without a finite p99 not drawn." if missing else ""
+    note = f" {spell.count(missing, 'plan')} without a finite p99 not drawn." if missing else ""
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(words)}">'
         f'{"".join(parts)}</svg><p class="note">Filled dark: efficient. Ringed: this plan.'

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from frontier import units
+from frontier import spell
 from frontier.models.own import OWN_MODEL_SOURCE, in_words
 from frontier.plans.scenario import Deployment, office_hours
 from frontier.prices import origin_in_words
@@ -63,7 +63,7 @@ def included(
         ram_gib = serverless.ram_gib_per_gpu or tables.setting("ram_gib_per_gpu")
         cores = f", with {vcpus:g} vCPU and {ram_gib:g} GiB a GPU on meters of their own"
     prices = [
-        f"{offer.provider} {offer.product}, {offer.gpu}: {units.dollars(offer.usd_per_gpu_h)} a "
+        f"{offer.provider} {offer.product}, {offer.gpu}: {spell.dollars(offer.usd_per_gpu_h)} a "
         f"GPU-hour ({origin_in_words(offer, tables)}){extra}"
         for offer, extra in ((serverless, cores), (dedicated, ""))
     ]
@@ -76,7 +76,7 @@ def included(
         "In the number": (
             *prices,
             *_terms_in_words(deployment, tables, deal),
-            f"Billing rules of {rules.provider}: by {units.seconds(rules.increment_s)}, "
+            f"Billing rules of {rules.provider}: by {spell.seconds(rules.increment_s)}, "
             + (
                 f"not billed in a start: {', '.join(unbilled)}"
                 if unbilled
@@ -132,10 +132,10 @@ def asked(
         ("Model", f"{named}, {scenario.precision}, {scenario.kv_precision} cache"),
         (
             "Traffic",
-            f"{trace.name}: {units.count(trace.arrival_s.size, 'request')} over "
-            f"{units.seconds(trace.horizon_s)}",
+            f"{trace.name}: {spell.count(trace.arrival_s.size, 'request')} over "
+            f"{spell.seconds(trace.horizon_s)}",
         ),
-        ("p99 TTFT limit", units.seconds(limit_s)),
+        ("p99 TTFT limit", spell.seconds(limit_s)),
     ]
     for label, offer_id in (
         ("Serverless offer", scenario.serverless_offer),
@@ -147,7 +147,7 @@ def asked(
             (
                 label,
                 f"{offer.provider} {offer.product}, {offer.gpu}, "
-                f"{units.dollars(offer.usd_per_gpu_h)}/GPU-h{whose} of {offer.priced_on}",
+                f"{spell.dollars(offer.usd_per_gpu_h)}/GPU-h{whose} of {offer.priced_on}",
             )
         )
     if deal.serverless.multiplier != 1:
@@ -156,7 +156,7 @@ def asked(
         pairs.append(
             (
                 "Commitment",
-                f"{deal.commitment.label}: {units.percent(deal.commitment.discount)} off "
+                f"{deal.commitment.label}: {spell.percent(deal.commitment.discount)} off "
                 f"({deal.commitment.basis})",
             )
         )
@@ -211,23 +211,23 @@ def date_of(trace: Trace) -> dt.datetime | None:
 def badge(trace: Trace) -> str:
     """Return in one line how a file was read: format, requests, span, dropped, assumed."""
     report, began = trace.report, date_of(trace)
-    lasts = f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.horizon_s)}"
+    lasts = f"{spell.count(trace.arrival_s.size, 'request')} over {spell.seconds(trace.horizon_s)}"
     if began is not None:
         ends_s = float(trace.arrival_s[-1])
-        lasts += f", {units.moment(0.0, began)} to {units.moment(ends_s, began)} UTC"
+        lasts += f", {spell.moment(0.0, began)} to {spell.moment(ends_s, began)} UTC"
         if others := [zone for zone in report.zones if zone != "UTC"]:
             lasts += f" ({', '.join(others[:2])} in the file)"
     dropped = sum(report.dropped.values())
     reasons = ", ".join(f"{number:,} {why}" for why, number in report.dropped.items() if number)
     kind = report.format
     if report.bucket_s is not None:
-        kind += f", counted per {units.seconds(report.bucket_s)}"
+        kind += f", counted per {spell.seconds(report.bucket_s)}"
     parts = [
         kind,
         lasts,
-        f"dropped {dropped:,} of {units.count(report.rows_read, 'row')}: {reasons}"
+        f"dropped {dropped:,} of {spell.count(report.rows_read, 'row')}: {reasons}"
         if dropped
-        else f"all {units.count(report.rows_read, 'row')} kept",
+        else f"all {spell.count(report.rows_read, 'row')} kept",
         f"assumed: {' '.join(report.assumed)}" if report.assumed else "nothing assumed",
     ]
     return " · ".join(parts)
@@ -236,14 +236,14 @@ def badge(trace: Trace) -> str:
 def understood(trace: Trace) -> tuple[str, ...]:
     """Return what was read of a trace, dropped and assumed, as plain sentences."""
     report, began = trace.report, date_of(trace)
-    counted = "" if report.bucket_s is None else f", counted per {units.seconds(report.bucket_s)}"
+    counted = "" if report.bucket_s is None else f", counted per {spell.seconds(report.bucket_s)}"
     rows = f"{report.rows_read:,} rows read = {report.kept:,} kept"
     for reason, number in report.dropped.items():
         if number:
             rows += f" + {number:,} {reason}"
-    lasts = f"{units.count(trace.arrival_s.size, 'request')} over {units.seconds(trace.horizon_s)}"
+    lasts = f"{spell.count(trace.arrival_s.size, 'request')} over {spell.seconds(trace.horizon_s)}"
     if began is not None:
-        lasts += f", from {units.moment(float(trace.arrival_s[0]), began)} UTC"
+        lasts += f", from {spell.moment(float(trace.arrival_s[0]), began)} UTC"
     return (
         f"{trace.name}: {report.format}, times in {report.time_unit}{counted}",
         rows,

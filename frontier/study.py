@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from frontier import units
+from frontier import spell, units
 from frontier.billing import Bill, BillBasis, commitment_facts, machine_shape
 from frontier.plans.grid import default_grid, first_look
 from frontier.plans.scenario import Deployment, Scenario, deploy, supply_of
@@ -191,14 +191,14 @@ class Study:
             used_share=1.0,
             hours_per_month=self.hours_per_month,
         )
-        words = f"The commitment holds for {units.count(machines, 'machine')}"
+        words = f"The commitment holds for {spell.count(machines, 'machine')}"
         if not math.isnan(facts.committed_usd):
             words += (
-                f": {units.dollars(facts.committed_usd)} over "
-                f"{units.count(commitment.term_months or 0, 'month')}"
+                f": {spell.dollars(facts.committed_usd)} over "
+                f"{spell.count(commitment.term_months or 0, 'month')}"
             )
         if facts.upfront_usd > 0:
-            words += f", {units.dollars(facts.upfront_usd)} of it upfront"
+            words += f", {spell.dollars(facts.upfront_usd)} of it upfront"
             words += (
                 f", earned back after {facts.payback_months:.0f} months"
                 if math.isfinite(facts.payback_months)
@@ -206,7 +206,7 @@ class Study:
             )
         return (
             f"{words}. It beats the hourly price while over "
-            f"{units.percent(facts.break_even_utilisation)} of its hours are used."
+            f"{spell.percent(facts.break_even_utilisation)} of its hours are used."
         )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from frontier import units
+from frontier import spell, units
 from frontier.economics import Swing, break_even_value_usd, cheapest_under
 from frontier.plans.families import DEDICATED, FAMILIES
 from frontier.sensitivity import ALWAYS_ON, BreakEven, Flip, RatePoint
@@ -112,7 +112,7 @@ def _id(row: pd.Series | None) -> str | None:
 
 
 def _at(row: pd.Series) -> str:
-    return f"{units.dollars(row['usd_per_month'])} a month at {units.seconds(row['p99_ttft_s'])}"
+    return f"{spell.dollars(row['usd_per_month'])} a month at {spell.seconds(row['p99_ttft_s'])}"
 
 
 def _headline(
@@ -126,38 +126,38 @@ def _headline(
         if not math.isfinite(fastest["p99_ttft_s"]):
             return "No plan serves this traffic: each refuses more than one request in a hundred"
         return (
-            f"No plan holds a p99 of {units.seconds(slo_p99_ttft_s)}: the fastest, "
-            f"{units.lower_first(fastest['label'])}, is {_at(fastest)}"
+            f"No plan holds a p99 of {spell.seconds(slo_p99_ttft_s)}: the fastest, "
+            f"{spell.lower_first(fastest['label'])}, is {_at(fastest)}"
         )
     family = FAMILIES[cheapest["family"]]
     headline = f"{family.noun} wins here: {_at(cheapest)}"
     if family is not DEDICATED and dedicated is not None and dedicated["usd_per_month"] > 0:
         saved = round(1 - cheapest["usd_per_month"] / dedicated["usd_per_month"], 2)
         if saved > 0:
-            headline += f", {units.percent(saved)} less than always-on"
+            headline += f", {spell.percent(saved)} less than always-on"
     return headline
 
 
 def _about_default(default: pd.Series | None, cheapest: pd.Series | None) -> str:
     if default is None:
         return ""
-    start = f"Scale-to-zero as shipped ({units.lower_first(default['detail'])}) "
+    start = f"Scale-to-zero as shipped ({spell.lower_first(default['detail'])}) "
     if cheapest is not None and default["plan_id"] == cheapest["plan_id"]:
         return (
-            start + f"is that plan: {units.percent(default['waited_on_start_share'])} of requests "
+            start + f"is that plan: {spell.percent(default['waited_on_start_share'])} of requests "
             "wait on a start."
         )
-    money = f"would cost {units.dollars(default['usd_per_month'])} a month"
+    money = f"would cost {spell.dollars(default['usd_per_month'])} a month"
     joint = ";"
     if cheapest is not None:
         difference = default["usd_per_month"] - cheapest["usd_per_month"]
-        money += f", {units.dollars(abs(difference))} {'less' if difference < 0 else 'more'}"
+        money += f", {spell.dollars(abs(difference))} {'less' if difference < 0 else 'more'}"
         joint = ", but" if difference < 0 else ", and"
     if not math.isfinite(default["p99_ttft_s"]):
         return f"{start}{money}{joint} it would refuse over one request in a hundred."
     return (
-        f"{start}{money}{joint} {units.percent(default['waited_on_start_share'])} of requests "
-        f"would wait on a start, one in a hundred {units.seconds(default['p99_ttft_s'])} or longer."
+        f"{start}{money}{joint} {spell.percent(default['waited_on_start_share'])} of requests "
+        f"would wait on a start, one in a hundred {spell.seconds(default['p99_ttft_s'])} or longer."
     )
 
 
@@ -167,7 +167,7 @@ def _about_break_even(
     if break_even_utilisation >= 1:
         return (
             "Replica for replica there is no break-even: an always-on hour costs "
-            f"{units.percent(break_even_utilisation)} of a serverless one, all meters counted."
+            f"{spell.percent(break_even_utilisation)} of a serverless one, all meters counted."
         )
     count = 1 if dedicated is None else int(dedicated["max_replicas"])
     rival, whose = (
@@ -180,12 +180,12 @@ def _about_break_even(
     )
     sentence = (
         f"Break-even: scale-to-zero costs less than {rival} while it is billed for under "
-        f"{units.percent(break_even_utilisation)} of {whose} time"
+        f"{spell.percent(break_even_utilisation)} of {whose} time"
     )
     if default is None:
         return sentence + "."
     return (
-        f"{sentence}; this traffic makes that {units.percent(default['billed_replicas'] / count)}."
+        f"{sentence}; this traffic makes that {spell.percent(default['billed_replicas'] / count)}."
     )
 
 
@@ -194,7 +194,7 @@ def _requests_per_day(trace: Trace) -> float:
 
 
 def _rate(factor: float, trace: Trace) -> str:
-    return units.significant(factor * _requests_per_day(trace))
+    return spell.significant(factor * _requests_per_day(trace))
 
 
 def break_even_headline(found: BreakEven, line: str, trace: Trace, share: float) -> str:
@@ -274,10 +274,10 @@ def how_sure(
         ]
         said.append(
             f"Uncertainty of the break-even: {' and '.join(ranges)} requests a day, one standard "
-            f"error over {units.count(seeds, 'draw')} of the scaled traffic."
+            f"error over {spell.count(seeds, 'draw')} of the scaled traffic."
         )
-    limit = units.seconds(limit_s)
-    replicas = units.count(now[ALWAYS_ON].replicas, "replica")
+    limit = spell.seconds(limit_s)
+    replicas = spell.count(now[ALWAYS_ON].replicas, "replica")
     if now[ALWAYS_ON].holds_limit:
         said.append(f"Always-on needs {replicas} here to hold a p99 of {limit}.")
     else:
@@ -303,9 +303,9 @@ def gap_sentence(gap_usd: float, zero: RatePoint, rival: RatePoint) -> str:
     """Return which of the two rivals is the cheaper one here, and by how much a month."""
     cheaper = "always-on" if gap_usd > 0 else "scale-to-zero"
     return (
-        f"Here scale-to-zero costs {units.dollars(zero.usd_per_month)} a month and always-on "
-        f"{units.dollars(rival.usd_per_month)}: {cheaper} is cheaper by "
-        f"{units.dollars(abs(gap_usd))}."
+        f"Here scale-to-zero costs {spell.dollars(zero.usd_per_month)} a month and always-on "
+        f"{spell.dollars(rival.usd_per_month)}: {cheaper} is cheaper by "
+        f"{spell.dollars(abs(gap_usd))}."
     )
 
 
@@ -322,15 +322,15 @@ def flip_sentence(flip: Flip) -> str:
 def swing_value(swing: Swing, value: float, *, bare: bool = False) -> str:
     """Return the value of an input as people read it; bare, as the first of a range."""
     if swing.unit == "s":
-        return units.seconds(value)
+        return spell.seconds(value)
     if swing.unit == "$/GPU-h":
-        return units.dollars(value) + ("" if bare else " a GPU-hour")
+        return spell.dollars(value) + ("" if bare else " a GPU-hour")
     words = {
         "requests/day": " requests a day",
         "tokens/request": " tokens a request",
         "requests": " requests a replica",
     }
-    return units.significant(value) + ("" if bare else words[swing.unit])
+    return spell.significant(value) + ("" if bare else words[swing.unit])
 
 
 def utilisation_sentences(share: float, billed: float, busy: float, replicas: int) -> str:
@@ -349,17 +349,17 @@ def utilisation_sentences(share: float, billed: float, busy: float, replicas: in
     if share >= 1:
         words = (
             f"Replica for replica there is no break-even: an hour of {of} costs "
-            f"{units.percent(share)} of an hour on scale-to-zero, all meters counted."
+            f"{spell.percent(share)} of an hour on scale-to-zero, all meters counted."
         )
     else:
         words = (
             "Replica for replica, always-on is cheaper once scale-to-zero is billed for more than "
-            f"{units.percent(share)} of the time: that is its price over the serverless one, all "
+            f"{spell.percent(share)} of the time: that is its price over the serverless one, all "
             "meters counted."
         )
     return (
-        f"{words} This traffic is billed for {units.percent(billed)} of the time of {of}, and "
-        f"works in {units.percent(busy)} of it."
+        f"{words} This traffic is billed for {spell.percent(billed)} of the time of {of}, and "
+        f"works in {spell.percent(busy)} of it."
     )
 
 
@@ -375,13 +375,13 @@ def worth_sentence(extra_usd: float, over: tuple[float, float], limit_s: float) 
     """
     if extra_usd <= 0:
         return "The plan under the limit costs no more: it needs no worth of a session to pay."
-    limit = units.seconds(limit_s)
+    limit = spell.seconds(limit_s)
     value_usd = break_even_value_usd(extra_usd, *over)
-    words = f"The plan under the limit costs {units.dollars(extra_usd)} a month more"
+    words = f"The plan under the limit costs {spell.dollars(extra_usd)} a month more"
     if not math.isfinite(value_usd):
         return f"{words} and spares no request a wait over {limit}."
     return (
-        f"{words} and spares {units.significant(over[0] - over[1])} requests a month a wait over "
-        f"{limit}: **it pays if sparing one is worth {units.dollars(value_usd)}**, whatever the "
+        f"{words} and spares {spell.significant(over[0] - over[1])} requests a month a wait over "
+        f"{limit}: **it pays if sparing one is worth {spell.dollars(value_usd)}**, whatever the "
         "curve."
     )

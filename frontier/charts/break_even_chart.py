@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from frontier import units
+from frontier import spell
 from frontier.charts import theme
 from frontier.economics import Crossing
 from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, CHEAPEST, RatePoint
@@ -170,15 +170,15 @@ def break_even_figure(
 def _hover(label: str, row: Any) -> str:
     words = (
         f"{label}<br>{row.requests_per_day:,.0f} requests a day<br>"
-        f"<b>{units.dollars(row.usd_per_month)}</b> a month"
+        f"<b>{spell.dollars(row.usd_per_month)}</b> a month"
     )
     if row.usd_high - row.usd_low > 1:
-        words += f" ({units.dollars(row.usd_low)} to {units.dollars(row.usd_high)})"
-    words += f"<br>p99 {units.seconds(row.p99_ttft_s)}"
+        words += f" ({spell.dollars(row.usd_low)} to {spell.dollars(row.usd_high)})"
+    words += f"<br>p99 {spell.seconds(row.p99_ttft_s)}"
     words += ", within the limit" if row.holds_limit else ", over the limit"
     if not pd.isna(row.replicas):
-        return words + f"<br>{units.count(row.replicas, 'replica')}"
-    return words + f"<br>idle timeout {units.seconds(row.idle_timeout_s)}"
+        return words + f"<br>{spell.count(row.replicas, 'replica')}"
+    return words + f"<br>idle timeout {spell.seconds(row.idle_timeout_s)}"
 
 
 def _mark_traffic(

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from frontier import units
+from frontier import spell
 from frontier.charts import theme
 from frontier.plans.families import FAMILIES
 
@@ -171,12 +171,12 @@ def _hover(row: Any) -> str:
         labels.append(f"and {len(row.labels) - _LISTED_PLANS} more alike")
     words = (
         "<br>".join(labels)
-        + f"<br><b>{units.dollars(row.usd_per_month)}</b> a month, "
-        + f"p99 <b>{units.seconds(row.p99_ttft_s)}</b>"
+        + f"<br><b>{spell.dollars(row.usd_per_month)}</b> a month, "
+        + f"p99 <b>{spell.seconds(row.p99_ttft_s)}</b>"
     )
     if np.isnan(row.waited_on_start_share):
         return words
-    return words + f"<br>{units.percent(row.waited_on_start_share)} of requests waited on a start"
+    return words + f"<br>{spell.percent(row.waited_on_start_share)} of requests waited on a start"
 
 
 def _point_of(table: pd.DataFrame, plan_id: str | None) -> pd.Series | None:
@@ -223,7 +223,7 @@ def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, high_s: float) -> None:
         xanchor="right",
         y=np.log10(slo_p99_ttft_s),
         yanchor="bottom",
-        text=f"limit {units.seconds(slo_p99_ttft_s)}",
+        text=f"limit {spell.seconds(slo_p99_ttft_s)}",
         showarrow=False,
         font={"size": 12},
     )

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell, units
 from frontier.analytic import idle_gap_table
 from frontier.charts import theme
 from frontier.errors import InputError
@@ -112,8 +112,8 @@ def gaps_figure(table: pd.DataFrame, *, bucket_s: float | None = None) -> go.Fig
                 name=label,
                 line={"color": colour, "dash": dash, "width": 2},
                 text=[
-                    f"Timeout {units.seconds(row.idle_timeout_s)}<br>{label}: "
-                    f"{units.percent(getattr(row, name))}"
+                    f"Timeout {spell.seconds(row.idle_timeout_s)}<br>{label}: "
+                    f"{spell.percent(getattr(row, name))}"
                     for row in shown.itertuples()
                 ],
                 hovertemplate="%{text}<extra></extra>",
@@ -134,7 +134,7 @@ def gaps_figure(table: pd.DataFrame, *, bucket_s: float | None = None) -> go.Fig
             y=_TOP,
             xanchor="left",
             yanchor="top",
-            text=f"under {units.seconds(bucket_s)}:<br>cannot be judged",
+            text=f"under {spell.seconds(bucket_s)}:<br>cannot be judged",
             align="left",
             showarrow=False,
             font={"size": 12},
@@ -150,7 +150,7 @@ def gaps_figure(table: pd.DataFrame, *, bucket_s: float | None = None) -> go.Fig
             y=_TOP - 0.09 * height,
             yanchor="top",
             xanchor="right" if on_left else "left",
-            text=f"{row.name} {units.seconds(row.idle_timeout_s)}",
+            text=f"{row.name} {spell.seconds(row.idle_timeout_s)}",
             showarrow=False,
             font={"size": 12},
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from frontier import units
+from frontier import spell
 from frontier.charts import theme
 
 _ROW_PX = 36
@@ -61,9 +61,9 @@ def mitigations_chart_figure(
                 name=name,
                 marker={"color": colour, "symbol": symbol, "size": 12},
                 text=[
-                    f"<b>{row.label}</b><br>p99 {units.seconds(row.p99_ttft_s)}, "
-                    f"{units.dollars(row.usd_per_month)} a month<br>"
-                    f"a start takes {units.seconds(row.start_s)}"
+                    f"<b>{row.label}</b><br>p99 {spell.seconds(row.p99_ttft_s)}, "
+                    f"{spell.dollars(row.usd_per_month)} a month<br>"
+                    f"a start takes {spell.seconds(row.start_s)}"
                     for row in rows.itertuples()
                 ],
                 hovertemplate="%{text}<extra></extra>",
@@ -84,7 +84,7 @@ def mitigations_chart_figure(
                 yref="paper",
                 yanchor=anchor,
                 xanchor="right" if value_s > np.sqrt(low_s * high_s) else "left",
-                text=f"{words} {units.seconds(value_s)}",
+                text=f"{words} {spell.seconds(value_s)}",
                 showarrow=False,
                 font={"size": 12},
             )
@@ -103,7 +103,7 @@ def mitigations_chart_figure(
         categoryarray=list(table["label"])[::-1],
         tickvals=list(table["label"]),
         ticktext=[
-            f"{row.label}<br>{units.dollars(row.usd_per_month)} a month"
+            f"{row.label}<br>{spell.dollars(row.usd_per_month)} a month"
             for row in table.itertuples()
         ],
         range=[-1.4, len(table) + 0.4],

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from frontier import units
+from frontier import spell
 from frontier.charts import theme
 from frontier.trace import Trace, rate_over_time
 
@@ -42,7 +42,7 @@ def rate_figure(table: pd.DataFrame, *, t0_utc: dt.datetime | None = None) -> go
             fill="tozeroy",
             fillcolor="rgba(0, 114, 178, 0.45)",
             text=[
-                f"{units.moment(at_s, t0_utc)}<br>{units.count(number, 'request')}"
+                f"{spell.moment(at_s, t0_utc)}<br>{spell.count(number, 'request')}"
                 for at_s, number in zip(edges_s, requests, strict=True)
             ],
             hovertemplate="%{text}<extra></extra>",
@@ -54,4 +54,4 @@ def rate_figure(table: pd.DataFrame, *, t0_utc: dt.datetime | None = None) -> go
     figure.update_xaxes(
         tickvals=ticks_s, ticktext=labels, range=[edges_s[0], edges_s[-1]], title=title
     )
-    return figure.update_yaxes(title=f"Requests in {units.seconds(width_s)}", rangemode="tozero")
+    return figure.update_yaxes(title=f"Requests in {spell.seconds(width_s)}", rangemode="tozero")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from frontier import units
+from frontier import spell
 from frontier.charts import theme
 from frontier.start.labels import STAGE_LABELS
 from frontier.start.stages import ColdStart
@@ -135,7 +135,7 @@ def start_waterfall_figure(table: pd.DataFrame) -> go.Figure:
     most_s = max(float(table["end_s"].max()), float(whole["high_s"])) * 1.02
     ticks_s = _ticks(most_s)
     figure.update_xaxes(
-        range=[0, most_s], tickvals=ticks_s, ticktext=[units.seconds(tick) for tick in ticks_s]
+        range=[0, most_s], tickvals=ticks_s, ticktext=[spell.seconds(tick) for tick in ticks_s]
     )
     figure.update_yaxes(
         categoryorder="array",
@@ -179,18 +179,18 @@ def _words(row: Any) -> str:
     name = f"<b>{row.label}</b>"
     if np.isnan(row.seconds):
         return f"{name}<br>not measured"
-    told = [units.seconds(row.seconds)]
+    told = [spell.seconds(row.seconds)]
     if row.basis:
         # Beside a longer stage it adds nothing to the start.
-        share = units.percent(round(row.share, 2)) if row.share > 0 else "overlapped"
+        share = spell.percent(round(row.share, 2)) if row.share > 0 else "overlapped"
         told += [share, row.basis]
     return f"{name}<br>{' · '.join(told)}"
 
 
 def _hover(row: Any) -> str:
-    words = f"<b>{row.label}</b>: {units.seconds(row.seconds)}"
+    words = f"<b>{row.label}</b>: {spell.seconds(row.seconds)}"
     if np.isfinite(row.low_s):
-        low, high = units.seconds(row.low_s), units.seconds(row.high_s)
+        low, high = spell.seconds(row.low_s), spell.seconds(row.high_s)
         words += f", {low} to {high} in nine of ten starts"
     return words + (f"<br>{row.note}" if row.note else "")
 

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell
 from frontier.charts import theme
 from frontier.simulate import CAUSES, RunResult, TtftParts
 from frontier.trace import Trace
@@ -142,8 +142,8 @@ def tail_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
                     "size": _SIZES_PX.get(cause, 8),
                 },
                 text=[
-                    f"{units.percent(row.share_as_slow)} of requests waited "
-                    f"{units.seconds(row.ttft_s)} or longer<br>{mark.label}"
+                    f"{spell.percent(row.share_as_slow)} of requests waited "
+                    f"{spell.seconds(row.ttft_s)} or longer<br>{mark.label}"
                     for row in points.itertuples()
                 ],
                 hovertemplate="%{text}<extra></extra>",
@@ -155,7 +155,7 @@ def tail_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
         figure.add_annotation(
             x=np.log10(row.ttft_s),
             y=np.log10(row.share_as_slow),
-            text=f"<b>{row.percentile}</b> {units.seconds(row.ttft_s)}",
+            text=f"<b>{row.percentile}</b> {spell.seconds(row.ttft_s)}",
             showarrow=True,
             arrowhead=0,
             arrowcolor=theme.GREY,
@@ -181,7 +181,7 @@ def tail_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
         type="log",
         range=[np.log10(least) - 0.15, 0.15],
         tickvals=shares,
-        ticktext=[units.percent(share) if share >= 1e-4 else f"{share:.0e}" for share in shares],
+        ticktext=[spell.percent(share) if share >= 1e-4 else f"{share:.0e}" for share in shares],
         title="Requests at least that slow",
     )
     theme.base_layout(figure, height_px=_HEIGHT_PX)
@@ -202,7 +202,7 @@ def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, high_s: float) -> None:
         y=0,
         yref="paper",
         yanchor="bottom",
-        text=f"limit {units.seconds(slo_p99_ttft_s)}",
+        text=f"limit {spell.seconds(slo_p99_ttft_s)}",
         showarrow=False,
         font={"size": 12},
     )

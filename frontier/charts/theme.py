@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from frontier import units
+from frontier import spell, units
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 VERMILION, SKY, GREY = "#D55E00", "#56B4E9", "#8A97A3"
@@ -70,7 +70,7 @@ _CLOCK_STEPS_S = (
 def time_ticks(low_s: float, high_s: float) -> tuple[list[float], list[str]]:
     """Return tick positions [s] and labels that people read: 0.5 s, 10 s, 1 min."""
     chosen = [tick for tick in _TIME_TICKS_S if low_s * 0.99 <= tick <= high_s * 1.01]
-    return chosen, [units.seconds(tick) for tick in chosen]
+    return chosen, [spell.seconds(tick) for tick in chosen]
 
 
 def clock_ticks(
@@ -98,7 +98,7 @@ def clock_ticks(
     labels = [
         day(at_s)
         if is_long and (at_s - midnight_s) % units.SECONDS_PER_DAY == 0
-        else units.clock(at_s - midnight_s)
+        else spell.clock(at_s - midnight_s)
         for at_s in ticks_s.tolist()
     ]
     origin = "counted from the start of the trace" if t0_utc is None else "UTC"
@@ -111,7 +111,7 @@ def money_ticks(low_usd: float, high_usd: float) -> tuple[list[float], list[str]
     decades = range(math.floor(math.log10(low_usd)), math.ceil(math.log10(high_usd)) + 1)
     ticks = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
     chosen = [tick for tick in ticks if low_usd <= tick <= high_usd]
-    return chosen, [f"${tick:,.0f}" if tick >= 1 else units.dollars(tick) for tick in chosen]
+    return chosen, [f"${tick:,.0f}" if tick >= 1 else spell.dollars(tick) for tick in chosen]
 
 
 def log_range(values: list[float], pad: float = 0.08) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from frontier import units
+from frontier import spell
 from frontier.charts import theme
 from frontier.trace import Trace
 
@@ -43,7 +43,7 @@ def tokens_figure(table: pd.DataFrame) -> go.Figure:
                 name=label,
                 line={"color": colour, "dash": dash, "width": 2},
                 text=[
-                    f"{label}: {units.percent(row.share_at_most)} of requests have at most "
+                    f"{label}: {spell.percent(row.share_at_most)} of requests have at most "
                     f"{getattr(row, name):,} tokens"
                     for row in table.itertuples()
                 ],

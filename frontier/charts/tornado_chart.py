@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from frontier import units
+from frontier import spell
 from frontier.charts import theme
 from frontier.economics import Bar
 
@@ -72,7 +72,7 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
                 marker={"color": colour, "pattern": {"shape": pattern, "size": 6}},
                 width=0.46,
                 text=[
-                    f"{row.input} {words[side]}: {units.dollars(getattr(row, column))} a month"
+                    f"{row.input} {words[side]}: {spell.dollars(getattr(row, column))} a month"
                     for row, words in zip(table.itertuples(), shown, strict=True)
                 ],
                 textposition="none",

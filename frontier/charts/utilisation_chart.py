@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import pandas as pd
 import plotly.graph_objects as go
 
-from frontier import units
+from frontier import spell
 from frontier.charts import theme
 from frontier.tables import Folklore
 
@@ -67,9 +67,9 @@ def utilisation_figure(table: pd.DataFrame) -> go.Figure:
     symbols = {_OWN: "star", _BILLED: "circle", _BUSY: "triangle-up", _TOLD: "square"}
     for row, mark in zip(rows, table.itertuples(), strict=True):
         low, high = min(mark.low, 1.0), min(mark.high, 1.0)
-        words = units.percent(round(mark.low, 3))
+        words = spell.percent(round(mark.low, 3))
         if mark.high != mark.low:
-            words = f"{mark.low * 100:g} to {units.percent(mark.high)}"
+            words = f"{mark.low * 100:g} to {spell.percent(mark.high)}"
         if mark.low > 1:
             words += " →"
         figure.add_trace(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from frontier import units
+from frontier import spell
 from frontier.charts import theme
 from frontier.validation import Comparison
 
@@ -86,8 +86,8 @@ def validation_figure(table: pd.DataFrame) -> go.Figure:
                         "opacity": 0.7 if used else 1.0,
                     },
                     text=[
-                        f"{row.label}<br>measured {units.seconds(row.measured)}, predicted "
-                        f"{units.seconds(row.predicted)} ({row.signed_error:+.0%})"
+                        f"{row.label}<br>measured {spell.seconds(row.measured)}, predicted "
+                        f"{spell.seconds(row.predicted)} ({row.signed_error:+.0%})"
                         for row in points.itertuples()
                     ],
                     hovertemplate="%{text}<extra></extra>",

@@ -23,9 +23,10 @@ from frontier.mitigations.base import (
 )
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.schedules import PREWARM_KINDS, Schedule, with_schedule
+from frontier.spell import count
 from frontier.start.predict import StartInputs
 from frontier.tables import Tables
-from frontier.units import BYTES_PER_GB, BYTES_PER_GIB, count
+from frontier.units import BYTES_PER_GB, BYTES_PER_GIB
 
 _KEEPS = "idle seconds of the replicas kept come out of the simulation"
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from frontier import units
+from frontier import spell, units
 from frontier.errors import InputError, TableError
 from frontier.models.fields import shown
 from frontier.tables import Column, Model, Tables, load_columns, read_cell
@@ -234,21 +234,21 @@ def in_words(model: Model) -> str:
     if model.state_bytes_per_sequence:
         parts.append(f"{_size(model.state_bytes_per_sequence)} of state a sequence")
     size_gb = getattr(model, f"{model.native_precision}_gb")
-    parts.append(f"{units.significant(size_gb)} GB in {model.native_precision}")
+    parts.append(f"{spell.significant(size_gb)} GB in {model.native_precision}")
     return ", ".join(parts)
 
 
 def _billions(params_b: float) -> str:
     if params_b >= 1:
         return f"{params_b:,.0f} B" if params_b >= 100 else f"{params_b:.1f} B"
-    return f"{units.significant(params_b * 1000)} M"
+    return f"{spell.significant(params_b * 1000)} M"
 
 
 def _size(size: float) -> str:
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= scale:
-            return f"{units.significant(size / scale)} {unit}"
-    return f"{units.significant(size)} B"
+            return f"{spell.significant(size / scale)} {unit}"
+    return f"{spell.significant(size)} B"
 
 
 def _link_columns() -> list[Column]:

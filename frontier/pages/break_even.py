@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from frontier import units
+from frontier import spell, units
 from frontier.billing import months
 from frontier.charts.break_even_chart import break_even_figure, break_even_table
 from frontier.charts.theme import BILL_COLOURS
@@ -136,7 +136,7 @@ def _is_wanted(choices: Choices, tables: Tables) -> bool:
     if st.session_state.get("break_even_agreed") == agreed:
         return True
     st.info(
-        f"This trace has {units.count(size, 'request')}. Serving it at other rates may take some "
+        f"This trace has {spell.count(size, 'request')}. Serving it at other rates may take some "
         "minutes; you can leave the page at any time.",
         icon=":material/hourglass:",
     )
@@ -173,8 +173,8 @@ def _draw_rates(compared: Comparison) -> None:
     words = "Solid: the p99 limit is held. Dotted, with hollow points: it is broken."
     if found.is_capped:
         words += (
-            f" The range ends at {units.significant(found.low)} and "
-            f"{units.significant(found.high)} times this traffic, so that no rate has too few "
+            f" The range ends at {spell.significant(found.low)} and "
+            f"{spell.significant(found.high)} times this traffic, so that no rate has too few "
             "requests to mean something or too many to be quick."
         )
     if not found.crossings:
@@ -271,12 +271,12 @@ def _draw_example(tables: Tables) -> None:
         idle_timeout_s=asked["idle_s"],
     )
     st.markdown(
-        f"**{units.percent(hour.wasted_share)} of the metered seconds are wasted**: "
-        f"{units.seconds(asked['work_s'])} of work behind a start of "
-        f"{units.seconds(asked['start_s'])}. In an hour one replica is held for "
-        f"{units.seconds(hour.metered_s)} and works for {units.seconds(hour.working_s)} of them; "
+        f"**{spell.percent(hour.wasted_share)} of the metered seconds are wasted**: "
+        f"{spell.seconds(asked['work_s'])} of work behind a start of "
+        f"{spell.seconds(asked['start_s'])}. In an hour one replica is held for "
+        f"{spell.seconds(hour.metered_s)} and works for {spell.seconds(hour.working_s)} of them; "
         "always-on is cheaper if its hour costs less than "
-        f"{units.percent(hour.metered_s / units.SECONDS_PER_HOUR)} of a serverless one."
+        f"{spell.percent(hour.metered_s / units.SECONDS_PER_HOUR)} of a serverless one."
     )
     show.parts(
         {"starting": hour.starting_s, "busy": hour.working_s, "idle": hour.idle_s},
@@ -309,15 +309,15 @@ def _draw_sensitivity(moved: Sensitivity, compared: Comparison) -> None:
         key="tornado_chart",
         alt=f"{words} Moved alone: "
         + "; ".join(
-            f"{bar.swing.label} from {low} to {high}: {units.dollars(bar.at_low)} to "
-            f"{units.dollars(bar.at_high)}"
+            f"{bar.swing.label} from {low} to {high}: {spell.dollars(bar.at_low)} to "
+            f"{spell.dollars(bar.at_high)}"
             for bar, (low, high) in zip(moved.bars, shown, strict=True)
         ),
     )
     st.caption(
         text.money(
             "Left of $0 scale-to-zero is the cheaper plan, right of it always-on. One input moves "
-            f"at a time; the idle timeout is {units.seconds(zero.idle_timeout_s)} otherwise, and "
+            f"at a time; the idle timeout is {spell.seconds(zero.idle_timeout_s)} otherwise, and "
             "always-on has the replicas that hold the limit."
         )
     )
@@ -359,16 +359,16 @@ def _draw_latency(choices: Choices, study: Study, zero: Outcome) -> None:
     priced = [price_of_latency(w, curve, worth_usd, baseline_share=anyway) for w in waits]
     over = [int(np.count_nonzero(w > study.limit_s)) / span for w in waits]
     bills = [study.usd_per_month(outcome) for outcome in plans.values()]
-    limit = units.seconds(study.limit_s)
+    limit = spell.seconds(study.limit_s)
     lost = [price.lost / span for price in priced]
     st.table(
         pd.DataFrame(
             {
                 "Plan": [text.plain(name) for name in plans],
-                "Bill a month": [text.money(units.dollars(usd)) for usd in bills],
-                f"Requests over {limit}, a month": [units.significant(n) for n in over],
-                "Sessions lost a month": [units.significant(n) for n in lost],
-                "Worth": [text.money(units.dollars(n * worth_usd)) for n in lost],
+                "Bill a month": [text.money(spell.dollars(usd)) for usd in bills],
+                f"Requests over {limit}, a month": [spell.significant(n) for n in over],
+                "Sessions lost a month": [spell.significant(n) for n in lost],
+                "Worth": [text.money(spell.dollars(n * worth_usd)) for n in lost],
             }
         ).set_index("Plan")
     )
@@ -387,7 +387,7 @@ def _draw_latency(choices: Choices, study: Study, zero: Outcome) -> None:
             {
                 "Curve": [text.plain(row.curve.label) for row in rows],
                 **{
-                    name: [units.significant(row.lost[index]) for row in rows]
+                    name: [spell.significant(row.lost[index]) for row in rows]
                     for index, name in enumerate(names)
                 },
                 "Measured on LLM users": [
@@ -483,8 +483,8 @@ def _about_curve(curve: Abandonment, beyond_share: float) -> str:
         words += " **Not measured on LLM users.**"
     if beyond_share and curve.supported_s is not None:
         words += (
-            f" {units.percent(beyond_share)} of requests wait longer than its source looked at "
-            f"({units.seconds(curve.supported_s)}); they count as that."
+            f" {spell.percent(beyond_share)} of requests wait longer than its source looked at "
+            f"({spell.seconds(curve.supported_s)}); they count as that."
         )
     return words
 
@@ -496,7 +496,7 @@ def _about_value(
     words = worth_sentence(extra_usd, (over[0], over[1]), limit_s)
     by_curve_usd = break_even_value_usd(extra_usd, lost[0], lost[1])
     if extra_usd > 0 and math.isfinite(by_curve_usd):
-        words += f" By this curve it pays if a lost session is worth {units.dollars(by_curve_usd)}."
+        words += f" By this curve it pays if a lost session is worth {spell.dollars(by_curve_usd)}."
     return words
 
 

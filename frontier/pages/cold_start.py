@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from frontier import units
+from frontier import spell, units
 from frontier.charts.mitigations_chart import mitigations_chart_figure, mitigations_chart_table
 from frontier.charts.start_waterfall import (
     WARM,
@@ -85,9 +85,9 @@ def _headline(deployment: Deployment, menu: Menu, tables: Tables) -> str:
     start = deployment.start
     wall_s = start.wall_s
     dominant = max(wall_s, key=wall_s.__getitem__)
-    share = units.percent(round(wall_s[dominant] / start.typical_s, 2))
+    share = spell.percent(round(wall_s[dominant] / start.typical_s, 2))
     words = (
-        f"A start takes about {units.seconds(start.typical_s)}; "
+        f"A start takes about {spell.seconds(start.typical_s)}; "
         f"{in_sentence(dominant)}{_mostly(start[dominant])} is {share} of it."
     )
     platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
@@ -101,7 +101,7 @@ def _headline(deployment: Deployment, menu: Menu, tables: Tables) -> str:
     best = min(shorter, key=shorter.__getitem__, default=None)
     if best is None or shorter[best] >= start.typical_s:
         return f"{words} Nothing on the list below shortens it here."
-    return f"{words} {best} would bring it to {units.seconds(shorter[best])}."
+    return f"{words} {best} would bring it to {spell.seconds(shorter[best])}."
 
 
 def _mostly(stage: Stage) -> str:
@@ -117,11 +117,11 @@ def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
     warm_s = float(speed.ttft_s(prompt))
     table = start_waterfall_table(deployment.start, start_normals(tables), warm_s=warm_s)
     whole = table[table["stage"] == WHOLE].iloc[0]
-    ratio = units.significant(whole["seconds"] / warm_s, 2)
+    ratio = spell.significant(whole["seconds"] / warm_s, 2)
     st.markdown(
         f"A warm replica gives the median prompt of {prompt:,.0f} tokens its first token in "
-        f"{units.seconds(warm_s)}: a start takes about {ratio} times as long. Nine of ten starts "
-        f"take {units.seconds(whole['low_s'])} to {units.seconds(whole['high_s'])}."
+        f"{spell.seconds(warm_s)}: a start takes about {ratio} times as long. Nine of ten starts "
+        f"take {spell.seconds(whole['low_s'])} to {spell.seconds(whole['high_s'])}."
     )
     st.plotly_chart(
         start_waterfall_figure(table),
@@ -129,7 +129,7 @@ def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
         config={"displayModeBar": False},
         alt="A start, stage by stage: "
         + ", ".join(
-            f"{row.label} {units.seconds(row.seconds)}"
+            f"{row.label} {spell.seconds(row.seconds)}"
             for row in table.itertuples()
             if row.seconds != 0
         ),
@@ -170,9 +170,9 @@ def _how_sure(start: ColdStart) -> str:
     if measured:
         words += f" and {measured} measured"
     return (
-        f"{words}. Cases like yours were off by {units.percent(like.median_error)} in the median "
-        f"and {units.percent(like.largest_error)} at worst: "
-        f"{units.count(like.cases, 'published start')} "
+        f"{words}. Cases like yours were off by {spell.percent(like.median_error)} in the median "
+        f"and {spell.percent(like.largest_error)} at worst: "
+        f"{spell.count(like.cases, 'published start')} "
         "that nothing was fitted to. The Method page has them one by one."
     )
 
@@ -184,13 +184,13 @@ def _stage_words(table: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         rows.append(
             {
                 "Stage": row.label,
-                "Seconds": _unbroken(units.seconds(row.seconds)),
+                "Seconds": _unbroken(spell.seconds(row.seconds)),
                 "Nine of ten": _unbroken(
-                    f"{units.seconds(row.low_s)} to {units.seconds(row.high_s)}"
+                    f"{spell.seconds(row.low_s)} to {spell.seconds(row.high_s)}"
                 )
                 if known and row.high_s > 0
                 else "—",
-                "Share": _unbroken(units.percent(round(row.share, 3))) if known else "—",
+                "Share": _unbroken(spell.percent(round(row.share, 3))) if known else "—",
                 "Basis": row.basis or "—",
                 "Source": _links(row.sources, tables)
                 or ("yours" if row.basis == "measured" else "—"),
@@ -310,7 +310,7 @@ def _simulate(plans: list[Plan], trace: Trace, tables: Tables) -> tuple[Outcome,
     bar = st.progress(0.0, "Trying each mitigation on your traffic…")
 
     def progress(done: int, total: int) -> None:
-        bar.progress(done / total, f"Tried {done} of {units.count(total, 'plan')}")
+        bar.progress(done / total, f"Tried {done} of {spell.count(total, 'plan')}")
 
     outcomes = simulate_plans(plans, trace, tables, progress=progress)
     bar.empty()
@@ -343,13 +343,13 @@ def _label(option: str, item: Mitigation | type[Mitigation]) -> str:
 def _standing(standing: Standing) -> str:
     parts = []
     if standing.storage_gb:
-        parts.append(f"{units.significant(standing.storage_gb)} GB stored")
+        parts.append(f"{spell.significant(standing.storage_gb)} GB stored")
     if standing.host_ram_gib:
-        parts.append(f"{units.significant(standing.host_ram_gib)} GiB of host memory")
+        parts.append(f"{spell.significant(standing.host_ram_gib)} GiB of host memory")
     if standing.gpu_memory_gb:
-        parts.append(f"{units.significant(standing.gpu_memory_gb)} GB of GPU memory while asleep")
+        parts.append(f"{spell.significant(standing.gpu_memory_gb)} GB of GPU memory while asleep")
     if standing.gpu_s_per_start:
-        parts.append(f"{units.significant(standing.gpu_s_per_start)} more GPU-seconds a start")
+        parts.append(f"{spell.significant(standing.gpu_s_per_start)} more GPU-seconds a start")
     if standing.starts_without:
         first = standing.starts_without
         parts.append(
@@ -384,8 +384,8 @@ def _draw_tried(tried: _Tried, choices: Choices, tables: Tables) -> None:
     st.markdown(
         text.money(
             f"Each alone, on this traffic, with scale-to-zero and a keep-alive of "
-            f"{units.seconds(policy.idle_timeout_s)}. Nothing done: p99 "
-            f"{units.seconds(base['p99_ttft_s'])} at {units.dollars(base['usd_per_month'])} a "
+            f"{spell.seconds(policy.idle_timeout_s)}. Nothing done: p99 "
+            f"{spell.seconds(base['p99_ttft_s'])} at {spell.dollars(base['usd_per_month'])} a "
             "month. All draw the same starts, so they differ by what they do and not by luck."
         )
     )
@@ -400,7 +400,7 @@ def _draw_tried(tried: _Tried, choices: Choices, tables: Tables) -> None:
             key="mitigations_chart",
             config={"displayModeBar": False},
             alt="p99 time to first token by mitigation: "
-            + ", ".join(f"{r.label} {units.seconds(r.p99_ttft_s)}" for r in points.itertuples()),
+            + ", ".join(f"{r.label} {spell.seconds(r.p99_ttft_s)}" for r in points.itertuples()),
         )
     st.dataframe(
         table[list(_NUMBERS)].assign(waited_on_start_share=table["waited_on_start_share"] * 100),
@@ -477,12 +477,12 @@ def _draw_combination(
     for column, (label, value, before) in zip(
         st.columns(3),
         (
-            ("A start takes", units.seconds(row["start_s"]), units.seconds(base["start_s"])),
-            ("p99 TTFT", units.seconds(row["p99_ttft_s"]), units.seconds(base["p99_ttft_s"])),
+            ("A start takes", spell.seconds(row["start_s"]), spell.seconds(base["start_s"])),
+            ("p99 TTFT", spell.seconds(row["p99_ttft_s"]), spell.seconds(base["p99_ttft_s"])),
             (
                 "A month",
-                units.dollars(row["usd_per_month"]),
-                units.dollars(base["usd_per_month"]),
+                spell.dollars(row["usd_per_month"]),
+                spell.dollars(base["usd_per_month"]),
             ),
         ),
         strict=True,
@@ -572,7 +572,7 @@ def _start_words(log: StartLog) -> pd.DataFrame:
                 "—"
                 if run.failed
                 else ", ".join(
-                    f"{STAGE_LABELS[name]} {units.seconds(seconds)}"
+                    f"{STAGE_LABELS[name]} {spell.seconds(seconds)}"
                     for name, seconds in run.stage_s.items()
                 )
                 for run in log.starts
@@ -583,11 +583,11 @@ def _start_words(log: StartLog) -> pd.DataFrame:
 
 def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> None:
     runs = len(log.starts) - len(log.failed) or max(map(len, log.runs_s.values()))
-    failed = f", {units.count(len(log.failed), 'failed start')} left out" if log.failed else ""
-    unread = f", {units.count(len(log.unread), 'line')} with seconds not" if log.unread else ""
+    failed = f", {spell.count(len(log.failed), 'failed start')} left out" if log.failed else ""
+    unread = f", {spell.count(len(log.unread), 'line')} with seconds not" if log.unread else ""
     st.markdown(
-        f"Read as {text.plain(log.kind)}: {units.count(runs, 'start')}{failed}; "
-        f"{units.count(len(log.lines), 'line')} understood{unread}."
+        f"Read as {text.plain(log.kind)}: {spell.count(runs, 'start')}{failed}; "
+        f"{spell.count(len(log.lines), 'line')} understood{unread}."
     )
     if log.starts:
         st.dataframe(_start_words(log), hide_index=True)
@@ -597,7 +597,7 @@ def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> N
                 "Line": [line.number for line in log.lines],
                 "Understood as": [line.meaning for line in log.lines],
                 "Seconds": [
-                    "—" if line.seconds is None else units.seconds(line.seconds)
+                    "—" if line.seconds is None else spell.seconds(line.seconds)
                     for line in log.lines
                 ],
                 "What was read": [line.text for line in log.lines],
@@ -615,9 +615,9 @@ def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> N
         pd.DataFrame(
             {
                 "Stage": [STAGE_LABELS.get(name, whole) for name in mine],
-                "Yours": [units.seconds(seconds) for seconds in mine.values()],
+                "Yours": [spell.seconds(seconds) for seconds in mine.values()],
                 "The model's": [
-                    units.seconds(np.nan if known is None else known)
+                    spell.seconds(np.nan if known is None else known)
                     for known in (model[name] for name in mine)
                 ],
             }
@@ -626,7 +626,7 @@ def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> N
     said = []
     if factors:
         words = ", ".join(
-            f"{name.removesuffix('_factor').replace('_', ' ')} {units.significant(factor, 2)}"
+            f"{name.removesuffix('_factor').replace('_', ' ')} {spell.significant(factor, 2)}"
             for name, factor in factors.items()
         )
         said.append(f"Your host over a fast bare-metal one: {words} times.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from frontier import units
+from frontier import spell
 from frontier.mitigations.registry import MITIGATIONS
 from frontier.pages import link, session, text
 from frontier.pages.deal_controls import Conditions, deal_section
@@ -236,7 +236,7 @@ def _about_price(offer: Offer, tables: Tables) -> str:
     listed = session.unedited().offers[offer.offer_id].usd_per_gpu_h
     if offer.usd_per_gpu_h != listed:
         return f"{product}; " + text.money(
-            f"your price, {units.dollars(listed)} before you changed it"
+            f"your price, {spell.dollars(listed)} before you changed it"
         )
     whose = "your price" if offer.source_id == OWN_SOURCE else "price"
     words = f"{product}; {whose} {text.age(offer.priced_on, today)}"
@@ -247,4 +247,4 @@ def _about_price(offer: Offer, tables: Tables) -> str:
 
 def _offer_label(offer: Offer) -> str:
     yours = " · yours" if offer.source_id == OWN_SOURCE else ""
-    return f"{offer.provider} · {units.dollars(offer.usd_per_gpu_h)}/GPU-h{yours}"
+    return f"{offer.provider} · {spell.dollars(offer.usd_per_gpu_h)}/GPU-h{yours}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from frontier import units
+from frontier import spell
 from frontier.billing import LIST_PRICE, Terms, TokenPrice, chosen_terms
 from frontier.pages import link, session, text
 from frontier.plans.scenario import OfficeHours
@@ -106,14 +106,14 @@ def _terms(tables: Tables, serverless: str) -> Terms:
     credit = fee = True
     if rules.free_credit_usd_month:
         credit = link.flag(
-            text.money(f"Count the {units.dollars(rules.free_credit_usd_month)} monthly credit"),
+            text.money(f"Count the {spell.dollars(rules.free_credit_usd_month)} monthly credit"),
             key="credit",
             default=True,
             help="Off if other workloads of the account use it up.",
         )
     if rules.platform_fee_usd_month:
         fee = link.flag(
-            text.money(f"Count the {units.dollars(rules.platform_fee_usd_month)} monthly fee"),
+            text.money(f"Count the {spell.dollars(rules.platform_fee_usd_month)} monthly fee"),
             key="fee",
             default=True,
             help="Off if the account pays it anyway.",

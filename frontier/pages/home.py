@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from frontier import units
+from frontier import spell, units
 from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_drawn
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
 from frontier.pages import controls, link, results, session, show, takeaway, text
@@ -58,7 +58,7 @@ def _draw_chart(study: Study, chosen: str) -> None:
     chart_place = st.container()
     tables = session.tables()
     band = link.flag(
-        f"Show prices ± {units.percent(tables.setting('price_band'))}",
+        f"Show prices ± {spell.percent(tables.setting('price_band'))}",
         key="band",
         help=text.plain(tables.settings["price_band"].description) + ".",
     )
@@ -80,7 +80,7 @@ def _draw_chart(study: Study, chosen: str) -> None:
         )
     hidden = not_drawn(study.table)
     words = (
-        f"{units.count(len(study.table), 'plan')}, {int(study.table['efficient'].sum())} efficient"
+        f"{spell.count(len(study.table), 'plan')}, {int(study.table['efficient'].sum())} efficient"
     )
     if hidden:
         words += f"; {hidden} not drawn because they refuse more than one request in a hundred"
@@ -92,10 +92,10 @@ def _draw_card(study: Study, outcome: Outcome) -> None:
     with st.container(border=True, key="plan_card"):
         st.caption(text.plain(_describe(outcome)))
         facts = [
-            ("A month", units.dollars(cost.usd_per_month(study.hours_per_month))),
-            ("p99 TTFT", units.seconds(latency.p99_ttft_s)),
-            ("Waited on a start", units.percent(latency.waited_on_start_share)),
-            ("GPU busy", units.percent(session_seconds(outcome.sessions).busy_share)),
+            ("A month", spell.dollars(cost.usd_per_month(study.hours_per_month))),
+            ("p99 TTFT", spell.seconds(latency.p99_ttft_s)),
+            ("Waited on a start", spell.percent(latency.waited_on_start_share)),
+            ("GPU busy", spell.percent(session_seconds(outcome.sessions).busy_share)),
         ]
         for pair in (facts[:2], facts[2:]):
             for column, (label, value) in zip(st.columns(2), pair, strict=True):
@@ -112,7 +112,7 @@ def _describe(outcome: Outcome) -> str:
     return (
         f"{text.plain(offer.provider)} {text.plain(offer.product)}, "
         f"{f'{gpus} × ' if gpus > 1 else ''}{offer.gpu}; "
-        f"{plan.detail}; at most {units.count(plan.policy.max_replicas, 'replica')}"
+        f"{plan.detail}; at most {spell.count(plan.policy.max_replicas, 'replica')}"
     )
 
 
@@ -125,7 +125,7 @@ def _draw_money(usd_per_month: dict[str, float]) -> None:
         key="money_bar",
         title="Dollars a month",
         colours=BILL_COLOURS,
-        written=units.dollars,
+        written=spell.dollars,
     )
 
 
@@ -142,8 +142,8 @@ def _draw_start(outcome: Outcome) -> None:
     wall_s = plan.start.wall_s
     dominant = max(wall_s, key=wall_s.__getitem__)
     st.markdown(
-        f"**A start takes about {units.seconds(plan.start.typical_s)}**, "
-        f"{units.percent(round(wall_s[dominant] / plan.start.typical_s, 2))} of it "
+        f"**A start takes about {spell.seconds(plan.start.typical_s)}**, "
+        f"{spell.percent(round(wall_s[dominant] / plan.start.typical_s, 2))} of it "
         f"{in_sentence(dominant)}"
     )
     show.parts(
@@ -190,7 +190,7 @@ def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
                 {
                     "Line": [*(name[:1].upper() + name[1:] for name in lines), "Total"],
                     "Dollars": [
-                        text.money(units.dollars(usd))
+                        text.money(spell.dollars(usd))
                         for usd in (*lines.values(), cost.usd_per_month(hours))
                     ],
                 }
@@ -198,8 +198,8 @@ def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
         )
         st.caption(
             text.money(
-                f"{units.dollars(cost.usd_per_1k_requests(outcome.requests))} for 1,000 requests, "
-                f"{units.dollars(cost.usd_per_mtok(outcome.tokens))} for a million tokens."
+                f"{spell.dollars(cost.usd_per_1k_requests(outcome.requests))} for 1,000 requests, "
+                f"{spell.dollars(cost.usd_per_mtok(outcome.tokens))} for a million tokens."
             )
         )
         bound = study.commitment_in_words(outcome)
@@ -212,12 +212,12 @@ def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
             pd.DataFrame(
                 {
                     "Of requests": [label for label, _ in rows],
-                    "TTFT": [units.seconds(value_s) for _, value_s in rows],
+                    "TTFT": [spell.seconds(value_s) for _, value_s in rows],
                 }
             ).set_index("Of requests")
         )
         if latency.rejected_share:
-            st.caption(f"{units.percent(latency.rejected_share)} of requests were refused.")
+            st.caption(f"{spell.percent(latency.rejected_share)} of requests were refused.")
     with right:
         st.markdown("**Replicas**")
         held_s = session_seconds(outcome.sessions).held_s
@@ -231,10 +231,10 @@ def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
                         "Cold starts a day",
                     ],
                     "Value": [
-                        units.significant(held_s / outcome.horizon_s),
-                        units.significant(cost.billed_s / outcome.horizon_s),
+                        spell.significant(held_s / outcome.horizon_s),
+                        spell.significant(cost.billed_s / outcome.horizon_s),
                         f"{outcome.starts:,}",
-                        units.significant(
+                        spell.significant(
                             outcome.starts / (outcome.horizon_s / units.SECONDS_PER_DAY)
                         ),
                     ],
@@ -282,9 +282,9 @@ def _draw_traffic(study: Study) -> None:
     trace = study.trace
     report = trace.report
     st.markdown(
-        f"**{text.plain(trace.name)}**: {units.count(trace.arrival_s.size, 'request')} over "
-        f"{units.seconds(trace.horizon_s)}, "
-        f"{units.rate(trace.arrival_s.size / trace.horizon_s)} on average."
+        f"**{text.plain(trace.name)}**: {spell.count(trace.arrival_s.size, 'request')} over "
+        f"{spell.seconds(trace.horizon_s)}, "
+        f"{spell.rate(trace.arrival_s.size / trace.horizon_s)} on average."
     )
     lines = [f"Format: {text.plain(report.format)}; times in {text.plain(report.time_unit)}"]
     lines.append(f"{report.rows_read:,} rows read, {report.kept:,} kept")

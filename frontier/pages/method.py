@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from frontier import units
+from frontier import spell
 from frontier.charts.validation_chart import validation_figure, validation_table
 from frontier.pages import show, text
 from frontier.pages.store import store
@@ -98,9 +98,9 @@ extrapolation, and the page says so.
     (
         "What is left out",
         "Not simulated: "
-        + "; ".join(map(units.lower_first, NOT_SIMULATED))
+        + "; ".join(map(spell.lower_first, NOT_SIMULATED))
         + ". Not billed: "
-        + "; ".join(map(units.lower_first, NOT_BILLED))
+        + "; ".join(map(spell.lower_first, NOT_BILLED))
         + ".",
     ),
 )
@@ -121,7 +121,7 @@ def _draw_validation() -> None:
     st.markdown("#### How far off the predictions are")
     kept_back = sum(not row.used_in_fit for row in rows)
     st.markdown(
-        f"{units.count(len(rows), 'published figure')} of starts and speeds, predicted from model, "
+        f"{spell.count(len(rows), 'published figure')} of starts and speeds, predicted from model, "
         f"machine and engine; {kept_back} are from sources that no coefficient was fitted to, and "
         "only those say how far off a new case will be. Bias is the median of the signed errors: "
         "above 0 the prediction is too slow. The same table, with the simulated queues: "
@@ -136,9 +136,9 @@ def _draw_validation() -> None:
                     "Cases": f"{_KINDS[summary.kind]}: {_group(summary.group)}",
                     "Used in a fit": "yes" if summary.used_in_fit else "no",
                     "Number": summary.cases,
-                    "Median error": units.percent(summary.median_error),
+                    "Median error": spell.percent(summary.median_error),
                     "Bias": _signed(summary.bias),
-                    "Largest error": units.percent(summary.largest_error),
+                    "Largest error": spell.percent(summary.largest_error),
                 }
                 for summary in (*overall(rows), *summarise(rows))
             ]
@@ -170,7 +170,7 @@ def _in_words(summaries: tuple[Summary, ...]) -> str:
     uses = {True: "used in a fit", False: "kept back"}
     parts = [
         f"{_KINDS[summary.kind].lower()} {uses[summary.used_in_fit]}: "
-        f"median error {units.percent(summary.median_error)}, bias {_signed(summary.bias)}, "
+        f"median error {spell.percent(summary.median_error)}, bias {_signed(summary.bias)}, "
         f"{summary.cases} cases"
         for summary in summaries
     ]
@@ -184,8 +184,8 @@ def _cases(table: pd.DataFrame) -> pd.DataFrame:
             "Case": table["label"],
             "Kind": [_KINDS[kind] for kind in table["kind"]],
             "Group": [_group(group) for group in table["group"]],
-            "Measured": [units.seconds(seconds) for seconds in table["measured"]],
-            "Predicted": [units.seconds(seconds) for seconds in table["predicted"]],
+            "Measured": [spell.seconds(seconds) for seconds in table["measured"]],
+            "Predicted": [spell.seconds(seconds) for seconds in table["predicted"]],
             "Error": [_signed(error) for error in table["signed_error"]],
             "Used in a fit": ["yes" if used else "no" for used in table["used_in_fit"]],
             "Source": [sources[source_id].title for source_id in table["source_id"]],

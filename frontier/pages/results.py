@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from frontier import units
+from frontier import spell
 from frontier.pages import session, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import find, store
@@ -41,7 +41,7 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
         bar = st.progress(0.0, "A first look…")
 
         def progress(done: int, total: int) -> None:
-            bar.progress(done / total, f"Simulated {done} of {units.count(total, 'plan')}")
+            bar.progress(done / total, f"Simulated {done} of {spell.count(total, 'plan')}")
 
         found = simulate(
             choices.scenario,
@@ -64,7 +64,7 @@ def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:
                 "Stage": STAGE_LABELS[stage.name],
                 "Seconds": "not measured"
                 if stage.median_s is None
-                else units.seconds(stage.median_s),
+                else spell.seconds(stage.median_s),
                 "Basis": stage.basis,
                 "Source": ", ".join(
                     text.plain(tables.sources[source_id].title) for source_id in stage.source_ids

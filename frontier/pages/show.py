@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from frontier import units
+from frontier import spell
 from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
 from frontier.export import csv_bytes
 
@@ -50,7 +50,7 @@ def parts(
     key: str,
     title: str,
     colours: dict[str, str],
-    written: Any = units.seconds,
+    written: Any = spell.seconds,
     labels: dict[str, str] | None = None,
 ) -> bool:
     """Draw one bar of what an amount is made of; return whether there was anything to draw.

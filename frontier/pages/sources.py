@@ -17,7 +17,7 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 import frontier
-from frontier import units
+from frontier import spell, units
 from frontier.edits import (
     EDITABLE,
     Edit,
@@ -152,7 +152,7 @@ def _draw_changes() -> None:
     if not edits:
         return
     with st.container(border=True):
-        st.markdown(f"**Changed in this session: {units.count(len(edits), 'cell')}**")
+        st.markdown(f"**Changed in this session: {spell.count(len(edits), 'cell')}**")
         for number, edit in enumerate(edits[:_LISTED_CHANGES]):
             words, button = st.columns([5, 1], vertical_alignment="center")
             words.markdown(_change_in_words(edit))
@@ -429,7 +429,7 @@ def _shown(value: object) -> object:
 def _draw_upload() -> None:
     used = session.upload()
     if used is not None:
-        count = units.count(len(used.offers), "offer")
+        count = spell.count(len(used.offers), "offer")
         st.success(
             f"{count} of yours in use: the sidebar lists them, marked “yours”, under their GPU.",
             icon=":material/check:",
@@ -508,8 +508,8 @@ def _draw_preview(found: PriceUpload) -> None:
         found.format, "a SkyPilot catalogue"
     )
     st.markdown(
-        f"**Read as {words}**: {units.count(len(found.offers), 'offer')} from "
-        f"{units.count(found.rows_read, 'row')}"
+        f"**Read as {words}**: {spell.count(len(found.offers), 'offer')} from "
+        f"{spell.count(found.rows_read, 'row')}"
     )
     if found.warnings:
         st.warning(
@@ -541,7 +541,7 @@ def _draw_preview(found: PriceUpload) -> None:
     )
     if session.upload() is not found:
         st.button(
-            f"Use {units.count(len(found.offers), 'offer')}",
+            f"Use {spell.count(len(found.offers), 'offer')}",
             type="primary",
             on_click=_use,
             args=(found,),
@@ -587,9 +587,9 @@ def _draw_scenario() -> None:
         except FrontierError as error:
             st.error(text.plain(str(error)), icon=":material/upload_file:")
             return
-        parts = [units.count(len(found.choices), "choice")]
-        parts.append(units.count(len(found.edits), "changed cell"))
-        parts.append(f"{units.count(len(found.offers), 'offer')} of its own")
+        parts = [spell.count(len(found.choices), "choice")]
+        parts.append(spell.count(len(found.edits), "changed cell"))
+        parts.append(f"{spell.count(len(found.offers), 'offer')} of its own")
         st.markdown(f"It holds {', '.join(parts[:-1])} and {parts[-1]}.")
         st.button(
             "Use it in place of what is chosen now",

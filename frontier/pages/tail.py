@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from frontier import units
+from frontier import spell, units
 from frontier.charts.replicas_chart import replicas_figure, replicas_table
 from frontier.charts.tail_chart import (
     CAUSE_MARKS,
@@ -158,14 +158,14 @@ def _words(tail: Tail, outcome: Outcome) -> tuple[str, str]:
     )
     p99_s, instant_s = outcome.latency.p99_ttft_s, tail.p99_instant_s
     detail = (
-        f"p99 is {units.seconds(p99_s)}"
+        f"p99 is {spell.seconds(p99_s)}"
         if math.isfinite(p99_s)
         else "More than one request in a hundred is refused, so there is no p99"
     )
     if not on_start and not shares["were refused"]:
         detail += "; none of these waits is a cold start's."
     elif math.isfinite(instant_s):
-        detail += f"; were every start instant, it would be {units.seconds(instant_s)}."
+        detail += f"; were every start instant, it would be {spell.seconds(instant_s)}."
     else:
         detail += ", and there would be none if every start were instant."
     if on_start:
@@ -178,14 +178,14 @@ def _words(tail: Tail, outcome: Outcome) -> tuple[str, str]:
     rejected = outcome.latency.rejected_share
     if rejected:
         detail += (
-            f" {units.percent(rejected)} of all requests were refused: they count as slower than "
+            f" {spell.percent(rejected)} of all requests were refused: they count as slower than "
             "any other and are not drawn."
         )
     return headline, detail
 
 
 def _rounded(share: float) -> str:
-    return units.percent(round(share, 2)) if share >= 0.01 else units.percent(share)
+    return spell.percent(round(share, 2)) if share >= 0.01 else spell.percent(share)
 
 
 def _draw_distribution(tail: Tail, outcome: Outcome, slo_p99_ttft_s: float) -> None:
@@ -217,7 +217,7 @@ def _draw_distribution(tail: Tail, outcome: Outcome, slo_p99_ttft_s: float) -> N
         table=tail.points,
         file_name="tail.csv",
         alt="Share of requests at least as slow as a time to first token. "
-        + ", ".join(f"{name} {units.seconds(value_s)}" for name, value_s in named.items()),
+        + ", ".join(f"{name} {spell.seconds(value_s)}" for name, value_s in named.items()),
     )
 
 
@@ -231,7 +231,7 @@ def _draw_parts(tail: Tail) -> None:
             if not mean_s:
                 st.markdown(f"**{words}: none was served**")
                 continue
-            st.markdown(f"**{words}: {units.seconds(sum(mean_s.values()))} on average**")
+            st.markdown(f"**{words}: {spell.seconds(sum(mean_s.values()))} on average**")
             show.parts(
                 mean_s,
                 key=f"parts_{name}",
@@ -260,11 +260,11 @@ def _draw_replicas(tail: Tail, outcome: Outcome, trace: Trace) -> None:
         for name in ("up", "starting", "parked", "in_system")
     }
     summary = (
-        f"On average {units.significant(means['up'])} up, "
-        f"{units.significant(means['starting'])} starting"
-        + (f", {units.significant(means['parked'])} parked" if means["parked"] else "")
-        + f"; at most {units.significant(held)} up or starting, and "
-        f"{units.significant(means['in_system'])} requests in the system"
+        f"On average {spell.significant(means['up'])} up, "
+        f"{spell.significant(means['starting'])} starting"
+        + (f", {spell.significant(means['parked'])} parked" if means["parked"] else "")
+        + f"; at most {spell.significant(held)} up or starting, and "
+        f"{spell.significant(means['in_system'])} requests in the system"
     )
     show.figure(
         replicas_figure(table, t0_utc=trace.t0_utc),
@@ -272,7 +272,7 @@ def _draw_replicas(tail: Tail, outcome: Outcome, trace: Trace) -> None:
         alt=f"Replicas and requests through time. {summary}.",
     )
     st.caption(
-        f"{summary}. Each step is an average over {units.seconds(float(width_s.iloc[0]))}."
+        f"{summary}. Each step is an average over {spell.seconds(float(width_s.iloc[0]))}."
         + (
             " When a replica was parked is not recorded: its parked seconds are spread evenly over "
             "its life."
@@ -285,15 +285,15 @@ def _draw_replicas(tail: Tail, outcome: Outcome, trace: Trace) -> None:
 
 def _draw_slowest(tail: Tail, trace: Trace) -> None:
     rows = tail.slowest.head(_LISTED)
-    st.markdown(f"**The {units.count(len(rows), 'slowest request', 'slowest requests')}**")
+    st.markdown(f"**The {spell.count(len(rows), 'slowest request', 'slowest requests')}**")
     parts = [name for name in _PART_HEADINGS if tail.slowest[name].any()]
     st.dataframe(
         pd.DataFrame(
             {
-                "Arrived": [units.moment(at_s, trace.t0_utc) for at_s in rows["arrival_s"]],
-                "TTFT": [units.seconds(ttft_s) for ttft_s in rows["ttft_s"]],
+                "Arrived": [spell.moment(at_s, trace.t0_utc) for at_s in rows["arrival_s"]],
+                "TTFT": [spell.seconds(ttft_s) for ttft_s in rows["ttft_s"]],
                 "Cause": rows["cause"].map(_CAUSE_WORDS),
-                **{_PART_HEADINGS[name]: rows[name].map(units.seconds) for name in parts},
+                **{_PART_HEADINGS[name]: rows[name].map(spell.seconds) for name in parts},
                 "Prompt tokens": rows["prompt_tokens"],
             }
         ),

@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 import frontier
-from frontier import units
+from frontier import spell
 from frontier.edits import scenario_json
 from frontier.export import csv_bytes
 from frontier.pages import link, model_controls, session, text
@@ -81,16 +81,16 @@ def _draw_units(study: Study, outcome: Outcome, currency: Currency | None) -> No
         "1,000 requests": cost.usd_per_1k_requests(outcome.requests),
         "1 M tokens, prompt and output": cost.usd_per_mtok(outcome.tokens),
     }
-    columns = {"Dollars": [text.money(units.dollars(usd)) for usd in amounts.values()]}
+    columns = {"Dollars": [text.money(spell.dollars(usd)) for usd in amounts.values()]}
     if currency is not None:
         columns[currency.code] = [
-            units.significant(usd * currency.per_usd, 4) for usd in amounts.values()
+            spell.significant(usd * currency.per_usd, 4) for usd in amounts.values()
         ]
     rows = [*amounts, "Tokens for one of it"]
     per_usd = cost.tokens_per_usd(outcome.tokens)
-    columns["Dollars"].append(units.significant(per_usd))
+    columns["Dollars"].append(spell.significant(per_usd))
     if currency is not None:
-        columns[currency.code].append(units.significant(per_usd / currency.per_usd))
+        columns[currency.code].append(spell.significant(per_usd / currency.per_usd))
     st.table(pd.DataFrame({"Cost of": rows, **columns}).set_index("Cost of"))
     if cost.is_extrapolated:
         st.caption("The traffic covers less than a day: a month is an extrapolation.")

@@ -18,7 +18,7 @@ from typing import Any
 
 import streamlit as st
 
-from frontier import units
+from frontier import spell, units
 from frontier.errors import FrontierError, InputError
 from frontier.pages import link, text
 from frontier.pages.store import store
@@ -301,7 +301,7 @@ def _draw_first(trace: Trace, tables: Tables) -> None:
     began = date_of(trace)
     held: dict[str, Any] = {
         "Arrival (UTC)" if began else "Arrival": [
-            f"{units.moment(float(arrival_s), began)}.{int(arrival_s * 1e3) % 1000:03d}"
+            f"{spell.moment(float(arrival_s), began)}.{int(arrival_s * 1e3) % 1000:03d}"
             if began is None
             else f"{began + dt.timedelta(seconds=float(arrival_s)):%Y-%m-%d %H:%M:%S.%f}"[:-3]
             for arrival_s in trace.arrival_s[:number]
@@ -311,7 +311,7 @@ def _draw_first(trace: Trace, tables: Tables) -> None:
     }
     if trace.session_id is not None:
         held["Conversation"] = trace.session_id[:number]
-    with st.expander(f"First {units.count(len(held['Prompt']), 'request')} as read"):
+    with st.expander(f"First {spell.count(len(held['Prompt']), 'request')} as read"):
         if trace.report.bucket_s is not None:
             st.caption("Counted in buckets: where a request lies in its bucket is drawn at random.")
         st.dataframe(held, hide_index=True, height="content")
@@ -396,7 +396,7 @@ def _choose_paths(digest: str, found: tuple[PathCount, ...]) -> dict[str, Any]:
             list(requests),
             default=kept,
             format_func=lambda path: text.plain(
-                f"{path} ({units.count(requests[path], 'request')})"
+                f"{path} ({spell.count(requests[path], 'request')})"
             ),
             key=key,
             on_change=remember,
@@ -505,7 +505,7 @@ def _read_with_bar(place: Any, read: Callable[[Callable[[int, int], None]], Trac
                 done, total = so_far
                 place.progress(
                     min(1.0, done / total) if total else 0.0,
-                    f"Read {units.significant(done / units.BYTES_PER_MB)} MB",
+                    f"Read {spell.significant(done / units.BYTES_PER_MB)} MB",
                 )
                 wait([job], timeout=_BAR_EVERY_S)
             return job.result()

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from frontier import units
+from frontier import spell, units
 from frontier.analytic import idle_gap_table
 from frontier.charts.gaps_chart import gaps_figure, gaps_table
 from frontier.charts.hour_of_week_chart import hour_of_week_figure, hour_of_week_table
@@ -154,18 +154,18 @@ def _named_timeouts_s(
 
 def _headline(view: View) -> str:
     statistics = view.statistics
-    words = units.count(statistics.requests, "request")
+    words = spell.count(statistics.requests, "request")
     if statistics.requests_per_day is not None:
-        words = f"{units.significant(statistics.requests_per_day)} requests a day"
+        words = f"{spell.significant(statistics.requests_per_day)} requests a day"
         if statistics.horizon_s < units.SECONDS_PER_DAY:
             words = (
-                f"{units.count(statistics.requests, 'request')} in "
-                f"{units.seconds(statistics.horizon_s)}"
+                f"{spell.count(statistics.requests, 'request')} in "
+                f"{spell.seconds(statistics.horizon_s)}"
             )
     if view.bursts is not None:
-        words += f" in {units.count(view.bursts, 'burst')}"
+        words += f" in {spell.count(view.bursts, 'burst')}"
     if view.idle_share is not None:
-        words += f"; one replica would be idle {units.percent(view.idle_share)} of the time"
+        words += f"; one replica would be idle {spell.percent(view.idle_share)} of the time"
     return words
 
 
@@ -177,7 +177,7 @@ def _draw_rate(view: View, trace: Trace) -> None:
         "rate",
         rate_figure(view.rate, t0_utc=date_of(trace)),
         view.rate,
-        f"Requests over time in steps of {units.seconds(width_s)}, at most {most:,} in one.",
+        f"Requests over time in steps of {spell.seconds(width_s)}, at most {most:,} in one.",
     )
 
 
@@ -187,7 +187,7 @@ def _draw_hours(view: View, trace: Trace) -> None:
         st.caption(
             "The trace has no date, so its hours of day are not known."
             if trace.horizon_s >= units.SECONDS_PER_DAY
-            else f"{units.seconds(trace.horizon_s)} of traffic hold no pattern of day or week. One "
+            else f"{spell.seconds(trace.horizon_s)} of traffic hold no pattern of day or week. One "
             "can be borrowed from a published week: “Scale this traffic” in the sidebar."
         )
         return
@@ -198,7 +198,7 @@ def _draw_hours(view: View, trace: Trace) -> None:
         hour_of_week_figure(view.hours, clock="as generated" if date_of(trace) is None else "UTC"),
         view.hours,
         f"Rate by hour of the week. Busiest: {busiest['day']} {busiest['hour']}:00 with "
-        f"{units.significant(busiest['requests_per_h'])} requests an hour.",
+        f"{spell.significant(busiest['requests_per_h'])} requests an hour.",
     )
     if len(observed) < len(view.hours):
         st.caption(f"{len(view.hours) - len(observed)} hours of the week are not in the trace.")
@@ -212,8 +212,8 @@ def _draw_gaps(view: View, trace: Trace) -> None:
     bucket_s = trace.report.bucket_s
     named = view.gaps[view.gaps["name"] != ""]
     said = "; ".join(
-        f"{row.name} {units.seconds(row.idle_timeout_s)}: {units.percent(row.cold_share)} of "
-        f"requests find it off, held {units.percent(row.held_share)} of the time"
+        f"{row.name} {spell.seconds(row.idle_timeout_s)}: {spell.percent(row.cold_share)} of "
+        f"requests find it off, held {spell.percent(row.held_share)} of the time"
         for row in named[["name", "idle_timeout_s", "cold_share", "held_share"]].itertuples(
             index=False
         )
@@ -235,7 +235,7 @@ def _draw_gaps(view: View, trace: Trace) -> None:
         words += f" Serving takes no time here either. {text.plain(view.no_residence)}"
     if bucket_s is not None:
         words += (
-            f" Requests were counted per {units.seconds(bucket_s)}: shorter timeouts cannot be "
+            f" Requests were counted per {spell.seconds(bucket_s)}: shorter timeouts cannot be "
             "judged."
         )
     st.caption(words)
@@ -245,10 +245,10 @@ def _draw_burstiness(view: View, trace: Trace) -> None:
     statistics = view.statistics
     st.markdown("**Burstiness**")
     facts: list[tuple[str, float | None, Callable[[float], str]]] = [
-        ("CV of gaps", statistics.iat_cv, units.significant),
-        ("Dispersion of minutes", statistics.dispersion_60s, units.significant),
-        ("Longest gap", statistics.longest_gap_s, units.seconds),
-        ("Busiest minute", statistics.peak_60s, lambda number: units.count(number, "request")),
+        ("CV of gaps", statistics.iat_cv, spell.significant),
+        ("Dispersion of minutes", statistics.dispersion_60s, spell.significant),
+        ("Longest gap", statistics.longest_gap_s, spell.seconds),
+        ("Busiest minute", statistics.peak_60s, lambda number: spell.count(number, "request")),
     ]
     for column, (label, value, words) in zip(st.columns(4), facts, strict=True):
         column.metric(label, "—" if value is None else words(value))
@@ -270,7 +270,7 @@ def _draw_burstiness(view: View, trace: Trace) -> None:
         + (
             ""
             if trace.report.bucket_s is None
-            else f" Below {units.seconds(trace.report.bucket_s)} they are those of random places."
+            else f" Below {spell.seconds(trace.report.bucket_s)} they are those of random places."
         )
     )
 
@@ -289,7 +289,7 @@ def _draw_tokens(view: View) -> None:
         }
         lengths = (statistics.prompt_tokens, statistics.output_tokens)
         cells = {
-            "Mean": [units.significant(length.mean, 4) for length in lengths],
+            "Mean": [spell.significant(length.mean, 4) for length in lengths],
             **{
                 label: [f"{getattr(length, name):,}" for length in lengths]
                 for label, name in rows.items()
@@ -299,7 +299,7 @@ def _draw_tokens(view: View) -> None:
         if statistics.prompt_output_spearman is not None:
             st.caption(
                 "Rank correlation of prompt and output: "
-                f"{units.significant(statistics.prompt_output_spearman, 2)}."
+                f"{spell.significant(statistics.prompt_output_spearman, 2)}."
             )
     if all(length.minimum == length.maximum for length in lengths):
         return
@@ -320,16 +320,16 @@ def _draw_sessions(view: View) -> None:
     st.markdown("**Conversations**")
     shares = dict(zip(("1", "2", "3", "4 or more"), sessions.share_by_turns, strict=True))
     in_words = ", ".join(
-        f"{turns} in {units.percent(round(share, 2))}" for turns, share in shares.items() if share
+        f"{turns} in {spell.percent(round(share, 2))}" for turns, share in shares.items() if share
     )
     words = (
-        f"{units.count(sessions.sessions, 'conversation')} of "
-        f"{units.significant(sessions.mean_turns)} requests on average, at most "
+        f"{spell.count(sessions.sessions, 'conversation')} of "
+        f"{spell.significant(sessions.mean_turns)} requests on average, at most "
         f"{sessions.most_turns:,}. Requests in a conversation: {in_words}."
     )
     if sessions.turn_gap_s is not None:
         words += " From one request to the next: " + ", ".join(
-            f"{units.percent(level)} within {units.seconds(gap_s)}"
+            f"{spell.percent(level)} within {spell.seconds(gap_s)}"
             for level, gap_s in zip(TURN_GAP_LEVELS, sessions.turn_gap_s, strict=True)
         )
         words += "."
@@ -350,10 +350,10 @@ def _draw_published(view: View) -> None:
             rows.setdefault(label, {})[row.statistic] = row.value
             sources.append(tables.source_of(row).title)
     written = {
-        "mean_rps": units.rate,
+        "mean_rps": spell.rate,
         "peak_60s": lambda value: f"{value:,.0f}",
-        "longest_gap_s": units.seconds,
-        **{f"gaps_over_{gap}s": units.percent for gap in (60, 300, 600)},
+        "longest_gap_s": spell.seconds,
+        **{f"gaps_over_{gap}s": spell.percent for gap in (60, 300, 600)},
     }
     st.dataframe(
         pd.DataFrame(
@@ -361,7 +361,7 @@ def _draw_published(view: View) -> None:
                 {
                     "Trace": label[:1].upper() + label[1:],
                     **{
-                        heading: _cell(values.get(name), written.get(name, units.significant))
+                        heading: _cell(values.get(name), written.get(name, spell.significant))
                         for name, heading in _PUBLISHED.items()
                     },
                 }
@@ -414,9 +414,9 @@ def _draw_other_draws(choices: Choices) -> None:
     usd = [bill_outcome(o, tables, choices.deal).usd_per_month(hours) for o in outcomes]
     st.markdown(
         text.money(
-            f"{outcomes[0].plan.label} on {number} draws: p99 from {units.seconds(min(p99_s))} to "
-            f"{units.seconds(max(p99_s))}, {units.dollars(min(usd))} to "
-            f"{units.dollars(max(usd))} a month."
+            f"{outcomes[0].plan.label} on {number} draws: p99 from {spell.seconds(min(p99_s))} to "
+            f"{spell.seconds(max(p99_s))}, {spell.dollars(min(usd))} to "
+            f"{spell.dollars(max(usd))} a month."
         )
     )
     table = pd.DataFrame(
@@ -431,17 +431,17 @@ def _draw_other_draws(choices: Choices) -> None:
         pd.DataFrame(
             {
                 "Draw": [f"{draw}{' (shown)' if not draw else ''}" for draw in table["draw"]],
-                "p99 TTFT": table["p99_ttft_s"].map(units.seconds),
-                "Dollars a month": [text.money(units.dollars(value)) for value in usd],
-                "Waited on a start": table["waited_on_start_share"].map(units.percent),
+                "p99 TTFT": table["p99_ttft_s"].map(spell.seconds),
+                "Dollars a month": [text.money(spell.dollars(value)) for value in usd],
+                "Waited on a start": table["waited_on_start_share"].map(spell.percent),
             }
         ).set_index("Draw")
     )
     timeout_s = outcomes[0].plan.policy.idle_timeout_s
     if bucket_s is not None and timeout_s < bucket_s:
         st.caption(
-            f"The idle timeout of {units.seconds(timeout_s)} is shorter than the "
-            f"{units.seconds(bucket_s)} over which requests were counted: the draws agree on what "
+            f"The idle timeout of {spell.seconds(timeout_s)} is shorter than the "
+            f"{spell.seconds(bucket_s)} over which requests were counted: the draws agree on what "
             "we assume within a bucket, not on what happened there."
         )
     _download(table, "draws.csv", key="draws_csv")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from frontier import units
+from frontier import spell
 from frontier.mitigations.base import Mitigation, apply_mitigations
 from frontier.plans.families import DEDICATED, HYBRID, SCALE_TO_ZERO, SCHEDULED, WARM_POOL, Family
 from frontier.plans.plan import Plan
@@ -204,7 +204,7 @@ def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
         yield Plan(
             plan_id=DEDICATED.stem_of(count),
             label=f"{word} × {count}",
-            detail=f"{units.count(count, 'replica')} always on",
+            detail=f"{spell.count(count, 'replica')} always on",
             family=DEDICATED,
             policy=policy,
             start=start,
@@ -244,8 +244,8 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
             yield Plan(
                 plan_id=f"{SCHEDULED.stem_of(size)}-{timeout_s:g}s",
                 label=f"{SCHEDULED.head_of(size)}, {timeout_s:g} s",
-                detail=f"{units.count(size, 'replica')} {office}, started on demand outside and "
-                f"kept {units.seconds(timeout_s)}",
+                detail=f"{spell.count(size, 'replica')} {office}, started on demand outside and "
+                f"kept {spell.seconds(timeout_s)}",
                 family=SCHEDULED,
                 policy=_under(behaviour, policy),
                 start=start,
@@ -337,7 +337,7 @@ def _autoscaled(
     keep = f"{policy.idle_timeout_s:g} s"
     capped = ""
     if policy.max_replicas < deployment.max_replicas:
-        capped = f", at most {units.count(policy.max_replicas, 'replica')}"
+        capped = f", at most {spell.count(policy.max_replicas, 'replica')}"
     short = "".join(f" + {name.lower()}" for name in names)
     return Plan(
         plan_id="-".join(
@@ -349,7 +349,7 @@ def _autoscaled(
             )
         ),
         label=f"{family.head_of(policy.min_replicas)}, {keep}{capped}{short}",
-        detail=f"keep-alive {units.seconds(policy.idle_timeout_s)}{capped}"
+        detail=f"keep-alive {spell.seconds(policy.idle_timeout_s)}{capped}"
         + "".join(f", {name.lower()}" for name in names),
         family=family,
         policy=applied.policy,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from frontier import units
+from frontier import spell
 from frontier.errors import InputError
 from frontier.mitigations.base import Mitigation
 from frontier.mitigations.registry import MITIGATIONS, mitigation
@@ -88,7 +88,7 @@ def mitigation_menu(
         most_s = behaviour.idle_max_s
         if isinstance(item, KeepAlive) and most_s is not None and item.idle_timeout_s > most_s:
             refused[option] = (
-                f"{behaviour.provider} keeps an idle replica at most {units.seconds(most_s)}"
+                f"{behaviour.provider} keeps an idle replica at most {spell.seconds(most_s)}"
             )
             continue
         try:

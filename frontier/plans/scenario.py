@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frontier import units
+from frontier import spell, units
 from frontier.errors import InfeasibleError, InputError
 from frontier.mitigations.base import Mitigation, apply_mitigations, missing_for
 from frontier.mitigations.registry import mitigation
@@ -218,7 +218,7 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     if most < min(wanted, int(tables.setting("most_replicas"))):
         refused = (
             *refused,
-            f"{serverless.behaviour.provider} runs at most {units.count(most, 'replica')} here "
+            f"{serverless.behaviour.provider} runs at most {spell.count(most, 'replica')} here "
             "unless you ask it for more: no autoscaled plan has more.",
         )
     too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
@@ -229,7 +229,7 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         )
     if too_long:
         assumed.append(
-            f"{units.count(too_long, 'request exceeds', 'requests exceed')} the "
+            f"{spell.count(too_long, 'request exceeds', 'requests exceed')} the "
             f"{model.max_context_tokens:,}-token context of {model.model}; served as if it fitted."
         )
     return Deployment(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell, units
 from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace import buckets, checks, columns
@@ -113,7 +113,7 @@ def check_losses(
         raise TraceQuestion(
             f"Of {read:,} rows, {number:,} would be lost: {reasons}.{example} Read the rest?",
             "losses",
-            (("accept", f"Yes, leaving {units.count(left, 'row')}"),),
+            (("accept", f"Yes, leaving {spell.count(left, 'row')}"),),
         )
 
 
@@ -293,7 +293,7 @@ def _place_sessions(rows: Rows, told: str | None, findings: Findings, tables: Ta
         return
     if told is None:
         raise TraceQuestion(
-            f"Times start at 0 in each of {units.count(number, 'session')}: the file does not say "
+            f"Times start at 0 in each of {spell.count(number, 'session')}: the file does not say "
             "when a session began. How should they be placed?",
             "session_starts",
             (
@@ -301,12 +301,12 @@ def _place_sessions(rows: Rows, told: str | None, findings: Findings, tables: Ta
                     (
                         f"{rate:g}",
                         f"At random, {rate:g} sessions a day: "
-                        f"{units.seconds(number / rate * units.SECONDS_PER_DAY)}",
+                        f"{spell.seconds(number / rate * units.SECONDS_PER_DAY)}",
                     )
                     for rate in (low, high)
                 ),
-                ("sequence", f"One after the other: {units.seconds(float(lengths_s.sum()))}"),
-                ("together", f"All at once: {units.seconds(float(lengths_s.max()))}"),
+                ("sequence", f"One after the other: {spell.seconds(float(lengths_s.sum()))}"),
+                ("together", f"All at once: {spell.seconds(float(lengths_s.max()))}"),
             ),
         )
     if told == "together":
@@ -364,7 +364,7 @@ def _trace(
         arrival_s = arrival_s + quantum_s * rng.random(arrival_s.size)
         which = np.argsort(arrival_s, kind="stable")
         arrival_s = arrival_s[which] - arrival_s[which[0]]
-        step = units.seconds(quantum_s)
+        step = spell.seconds(quantum_s)
         findings.notes.append(
             f"Times are rounded to {step}: bursts inside {step} are spread evenly; p99 below "
             f"{step} is not reliable."
@@ -456,6 +456,6 @@ def _length_notes(span_s: float, tables: Tables) -> list[str]:
         return []
     month_s = tables.setting("hours_per_month") * units.SECONDS_PER_HOUR
     return [
-        f"{units.seconds(span_s)} of traffic: monthly cost is an extrapolation "
-        f"(× {units.significant(month_s / span_s)}). No night or weekend in the data."
+        f"{spell.seconds(span_s)} of traffic: monthly cost is an extrapolation "
+        f"(× {spell.significant(month_s / span_s)}). No night or weekend in the data."
     ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell
 from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace import checks, columns
@@ -206,7 +206,7 @@ def series_of(
         again = time_s.size - np.unique(time_s).size
         if again:
             findings.assumed.append(
-                f"{units.count(again, 'row')} with the time of another: their requests are added "
+                f"{spell.count(again, 'row')} with the time of another: their requests are added "
                 "up."
             )
     findings.assumed.append(
@@ -274,7 +274,7 @@ def _lasting(
             "rows_are",
             (
                 (BUCKETS, "All requests from its time to the time of the next row"),
-                (REQUESTS, f"One request: {units.count(time_s.size, 'request')} in all"),
+                (REQUESTS, f"One request: {spell.count(time_s.size, 'request')} in all"),
             ),
         )
     until_next = np.append(steps, np.median(steps))
@@ -289,7 +289,7 @@ def _not_overlapping(
         step_s, middle_s = float(np.median(np.diff(stamps))), float(np.nanmedian(lasts_s))
         if middle_s > 1.5 * step_s:
             raise InputError(
-                f"Buckets of {units.seconds(middle_s)} begin every {units.seconds(step_s)}: they "
+                f"Buckets of {spell.seconds(middle_s)} begin every {spell.seconds(step_s)}: they "
                 "overlap, so their requests would count twice. Export buckets that follow one "
                 "another."
             )
@@ -361,8 +361,8 @@ def _what_are_tokens(
         f"Is '{column}' the sum of the tokens of a row's requests, or their mean?",
         "bucket_tokens",
         (
-            (SUM, f"Their sum: {units.significant(each[0])} tokens a request"),
-            (MEAN, f"Their mean: {units.significant(each[1])} tokens a request"),
+            (SUM, f"Their sum: {spell.significant(each[0])} tokens a request"),
+            (MEAN, f"Their mean: {spell.significant(each[1])} tokens a request"),
         ),
     )
 
@@ -375,8 +375,8 @@ def _rows_decided(
         BUCKETS,
         f"What is a row of the file, with its '{counting.requests}'?",
         (
-            (BUCKETS, f"A bucket: {units.significant(float(count.sum()))} requests in all"),
-            (REQUESTS, f"One request: {units.count(time_s.size, 'request')} in all"),
+            (BUCKETS, f"A bucket: {spell.significant(float(count.sum()))} requests in all"),
+            (REQUESTS, f"One request: {spell.count(time_s.size, 'request')} in all"),
         ),
     )
 
@@ -384,8 +384,8 @@ def _rows_decided(
 def _lengths_in_words(lasts_s: NDArray[np.float64]) -> str:
     low, high = float(lasts_s.min()), float(lasts_s.max())
     if high - low < 1e-6 * high:
-        return units.seconds(high)
-    return f"{units.seconds(low)} to {units.seconds(high)}"
+        return spell.seconds(high)
+    return f"{spell.seconds(low)} to {spell.seconds(high)}"
 
 
 def _placed(
@@ -422,7 +422,7 @@ def _placed(
     if buckets > most or int(number.sum()) > most:
         raise InputError(
             f"Rows that last {_lengths_in_words(lasts_s)} over "
-            f"{units.seconds(float(np.ptp(time_s)))} make more than {most:,} buckets. Keep a "
+            f"{spell.seconds(float(np.ptp(time_s)))} make more than {most:,} buckets. Keep a "
             "shorter part, or rows of one length."
         )
     at: NDArray[np.int64] = np.repeat(begin, number) + np.arange(number.sum()) - np.repeat(
@@ -506,7 +506,7 @@ def check_requests(
     longest = tables.setting("trace_longest_context_tokens")
     over = int(np.count_nonzero(tokens > longest))
     choices = (
-        (REQUESTS, f"Yes: {units.count(time_s.size, 'request')}"),
+        (REQUESTS, f"Yes: {spell.count(time_s.size, 'request')}"),
         (BUCKETS, "No, it sums up several: say which column counts them"),
     )
     if over > 0.5 * tokens.size:
@@ -528,8 +528,8 @@ def check_requests(
     whole = np.abs((start_s + time_s + 30) % 60 - 30) < 1e-3
     if whole.all():
         raise TraceQuestion(
-            f"Rows are {units.seconds(step_s)} apart, to the minute"
-            + (f", with {units.significant(middle)} tokens each" if middle else "")
+            f"Rows are {spell.seconds(step_s)} apart, to the minute"
+            + (f", with {spell.significant(middle)} tokens each" if middle else "")
             + ". Is each row one request?",
             "rows_are",
             choices,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell, units
 from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace.columns import Clock, Codes
@@ -237,7 +237,7 @@ def model_of(
         f"{len(names):,} models in the file; each needs its own deployment. Which one?",
         "model",
         (
-            *((names[i], f"{names[i]}: {units.count(int(number[i]), 'request')}") for i in most),
+            *((names[i], f"{names[i]}: {spell.count(int(number[i]), 'request')}") for i in most),
             ("all", "All of them, as if they were one deployment"),
         ),
     )
@@ -256,13 +256,13 @@ def date_of(seconds: float) -> dt.datetime:
     except (ValueError, OverflowError, OSError):
         years = seconds / units.SECONDS_PER_DAY / 365.25
         raise InputError(
-            f"The times lie {units.significant(years)} years after 1970. Is their unit right?"
+            f"The times lie {spell.significant(years)} years after 1970. Is their unit right?"
         ) from None
 
 
 def _reading(requests: int, span_s: float) -> str:
-    rate = units.rate(requests / span_s) if span_s else "all at one time"
-    return f"{rate} over {units.seconds(span_s)}"
+    rate = spell.rate(requests / span_s) if span_s else "all at one time"
+    return f"{rate} over {spell.seconds(span_s)}"
 
 
 def in_order(
@@ -330,7 +330,7 @@ def in_order(
             return shifted, slice(None)
         if answer != "sort":
             raise TraceQuestion(
-                f"Row {row_of(at):,}: time goes back by {units.seconds(-steps[back[0]])}. Was the "
+                f"Row {row_of(at):,}: time goes back by {spell.seconds(-steps[back[0]])}. Was the "
                 "clock set back at the end of summer time?",
                 "on_clock_reset",
                 (
@@ -403,14 +403,14 @@ def _join(
         order = part.start + np.argsort(time_s[part], kind="stable")
         return time_s[order], order
     at = parts[1].start
-    jump = units.seconds(float(time_s[parts[0]].max() - time_s[at]))
+    jump = spell.seconds(float(time_s[parts[0]].max() - time_s[at]))
     most = int(tables.setting("trace_most_parts"))
     only = tuple(
         (
             key,
             f"Use only part {key.removeprefix('part')}: "
-            f"{units.count(part.stop - part.start, 'request')} over "
-            f"{units.seconds(float(np.ptp(time_s[part])))}",
+            f"{spell.count(part.stop - part.start, 'request')} over "
+            f"{spell.seconds(float(np.ptp(time_s[part])))}",
         )
         for key, part in list(numbers.items())[:most]
     )

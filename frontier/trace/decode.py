@@ -351,15 +351,15 @@ def _csv(stream: io.BufferedReader, head: bytes) -> Table:
 
 def _refuse_swallowed(rows: Sequence[Sequence[str]], delimiter: str) -> None:
     """Refuse a table whose quoted cells hold lines that are rows themselves."""
-    for row in rows:
+    for number, row in enumerate(rows, start=2):  # the header is row 1
         for cell in row:
             for line in cell.splitlines()[1:] if "\n" in cell else ():
                 cells = line.split(delimiter)
                 if len(cells) == len(row) > 1 and _shape(cells[0]) == _shape(row[0]):
                     raise InputError(
-                        f"A quoted cell holds a line that looks like a row: {line[:60]}. A quote "
-                        "that opens before it was left unclosed, or closes too late; mend it, or "
-                        "leave the column out."
+                        f"Row {number:,} opens a quote that never closes, or closes too late: "
+                        f"its cell holds a line that looks like a row ({line[:60]}). Mend the "
+                        "quote, or leave the column out."
                     )
 
 

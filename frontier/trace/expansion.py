@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell
 from frontier.errors import InputError
 from frontier.tables import Tables, load_tables
 from frontier.trace.model import Trace, TraceReport, make_trace
@@ -93,7 +93,7 @@ def expand(
     in_all = float(series.requests.sum())
     if not in_all <= most:
         raise InputError(
-            f"The file counts {units.significant(in_all)} requests, more than the {most:,} that "
+            f"The file counts {spell.significant(in_all)} requests, more than the {most:,} that "
             "are read. Keep a shorter part of it, or check what the values are."
         )
     rng = np.random.default_rng((int(tables.setting("trace_seed")), draw))
@@ -102,7 +102,7 @@ def expand(
     number = int(each.sum())
     if number < 2:
         raise InputError(
-            f"The file counts {units.count(number, 'request')}; rate and idle time need at least "
+            f"The file counts {spell.count(number, 'request')}; rate and idle time need at least "
             "two."
         )
     bucket = np.repeat(np.arange(each.size), each)
@@ -123,8 +123,8 @@ def expand(
         most_tokens = np.iinfo(np.int32).max
         if mean.max() > most_tokens or mean.min() < 0:
             raise InputError(
-                f"The mean of {what} tokens in a bucket runs from {units.significant(mean.min())} "
-                f"to {units.significant(mean.max())}; expected 0 to {most_tokens:,}."
+                f"The mean of {what} tokens in a bucket runs from {spell.significant(mean.min())} "
+                f"to {spell.significant(mean.max())}; expected 0 to {most_tokens:,}."
             )
         tokens.append(np.maximum(np.rint(mean), least).astype(np.int32)[bucket])
         assumed.append(f"Requests of one bucket have the same {what} tokens, their mean.")
@@ -141,13 +141,13 @@ def expand(
         assumed=(
             *series.report.assumed,
             f"{number:,} requests placed at random inside buckets of "
-            f"{units.seconds(counted_s)} (draw {draw}).",
+            f"{spell.seconds(counted_s)} (draw {draw}).",
             *assumed,
         ),
         notes=(
             *series.report.notes,
-            f"Data is per {units.seconds(counted_s)}: idle timeouts under "
-            f"{units.seconds(counted_s)} cannot be judged.",
+            f"Data is per {spell.seconds(counted_s)}: idle timeouts under "
+            f"{spell.seconds(counted_s)} cannot be judged.",
         ),
     )
     return make_trace(

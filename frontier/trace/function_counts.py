@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell, units
 from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace.checks import Findings
@@ -66,7 +66,7 @@ def read_functions(
             f"{len(names):,} functions in the file; each needs its own deployment. Which one?",
             "model",
             (
-                *((names[i], f"{names[i]}: {units.count(each[i], 'request')}") for i in most),
+                *((names[i], f"{names[i]}: {spell.count(each[i], 'request')}") for i in most),
                 ("all", "All of them, as if they were one deployment"),
             ),
         )

@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontier.errors import InputError, TableError
+from frontier.spell import rate
 from frontier.tables import (
     Column,
     Tables,
@@ -45,7 +46,7 @@ from frontier.tables import (
     read_cell,
 )
 from frontier.trace.model import Trace, TraceReport, make_trace
-from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, rate
+from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 HOURS = 24
 WORKDAYS, DAYS = 5, 7

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell
 from frontier.errors import InputError
 from frontier.trace.model import PathCount, TraceQuestion
 
@@ -133,7 +133,7 @@ class PathFilter:
                 "None of the paths in the file is known to ask a model for text. Which one does?",
                 "paths",
                 (
-                    *((path.path, f"{path.path}: {units.count(path.requests, 'request')}")
+                    *((path.path, f"{path.path}: {spell.count(path.requests, 'request')}")
                       for path in found[:shown]),
                     (ALL, "All of them"),
                 ),

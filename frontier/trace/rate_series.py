@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell, units
 from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace import checks, metrics
@@ -190,11 +190,11 @@ def _kind(
     is_no_counter = many and share > tables.setting("trace_counter_most_falls")
     is_open = many and share > tables.setting("trace_counter_few_falls")
     words = {
-        INCREASE: f"Requests of each step: {units.significant(total[INCREASE])} in all",
-        RATE: f"Requests a second: {units.significant(total[RATE])} in all",
-        COUNTER: f"A running total: {units.significant(total[COUNTER])} in all",
+        INCREASE: f"Requests of each step: {spell.significant(total[INCREASE])} in all",
+        RATE: f"Requests a second: {spell.significant(total[RATE])} in all",
+        COUNTER: f"A running total: {spell.significant(total[COUNTER])} in all",
     }
-    question = f"What do the values count, {units.seconds(step_s)} apart?"
+    question = f"What do the values count, {spell.seconds(step_s)} apart?"
     kind, reason = _told_by_name([held.labels[at] for at in chosen.requests], layout)
     if held.is_rate[rows].any():
         kind, reason = RATE, "their unit says so"
@@ -286,13 +286,13 @@ def _grid(time_s: NDArray[np.float64], closes: bool, most: int) -> _Grid:
     off = np.abs((stamps - first) / step_s - np.rint((stamps - first) / step_s))
     if np.quantile(off, 0.95) > 0.05:
         raise InputError(
-            f"Samples are not evenly spaced (most often {units.seconds(step_s)} apart). Export "
+            f"Samples are not evenly spaced (most often {spell.seconds(step_s)} apart). Export "
             "them with a fixed step."
         )
     buckets = int(np.rint((last - first) / step_s)) + 1
     if buckets > most:
         raise InputError(
-            f"Samples {units.seconds(step_s)} apart over {units.seconds(last - first)} are "
+            f"Samples {spell.seconds(step_s)} apart over {spell.seconds(last - first)} are "
             f"{buckets:,} buckets, more than {most:,}. Keep one week, or take a longer step."
         )
     return _Grid(step_s, first - step_s if closes else first, buckets, closes)
@@ -342,12 +342,12 @@ def _binned(
     if begun:
         findings.assumed.append(
             f"Running totals that begin within the file ({begun:,}) are counted from 0: "
-            f"{units.significant(begun_requests)} in their first samples."
+            f"{spell.significant(begun_requests)} in their first samples."
         )
     if resets:
         stamps = sorted(resets)
         shown = [
-            _clock_time(origin_s + stamp) if origin_s is not None else units.seconds(stamp)
+            _clock_time(origin_s + stamp) if origin_s is not None else spell.seconds(stamp)
             for stamp in stamps[:_MOST_RESETS]
         ]
         more = f" and {len(stamps) - len(shown)} more times" if len(stamps) > len(shown) else ""
@@ -377,14 +377,14 @@ def fill_missing(
         known = seen & ~unknown
         total[unknown] = np.interp(at[unknown], at[known], total[known])
         findings.assumed.append(
-            f"{units.count(number, 'bucket')} with a value that could not be read: taken to be "
+            f"{spell.count(number, 'bucket')} with a value that could not be read: taken to be "
             "like those around them."
         )
     seen = seen | unknown
     missing = int(np.count_nonzero(~seen))
     if not missing:
         return
-    text = f"{units.count(missing, 'bucket')} without a sample"
+    text = f"{spell.count(missing, 'bucket')} without a sample"
     if kind == COUNTER:
         findings.assumed.append(
             f"{text}: what the counter grew by was spread over them, none where it restarted."

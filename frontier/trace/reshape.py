@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontier.errors import InputError
+from frontier.spell import count, seconds, significant
 from frontier.tables import Tables, load_tables, look_up
 from frontier.trace.generate import NOMINAL_MONDAY, week_levels
 from frontier.trace.model import Trace, make_trace
-from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, count, seconds, significant
+from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 
 def thin(trace: Trace, factor: float, seed: int) -> Trace:

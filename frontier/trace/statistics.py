@@ -14,16 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frontier.errors import InputError
+from frontier.spell import percent, significant
 from frontier.tables import Tables, TracePublished, load_tables
 from frontier.trace.generate import DAYS, HOURS, NOMINAL_MONDAY
 from frontier.trace.model import Trace
-from frontier.units import (
-    SECONDS_PER_DAY,
-    SECONDS_PER_HOUR,
-    SECONDS_PER_MINUTE,
-    percent,
-    significant,
-)
+from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 # Thresholds of idle time as the published figures have them [s]; the rows of
 # trace_published.csv and the fields of TraceStatistics bear them in their names.

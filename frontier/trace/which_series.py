@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell
 from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace import metrics
@@ -202,7 +202,7 @@ def _metric(
         f"{len(candidates)} metrics in the file may count requests. Which one does?",
         "metric",
         (
-            *((key, f"{key}: {units.count(number[key], 'sample')}") for key in candidates[:most]),
+            *((key, f"{key}: {spell.count(number[key], 'sample')}") for key in candidates[:most]),
             (ALL, "All of them added up, as they count different requests"),
         ),
     )
@@ -344,7 +344,7 @@ def _model(
         "model",
         (
             *(
-                (value, f"{value or 'none'}: {units.count(number[value], 'sample')}")
+                (value, f"{value or 'none'}: {spell.count(number[value], 'sample')}")
                 for value in values[: int(tables.setting("trace_most_models"))]
             ),
             (ALL, "All of them, as if they were one deployment"),

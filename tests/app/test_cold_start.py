@@ -7,7 +7,7 @@ import csv
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from frontier import units
+from frontier import spell
 from frontier.cli import main
 from frontier.start.log import OwnStart
 from frontier.tables import DATA_DIR
@@ -191,8 +191,8 @@ def test_it_says_how_many_stages_are_assumed_and_how_far_off_the_like_were(open_
     assumed = sum(stage.basis == "assumed" for stage in start.stages)
     assert f"{assumed} of the 10 stages are assumed" in said
     assert like.group == "opaque"
-    assert f"off by {units.percent(like.median_error)} in the median" in said
-    assert f"{units.count(like.cases, 'published start')} that nothing was fitted to" in said
+    assert f"off by {spell.percent(like.median_error)} in the median" in said
+    assert f"{spell.count(like.cases, 'published start')} that nothing was fitted to" in said
 
 
 def test_what_goes_wrong_is_chosen_with_its_source_and_moves_the_tail(open_page):

@@ -334,7 +334,7 @@ REFUSED = {
         "opens a quote that closes in the middle"),
     "a stray quote that closes at the end of another row": (
         b'timestamp,prompt_tokens,output_tokens,user\n0,1,1,"x\n1.5,1,1,y\n2.5,1,1,z"\n5,1,1,a\n',
-        "looks like a row: 1.5,1,1,y"),
+        "looks like a row (1.5,1,1,y)"),
     "an abbreviated zone": (
         csv_of("prompt_tokens,timestamp,output_tokens", [9] * 30,
                [f"{time} CST" for time in HOURS], [9] * 30), "is not a time"),

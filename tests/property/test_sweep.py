@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frontier import units
+from frontier import spell
 from frontier.charts.frontier_chart import frontier_figure
 from frontier.charts.frontier_chart import frontier_table as chart_points
 from frontier.errors import InfeasibleError, InputError
@@ -227,7 +227,7 @@ def test_what_this_traffic_is_billed_for_is_a_share_of_all_replicas_that_rival_i
     billed = table.loc[table["is_provider_default"], "billed_replicas"].item()
     (said,) = (reason for reason in answer.reasons if "Break-even" in reason)
     assert "2 always-on replicas" in said
-    assert said.endswith(f"makes that {units.percent(billed / 2)}.")
+    assert said.endswith(f"makes that {spell.percent(billed / 2)}.")
 
 
 def test_no_break_even_is_said_where_always_on_costs_no_less(table):

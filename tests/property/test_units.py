@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontier import units
+from frontier import spell
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from frontier import units
 )
 def test_durations_read_as_people_say_them(value_s, words):
     """A duration is written in the unit a person would choose."""
-    assert units.seconds(value_s) == words
+    assert spell.seconds(value_s) == words
 
 
 @pytest.mark.parametrize(
@@ -47,26 +47,26 @@ def test_durations_read_as_people_say_them(value_s, words):
 )
 def test_money_keeps_whole_dollars_when_large_and_cents_when_small(usd, words):
     """A monthly bill is whole dollars; a price an hour keeps cents, a token price digits."""
-    assert units.dollars(usd) == words
+    assert spell.dollars(usd) == words
 
 
 @given(st.floats(min_value=1e-6, max_value=1e12))
 def test_significant_digits_stay_within_half_a_digit_of_the_value(value):
     """Three significant digits are never more than 0.5 % from the number they stand for."""
-    shown = float(units.significant(value).replace(",", ""))
+    shown = float(spell.significant(value).replace(",", ""))
     assert shown == pytest.approx(value, rel=5.1e-3)
 
 
 @given(st.floats(min_value=-1e9, max_value=1e9))
 def test_a_negative_amount_carries_its_sign_before_the_dollar(usd):
     """Minus and dollar sign stand in that order, so that columns of money line up."""
-    assert units.dollars(usd).startswith("−$") == (usd < 0)
+    assert spell.dollars(usd).startswith("−$") == (usd < 0)
 
 
 def test_an_instant_of_a_trace_is_a_date_or_a_numbered_day():
     """Two days and five hours in: the third day, or the date that this is."""
     at_s = 2 * 86_400 + 5 * 3_600 + 61.9
-    assert units.moment(at_s) == "day 3, 05:01:01"
+    assert spell.moment(at_s) == "day 3, 05:01:01"
     noon = dt.datetime(2026, 9, 30, 12, tzinfo=dt.UTC)
-    assert units.moment(at_s, noon) == "2026-10-02 17:01:01"
-    assert units.clock(86_400 + 59.9) == "00:00"
+    assert spell.moment(at_s, noon) == "2026-10-02 17:01:01"
+    assert spell.clock(86_400 + 59.9) == "00:00"
