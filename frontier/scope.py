@@ -208,8 +208,11 @@ def date_of(trace: Trace) -> dt.datetime | None:
     return None if trace.t0_utc == NOMINAL_MONDAY else trace.t0_utc
 
 
-def badge(trace: Trace) -> str:
-    """Return in one line how a file was read: format, requests, span, dropped, assumed."""
+def badge(trace: Trace, *, brief: bool = False) -> str:
+    """Return in one line how a file was read: format, requests, span, dropped, assumed.
+
+    Brief, what was assumed is counted and not said: where the sentences stand beside it.
+    """
     report, began = trace.report, date_of(trace)
     lasts = f"{spell.count(trace.arrival_s.size, 'request')} over {spell.seconds(trace.horizon_s)}"
     if began is not None:
@@ -228,9 +231,17 @@ def badge(trace: Trace) -> str:
         f"dropped {dropped:,} of {spell.count(report.rows_read, 'row')}: {reasons}"
         if dropped
         else f"all {spell.count(report.rows_read, 'row')} kept",
-        f"assumed: {' '.join(report.assumed)}" if report.assumed else "nothing assumed",
+        _assumed(report.assumed, brief=brief),
     ]
     return " · ".join(parts)
+
+
+def _assumed(sentences: tuple[str, ...], *, brief: bool) -> str:
+    if not sentences:
+        return "nothing assumed"
+    if brief:
+        return spell.count(len(sentences), "assumption")
+    return f"assumed: {' '.join(sentences)}"
 
 
 def understood(trace: Trace) -> tuple[str, ...]:

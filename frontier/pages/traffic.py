@@ -88,10 +88,9 @@ def render() -> None:
     )
     st.subheader(_headline(view), anchor=False)
     st.markdown(text.plain(" ".join(view.alike[:2])))
-    st.markdown("**What was understood**")
-    if choices.is_private:
-        st.caption(text.plain(badge(trace)))
-    st.markdown(_bullets(understood(trace)))
+    st.caption(text.plain(badge(trace, brief=True)))
+    with st.expander("What was understood, dropped and assumed"):
+        st.markdown(_bullets(understood(trace)))
     _draw_rate(view, trace)
     _draw_hours(view, trace)
     _draw_gaps(view, trace)

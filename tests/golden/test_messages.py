@@ -15,7 +15,9 @@ from frontier.mitigations.registry import mitigation
 from frontier.plans.scenario import OfficeHours, Scenario, deploy
 from frontier.policy import ScalingPolicy
 from frontier.serving import serving_speed
+from frontier.start.log import read_start_log
 from frontier.start.predict import start_inputs_for
+from frontier.start.stages import STAGES
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
 
@@ -79,6 +81,29 @@ def usage(**changes):
             lambda: OfficeHours(18, 9, 5),
             InputError,
             "Office hours must end after they begin: from 18 to 9 h.",
+        ),
+        (
+            lambda: deploy(
+                dataclasses.replace(SCENARIO, serverless_offer="crusoe-l40s"),
+                trace_of([1, 2]),
+                TABLES,
+            ),
+            InputError,
+            "Expected a serverless offer, found crusoe-l40s, which is dedicated.",
+        ),
+        (
+            lambda: deploy(
+                dataclasses.replace(SCENARIO, dedicated_offer="modal-l40s"),
+                trace_of([1, 2]),
+                TABLES,
+            ),
+            InputError,
+            "Expected a dedicated offer, found modal-l40s, which is serverless.",
+        ),
+        (
+            lambda: read_start_log("stage,seconds\nfetch,9\nsleep,3\n", TABLES),
+            InputError,
+            f"row 3: expected a stage, one of {', '.join((*STAGES, 'total'))}, found 'sleep'",
         ),
         (
             lambda: break_even_utilisation(0.0, 1.0),
