@@ -106,6 +106,20 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """The day on which the numbers of data/ were given out, and how old a shown price may be.
+
+    Tests hold prices to this day and not to the clock, so that a copy stays sound.
+    """
+
+    release_id: str
+    released_on: dt.date
+    featured_days: int
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gpu:
     """One kind of GPU."""
 
@@ -794,6 +808,7 @@ class Tables:
 
     sources: Mapping[str, Source] = field(metadata={"row": Source})
     settings: Mapping[str, Setting] = field(metadata={"row": Setting})
+    releases: Mapping[str, Release] = field(metadata={"row": Release})
     gpus: Mapping[str, Gpu] = field(metadata={"row": Gpu})
     models: Mapping[str, Model] = field(metadata={"row": Model})
     config_defaults: Mapping[str, ConfigDefault] = field(metadata={"row": ConfigDefault})
