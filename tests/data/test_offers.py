@@ -73,7 +73,7 @@ def test_a_featured_price_is_not_stale_at_the_release(tables):
 
 
 def test_a_floor_is_no_offer(tables):
-    """ "As low as" and "from" are what nobody may be charged: no shipped price is one."""
+    """Nobody can count on a price "as low as" or "from": no shipped price is one."""
     floors = [offer.offer_id for offer in tables.offers.values() if offer.price_kind == "floor"]
     assert not floors
 
