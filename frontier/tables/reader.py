@@ -44,6 +44,7 @@ from frontier.tables.rows import (
     Platform,
     ProviderName,
     ProviderRules,
+    Release,
     Restore,
     ServingPoint,
     ServingStage,
@@ -74,6 +75,7 @@ class Tables:
 
     sources: Mapping[str, Source] = field(metadata={"row": Source})
     settings: Mapping[str, Setting] = field(metadata={"row": Setting})
+    releases: Mapping[str, Release] = field(metadata={"row": Release})
     gpus: Mapping[str, Gpu] = field(metadata={"row": Gpu})
     models: Mapping[str, Model] = field(metadata={"row": Model})
     config_defaults: Mapping[str, ConfigDefault] = field(metadata={"row": ConfigDefault})

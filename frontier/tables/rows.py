@@ -82,6 +82,20 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """The day on which the numbers of data/ were given out, and how old a shown price may be.
+
+    Tests hold prices to this day and not to the clock, so that a copy stays sound.
+    """
+
+    release_id: str
+    released_on: dt.date
+    featured_days: int
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gpu:
     """One kind of GPU."""
 

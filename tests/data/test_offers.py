@@ -60,6 +60,38 @@ def test_prices_are_dated_and_not_older_than_two_years(tables):
         assert read_on - dt.timedelta(days=730) < offer.priced_on <= read_on, offer.offer_id
 
 
+def test_a_featured_price_is_not_stale_at_the_release(tables):
+    """What is listed first was read within 120 days of the release date that stands in data/."""
+    release = max(tables.releases.values(), key=lambda row: row.released_on)
+    assert release.released_on >= max(s.read_on for s in tables.sources.values())
+    stale = {
+        offer.offer_id: (release.released_on - offer.priced_on).days
+        for offer in tables.offers.values()
+        if offer.featured and (release.released_on - offer.priced_on).days > release.featured_days
+    }
+    assert not stale, f"featured prices older than {release.featured_days} days: {stale}"
+
+
+def test_a_floor_is_no_offer(tables):
+    """Nobody can count on a price "as low as" or "from": no shipped price is one."""
+    floors = [offer.offer_id for offer in tables.offers.values() if offer.price_kind == "floor"]
+    assert not floors
+
+
+def test_reserved_prices_lie_below_the_hourly_one_and_fall_with_the_term(tables):
+    """A term of three years costs less an hour than one year, and both less than no term."""
+    ladders = 0
+    for offer in tables.offers.values():
+        three = tables.offers.get(f"{offer.offer_id}-reserved-3y")
+        one = tables.offers.get(f"{offer.offer_id}-reserved-1y")
+        if three is not None:
+            ladders += 1
+            middle = offer.usd_per_gpu_h if one is None else one.usd_per_gpu_h
+            assert three.usd_per_gpu_h < middle <= offer.usd_per_gpu_h, offer.offer_id
+            assert (three.gpu, three.gpus_max) == (offer.gpu, offer.gpus_max)
+    assert ladders >= 5
+
+
 def test_an_idle_timeout_lies_in_its_range(tables):
     """The provider's default lies between the shortest and the longest that can be set."""
     for row in tables.behaviours.values():
@@ -92,19 +124,25 @@ def test_what_a_provider_does_not_say_is_marked(tables):
 
 
 def test_machines_by_the_hour_bill_every_stage(tables):
-    """Nobody gives away the start of a machine that is paid by the hour."""
+    """Nobody gives away the start of a machine that is paid by the hour.
+
+    Only the time before it is handed over may be free, and only where the provider states so:
+    Lambda counts from the health check.
+    """
     by_the_hour = {o.rules_id for o in tables.offers.values() if o.kind != "serverless"}
     by_the_hour -= {o.rules_id for o in tables.offers.values() if o.kind == "serverless"}
     for rules_id in by_the_hour:
         rules = tables.provider_rules[rules_id]
-        assert all(getattr(rules, f"bills_{stage}") for stage in STAGES), rules_id
+        free = {stage for stage in STAGES if not getattr(rules, f"bills_{stage}")}
+        assert free == ({"allocate"} if rules_id == "lambda" else set()), rules_id
+        assert not free & {name.removeprefix("bills_") for name in rules.assumed}, rules_id
         assert rules.bills_idle, rules_id
 
 
 def test_every_rule_is_used_or_waits_for_a_users_price(tables):
-    """Baseten, whose prices are not public, and uploaded prices have rules and no offer."""
+    """Akash, which shows only what leases start at, and uploaded prices have no offer."""
     used = {offer.rules_id for offer in tables.offers.values()}
-    waiting = {"baseten", "own-serverless", "own-machine"}
+    waiting = {"akash", "own-serverless", "own-machine"}
     assert set(tables.provider_rules) - used == waiting
     named = {rules.behaviour_id for rules in tables.provider_rules.values()}
     assert named == set(tables.behaviours)

@@ -107,8 +107,8 @@ def bill_of(offer, *rows, **more):
 SERVERLESS = [
     # All but allocation: 68 + 31.4 + 60 = 159.4 -> 160 s. GPU, 8 cores and 64 GiB by the second.
     ("modal-l40s", 60, 160 * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222)),
-    # Image and queue free: 57 + 31.4 + 5 = 93.4 -> 94 s.
-    ("runpod-flex-l40s", 5, 94 * 0.00053),
+    # Image and queue free: 57 + 31.4 + 5 = 93.4 -> 94 s at 1.75 an hour.
+    ("runpod-flex-l40s", 5, 94 * 1.75 / 3600),
     # Spin-up, environment and queue free: 75 - 7 - 11 - 2 = 55; 55 + 31.4 + 60 = 146.4 -> 147 s.
     ("cerebrium-l40s", 60, 147 * (0.000542 + 8 * 0.00000655 + 64 * 0.00000222)),
     # 68 + 31.4 + 300 = 399.4 -> 400 s at 1.20 an hour.
@@ -124,6 +124,10 @@ SERVERLESS = [
     ("sagemaker-a10g", 1200, 1300 * 1.408 / 3600),
     # PENDING and DOCKER_PULL free: 57 + 31.4 + 60 = 148.4 -> 149 s at 4.50 an hour.
     ("fal-h200", 60, 149 * 4.50 / 3600),
+    ("fal-h100", 60, 149 * 4.50 / 3600),
+    # Queue and pull free, its own delivery network's weights too, the rest by the minute:
+    # 75 - 7 - 11 - 16 = 41; 41 + 31.4 + 900 = 972.4 s -> 17 min at 0.10833 a minute.
+    ("baseten-h100", 900, 17 * 0.10833),
     # The whole start is free: 31.4 + 3600 = 3631.4 -> 3632 s at 8 an hour.
     ("fireworks-h100", 3600, 3632 * 8.00 / 3600),
     # Setup, active and idle: 68 + 31.4 + 300 = 399.4 -> 400 s at 0.000975 a second.
@@ -137,7 +141,7 @@ SERVERLESS = [
 # (offer, dollars of an hour of the machine as the source prints it, increment, minimum)
 MACHINES = [
     ("aws-l40s", 1.861, 1, 60),
-    ("gcp-l4", 0.708, 1, 60),
+    ("gcp-l4", 0.706832, 1, 60),
     ("azure-h100-nvl", 6.98, 60, 60),
     ("oci-a10", 2.00, 60, 60),
     ("lambda-h100", 4.29, 60, 60),
@@ -146,8 +150,14 @@ MACHINES = [
     ("hyperstack-a100", 1.60, 60, 60),
     ("digitalocean-l40s", 1.57, 60, 60),
     ("vast-h100", 2.4024, 1, 0),
-    ("verda-rtx-a6000", 0.82, 60, 60),
-    ("akash-h100", 2.71, 60, 60),
+    ("verda-rtx-a6000", 0.82, 600, 600),
+    ("jarvislabs-h100", 3.49, 60, 60),
+    ("massed-compute-h100", 2.73, 60, 60),
+    ("thunder-compute-h100", 3.20, 60, 60),
+    # The GPU, and 8 cores and 64 GiB apart.
+    ("northflank-h100", 2.74 + 8 * 0.01667 + 64 * 0.00833, 1, 0),
+    ("novita-h100", 3.39, 60, 60),
+    ("paperspace-h100", 5.95, 60, 60),
     ("runpod-secure-h100", 3.99, 1, 0),
 ]
 
@@ -163,10 +173,10 @@ EIGHT_GPU_MACHINES = [
 
 
 def test_every_provider_has_an_example():
-    """No provider's rules go unproved; the two for uploaded prices are ours."""
+    """No provider's rules go unproved but Akash's, which has no offer; two are for uploads."""
     shown = {TABLES.offers[row[0]].rules_id for row in SERVERLESS + MACHINES + EIGHT_GPU_MACHINES}
     ours = {"own-serverless", "own-machine"}
-    assert shown | {"baseten"} | ours == set(TABLES.provider_rules)
+    assert shown | {"akash"} | ours == set(TABLES.provider_rules)
 
 
 @pytest.mark.parametrize(("offer", "idle_s", "expected"), SERVERLESS)
@@ -182,6 +192,11 @@ def test_one_wake_up_of_a_machine_by_the_hour(offer, usd_per_h, increment_s, min
     """A machine is paid from its first second: 75 + 31.4 + 10 = 116.4 s, rounded as it rounds."""
     seconds = max(math.ceil(116.4 / increment_s) * increment_s, minimum_s)
     assert bill_of(offer, wake_up(10)).usd_span == pytest.approx(usd_per_h * seconds / HOUR)
+
+
+def test_lambda_counts_from_the_health_check():
+    """The time until the machine is handed over is free: 68 + 31.4 + 15 = 114.4 s, two minutes."""
+    assert bill_of("lambda-h100", wake_up(15)).usd_span == pytest.approx(4.29 * 2 / 60)
 
 
 @pytest.mark.parametrize(("offer", "usd_per_h"), EIGHT_GPU_MACHINES)
@@ -268,7 +283,7 @@ def test_a_start_cut_by_the_horizon_is_billed_for_the_stages_it_got_through():
 def test_a_resume_is_billed_like_the_load_that_it_is():
     """10 s of resume on top of a start: billed at RunPod, free at Fireworks."""
     row = wake_up(0) | {"starting_s": 85}
-    assert bill_of("runpod-flex-l40s", row).lines["starting"] == pytest.approx(67 * 0.00053)
+    assert bill_of("runpod-flex-l40s", row).lines["starting"] == pytest.approx(67 * 1.75 / HOUR)
     assert bill_of("fireworks-h100", row).lines["starting"] == 0.0
 
 
@@ -394,7 +409,7 @@ def test_storage_memory_and_gpu_seconds_that_a_mitigation_keeps():
     kept = Standing(storage_gb=100, host_ram_gib=32, gpu_s_per_start=50)
     cost = bill_of("runpod-flex-l40s", wake_up(5), standing=kept)
     assert cost.lines["storage"] == pytest.approx(7.0)
-    assert cost.lines["starting"] == pytest.approx((57 + 50) * 0.00053)
+    assert cost.lines["starting"] == pytest.approx((57 + 50) * 1.75 / HOUR)
     assert cost.lines["CPU and RAM"] == 0.0
     metered = bill_of("modal-l40s", wake_up(60), standing=Standing(host_ram_gib=32))
     plain = bill_of("modal-l40s", wake_up(60))
@@ -495,24 +510,30 @@ def test_all_in_prices_of_an_hour():
 
 
 def test_a_chosen_region_multiplies_cores_and_memory_too():
-    """An hour of Modal's L40S non-preemptible: three times GPU, 8 cores and 64 GiB."""
-    offer = TABLES.offers["modal-l40s"]
+    """An hour of Cerebrium's L40S, protected: twice GPU, 8 cores and 64 GiB."""
+    offer = TABLES.offers["cerebrium-l40s"]
     terms = chosen_terms(TABLES.rules_of(offer), kept_up=True)
     hour = replica_usd_per_h(offer, gpus_per_replica=1, tables=TABLES, terms=terms)
-    assert hour == pytest.approx(3 * HOUR * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222))
-    kept = bill_of("modal-l40s", wake_up(0), standing=Standing(host_ram_gib=32), terms=terms)
+    assert hour == pytest.approx(2 * HOUR * (0.000542 + 8 * 0.00000655 + 64 * 0.00000222))
+    kept = bill_of("cerebrium-l40s", wake_up(0), standing=Standing(host_ram_gib=32), terms=terms)
     bare = dataclasses.replace(terms, free_credit=False, platform_fee=False)
-    one = bill_of("modal-l40s", wake_up(0), standing=Standing(host_ram_gib=32))
-    assert kept.lines["CPU and RAM"] == pytest.approx(3 * one.lines["CPU and RAM"])
-    assert bill_of("modal-l40s", wake_up(0), terms=bare).usd_span == pytest.approx(
-        3 * bill_of("modal-l40s", wake_up(0)).usd_span
+    one = bill_of("cerebrium-l40s", wake_up(0), standing=Standing(host_ram_gib=32))
+    assert kept.lines["CPU and RAM"] == pytest.approx(2 * one.lines["CPU and RAM"])
+    assert bill_of("cerebrium-l40s", wake_up(0), terms=bare).usd_span == pytest.approx(
+        2 * bill_of("cerebrium-l40s", wake_up(0)).usd_span
     )
 
 
 def test_no_factor_is_charged_that_the_provider_does_not_publish():
-    """Modal has both factors and multiplies them; RunPod publishes neither."""
+    """Fireworks, Cerebrium and Modal publish one each, RunPod none; two are multiplied.
+
+    Modal sells non-preemptible capacity for functions without a GPU only.
+    """
     both = {"in_region": True, "kept_up": True}
-    assert chosen_terms(TABLES.provider_rules["modal"], **both).multiplier == 1.75 * 3
+    assert chosen_terms(TABLES.provider_rules["modal"], **both).multiplier == 1.75
+    assert chosen_terms(TABLES.provider_rules["cerebrium"], **both).multiplier == 2
+    two = dataclasses.replace(TABLES.provider_rules["cerebrium"], region_multiplier=1.5)
+    assert chosen_terms(two, **both).multiplier == 1.5 * 2
     assert chosen_terms(TABLES.provider_rules["modal"], in_region=True).multiplier == 1.75
     assert chosen_terms(TABLES.provider_rules["runpod-flex"], **both).multiplier == 1.0
 
