@@ -322,4 +322,5 @@ def test_a_price_of_somebodys_own_is_called_theirs():
     assert rules.note.startswith("increment_s: as you gave them; the rest after Modal pricing")
     assert TABLES.provider_rules["modal"].basis == "vendor-stated"
     shipped = TABLES.offers["modal-l40s"]
-    assert origin_in_words(shipped, TABLES).startswith("list price of 2026-07-01, Modal pricing")
+    said = f"list price of {shipped.priced_on}, {TABLES.source_of(shipped).title}"
+    assert origin_in_words(shipped, TABLES).startswith(said)
