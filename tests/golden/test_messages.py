@@ -12,12 +12,16 @@ from frontier.billing import Terms, TokenPrice, Usage, machine_shape, replica_us
 from frontier.economics import break_even_utilisation, crossings
 from frontier.errors import FrontierError, InfeasibleError, InputError
 from frontier.mitigations.registry import mitigation
+from frontier.plans.grid import default_grid
+from frontier.plans.plan import committed
 from frontier.plans.scenario import OfficeHours, Scenario, deploy
 from frontier.policy import ScalingPolicy
 from frontier.serving import serving_speed
+from frontier.serving.memory import estimated_checkpoint_gb
 from frontier.start.log import read_start_log
 from frontier.start.predict import start_inputs_for
-from frontier.start.stages import STAGES
+from frontier.start.rates import kernels_of
+from frontier.start.stages import STAGES, Stage, check_seconds
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
 
@@ -25,6 +29,10 @@ TABLES = load_tables()
 SCENARIO = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0)
 MIXTURE = TABLES.models["Mixtral-8x7B-Instruct-v0.1"]
 NO_SESSIONS = np.zeros(0)
+
+
+def speed_of(model, *, context_tokens, gpu="H100-SXM-80GB"):
+    return serving_speed(model, "bf16", gpu, context_tokens=context_tokens, tables=TABLES)
 
 
 def usage(**changes):
@@ -106,6 +114,71 @@ def usage(**changes):
             f"row 3: expected a stage, one of {', '.join((*STAGES, 'total'))}, found 'sleep'",
         ),
         (
+            lambda: read_start_log("38200\n39100\n", TABLES),
+            InputError,
+            "Is 38,200 seconds (10.6 h) or milliseconds (38.2 s)? A start rarely lasts more than "
+            "3,600 s: write '38200 ms', '38.2' or, if it is so, '38200 s'.",
+        ),
+        (
+            lambda: read_start_log("stage,seconds\nfetch,-1\n", TABLES),
+            InputError,
+            "row 2, column seconds: expected a number of seconds of at least 0, found '-1'",
+        ),
+        (
+            lambda: mitigation("keep-alive", TABLES, idle_timeout_s=-1.0),
+            InputError,
+            "Keep-alive (idle timeout), idle_timeout_s: expected at least 0, found -1.0",
+        ),
+        (
+            lambda: mitigation("warm-pool", TABLES, replicas=0),
+            InputError,
+            "Warm pool, replicas: expected a whole number of replicas of at least 1, found 0",
+        ),
+        (
+            lambda: mitigation("scheduled-prewarm", TABLES).rewrite_policy(ScalingPolicy()),
+            InputError,
+            "Scheduled pre-warming needs a schedule: make one with weekly_schedule from the hours "
+            "wanted, or with prewarm_schedule from arrival times.",
+        ),
+        (
+            lambda: estimated_checkpoint_gb(0.0, "bf16", TABLES),
+            InputError,
+            "params_b must be above 0, got 0.0",
+        ),
+        (
+            lambda: speed_of(MIXTURE, context_tokens=1e9),
+            InputError,
+            f"context_tokens must be above 0 and at most {MIXTURE.max_context_tokens:,}, the "
+            f"longest context of {MIXTURE.model}; got 1e+09",
+        ),
+        (
+            lambda: speed_of("Llama-3.1-405B", gpu="T4", context_tokens=1000.0),
+            InfeasibleError,
+            "Llama-3.1-405B in bf16 needs 128 × T4 (16 GB each); a replica is at most "
+            "one node of 8. Choose a larger GPU or fewer bits.",
+        ),
+        (
+            lambda: Stage("fetch", 1.0, spread=0.5),
+            InputError,
+            "stage fetch: spread must be at least 1, got 0.5",
+        ),
+        (
+            lambda: check_seconds("measured fetch", ()),
+            InputError,
+            "measured fetch: expected at least one value, found none",
+        ),
+        (
+            lambda: check_seconds("measured fetch", (-1.0,)),
+            InputError,
+            "measured fetch: expected a finite value of at least 0, found -1.0",
+        ),
+        (
+            lambda: kernels_of("vllm-2026", "dense", "bf16", "rubin", TABLES),
+            InputError,
+            "Expected one time for the kernels of a dense model in bf16 on rubin GPUs with "
+            "vllm-2026, found 0: data/kernels.csv says which are known.",
+        ),
+        (
             lambda: break_even_utilisation(0.0, 1.0),
             InputError,
             "dedicated_usd_per_h must be above 0, got 0.0",
@@ -121,13 +194,7 @@ def usage(**changes):
             "the range must be above 0 and not empty, got 2.0 to 1.0",
         ),
         (
-            lambda: serving_speed(
-                dataclasses.replace(MIXTURE, experts=None),
-                "bf16",
-                "H100-SXM-80GB",
-                context_tokens=1000.0,
-                tables=TABLES,
-            ),
+            lambda: speed_of(dataclasses.replace(MIXTURE, experts=None), context_tokens=1000.0),
             InputError,
             f"{MIXTURE.model} is a mixture of experts without a number of experts",
         ),
@@ -164,7 +231,7 @@ def trace_of(prompt_tokens):
     report = TraceReport("made", "s", arrival_s.size, arrival_s.size)
     tokens = np.array(prompt_tokens)
     ones = np.ones(arrival_s.size)
-    return make_trace("made", arrival_s, tokens, ones, horizon_s=60.0, report=report)
+    return make_trace("made", arrival_s, tokens, ones, horizon_s=1000.0, report=report)
 
 
 def test_requests_beyond_the_context_are_counted_and_those_that_fill_it_are_not():
@@ -207,3 +274,24 @@ def test_a_price_of_a_replica_counts_whole_machines():
     one = replica_usd_per_h(offer, gpus_per_replica=1, tables=TABLES, terms=Terms(), replicas=1)
     eight = replica_usd_per_h(offer, gpus_per_replica=1, tables=TABLES, terms=Terms(), replicas=8)
     assert one == pytest.approx(8 * eight)
+
+
+def test_a_commitment_is_said_in_the_plan_that_it_binds():
+    """A plan of its own where machines are always on, the base of a hybrid otherwise."""
+    trace = trace_of([100, 200] * 300)
+    plans = default_grid(deploy(SCENARIO, trace, TABLES), trace, TABLES)
+    by_family = {plan.family.key: plan for plan in plans}
+    bought = committed(by_family["dedicated"])
+    assert bought.detail == f"{by_family['dedicated'].detail}, under your commitment"
+    assert by_family["dedicated"].detail.endswith("always on")
+    base = committed(by_family["hybrid"])
+    assert base.detail == f"{by_family['hybrid'].detail}, base under your commitment"
+    assert " reserved " in base.label
+    assert committed(by_family["scale-to-zero"]) is None
+
+
+def test_mitigations_that_exclude_each_other_say_why():
+    """Nothing is left to fetch where the weights are on the node already."""
+    for key in ("weight-cache", "multi-tier"):
+        excludes = mitigation(key, TABLES).excludes
+        assert excludes["parallel-fetch"] == "nothing is left to fetch over the network"
