@@ -310,7 +310,7 @@ def test_the_json_is_plain_and_complete(report):
     assert sum(content["usd_by_line"].values()) == pytest.approx(report.bill.usd_span)
     assert content["plans"][3]["p99_ttft_s"] is None
     assert content["not_included"] == [*NOT_BILLED, *NOT_SIMULATED]
-    assert content["sources"][0]["read_on"] == "2026-11-23"
+    assert content["sources"][0]["read_on"] == "2026-11-26"
 
 
 def test_a_plan_that_never_ran_has_a_workbook_too(report):

@@ -157,7 +157,7 @@ def test_offers_are_listed_one_a_line(capsys):
     assert main(["offers"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 30
-    assert any("modal-l40s" in line and "1.951" in line and "2026-07-01" in line for line in lines)
+    assert any("modal-l40s" in line and "1.951" in line and "2026-09-19" in line for line in lines)
 
 
 def test_models_are_listed_one_a_line(capsys):

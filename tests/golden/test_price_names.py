@@ -322,4 +322,4 @@ def test_a_price_of_somebodys_own_is_called_theirs():
     assert rules.note.startswith("increment_s: as you gave them; the rest after Modal pricing")
     assert TABLES.provider_rules["modal"].basis == "vendor-stated"
     shipped = TABLES.offers["modal-l40s"]
-    assert origin_in_words(shipped, TABLES).startswith("list price of 2026-07-01, Modal pricing")
+    assert origin_in_words(shipped, TABLES).startswith("list price of 2026-09-19, Modal pricing")
