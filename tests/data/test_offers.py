@@ -106,6 +106,14 @@ def test_a_refused_request_is_retried_after_a_known_time(tables):
         assert (row.cold_request == "retry") == (row.retry_s is not None), row.behaviour_id
 
 
+def test_who_refuses_a_request_at_zero(tables):
+    """SageMaker's guide, Hugging Face's and Fireworks' say that a cold request gets an error."""
+    refusing = {
+        row.behaviour_id for row in tables.behaviours.values() if row.cold_request != "queue"
+    }
+    assert refusing == {"sagemaker", "hf-endpoints", "fireworks"}
+
+
 def test_what_a_provider_does_not_say_is_marked(tables):
     """``assumed`` names columns of the row, and an assumed flag takes the costlier reading.
 
