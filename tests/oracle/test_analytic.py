@@ -7,15 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from frontier.analytic import (
-    break_even_rate_rps,
-    erlang_c,
-    erlang_c_wait_s,
-    idle_gap_table,
-    replica_cycle,
-    setup_queue,
-)
+from frontier.analytic import idle_gap_table, replica_cycle
 from frontier.errors import InfeasibleError, InputError
+from tests.queueing import erlang_c, erlang_c_wait_s, setup_queue
 
 CYCLE = {"cold_start_s": 45.0, "residence_s": 5.0, "idle_timeout_s": 300.0}
 
@@ -74,35 +68,6 @@ def test_a_p99_without_starts_means_a_replica_held_for_99_percent():
     no_cold_p99 = law.waited_fraction <= 0.01
     assert no_cold_p99.any()
     assert np.all(law.held_fraction[no_cold_p99] >= 0.99)
-
-
-@pytest.mark.parametrize(
-    "times",
-    [CYCLE, CYCLE | {"cold_start_s": 0.0}, CYCLE | {"residence_s": 0.0, "idle_timeout_s": 0.0}],
-)
-@pytest.mark.parametrize("dedicated_usd_per_h", [0.01, 2.5, 3.999])
-def test_the_bills_are_equal_at_the_break_even_rate(times, dedicated_usd_per_h):
-    """At that rate the share held, at the serverless price, costs a dedicated hour."""
-    rate_rps = break_even_rate_rps(
-        serverless_usd_per_h=4.0, dedicated_usd_per_h=dedicated_usd_per_h, **times
-    )
-    held = replica_cycle(rate_rps, **times).held_fraction[0]
-    assert 4.0 * held == pytest.approx(dedicated_usd_per_h, rel=1e-9)
-
-
-def test_a_known_break_even():
-    """45 s start, 5 s of work, 300 s timeout, $4.00 against $2.50: 11 requests an hour."""
-    rate_rps = break_even_rate_rps(serverless_usd_per_h=4.0, dedicated_usd_per_h=2.5, **CYCLE)
-    assert round(rate_rps * 3600) == 11
-
-
-def test_no_break_even_is_said_so():
-    """A serverless hour no dearer than a dedicated one always wins; so does one never held."""
-    with pytest.raises(InfeasibleError, match="never dearer"):
-        break_even_rate_rps(serverless_usd_per_h=2.5, dedicated_usd_per_h=2.5, **CYCLE)
-    nothing = dict.fromkeys(CYCLE, 0.0)
-    with pytest.raises(InfeasibleError, match="nothing is ever held"):
-        break_even_rate_rps(serverless_usd_per_h=4.0, dedicated_usd_per_h=2.5, **nothing)
 
 
 @pytest.mark.parametrize("name", list(CYCLE))

@@ -12,9 +12,10 @@ import math
 import numpy as np
 import pytest
 
-from frontier.analytic import erlang_c, erlang_c_wait_s, replica_cycle, setup_queue
+from frontier.analytic import replica_cycle
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.simulate import simulate_replicas
+from tests.queueing import erlang_c, erlang_c_wait_s, setup_queue
 
 REPLICATIONS = 12
 WARM_UP = 0.1  # share of each replication that is left out
