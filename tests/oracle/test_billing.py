@@ -457,6 +457,20 @@ def test_what_a_commitment_binds_to():
     assert facts.payback_months == pytest.approx(18.0)
 
 
+def test_a_committed_machine_used_a_quarter_of_the_time_costs_four_times_an_hour():
+    """A machine-hour at 0.75, a quarter of them used: 3.00 each; without end if none is."""
+    of = {
+        "offer": TABLES.offers["crusoe-l40s"],
+        "commitment": TABLES.commitments["preset-50-upfront"],
+        "machines": 2,
+        "gpus_per_machine": 1,
+        "hours_per_month": 730,
+    }
+    quarter = commitment_facts(used_share=0.25, **of)
+    assert quarter.effective_usd_per_used_h == pytest.approx(4 * 0.75)
+    assert commitment_facts(used_share=0.0, **of).effective_usd_per_used_h == math.inf
+
+
 def test_two_gpus_a_replica_cost_twice_on_every_line():
     """The Modal wake-up on two L40S: 68 s of start, 31.4 of work, 60 idle, 0.6 rounded, twice."""
     one, two = (bill_of("modal-l40s", wake_up(60), gpus=gpus) for gpus in (1, 2))

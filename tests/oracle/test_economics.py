@@ -112,6 +112,22 @@ def test_the_clairvoyant_keeps_short_gaps_and_drops_long_ones():
     assert sessions["starting_s"].tolist() == [0, 75]
 
 
+@pytest.mark.parametrize(("arrives_s", "starting_s"), [(75, 75), (74, 0)])
+def test_the_clairvoyant_pays_a_start_that_fits_before_its_request(arrives_s, starting_s):
+    """A start that begins with the trace is one; for a request before that, it was ready."""
+    sessions = clairvoyant_sessions(
+        [arrives_s],
+        [arrives_s + 5],
+        concurrency=1,
+        start_s=75,
+        billed_start_s=60,
+        idle_rate_factor=1.0,
+        horizon_s=200,
+    )
+    assert sessions["starting_s"].tolist() == [starting_s]
+    assert sessions["cold_start_index"].tolist() == [0 if starting_s else -1]
+
+
 def test_the_clairvoyant_counts_replicas_by_concurrency():
     """Three at once on replicas of two: the second replica is needed while the third is there."""
     sessions = clairvoyant_sessions(
