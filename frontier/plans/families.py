@@ -33,8 +33,6 @@ class Family:
     is_buyable : bool
         Whether anybody can buy such a plan: what is not is on the chart for comparison, never
         efficient and never the answer.
-    is_always_on : bool
-        Whether its plans never start and never stop a replica.
     is_large : bool
         Whether its points are drawn large whether efficient or not.
     committed_as : str or None
@@ -51,7 +49,6 @@ class Family:
     stem: str
     head: str
     is_buyable: bool = True
-    is_always_on: bool = False
     is_large: bool = False
     committed_as: str | None = None
 
@@ -103,7 +100,6 @@ DEDICATED = Family(
     "star",
     "dedicated-{count}",
     "Dedicated × {count}",
-    is_always_on=True,
     committed_as="reserved",
 )
 RESERVED = Family(
@@ -114,7 +110,6 @@ RESERVED = Family(
     "star-diamond",
     "reserved-{count}",
     "Reserved × {count}",
-    is_always_on=True,
 )
 API = Family(
     "api",

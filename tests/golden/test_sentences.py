@@ -240,6 +240,12 @@ DOWN = Crossing(4.0, 3.9, 4.1, False)
             "day, for an always-on hour costs no less than a serverless one; this traffic has 500.",
         ),
         (
+            compared(),
+            1.0,
+            "There is no break-even: scale-to-zero is the cheaper plan from 50 to 5,000 requests a "
+            "day, for an always-on hour costs no less than a serverless one; this traffic has 500.",
+        ),
+        (
             compared(zero_usd=600.0),
             1.5,
             "There is no break-even: always-on is the cheaper plan from 50 to 5,000 requests a "

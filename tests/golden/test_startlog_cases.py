@@ -154,6 +154,10 @@ def test_llama_cpp_tensorrt_llm_and_lmdeploy_give_their_loading():
     )
     assert read_start_log(llama).runs_s["fetch"] == pytest.approx((14,))
     assert read_start_log(llama).runs_s["total"] == pytest.approx((14.179951,))
+    timed = llama.replace(
+        "0.14.189.951 I main", "0.14.100.000 I load time =   2500.00 ms\n0.14.189.951 I main"
+    )
+    assert read_start_log(timed).runs_s["fetch"] == (2.5,)
     trt = (
         "[06/17/2025-16:35:04] [TRT-LLM] [I] Using LLM with PyTorch backend\n"
         "Loading weights: 100%|██████████| 1190/1190 [01:01<00:00, 19.26it/s]\n"

@@ -282,6 +282,7 @@ def test_weights_in_the_image_are_unpacked_with_it_and_a_measured_pull_grows_wit
 
 def test_an_engine_without_warm_up_takes_longer_once():
     """Kernels are then compiled by the first request."""
+    assert predict(warmed_up=True)["other"].median_s == pytest.approx(1.5)
     assert predict(warmed_up=False)["other"].median_s == pytest.approx(1.5 + 4.0)
 
 
