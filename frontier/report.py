@@ -162,7 +162,7 @@ def report_of(
         plan_id=plan_id,
         slo_p99_ttft_s=study.limit_s,
         assumptions=(*said["In the number"], *said["Traffic"], *said["Assumed"]),
-        sources=sources_used(study.deployment, study.tables),
+        sources=sources_used(study.deployment, study.tables, study.deal),
         currency=currency,
     )
 

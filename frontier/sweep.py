@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +30,7 @@ from frontier.billing import (
     bill,
     bill_basis,
     billed_start_s,
+    machine_shapes,
     months,
     replica_usd_per_h,
 )
@@ -94,12 +95,16 @@ class Deal:
         Under which `committed_outcomes` buys the machines that are always on.
     interruptions_per_h : float or None
         Of a spot machine [1/h]; None: the setting. It changes the cost and no percentile.
+    exact_machine : bool
+        Whether the buyer insists on the machine of the offer; else each plan is billed on that
+        shape of it, of `machine_shapes`, which makes its bill least.
     """
 
     serverless: Terms = LIST_PRICE
     machines: Terms = LIST_PRICE
     commitment: Commitment | None = None
     interruptions_per_h: float | None = None
+    exact_machine: bool = False
 
     def terms(self, offer: Offer, tables: Tables, *, is_committed: bool = False) -> Terms:
         """Return the terms of an offer."""
@@ -114,16 +119,23 @@ class Deal:
             interruptions_per_h=rate if offer.kind == "spot" else 0.0,
         )
 
-    def contract(self, plan: Plan, tables: Tables) -> Contract:
-        """Return the contract under which a plan is billed, at the prices of these tables."""
+    def shapes(self, offer: Offer, tables: Tables) -> tuple[Offer, ...]:
+        """Return the machines on which replicas of an offer may be billed, its own first."""
+        return (offer,) if self.exact_machine else machine_shapes(offer, tables)
 
-        def of(offer_id: str, base: Contract | None = None) -> Contract:
-            offer = tables.offers[offer_id]
+    def contracts(self, plan: Plan, tables: Tables) -> Iterator[Contract]:
+        """Yield the contracts under which a plan can be billed, one for each shape of machine."""
+
+        def of(offer: Offer, base: Contract | None = None) -> Contract:
             terms = self.terms(offer, tables, is_committed=plan.is_committed)
             return Contract(offer, tables.rules_of(offer), terms, base)
 
-        base = None if plan.base_offer_id is None else of(plan.base_offer_id)
-        return of(plan.offer_id, base)
+        offer = tables.offers[plan.offer_id]
+        if plan.base_offer_id is None:
+            yield from map(of, self.shapes(offer, tables))
+        else:
+            for machine in self.shapes(tables.offers[plan.base_offer_id], tables):
+                yield of(offer, of(machine))
 
     def at(self, factor: float) -> Deal:
         """Return this deal with every metered price times a factor; fees stay."""
@@ -244,7 +256,13 @@ def bill_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> Bi
 
 
 def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> BillBasis:
-    """Return what that bill is computed from, meter by meter."""
+    """Return what that bill is computed from, meter by meter, on the shape that costs least.
+
+    Raises
+    ------
+    InfeasibleError
+        If a replica needs more GPUs than any machine in question has.
+    """
     usage = Usage(
         settled(outcome, tables).sessions,
         outcome.stage_s,
@@ -254,7 +272,16 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
         requests=outcome.requests,
         standing=outcome.plan.standing,
     )
-    return bill_basis(usage, deal.contract(outcome.plan, tables), tables)
+    bases = []
+    refused: InfeasibleError | None = None
+    for contract in deal.contracts(outcome.plan, tables):
+        try:
+            bases.append(bill_basis(usage, contract, tables))
+        except InfeasibleError as error:
+            refused = refused or error
+    if refused is not None and not bases:
+        raise refused
+    return bases[0] if len(bases) == 1 else min(bases, key=lambda basis: bill(basis).usd_span)
 
 
 def committed_outcomes(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
@@ -407,27 +434,51 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
     return dataclasses.replace(outcome, sessions=sessions)
 
 
+def usd_per_replica_h(
+    offer: Offer,
+    gpus_per_replica: int,
+    tables: Tables,
+    deal: Deal = LIST_DEAL,
+    *,
+    replicas: int = 1,
+    is_committed: bool = False,
+) -> float:
+    """Return an hour of one of so many held replicas, on the shape of machine that costs least.
+
+    All meters are included, as in `billing.replica_usd_per_h`. [$/h]
+
+    Raises
+    ------
+    InfeasibleError
+        If a replica needs more GPUs than any machine in question has.
+    """
+    shapes = deal.shapes(offer, tables)
+    fitting = [shape for shape in shapes if shape.gpus_max >= gpus_per_replica]
+    return min(
+        replica_usd_per_h(
+            shape,
+            gpus_per_replica=gpus_per_replica,
+            tables=tables,
+            terms=deal.terms(shape, tables, is_committed=is_committed),
+            replicas=replicas,
+        )
+        for shape in fitting or shapes
+    )
+
+
 def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL) -> float:
     """Return the share of the time a replica may be billed before always-on is cheaper [1].
 
     Always-on is by the hour here, whatever the commitment: that is a plan of its own.
     """
-    serverless = tables.offers[deployment.serverless.offer_id]
-    dedicated = tables.offers[deployment.dedicated.offer_id]
-    return break_even_utilisation(
-        replica_usd_per_h(
-            dedicated,
-            gpus_per_replica=deployment.dedicated_speed.gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(dedicated, tables),
-        ),
-        replica_usd_per_h(
-            serverless,
-            gpus_per_replica=deployment.speed.gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(serverless, tables),
-        ),
+    dedicated, serverless = (
+        usd_per_replica_h(tables.offers[supply.offer_id], speed.gpus_per_replica, tables, deal)
+        for supply, speed in (
+            (deployment.dedicated, deployment.dedicated_speed),
+            (deployment.serverless, deployment.speed),
+        )
     )
+    return break_even_utilisation(dedicated, serverless)
 
 
 def _outcome(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
