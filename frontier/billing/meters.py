@@ -201,8 +201,14 @@ def _meter(
     offer, rules, policy = contract.offer, contract.rules, usage.policy
     gpus_per_replica, horizon_s = usage.gpus_per_replica, usage.horizon_s
     gpus, per_machine = machine_shape(offer, gpus_per_replica)
-    if nodes is not None and nodes.gpus_per_node is not None:
-        gpus = nodes.gpus_per_node
+    if nodes is not None:
+        gpus = nodes.gpus_per_node or gpus
+        needed = nodes.replicas_per_node * gpus_per_replica
+        if gpus < needed:
+            raise InfeasibleError(
+                f"The replicas of a node need {needed} GPUs, and a node of {offer.offer_id} has "
+                f"{gpus}"
+            )
     started = sessions["started_s"]
     ended = np.minimum(sessions["ended_s"], horizon_s)
     starting = sessions["starting_s"]
@@ -248,7 +254,7 @@ def _meter(
             ended = down_s
 
         def per_meter(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.bincount(member, seconds[alive], machine.size)
+            return np.bincount(member, seconds[alive], machine.size).astype(np.float64)
 
         billed_start, busy, idle, parked = map(per_meter, (billed_start, busy, idle, parked))
         used = gpus_per_replica * (billed_start + busy + idle + parked) + gpus * empty
@@ -388,9 +394,8 @@ def _node_stretches(
     stretch, and those that follow on that node belong to it.
     """
     kept, horizon_s = nodes.kept_nodes, usage.horizon_s
-    node = (sessions["replica"].astype(np.int64) - usage.policy.pinned_replicas) // (
-        nodes.replicas_per_node
-    )
+    unpinned = sessions["replica"].astype(np.int64) - usage.policy.pinned_replicas
+    node = unpinned // nodes.replicas_per_node
     index = sessions["cold_start_index"]
     brings = (index >= 0) & (index < len(usage.stage_s) // 2)
     # A kept node has a stretch whether or not anything ran on it.
