@@ -76,7 +76,7 @@ def hybrid_week(*, is_empty=False):
             pinned_replicas=1,
             idle_timeout_s=300,
             parked=(ParkedTier(600, 1, 0.3),),
-            nodes=NodePool(2, 300.0),
+            nodes=NodePool(2, 300.0, gpus_per_node=2),
         ),
         requests=0 if is_empty else 3556,
         standing=Standing(storage_gb=80, host_ram_gib=16, gpu_s_per_start=12),
