@@ -135,7 +135,9 @@ class Deal:
 
         offer = tables.offers[plan.offer_id]
         if plan.base_offer_id is None:
-            yield from map(of, self.shapes(offer, tables))
+            # Nodes are the machines that the replicas were simulated on, and no others.
+            exact = plan.policy.nodes is not None
+            yield from map(of, (offer,) if exact else self.shapes(offer, tables))
         else:
             for machine in self.shapes(tables.offers[plan.base_offer_id], tables):
                 yield of(offer, of(machine))
