@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from frontier import spell, units
-from frontier.billing import Bill, BillBasis, commitment_facts, machine_shape
+from frontier.billing import Bill, BillBasis, commitment_facts
 from frontier.plans.grid import default_grid, first_look
 from frontier.plans.scenario import Deployment, Scenario, deploy, supply_of
 from frontier.scope import included
@@ -49,7 +49,14 @@ from frontier.sweep import (
 )
 from frontier.tables import Tables
 from frontier.trace import Trace
-from frontier.verdict import Answer, break_even_headline, find_answer, how_sure
+from frontier.verdict import (
+    Answer,
+    Machines,
+    break_even_headline,
+    find_answer,
+    how_sure,
+    machines_of,
+)
 
 Progress = Callable[[int, int], None]
 
@@ -174,24 +181,27 @@ class Study:
         """Return what is in the numbers, what is not, and what was assumed, by heading."""
         return included(self.deployment, self.trace, self.tables, self.deal)
 
+    def machines(self, outcome: Outcome) -> Machines | None:
+        """Return the machines that are always on in a plan, in the shape that costs least."""
+        return machines_of(outcome, self.basis(outcome), self.tables)
+
     def commitment_in_words(self, outcome: Outcome) -> str:
         """Return what the commitment of a plan binds to; empty for a plan without one."""
         plan, commitment = outcome.plan, self.deal.commitment
         if not plan.is_committed or commitment is None:
             return ""
-        offer = self.tables.offers[plan.base_offer_id or plan.offer_id]
-        replicas = plan.policy.pinned_replicas or plan.policy.min_replicas
-        gpus, per_machine = machine_shape(offer, plan.speed.gpus_per_replica)
-        machines = math.ceil(replicas / per_machine)
+        found = self.machines(outcome)
+        if found is None:
+            return ""
         facts = commitment_facts(
-            offer,
+            self.tables.offers[found.offer_id],
             commitment,
-            machines=machines,
-            gpus_per_machine=gpus,
+            machines=found.count,
+            gpus_per_machine=found.gpus_each,
             used_share=1.0,
             hours_per_month=self.hours_per_month,
         )
-        words = f"The commitment holds for {spell.count(machines, 'machine')}"
+        words = f"The commitment holds for {spell.count(found.count, 'machine')}"
         if not math.isnan(facts.committed_usd):
             words += (
                 f": {spell.dollars(facts.committed_usd)} over "

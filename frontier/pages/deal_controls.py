@@ -7,11 +7,11 @@ import dataclasses
 import streamlit as st
 
 from frontier import spell
-from frontier.billing import LIST_PRICE, Terms, TokenPrice, chosen_terms
+from frontier.billing import LIST_PRICE, Terms, TokenPrice, chosen_terms, machine_shapes
 from frontier.pages import link, session, text
 from frontier.plans.scenario import OfficeHours
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import OWN_SOURCE, YOURS, Commitment, Tables, load_tables
+from frontier.tables import OWN_SOURCE, YOURS, Commitment, Offer, Tables, load_tables
 
 _NONE, _OWN = "none", "own"
 
@@ -22,7 +22,13 @@ def deal_section(tables: Tables, serverless: str, dedicated: str) -> Deal:
         commitment = _commitment(tables, dedicated)
         terms = _terms(tables, serverless)
         machines = dataclasses.replace(LIST_PRICE, free_credit=terms.free_credit)
-        return Deal(terms, machines, commitment, _interruptions_per_h(tables, dedicated))
+        return Deal(
+            terms,
+            machines,
+            commitment,
+            _interruptions_per_h(tables, dedicated),
+            _exact_machine(tables, dedicated),
+        )
 
 
 def month_section() -> None:
@@ -123,6 +129,23 @@ def _terms(tables: Tables, serverless: str) -> Terms:
     return chosen_terms(
         rules, in_region=in_region, kept_up=kept_up, free_credit=credit, platform_fee=fee
     )
+
+
+def _exact_machine(tables: Tables, dedicated: str) -> bool:
+    offer, *others = machine_shapes(tables.offers[dedicated], tables)
+    if not others:
+        return False
+    names = ", ".join(shape.product for shape in others if shape.product != offer.product)
+    return link.flag(
+        f"Exactly this machine ({_shape(offer)})",
+        key="exact",
+        help="Off, each plan is billed on the machine that costs it least: this one, or "
+        f"{names or ', '.join(map(_shape, others))}.",
+    )
+
+
+def _shape(offer: Offer) -> str:
+    return f"{offer.product}, {spell.count(offer.gpus_min, 'GPU')}"
 
 
 def _interruptions_per_h(tables: Tables, dedicated: str) -> float | None:
