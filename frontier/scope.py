@@ -41,7 +41,8 @@ NOT_SIMULATED = (
 
 INCLUDED = (
     "GPU time by the provider's billing rules: work, idling, the billed part of each start, "
-    "parked replicas, rounding, unused GPUs of a machine, unused commitment",
+    "parked replicas, rounding, unused GPUs of a machine, nodes with no replica on them, unused "
+    "commitment",
     "CPU and memory where they are metered apart",
     "Storage that a mitigation keeps",
     "Fee and included credit of the provider's plan, as if this workload were alone on it",
