@@ -26,7 +26,8 @@ const fields = () =>
     (field) => field.tabIndex >= 0 && !field.disabled && field.offsetParent !== null
   );
 const moveIn = (tries) => {
-  const [first] = fields();
+  const within = fields();
+  const first = within.find((field) => !field.ariaLabel?.startsWith('Help')) ?? within[0];
   if (first) first.focus();
   else if (tries) setTimeout(() => moveIn(tries - 1), 40);
 };
