@@ -24,6 +24,8 @@ from frontier.billing import (
     Bill,
     BillBasis,
     Contract,
+    HostChoice,
+    HostNeed,
     Terms,
     TokenPrice,
     Usage,
@@ -38,7 +40,7 @@ from frontier.economics import break_even_utilisation, efficient, kept_sessions,
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
-from frontier.plans.scenario import Deployment
+from frontier.plans.scenario import Deployment, Supply
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
@@ -47,6 +49,7 @@ from frontier.simulate import (
     simulate_plan,
     summarise,
 )
+from frontier.start.predict import platform_of
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
@@ -136,6 +139,13 @@ class Deal:
         else:
             for machine in self.shapes(tables.offers[plan.base_offer_id], tables):
                 yield of(offer, of(machine))
+
+    def with_host(self, host: HostChoice) -> Deal:
+        """Return this deal with these cores and memory of a replica, at every offer."""
+        serverless, machines = (
+            dataclasses.replace(terms, host=host) for terms in (self.serverless, self.machines)
+        )
+        return dataclasses.replace(self, serverless=serverless, machines=machines)
 
     def at(self, factor: float) -> Deal:
         """Return this deal with every metered price times a factor; fees stay."""
@@ -271,6 +281,11 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
         policy=outcome.plan.policy,
         requests=outcome.requests,
         standing=outcome.plan.standing,
+        host=HostNeed(
+            outcome.plan.speed.gpus_per_replica,
+            outcome.plan.weights_gib,
+            outcome.plan.weights_stay,
+        ),
     )
     bases = []
     refused: InfeasibleError | None = None
@@ -442,6 +457,7 @@ def usd_per_replica_h(
     *,
     replicas: int = 1,
     is_committed: bool = False,
+    need: HostNeed | None = None,
 ) -> float:
     """Return an hour of one of so many held replicas, on the shape of machine that costs least.
 
@@ -461,8 +477,24 @@ def usd_per_replica_h(
             tables=tables,
             terms=deal.terms(shape, tables, is_committed=is_committed),
             replicas=replicas,
+            need=need,
         )
         for shape in fitting or shapes
+    )
+
+
+def host_need(deployment: Deployment, supply: Supply, tables: Tables) -> HostNeed:
+    """Return what decides how much host a replica takes at one of the offers of a deployment."""
+    inputs = deployment.start_inputs
+    if supply is deployment.serverless:
+        return HostNeed(
+            deployment.speed.gpus_per_replica, inputs.weights_gib, inputs.weights_stay(tables)
+        )
+    # The user's changes are of the serverless platform's start, not of this one's.
+    loader = platform_of(supply.behaviour.platform_id, tables).loader
+    own = dataclasses.replace(inputs, loader=loader)
+    return HostNeed(
+        deployment.dedicated_speed.gpus_per_replica, own.weights_gib, own.weights_stay(tables)
     )
 
 
@@ -472,7 +504,13 @@ def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL
     Always-on is by the hour here, whatever the commitment: that is a plan of its own.
     """
     dedicated, serverless = (
-        usd_per_replica_h(tables.offers[supply.offer_id], speed.gpus_per_replica, tables, deal)
+        usd_per_replica_h(
+            tables.offers[supply.offer_id],
+            speed.gpus_per_replica,
+            tables,
+            deal,
+            need=host_need(deployment, supply, tables),
+        )
         for supply, speed in (
             (deployment.dedicated, deployment.dedicated_speed),
             (deployment.serverless, deployment.speed),

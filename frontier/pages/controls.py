@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import streamlit as st
 from frontier import spell
 from frontier.mitigations.registry import MITIGATIONS
 from frontier.pages import link, session, text
+from frontier.pages.cores_controls import cores_section
 from frontier.pages.deal_controls import Conditions, deal_section
 from frontier.pages.model_controls import carry_model, model_section
 from frontier.pages.start_controls import start_section
@@ -140,8 +142,10 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         example.dedicated_offer,
         "dedicated",
     )
+    host = cores_section(tables, (serverless, dedicated), model, precision)
     mitigations, max_replicas, target_concurrency, kv_precision = _scaling_section(tables)
     conditions = deal_section(tables, serverless, dedicated)
+    conditions = dataclasses.replace(conditions, deal=conditions.deal.with_host(host))
     start_changes, own_start = start_section(tables, serverless)
     scenario = Scenario(
         model=model,

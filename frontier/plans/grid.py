@@ -31,6 +31,7 @@ from frontier.plans.scenario import (
 from frontier.policy import ScalingPolicy
 from frontier.schedules import weekly_schedule
 from frontier.serving import ServingSpeed
+from frontier.start.predict import StartInputs
 from frontier.start.stages import ColdStart
 from frontier.tables import Behaviour, Tables
 from frontier.trace import Trace
@@ -192,7 +193,8 @@ def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
     They start before the trace begins; how long a start takes matters where spot machines are
     interrupted, and to the bill alone.
     """
-    speed, start = deployment.dedicated_speed, _machine_start(deployment, tables)
+    speed = deployment.dedicated_speed
+    inputs, start = _machine_start(deployment, tables)
     word = _MACHINE_WORDS[deployment.dedicated.kind]
     for count in range(1, _most_dedicated(deployment, trace, tables) + 1):
         policy = ScalingPolicy(
@@ -210,6 +212,8 @@ def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
             start=start,
             speed=speed,
             offer_id=deployment.dedicated.offer_id,
+            weights_gib=inputs.weights_gib,
+            weights_stay=inputs.weights_stay(tables),
         )
 
 
@@ -221,7 +225,7 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
     """
     behaviour = deployment.dedicated.behaviour
     speed, office = deployment.dedicated_speed, office_hours(deployment.scenario, tables)
-    start = _machine_start(deployment, tables)
+    inputs, start = _machine_start(deployment, tables)
     for size in _few_sizes(deployment, tables):
         changes = weekly_schedule(
             office.windows,
@@ -251,15 +255,17 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
                 start=start,
                 speed=speed,
                 offer_id=deployment.dedicated.offer_id,
+                weights_gib=inputs.weights_gib,
+                weights_stay=inputs.weights_stay(tables),
                 retry_s=_retry_s(behaviour),
             )
 
 
-def _machine_start(deployment: Deployment, tables: Tables) -> ColdStart:
-    """Return a start at the dedicated offer, as its own platform does it."""
+def _machine_start(deployment: Deployment, tables: Tables) -> tuple[StartInputs, ColdStart]:
+    """Return a start at the dedicated offer, as its own platform does it, and its inputs."""
     # The user's changes and timings are of the serverless platform's start, not of this one's.
     scenario = dataclasses.replace(deployment.scenario, start_changes=(), own_start=None)
-    return start_of(scenario, deployment.dedicated, deployment.dedicated_speed, tables)[1]
+    return start_of(scenario, deployment.dedicated, deployment.dedicated_speed, tables)
 
 
 def _most_dedicated(deployment: Deployment, trace: Trace, tables: Tables) -> int:
@@ -358,6 +364,8 @@ def _autoscaled(
         offer_id=deployment.serverless.offer_id,
         mitigations=applied.applied,
         standing=applied.standing,
+        weights_gib=applied.inputs.weights_gib,
+        weights_stay=applied.inputs.weights_stay(tables),
         retry_s=_retry_s(deployment.serverless.behaviour),
         is_provider_default=is_default,
     )
