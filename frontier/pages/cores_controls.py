@@ -14,7 +14,7 @@ from frontier.billing import (
     METERED_WORDS,
     HostChoice,
     HostNeed,
-    HostShare,
+    amount_in_words,
     host_billed,
     host_used,
     is_metered,
@@ -26,7 +26,7 @@ from frontier.pages import link, text
 from frontier.serving import checkpoint_gb, gpus_needed
 from frontier.start.predict import platform_of
 from frontier.tables import Offer, ProviderRules, Tables
-from frontier.units import BYTES_PER_GB, BYTES_PER_GIB, VCPUS_PER_PHYSICAL_CORE
+from frontier.units import BYTES_PER_GB, BYTES_PER_GIB
 
 _VCPUS, _RAM, _ASKED_VCPUS, _ASKED_RAM = "vcpus", "ram_gib", "asked_vcpus", "asked_ram_gib"
 _WEIGHTS = "weights_in_ram"
@@ -43,7 +43,7 @@ def cores_section(
     offer = metered[0]
     rules = tables.rules_of(offer)
     need = _need(offer, model, precision, tables)
-    st.markdown(f"**Cores and memory of a replica**, on meters at {text.plain(offer.provider)}")
+    st.markdown(f":small[Cores and memory of a replica, metered by {text.plain(offer.provider)}]")
     stay = link.flag(
         "Weights stay in host memory",
         key=_WEIGHTS,
@@ -125,11 +125,10 @@ def _about(
     """Return how it is billed, what that is in physical cores, and what an hour of it costs."""
     share = host_billed(offer, rules, choice, need, tables)
     usd = share.usd_per_h(offer)
-    cores = spell.significant(share.vcpus / VCPUS_PER_PHYSICAL_CORE)
     assumed = " (assumed)" if "cores_metered" in rules.assumed else ""
     words = (
-        f"{offer.provider}: {METERED_WORDS[rules.cores_metered]}{assumed}. "
-        f"{_billed(share)}, {cores} physical cores (two vCPU each): {spell.dollars(usd)} an hour, "
+        f"{METERED_WORDS[rules.cores_metered].capitalize()}{assumed}: {amount_in_words(share)}, "
+        f"{spell.dollars(usd)} an hour, "
         f"{spell.percent(usd / (usd + offer.usd_per_gpu_h * need.gpus))} of a replica's price."
     )
     if choice.vcpus is None and choice.ram_gib is None:
@@ -141,7 +140,3 @@ def _about(
         )
         words += f" By the model's size: the engine's own, and {weights} in host memory."
     return words
-
-
-def _billed(share: HostShare) -> str:
-    return f"{spell.significant(share.vcpus)} vCPU and {spell.significant(share.ram_gib)} GiB"

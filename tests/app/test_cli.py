@@ -251,9 +251,9 @@ def test_cores_and_memory_of_a_replica_change_the_bill_alone(trace_file, tmp_pat
     assert "32 vCPU (16 physical cores) and 200 GiB of host memory a replica" in printed
     few, many = tables
     assert few["p99_ttft_s"].equals(many["p99_ttft_s"])
-    on_modal = few["offer_id"] == "modal-l40s"
-    assert (many["usd_per_month"] > few["usd_per_month"])[on_modal].all()
-    assert few["usd_per_month"][~on_modal].equals(many["usd_per_month"][~on_modal])
+    scaled, dedicated = few["family"] == "scale-to-zero", few["family"] == "dedicated"
+    assert (many["usd_per_month"] > few["usd_per_month"])[scaled].all()
+    assert few["usd_per_month"][dedicated].equals(many["usd_per_month"][dedicated])
 
 
 @pytest.mark.parametrize(
