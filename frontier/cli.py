@@ -189,10 +189,11 @@ def _sweep(told: argparse.Namespace) -> None:
     study, paths = _study(told, (".csv", ".json", ".xlsx", ".html"))
     plan_id = told.plan or default_plan_id(study)
     look_up(study.outcomes, plan_id, "plan")
-    print(study.answer.headline)
+    print(study.verdict.headline)
+    print(f"  {study.verdict.below}")
     read = None if told.model_config is None else _read_model(told.model_config)
     about = (*_about_trace(study.trace), *_about_model(read), *study.deployment.assumed)
-    for sentence in (*study.answer.reasons, *about):
+    for sentence in (*study.verdict.reasons, *about):
         print(f"  {sentence}")
     print(f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'waited':>8}  efficient plans")
     best = study.table[study.table["efficient"]].sort_values("usd_per_month", kind="stable")

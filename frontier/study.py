@@ -1,7 +1,7 @@
 """One scenario from choices to answer: what pages, command line, report and cluster share.
 
 `simulate` does the slow part and knows no price: a deployment and what each plan did with the
-traffic. A `Study` is that, billed at the prices, terms and limit in force: the table, the answer,
+traffic. A `Study` is that, billed at the prices, terms and limit in force: the table, the verdict,
 bills, break-even, what is included, the report. Changing a price, a term or the limit makes a new
 `Study` of the same `Simulated` and simulates nothing. Nothing is kept here between calls: who
 wants to keep a `Simulated` keeps it under `content`.
@@ -39,7 +39,6 @@ from frontier.sweep import (
     TokenApi,
     basis_of_outcome,
     bill_outcome,
-    break_even_of,
     committed_outcomes,
     frontier_table,
     settled,
@@ -49,14 +48,12 @@ from frontier.sweep import (
 from frontier.tables import Tables
 from frontier.trace import Trace
 from frontier.verdict import (
-    Answer,
     Machines,
     PlanFacts,
     Verdict,
     break_even_headline,
     commitment_in_words,
     commitment_of,
-    find_answer,
     find_verdict,
     how_sure,
     machines_of,
@@ -140,7 +137,6 @@ class Study:
         By plan; those under the buyer's commitment among them.
     table : DataFrame
         `sweep.frontier_table`.
-    answer : Answer
     verdict : Verdict
         What wins, at what price, against what; without the break-even rate, which takes more
         simulations.
@@ -154,7 +150,6 @@ class Study:
     limit_s: float
     outcomes: dict[str, Outcome]
     table: pd.DataFrame
-    answer: Answer
     verdict: Verdict
 
     @property
@@ -241,12 +236,6 @@ def study_of(
         limit_s=limit_s,
         outcomes=by_plan,
         table=table,
-        answer=find_answer(
-            table,
-            slo_p99_ttft_s=limit_s,
-            break_even_utilisation=break_even_of(found.deployment, tables, deal),
-            span_is_short=found.trace.horizon_s < units.SECONDS_PER_DAY,
-        ),
         verdict=find_verdict(
             by_plan,
             table,
@@ -361,6 +350,6 @@ def what_it_hangs_on(
 
 
 def default_plan_id(study: Study) -> str:
-    """Return the plan to look at first: the cheapest under the limit, else an always-on one."""
-    answer = study.answer
-    return answer.cheapest_plan_id or answer.dedicated_plan_id or next(iter(study.outcomes))
+    """Return the plan to look at first: the cheapest under the limit, else a kept one."""
+    plan = study.verdict.cheapest_within or study.verdict.rival
+    return next(iter(study.outcomes)) if plan is None else plan.plan_id

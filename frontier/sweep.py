@@ -36,7 +36,6 @@ from frontier.billing import (
 )
 from frontier.economics import (
     Tolerance,
-    break_even_utilisation,
     efficient,
     kept_sessions,
     needed_sessions,
@@ -44,7 +43,6 @@ from frontier.economics import (
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
-from frontier.plans.scenario import Deployment
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
@@ -517,21 +515,6 @@ def usd_per_replica_h(
         )
         for shape in fitting or shapes
     )
-
-
-def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL) -> float:
-    """Return the share of the time a replica may be billed before always-on is cheaper [1].
-
-    Always-on is by the hour here, whatever the commitment: that is a plan of its own.
-    """
-    dedicated, serverless = (
-        usd_per_replica_h(tables.offers[supply.offer_id], speed.gpus_per_replica, tables, deal)
-        for supply, speed in (
-            (deployment.dedicated, deployment.dedicated_speed),
-            (deployment.serverless, deployment.speed),
-        )
-    )
-    return break_even_utilisation(dedicated, serverless)
 
 
 def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
