@@ -38,6 +38,7 @@ from frontier.sweep import (
     bill_outcome,
     simulate_plans,
     start_normals,
+    starts_of,
     usd_per_replica_h,
 )
 from frontier.tables import Tables
@@ -125,7 +126,7 @@ class Rivals:
         self._worlds: dict[int, tuple[tuple[float, float], Trace, Deployment]] = {}
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
         self._most: dict[tuple[float, float, int], tuple[int, int]] = {}
-        self._stage_s: dict[ColdStart, NDArray[np.float64]] = {}
+        self._stage_s: dict[tuple[ColdStart, ColdStart | None], NDArray[np.float64]] = {}
         self.idle_timeout_s = default_idle_timeout_s(self.deployment.serverless.behaviour, tables)
         self.idle_timeouts_s = idle_timeouts_s(self.deployment.serverless.behaviour, tables)
 
@@ -208,7 +209,7 @@ class Rivals:
         # Drawn anew in each call, and always the same: one copy is enough.
         return tuple(
             dataclasses.replace(
-                outcome, stage_s=self._stage_s.setdefault(outcome.plan.start, outcome.stage_s)
+                outcome, stage_s=self._stage_s.setdefault(starts_of(outcome.plan), outcome.stage_s)
             )
             for outcome in outcomes
         )
@@ -241,8 +242,12 @@ class Rivals:
             else change.idle_timeout_s,
             target_concurrency=change.target_concurrency or plan.policy.target_concurrency,
         )
+        pod_start = plan.pod_start
         return dataclasses.replace(
-            plan, start=scaled_start(plan.start, change.start), policy=policy
+            plan,
+            start=scaled_start(plan.start, change.start),
+            pod_start=None if pod_start is None else scaled_start(pod_start, change.start),
+            policy=policy,
         )
 
 
@@ -468,10 +473,11 @@ def ceiling(deployment: Deployment, replicas: int, tables: Tables, deal: Deal = 
             deal,
             replicas=count,
             is_committed=True,
+            nodes=nodes,
         )
-        for supply, speed, count in (
-            (deployment.dedicated, deployment.dedicated_speed, replicas),
-            (deployment.serverless, deployment.speed, 1),
+        for supply, speed, count, nodes in (
+            (deployment.dedicated, deployment.dedicated_speed, replicas, None),
+            (deployment.serverless, deployment.speed, 1, deployment.nodes),
         )
     )
     return break_even_utilisation(dedicated, serverless)
@@ -533,7 +539,7 @@ def swings(rivals: Rivals, idle_timeout_s: float, tables: Tables) -> tuple[Swing
     found = (
         around(
             "serverless_price",
-            "Serverless price",
+            "Serverless price" if deployment.nodes is None else "Node price",
             "$/GPU-h",
             offers[serverless].usd_per_gpu_h,
             band,

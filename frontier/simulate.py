@@ -408,18 +408,21 @@ def simulate_plan(
     plan : Plan
     trace : Trace
     draws : StartDraws
-        Starts of this plan, used in order.
+        Starts of this plan, used in order. Where it runs on nodes the second half are starts on
+        a node that is up.
     cancel : ndarray of uint8, shape (1,), optional
         As for `simulate_replicas`.
     """
     prefill_s = plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s
+    starts = draws.total_s.size // (1 if plan.policy.nodes is None else 2)
     result = simulate_replicas(
         trace.arrival_s,
         prefill_s,
         trace.output_tokens,
         plan.speed.decode_step_s,
         policy=plan.policy,
-        cold_start_s=draws.total_s,
+        cold_start_s=draws.total_s[:starts],
+        pod_start_s=None if plan.policy.nodes is None else draws.total_s[starts:],
         horizon_s=trace.horizon_s,
         cancel=cancel,
     )

@@ -39,6 +39,7 @@ from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployment
+from frontier.policy import NodePool
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
@@ -90,7 +91,8 @@ class Deal:
     Attributes
     ----------
     serverless, machines : Terms
-        Of replicas that scale to zero, and of machines paid by the hour.
+        Of replicas that scale to zero, on nodes of the buyer's own too, and of machines paid by
+        the hour.
     commitment : Commitment or None
         Under which `committed_outcomes` buys the machines that are always on.
     interruptions_per_h : float or None
@@ -106,16 +108,23 @@ class Deal:
     interruptions_per_h: float | None = None
     exact_machine: bool = False
 
-    def terms(self, offer: Offer, tables: Tables, *, is_committed: bool = False) -> Terms:
-        """Return the terms of an offer."""
+    def terms(
+        self,
+        offer: Offer,
+        tables: Tables,
+        *,
+        is_committed: bool = False,
+        are_nodes: bool = False,
+    ) -> Terms:
+        """Return the terms of an offer; its machines may be nodes on which pods come and go."""
         if offer.kind == "serverless":
             return self.serverless
         rate = self.interruptions_per_h
         if rate is None:
             rate = tables.setting("interruptions_per_h")
         return dataclasses.replace(
-            self.machines,
-            commitment=self.commitment if is_committed else None,
+            self.serverless if are_nodes else self.machines,
+            commitment=self.commitment if is_committed and not are_nodes else None,
             interruptions_per_h=rate if offer.kind == "spot" else 0.0,
         )
 
@@ -125,19 +134,20 @@ class Deal:
 
     def contracts(self, plan: Plan, tables: Tables) -> Iterator[Contract]:
         """Yield the contracts under which a plan can be billed, one for each shape of machine."""
+        on_nodes = plan.policy.nodes is not None
 
-        def of(offer: Offer, base: Contract | None = None) -> Contract:
-            terms = self.terms(offer, tables, is_committed=plan.is_committed)
+        def of(offer: Offer, base: Contract | None = None, are_nodes: bool = False) -> Contract:
+            terms = self.terms(offer, tables, is_committed=plan.is_committed, are_nodes=are_nodes)
             return Contract(offer, tables.rules_of(offer), terms, base)
 
         offer = tables.offers[plan.offer_id]
         if plan.base_offer_id is None:
             # Nodes are the machines that the replicas were simulated on, and no others.
-            exact = plan.policy.nodes is not None
-            yield from map(of, (offer,) if exact else self.shapes(offer, tables))
+            for machine in (offer,) if on_nodes else self.shapes(offer, tables):
+                yield of(machine, are_nodes=on_nodes)
         else:
             for machine in self.shapes(tables.offers[plan.base_offer_id], tables):
-                yield of(offer, of(machine))
+                yield of(offer, of(machine), on_nodes)
 
     def at(self, factor: float) -> Deal:
         """Return this deal with every metered price times a factor; fees stay."""
@@ -193,15 +203,15 @@ def simulate_plans(
         Threads; as many as there are cores if None. The kernel lets go of the GIL.
     """
     normals = start_normals(tables)
-    draws: dict[ColdStart, StartDraws] = {}
+    draws: dict[tuple[ColdStart, ColdStart | None], StartDraws] = {}
     for plan in plans:
-        if plan.start not in draws:
-            draws[plan.start] = plan.start.draw(normals)
+        if starts_of(plan) not in draws:
+            draws[starts_of(plan)] = _draw(plan, normals)
     stop = np.zeros(1, dtype=np.uint8)
     outcomes: dict[int, Outcome] = {}
     with ThreadPoolExecutor(workers or _cores()) as pool:
         waiting: dict[Future[Outcome], int] = {
-            pool.submit(_outcome, plan, trace, draws[plan.start], stop): index
+            pool.submit(_outcome, plan, trace, draws[starts_of(plan)], stop): index
             for index, plan in enumerate(plans)
         }
         try:
@@ -217,6 +227,23 @@ def simulate_plans(
                 future.cancel()
             raise
     return tuple(outcomes[index] for index in range(len(plans)))
+
+
+def starts_of(plan: Plan) -> tuple[ColdStart, ColdStart | None]:
+    """Return all that the drawn starts of a plan depend on."""
+    return plan.start, plan.pod_start
+
+
+def _draw(plan: Plan, normals: NDArray[np.float64]) -> StartDraws:
+    """Return the starts of a plan, and after them those on a node that is up, of the same luck."""
+    drawn = plan.start.draw(normals)
+    if plan.policy.nodes is None or plan.pod_start is None:
+        return drawn
+    on_node = plan.pod_start.draw(normals)
+    return StartDraws(
+        np.concatenate((drawn.total_s, on_node.total_s)),
+        np.concatenate((drawn.stage_s, on_node.stage_s)),
+    )
 
 
 def sweep(
@@ -249,7 +276,9 @@ def rerun_with_instant_starts(outcome: Outcome, trace: Trace) -> RunResult:
         policy=dataclasses.replace(policy, parked=parked, refuses_cold=False),
         retry_s=None,
     )
-    return simulate_plan(plan, trace, StartDraws(np.zeros(1), np.zeros((1, len(STAGES)))))
+    # Whole starts and, on nodes, those of pods.
+    halves = 1 if policy.nodes is None else 2
+    return simulate_plan(plan, trace, StartDraws(np.zeros(halves), np.zeros((halves, len(STAGES)))))
 
 
 def bill_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> Bill:
@@ -392,13 +421,17 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     Raises
     ------
     InfeasibleError
-        If there is no always-on plan that serves every request, or no autoscaled one.
+        If there is no always-on plan that serves every request, or no autoscaled one; where
+        replicas share nodes or nodes are kept, for no gap can be decided on its own.
     """
     served = [o for o in outcomes if o.plan.family is DEDICATED and not o.latency.rejected_share]
     scaled = [o for o in outcomes if o.plan.family is SCALE_TO_ZERO and not o.plan.mitigations]
     if not served or not scaled:
         raise InfeasibleError("the clairvoyant bound needs an always-on and a scale-to-zero plan")
     largest, plain = served[-1], scaled[0]
+    nodes = plain.plan.policy.nodes
+    if nodes is not None and (nodes.replicas_per_node > 1 or nodes.kept_nodes):
+        raise InfeasibleError("no clairvoyant bound is known where replicas share nodes")
     sessions = needed_sessions(
         trace.arrival_s,
         rerun(largest, trace).finish_s,
@@ -411,9 +444,14 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
         label=BOUND.head,
         detail="knows the trace; no real plan can",
         family=BOUND,
+        # Whoever knows when it is needed again keeps no node in case it might be.
+        policy=dataclasses.replace(
+            plain.plan.policy,
+            nodes=nodes and dataclasses.replace(nodes, scale_down_delay_s=0.0),
+        ),
         is_provider_default=False,
     )
-    stage_s = np.array([list(plan.start.wall_s.values())])
+    stage_s = np.array([list(plan.start.wall_s.values())] * (1 if nodes is None else 2))
     return dataclasses.replace(largest, plan=plan, sessions=sessions, stage_s=stage_s)
 
 
@@ -444,10 +482,12 @@ def usd_per_replica_h(
     *,
     replicas: int = 1,
     is_committed: bool = False,
+    nodes: NodePool | None = None,
 ) -> float:
     """Return an hour of one of so many held replicas, on the shape of machine that costs least.
 
-    All meters are included, as in `billing.replica_usd_per_h`. [$/h]
+    All meters are included, as in `billing.replica_usd_per_h`; on nodes, those of whole nodes of
+    the size they have. [$/h]
 
     Raises
     ------
@@ -455,13 +495,15 @@ def usd_per_replica_h(
         If a replica needs more GPUs than any machine in question has.
     """
     shapes = deal.shapes(offer, tables)
+    if nodes is not None:
+        shapes = (dataclasses.replace(offer, gpus_min=nodes.gpus_per_node or offer.gpus_min),)
     fitting = [shape for shape in shapes if shape.gpus_max >= gpus_per_replica]
     return min(
         replica_usd_per_h(
             shape,
             gpus_per_replica=gpus_per_replica,
             tables=tables,
-            terms=deal.terms(shape, tables, is_committed=is_committed),
+            terms=deal.terms(shape, tables, is_committed=is_committed, are_nodes=nodes is not None),
             replicas=replicas,
         )
         for shape in fitting or shapes
@@ -474,10 +516,12 @@ def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL
     Always-on is by the hour here, whatever the commitment: that is a plan of its own.
     """
     dedicated, serverless = (
-        usd_per_replica_h(tables.offers[supply.offer_id], speed.gpus_per_replica, tables, deal)
-        for supply, speed in (
-            (deployment.dedicated, deployment.dedicated_speed),
-            (deployment.serverless, deployment.speed),
+        usd_per_replica_h(
+            tables.offers[supply.offer_id], speed.gpus_per_replica, tables, deal, nodes=nodes
+        )
+        for supply, speed, nodes in (
+            (deployment.dedicated, deployment.dedicated_speed, None),
+            (deployment.serverless, deployment.speed, deployment.nodes),
         )
     )
     return break_even_utilisation(dedicated, serverless)

@@ -16,6 +16,7 @@ import numpy as np
 
 from frontier import spell
 from frontier.mitigations.base import Mitigation, apply_mitigations
+from frontier.plans import nodes
 from frontier.plans.families import DEDICATED, HYBRID, SCALE_TO_ZERO, SCHEDULED, WARM_POOL, Family
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import (
@@ -220,6 +221,8 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
     them starts a replica at the same offer, with the start of that offer's platform.
     """
     behaviour = deployment.dedicated.behaviour
+    if deployment.dedicated.kind == "reserved":
+        return  # paid for whether used or not: no hour of it is saved
     speed, office = deployment.dedicated_speed, office_hours(deployment.scenario, tables)
     start = _machine_start(deployment, tables)
     for size in _few_sizes(deployment, tables):
@@ -329,10 +332,15 @@ def _autoscaled(
     *,
     is_default: bool = False,
 ) -> Plan:
-    policy = _under(deployment.serverless.behaviour, policy)
-    applied = apply_mitigations(
-        deployment.start, policy, deployment.speed, mitigations, deployment.start_inputs, tables
+    policy = dataclasses.replace(
+        _under(deployment.serverless.behaviour, policy), nodes=deployment.nodes
     )
+    start, inputs = deployment.start, deployment.start_inputs
+    applied = apply_mitigations(start, policy, deployment.speed, mitigations, inputs, tables)
+    choice, pod_start = deployment.scenario.nodes, None
+    if choice is not None:
+        on_node = (nodes.node_up(choice, tables), *mitigations)
+        pod_start = apply_mitigations(start, policy, None, on_node, inputs, tables).start
     names = [item.label for item in mitigations]
     keep = f"{policy.idle_timeout_s:g} s"
     capped = ""
@@ -360,6 +368,7 @@ def _autoscaled(
         standing=applied.standing,
         retry_s=_retry_s(deployment.serverless.behaviour),
         is_provider_default=is_default,
+        pod_start=pod_start,
     )
 
 

@@ -18,7 +18,8 @@ from frontier import spell, units
 from frontier.errors import InfeasibleError, InputError
 from frontier.mitigations.base import Mitigation, apply_mitigations, missing_for
 from frontier.mitigations.registry import mitigation
-from frontier.policy import ScalingPolicy
+from frontier.plans import nodes
+from frontier.policy import NodePool, ScalingPolicy
 from frontier.serving import ServingSpeed, serving_speed
 from frontier.start.log import OwnStart
 from frontier.start.predict import StartInputs, platform_of, start_inputs_for
@@ -83,7 +84,7 @@ class Scenario:
     model, precision : str
         A row of data/models.csv, and the precision of its weights.
     serverless_offer, dedicated_offer : str
-        Rows of data/offers.csv.
+        Rows of data/offers.csv. Where there are ``nodes`` the first is a machine by the hour.
     slo_p99_ttft_s : float
         The limit on p99 TTFT [s].
     mitigations : tuple of str
@@ -100,6 +101,9 @@ class Scenario:
         When the machines of a scheduled plan run; None: the hours of data/settings.csv.
     kv_precision : {"bf16", "fp8"}
         Precision of the key-value cache.
+    nodes : NodeChoice or None
+        The first offer's machines are nodes of the user's own cluster, and replicas are pods on
+        them; None: it is serverless.
     """
 
     model: str
@@ -114,6 +118,7 @@ class Scenario:
     own_start: OwnStart | None = None
     office: OfficeHours | None = None
     kv_precision: str = "bf16"
+    nodes: nodes.NodeChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +129,14 @@ class Supply:
     ----------
     offer_id : str
         By which its price and its billing rules are looked up.
-    gpus_max : int
-        GPUs of its largest machine.
+    gpus_min, gpus_max : int
+        GPUs of its smallest and of its largest machine.
     """
 
     offer_id: str
     kind: str
     gpu: str
+    gpus_min: int
     gpus_max: int
     behaviour: Behaviour
 
@@ -144,7 +150,29 @@ def supply_of(offer_id: str, tables: Tables) -> Supply:
         If there is no such offer.
     """
     offer = look_up(tables.offers, offer_id, "offer")
-    return Supply(offer.offer_id, offer.kind, offer.gpu, offer.gpus_max, tables.behaviour_of(offer))
+    return Supply(
+        offer.offer_id,
+        offer.kind,
+        offer.gpu,
+        offer.gpus_min,
+        offer.gpus_max,
+        tables.behaviour_of(offer),
+    )
+
+
+def supplies_of(scenario: Scenario, tables: Tables) -> tuple[Supply, Supply]:
+    """Return what replicas scale to zero on, and what is dedicated.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or an offer is of the wrong kind.
+    """
+    on_demand = _supply(scenario.serverless_offer, tables, serverless=scenario.nodes is None)
+    if scenario.nodes is not None:
+        behaviour = nodes.pods_behaviour(scenario.nodes, tables)
+        on_demand = dataclasses.replace(on_demand, behaviour=behaviour)
+    return on_demand, _supply(scenario.dedicated_offer, tables, serverless=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +195,8 @@ class Deployment:
         The sets of the scenario's mitigations that can be used here; the empty one is first.
     assumed : tuple of str
         Sentences for the screen: what was assumed, and which mitigation cannot be used and why.
+    nodes : NodePool or None
+        The nodes that replicas of the first offer run on; None: it is serverless.
     """
 
     scenario: Scenario
@@ -181,6 +211,7 @@ class Deployment:
     max_replicas: int
     mitigation_sets: tuple[tuple[Mitigation, ...], ...]
     assumed: tuple[str, ...]
+    nodes: NodePool | None = None
 
 
 def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
@@ -194,8 +225,7 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         If the model does not fit; the message names the GPUs it needs.
     """
     model = tables.model(scenario.model)
-    serverless = _supply(scenario.serverless_offer, tables, serverless=True)
-    dedicated = _supply(scenario.dedicated_offer, tables, serverless=False)
+    serverless, dedicated = supplies_of(scenario, tables)
     context_tokens = min(
         float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
         float(model.max_context_tokens),
@@ -204,6 +234,10 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     dedicated_speed = _fit(dedicated, model, scenario, context_tokens, tables)
     inputs, start = start_of(scenario, serverless, speed, tables)
     busiest = replicas_to_serve(trace, speed)
+    pool = None
+    if scenario.nodes is not None:
+        offer = tables.offers[serverless.offer_id]
+        pool = nodes.node_pool(scenario.nodes, offer, speed.gpus_per_replica, busiest, tables)
     platform = platform_of(serverless.behaviour.platform_id, tables)
     sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, platform, tables)
     if not same_replica(speed, dedicated_speed):
@@ -215,6 +249,15 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         refused = (*refused, "No hybrid plans: their base must stay, and a spot machine may not.")
     wanted = scenario.max_replicas or busiest * int(tables.setting("replica_headroom"))
     most = min(wanted, replica_limit(serverless.behaviour, speed, tables))
+    if pool is not None and scenario.nodes is not None:
+        refused = (
+            *nodes.nodes_in_words(scenario.nodes, pool, speed.gpus_per_replica, tables),
+            *refused,
+        )
+        if not tables.node_scalers[scenario.nodes.node_scaler].provisions:
+            # Nothing is started beyond what is kept.
+            most = min(most, pool.kept_nodes * pool.replicas_per_node)
+            wanted = most
     if most < min(wanted, int(tables.setting("most_replicas"))):
         refused = (
             *refused,
@@ -245,6 +288,7 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         max_replicas=most,
         mitigation_sets=sets,
         assumed=tuple(assumed),
+        nodes=pool,
     )
 
 
@@ -318,6 +362,9 @@ def start_of(
 ) -> tuple[StartInputs, ColdStart]:
     """Return a start on that platform and GPU: the model's, or as the user measured it."""
     changes, gpu = dict(scenario.start_changes), supply.gpu
+    choice = scenario.nodes
+    if choice is not None:
+        changes = {**dict(nodes.start_changes(choice, tables)), **changes}
     inputs = start_inputs_for(
         supply.behaviour.platform_id,
         scenario.model,
@@ -340,7 +387,14 @@ def start_of(
         )
         inputs = dataclasses.replace(own.calibrate(inputs), assumed=(*inputs.assumed, said))
         start = inputs.predict(tables)
-    if "allocate_s" in changes and start["allocate"].basis != "measured":
+    if choice is not None and start["allocate"].basis != "measured":
+        row = tables.node_scalers[choice.node_scaler]
+        start = start.replace("allocate", basis=row.start_basis, source_ids=(row.start_source_id,))
+        if not row.provisions:
+            # Every node is there: what starts is a pod, and nothing else ever does.
+            up = nodes.node_up(choice, tables)
+            start, inputs = up.rewrite_start(start, inputs, tables), up.rewrite_inputs(inputs)
+    if "allocate_s" in dict(scenario.start_changes) and start["allocate"].basis != "measured":
         # The platform's own word is for the platform's own time.
         start = start.replace("allocate", basis="assumed", source_ids=(), note="as you set it")
     return inputs, start
@@ -357,7 +411,10 @@ def _fit(
         tables=tables,
         kv_precision=scenario.kv_precision,
     )
-    if speed.gpus_per_replica > supply.gpus_max and supply.kind == "serverless":
+    on_demand = supply.kind == "serverless" or (
+        scenario.nodes is not None and supply.offer_id == scenario.serverless_offer
+    )
+    if speed.gpus_per_replica > supply.gpus_max and on_demand:
         raise InfeasibleError(
             f"{model.model} in {speed.precision} needs {speed.gpus_per_replica} × {supply.gpu}, "
             "but "
