@@ -38,7 +38,6 @@ from frontier.sweep import (
     bill_outcome,
     simulate_plans,
     start_normals,
-    starts_of,
     usd_per_replica_h,
 )
 from frontier.tables import Tables
@@ -126,7 +125,7 @@ class Rivals:
         self._worlds: dict[int, tuple[tuple[float, float], Trace, Deployment]] = {}
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
         self._most: dict[tuple[float, float, int], tuple[int, int]] = {}
-        self._stage_s: dict[tuple[ColdStart, ColdStart | None], NDArray[np.float64]] = {}
+        self._stage_s: dict[ColdStart, NDArray[np.float64]] = {}
         self.idle_timeout_s = default_idle_timeout_s(self.deployment.serverless.behaviour, tables)
         self.idle_timeouts_s = idle_timeouts_s(self.deployment.serverless.behaviour, tables)
 
@@ -176,7 +175,7 @@ class Rivals:
         key = (change.traffic, change.tokens, seed)
         if key not in self._most:
             _, trace, deployment = self._world(change, seed)
-            most = sum(1 for _ in dedicated_plans(deployment, trace, self._tables))
+            most = sum(1 for _ in dedicated_plans(deployment.machines, trace, self._tables))
             self._most[key] = most, replicas_to_serve(trace, deployment.dedicated_speed)
         return self._most[key]
 
@@ -198,7 +197,7 @@ class Rivals:
         key = ("dedicated", change.traffic, change.tokens, seed, count)
         if key not in self._outcomes:
             _, trace, deployment = self._world(change, seed)
-            first = next(dedicated_plans(deployment, trace, self._tables))
+            first = next(dedicated_plans(deployment.machines, trace, self._tables))
             policy = dataclasses.replace(first.policy, min_replicas=count, max_replicas=count)
             plan = dataclasses.replace(first, plan_id=first.family.stem_of(count), policy=policy)
             (self._outcomes[key],) = self._simulate([plan], trace, tick)
@@ -209,7 +208,7 @@ class Rivals:
         # Drawn anew in each call, and always the same: one copy is enough.
         return tuple(
             dataclasses.replace(
-                outcome, stage_s=self._stage_s.setdefault(starts_of(outcome.plan), outcome.stage_s)
+                outcome, stage_s=self._stage_s.setdefault(outcome.plan.start, outcome.stage_s)
             )
             for outcome in outcomes
         )
@@ -242,12 +241,8 @@ class Rivals:
             else change.idle_timeout_s,
             target_concurrency=change.target_concurrency or plan.policy.target_concurrency,
         )
-        pod_start = plan.pod_start
         return dataclasses.replace(
-            plan,
-            start=scaled_start(plan.start, change.start),
-            pod_start=None if pod_start is None else scaled_start(pod_start, change.start),
-            policy=policy,
+            plan, start=scaled_start(plan.start, change.start), policy=policy
         )
 
 
@@ -274,6 +269,7 @@ def scaled_start(start: ColdStart, factor: float) -> ColdStart:
         return start
     return dataclasses.replace(
         start,
+        on_node=None if start.on_node is None else scaled_start(start.on_node, factor),
         stages=tuple(
             dataclasses.replace(
                 stage,

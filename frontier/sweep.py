@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,9 @@ from frontier.simulate import (
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 # How often the caller hears of progress while no plan finishes; also how soon it may stop us.
 _TICK_S = 0.1
@@ -202,48 +205,60 @@ def simulate_plans(
     workers : int, optional
         Threads; as many as there are cores if None. The kernel lets go of the GIL.
     """
+    draws = start_draws(plans, tables)
+
+    def run(plan: Plan, stop: NDArray[np.uint8]) -> Outcome:
+        return outcome_of(plan, trace, draws[plan.start], stop)
+
+    return tuple(in_threads(run, plans, progress=progress, workers=workers))
+
+
+def start_draws(plans: Iterable[Plan], tables: Tables) -> dict[ColdStart, StartDraws]:
+    """Return the draws of each different start of these plans, all from the same luck."""
     normals = start_normals(tables)
-    draws: dict[tuple[ColdStart, ColdStart | None], StartDraws] = {}
-    for plan in plans:
-        if starts_of(plan) not in draws:
-            draws[starts_of(plan)] = _draw(plan, normals)
+    starts = dict.fromkeys(plan.start for plan in plans)
+    return {start: start.draw(normals) for start in starts}
+
+
+def in_threads(
+    work: Callable[[Item, NDArray[np.uint8]], Found],
+    items: Sequence[Item],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
+) -> list[Found]:
+    """Return what ``work`` makes of each item, in their order, made in threads.
+
+    Parameters
+    ----------
+    work : callable
+        Gets an item and a flag of shape (1,), which is 1 once it should stop.
+    progress, workers
+        As for `simulate_plans`.
+    """
     stop = np.zeros(1, dtype=np.uint8)
-    outcomes: dict[int, Outcome] = {}
+    found: dict[int, Found] = {}
+    # Taken one by one, so that a thread that drew short ones goes on with the next.
+    waiting = iter(range(len(items)))
+
+    def take() -> None:
+        while not stop[0] and (index := next(waiting, None)) is not None:
+            found[index] = work(items[index], stop)
+
     with ThreadPoolExecutor(workers or _cores()) as pool:
-        waiting: dict[Future[Outcome], int] = {
-            pool.submit(_outcome, plan, trace, draws[starts_of(plan)], stop): index
-            for index, plan in enumerate(plans)
-        }
+        running = [pool.submit(take) for _ in range(min(workers or _cores(), len(items)))]
         try:
-            while waiting:
-                done, _ = wait(waiting, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+            while running:
+                done, left = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
                 for future in done:
-                    outcomes[waiting.pop(future)] = future.result()
+                    future.result()
+                running = list(left)
                 if progress is not None:
-                    progress(len(outcomes), len(plans))
+                    progress(len(found), len(items))
         except BaseException:
             stop[0] = 1
-            for future in waiting:
-                future.cancel()
             raise
-    return tuple(outcomes[index] for index in range(len(plans)))
-
-
-def starts_of(plan: Plan) -> tuple[ColdStart, ColdStart | None]:
-    """Return all that the drawn starts of a plan depend on."""
-    return plan.start, plan.pod_start
-
-
-def _draw(plan: Plan, normals: NDArray[np.float64]) -> StartDraws:
-    """Return the starts of a plan, and after them those on a node that is up, of the same luck."""
-    drawn = plan.start.draw(normals)
-    if plan.policy.nodes is None or plan.pod_start is None:
-        return drawn
-    on_node = plan.pod_start.draw(normals)
-    return StartDraws(
-        np.concatenate((drawn.total_s, on_node.total_s)),
-        np.concatenate((drawn.stage_s, on_node.stage_s)),
-    )
+    return [found[index] for index in range(len(items))]
 
 
 def sweep(
@@ -276,9 +291,9 @@ def rerun_with_instant_starts(outcome: Outcome, trace: Trace) -> RunResult:
         policy=dataclasses.replace(policy, parked=parked, refuses_cold=False),
         retry_s=None,
     )
-    # Whole starts and, on nodes, those of pods.
-    halves = 1 if policy.nodes is None else 2
-    return simulate_plan(plan, trace, StartDraws(np.zeros(halves), np.zeros((halves, len(STAGES)))))
+    # One start and, where there are nodes, one on a node that is up.
+    starts = 1 if policy.nodes is None else 2
+    return simulate_plan(plan, trace, StartDraws(np.zeros(starts), np.zeros((starts, len(STAGES)))))
 
 
 def bill_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> Bill:
@@ -466,7 +481,7 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
     rules = tables.rules_of(tables.offers[outcome.plan.offer_id])
     sessions = kept_sessions(
         outcome.sessions,
-        start_s=float(outcome.stage_s.sum()),
+        start_s=float(outcome.stage_s[0].sum()),
         billed_start_s=float(billed_start_s(outcome.stage_s, rules)[0]),
         idle_rate_factor=rules.idle_rate_factor if rules.bills_idle else 0.0,
         horizon_s=outcome.horizon_s,
@@ -527,7 +542,14 @@ def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL
     return break_even_utilisation(dedicated, serverless)
 
 
-def _outcome(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
+def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
+    """Return what a plan does with a trace.
+
+    Parameters
+    ----------
+    stop : ndarray of uint8, shape (1,)
+        The run ends early soon after another thread has set it, with `simulate.Cancelled`.
+    """
     if stop[0]:
         raise Cancelled("the sweep was stopped before its end")
     result = simulate_plan(plan, trace, draws, cancel=stop)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from frontier import spell
 from frontier.errors import InfeasibleError, InputError
@@ -135,16 +135,27 @@ def pods_behaviour(choice: NodeChoice, tables: Tables) -> Behaviour:
     )
 
 
-def start_changes(choice: NodeChoice, tables: Tables) -> tuple[tuple[str, float], ...]:
+def provisions(choice: NodeChoice, tables: Tables) -> bool:
+    """Return whether nodes are started and released, and not only kept."""
+    return look_up(tables.node_scalers, choice.node_scaler, "node scaler").provisions
+
+
+def start_changes(choice: NodeChoice, tables: Tables) -> dict[str, Any]:
     """Return what the two scalers change of a start on the platform of a cluster."""
     pods = look_up(tables.pod_scalers, choice.pod_scaler, "pod scaler")
     nodes = look_up(tables.node_scalers, choice.node_scaler, "node scaler")
-    changes = [("detect_s", pods.detect_s)]
-    if nodes.node_start_s is not None:
-        changes.append(("allocate_s", nodes.node_start_s))
-    if nodes.node_start_spread is not None:
-        changes.append(("allocate_spread", nodes.node_start_spread))
-    return tuple(changes)
+    changes = {
+        "detect_s": pods.detect_s,
+        "allocate_s": nodes.node_start_s,
+        "allocate_spread": nodes.node_start_spread,
+    }
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+def told_by(choice: NodeChoice, tables: Tables) -> dict[str, Any]:
+    """Return who says how long a node takes, as fields of the stage `allocate`."""
+    row = look_up(tables.node_scalers, choice.node_scaler, "node scaler")
+    return {"basis": row.start_basis, "source_ids": (row.start_source_id,)}
 
 
 def node_pool(

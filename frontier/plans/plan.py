@@ -31,8 +31,6 @@ class Plan:
         A cold request is refused and retried by the client so often [s]; None: it waits.
     is_provider_default : bool
         Scale-to-zero as the provider ships it: its idle timeout, its most replicas.
-    pod_start : ColdStart or None
-        A start on a node that is up, where the policy has nodes; ``start`` then brings one.
     is_committed : bool
         Its machines by the hour are bought under the buyer's commitment.
     """
@@ -51,7 +49,6 @@ class Plan:
     retry_s: float | None = None
     is_provider_default: bool = False
     is_committed: bool = False
-    pod_start: ColdStart | None = None
     assumed: tuple[str, ...] = field(default=())
 
 
