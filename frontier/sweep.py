@@ -34,7 +34,13 @@ from frontier.billing import (
     months,
     replica_usd_per_h,
 )
-from frontier.economics import break_even_utilisation, efficient, kept_sessions, needed_sessions
+from frontier.economics import (
+    Tolerance,
+    break_even_utilisation,
+    efficient,
+    kept_sessions,
+    needed_sessions,
+)
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
@@ -46,6 +52,7 @@ from frontier.simulate import (
     RunResult,
     session_seconds,
     simulate_plan,
+    slowest_of_thousand,
     summarise,
 )
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
@@ -71,6 +78,8 @@ class Outcome:
         As `simulate.RunResult` has them.
     stage_s : ndarray, shape (m, 10)
         Wall-clock seconds of each stage of each drawn start [s].
+    ttft_of_thousand_s : ndarray, shape (1000,)
+        `simulate.slowest_of_thousand`: from it follows how many requests break any limit [s].
     """
 
     plan: Plan
@@ -80,6 +89,7 @@ class Outcome:
     horizon_s: float
     requests: int
     tokens: int
+    ttft_of_thousand_s: NDArray[np.float64]
 
     @property
     def starts(self) -> int:
@@ -174,6 +184,15 @@ class TokenApi:
     price: TokenPrice
     p99_ttft_s: float
     cached_share: float = 0.0
+
+
+def tolerance_of(tables: Tables) -> Tolerance:
+    """Return the differences of cost and p99 that are too small to choose a plan by."""
+    return Tolerance(
+        tables.setting("cost_tolerance"),
+        tables.setting("p99_tolerance"),
+        tables.setting("p99_tolerance_s"),
+    )
 
 
 def start_normals(tables: Tables) -> NDArray[np.float64]:
@@ -560,6 +579,7 @@ def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uin
         stage_s=draws.stage_s,
         horizon_s=result.horizon_s,
         requests=int(trace.arrival_s.size),
+        ttft_of_thousand_s=slowest_of_thousand(result.ttft_s),
         tokens=int(
             trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
         ),
