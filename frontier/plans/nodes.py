@@ -237,16 +237,28 @@ def nodes_in_words(
         + (f", {left} of which no replica can use" if left else "")
         + ". Pods are not moved to empty a node."
     )
-    where = "its disk" if choice.weights_on_node else "where every pod fetches them"
-    words.append(
-        f"Pods by {pods.label}. On a node that is up a pod finds the image, and the weights on "
-        f"{where}."
+    weights = (
+        "and the weights on its disk"
         if choice.weights_on_node
-        else f"Pods by {pods.label}. On a node that is up a pod finds the image and fetches the "
-        "weights itself."
+        else "and fetches the weights itself"
     )
+    words.append(f"Pods by {pods.label}. On a node that is up a pod finds the image {weights}.")
     words.append("The cluster's control plane and its other nodes are in no number here.")
     return tuple(words)
+
+
+def summary(choice: NodeChoice, pool: NodePool, tables: Tables) -> str:
+    """Return the choice in one line, as "Karpenter, 1 min delay, 4 pods to a node; KEDA"."""
+    row = look_up(tables.node_scalers, choice.node_scaler, "node scaler")
+    parts = [row.label.partition(":")[0]]
+    if row.provisions:
+        parts.append(f"{spell.seconds(pool.scale_down_delay_s)} delay")
+    if pool.kept_nodes:
+        parts.append(f"{pool.kept_nodes} kept")
+    parts.append(f"{spell.count(pool.replicas_per_node, 'pod')} to a node")
+    pods = look_up(tables.pod_scalers, choice.pod_scaler, "pod scaler")
+    weights = ", weights kept on the node" if choice.weights_on_node else ""
+    return f"{', '.join(parts)}; pods by {pods.label}{weights}"
 
 
 def scalers_used(choice: NodeChoice, tables: Tables) -> tuple[tuple[str, str], ...]:
