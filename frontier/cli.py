@@ -127,6 +127,11 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     add("--slo-p99-ttft", type=float, metavar="S", help="limit in seconds")
     add("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
     add("--commitment", metavar="ID", help="buy always-on machines under it: data/commitments.csv")
+    add(
+        "--exact-machine",
+        action="store_true",
+        help="bill on the machine of the dedicated offer, not on the shape of it that costs least",
+    )
     add("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
     add("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
     add("--trace-model", metavar="NAME", help="one of several in the trace, or all")
@@ -180,7 +185,8 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
         kv_precision=told.kv_precision or "bf16",
     )
     found = simulate(scenario, trace, tables)
-    return study_of(found, tables, limit_s=limit_s, deal=Deal(commitment=commitment)), paths
+    deal = Deal(commitment=commitment, exact_machine=told.exact_machine)
+    return study_of(found, tables, limit_s=limit_s, deal=deal), paths
 
 
 def _sweep(told: argparse.Namespace) -> None:

@@ -17,6 +17,8 @@ are followed in a time that does not grow with the length of the run.
 - A parked replica takes no events: where it is follows from the time when it was parked, and is
   worked out when a replica has to be started. It leaves a tier when its stay is *over*: at the
   very instant it can still be resumed from it, as an idle replica can still be used.
+- A node takes no events either. Whether it is up follows from the replicas on it and from the
+  time when the last of them ended, and is looked at when a replica has to be started.
 
 Instants are compared exactly, as floating-point numbers, with one exception: requests on the
 same replica whose finishes differ by less than `SAME_INSTANT_S` finish together. They have the
@@ -56,6 +58,9 @@ DECODE_FROM = 2  # when its clock runs on: the end of its prefills, or its last 
 READY_AT = 3  # when it last became ready [s]
 # Columns of `Sessions.seconds`; the tiers' columns follow from IN_TIERS on.
 STARTED, FIRST_READY, ENDED, IN_START, IN_BUSY, IN_IDLE, IN_TIERS = 0, 1, 2, 3, 4, 5, 6
+# Columns of `Fleet.node_time`, one row a node.
+NODE_READY = 0  # when the replica that started it is ready; 0 if it was up from the start [s]
+NODE_LEFT = 1  # when the last session on it ended; minus infinity before there was one [s]
 # Slots of `Progress.slots`: how far a run had come when its tables of sessions were full.
 ARRIVED, HEAD, IN_SERVICE, UP, MINIMUM, CHANGES, SESSIONS, NEXT_DRAW, UNLOOKED = range(9)
 
@@ -85,12 +90,16 @@ class Replicas(NamedTuple):
         A decode step with 1 to C requests on the replica [s].
     cold_start_s : float64, shape (m,)
         Starts, used in order and again from the front [s].
+    pod_start_s : float64, shape (m,) or (0,)
+        Starts on a node that is up, entry by entry beside ``cold_start_s``; empty without nodes
+        [s].
     stay_s, resume_s : float64, shape (tiers,)
         The parked tiers [s].
     """
 
     decode_step_s: NDArray[np.float64]
     cold_start_s: NDArray[np.float64]
+    pod_start_s: NDArray[np.float64]
     stay_s: NDArray[np.float64]
     resume_s: NDArray[np.float64]
 
@@ -106,6 +115,12 @@ class Rules(NamedTuple):
         Dispatch to the fullest replica with a free slot, else to the emptiest.
     refuses_cold : bool
         Reject a request that arrives while no replica is ready.
+    replicas_per_node : int
+        Replicas that share a node; 0 without nodes.
+    kept_nodes : int
+        The first nodes, always up.
+    node_delay_s : float
+        How long a node is kept after its last replica has ended [s].
     """
 
     change_s: NDArray[np.float64]
@@ -119,6 +134,9 @@ class Rules(NamedTuple):
     idle_timeout_s: float
     queue_timeout_s: float
     horizon_s: float
+    replicas_per_node: int
+    kept_nodes: int
+    node_delay_s: float
 
 
 class Fleet(NamedTuple):
@@ -136,6 +154,10 @@ class Fleet(NamedTuple):
         A heap a replica, least first.
     request
         Whose the entries of the heaps are.
+    node_time
+        Columns as named above, one row a node.
+    node_live
+        Replicas starting, ready or parked on each node.
     """
 
     counts: NDArray[np.int64]
@@ -144,6 +166,8 @@ class Fleet(NamedTuple):
     room: NDArray[np.int64]
     finish_step: NDArray[np.float64]
     request: NDArray[np.int64]
+    node_time: NDArray[np.float64]
+    node_live: NDArray[np.int64]
 
 
 class Fates(NamedTuple):
@@ -173,7 +197,8 @@ class Sessions(NamedTuple):
     Attributes
     ----------
     owners : int64, shape (sessions, 2)
-        Replica and entry of ``cold_start_s`` (-1 if it was ready at time 0).
+        Replica and entry of ``cold_start_s``, or m and more for one of ``pod_start_s`` (-1 if it
+        was ready at time 0).
     seconds : float64, shape (sessions, 6 + tiers)
         Start, first ready and end (infinite if it never ends), then starting, busy and idle
         seconds and those in each tier, these within the horizon.
@@ -409,27 +434,58 @@ def _leave_tiers(seconds, session, parked_s, stay_s, now, horizon_s):
 
 
 @_inlined
-def _to_start(fleet, seconds, kind, now, horizon_s):
-    """Return the replica to start and its tier: parked and quickest, else off and lowest (-1)."""
+def _leave_node(fleet, rules, replica, ended_s):
+    """Take a replica whose session has ended off its node."""
+    if rules.replicas_per_node > 0:
+        node = (replica - rules.pinned_replicas) // rules.replicas_per_node
+        fleet.node_live[node] -= 1
+        fleet.node_time[node, NODE_LEFT] = max(fleet.node_time[node, NODE_LEFT], ended_s)
+
+
+@_inlined
+def _node_ready_s(fleet, rules, node, now):
+    """Return from when on a node can run what is started `now`; infinite if it is off."""
+    left_s = fleet.node_time[node, NODE_LEFT]
+    is_kept = node < rules.kept_nodes or fleet.node_live[node] > 0
+    if is_kept or now <= left_s + rules.node_delay_s:
+        return max(now, fleet.node_time[node, NODE_READY])
+    return np.inf
+
+
+@_inlined
+def _to_start(fleet, seconds, kind, rules, now):
+    """Return the replica to start, its tier (-1: it is off), and when its node is ready.
+
+    A parked one that resumes quickest; else, of those that are off, the one whose node is ready
+    soonest; the lowest of several. Without nodes the last is infinite.
+    """
     count, time, stay_s = fleet.counts, fleet.time, kind.stay_s
     off = quickest = quickest_tier = -1
-    least_s = np.inf
+    least_s = node_ready_s = np.inf
     for replica in range(time.shape[0]):
         if count[replica, STATE] == PARKED:
             parked_s = time[replica, SINCE]
             tier = _tier_at(parked_s, stay_s, now)
             if tier == stay_s.size:
                 session = count[replica, SESSION]
-                ended_s = _leave_tiers(seconds, session, parked_s, stay_s, now, horizon_s)
+                ended_s = _leave_tiers(seconds, session, parked_s, stay_s, now, rules.horizon_s)
                 seconds[session, ENDED] = ended_s
                 count[replica, STATE] = OFF
+                _leave_node(fleet, rules, replica, ended_s)
             elif kind.resume_s[tier] < least_s:
                 quickest, quickest_tier, least_s = replica, tier, kind.resume_s[tier]
         if count[replica, STATE] == OFF and off < 0:
             off = replica
             if stay_s.size == 0:
                 break
-    return (off if quickest < 0 else quickest), quickest_tier
+    if quickest < 0 and rules.replicas_per_node > 0:
+        for replica in range(off, time.shape[0]):
+            if count[replica, STATE] == OFF:
+                node = (replica - rules.pinned_replicas) // rules.replicas_per_node
+                ready_s = _node_ready_s(fleet, rules, node, now)
+                if ready_s < node_ready_s:
+                    off, node_ready_s = replica, ready_s
+    return (off if quickest < 0 else quickest), quickest_tier, node_ready_s
 
 
 @_inlined
@@ -472,6 +528,10 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
             _show(fleet, decode_step_s, replica, pack)
             if replica >= rules.pinned_replicas:
                 unlooked = _become_idle(fleet, replica, now, unlooked)
+                if rules.replicas_per_node > 0:
+                    fleet.node_live[
+                        (replica - rules.pinned_replicas) // rules.replicas_per_node
+                    ] += 1
         begun = up = minimum = rules.min_replicas
 
     while True:
@@ -552,6 +612,7 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
                 else:
                     count[replica, STATE] = OFF
                     seconds[session, ENDED] = now
+                    _leave_node(fleet, rules, replica, now)
 
         if scale_up:
             wanted = minimum
@@ -560,14 +621,22 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
                 by_load = math.ceil(in_system / rules.target_concurrency) + rules.buffer_replicas
                 wanted = max(wanted, min(by_load, max_replicas))
             while up < wanted:
-                replica, tier = _to_start(fleet, seconds, kind, now, horizon_s)
+                replica, tier, node_ready_s = _to_start(fleet, seconds, kind, rules, now)
                 if tier >= 0:
                     session = count[replica, SESSION]
                     _leave_tiers(seconds, session, time[replica, SINCE], stay_s, now, horizon_s)
-                    delay_s = kind.resume_s[tier]
+                    ready_s = now + kind.resume_s[tier]
                 else:
-                    delay_s = kind.cold_start_s[next_draw]
+                    ready_s = now + kind.cold_start_s[next_draw]
                     owners[begun, 0], owners[begun, 1] = replica, next_draw
+                    if rules.replicas_per_node > 0:
+                        node = (replica - rules.pinned_replicas) // rules.replicas_per_node
+                        fleet.node_live[node] += 1
+                        if node_ready_s < np.inf:
+                            ready_s = max(now + kind.pod_start_s[next_draw], node_ready_s)
+                            owners[begun, 1] = kind.cold_start_s.size + next_draw
+                        else:
+                            fleet.node_time[node, NODE_READY] = ready_s
                     seconds[begun, STARTED] = now
                     seconds[begun, FIRST_READY] = seconds[begun, ENDED] = np.inf
                     count[replica, SESSION] = begun
@@ -577,7 +646,7 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
                 count[replica, STATE] = STARTING
                 count[replica, CAUSE] = cause
                 time[replica, SINCE] = now
-                _set_event(events_s, replica, now + delay_s)
+                _set_event(events_s, replica, ready_s)
 
         # With no ready replica the queue is empty: whoever came before was refused as well.
         if rules.refuses_cold and cause >= 0 and room[1] == 0 and not _ready(count, max_replicas):
@@ -651,7 +720,11 @@ def run_replicas(
         room=np.zeros(2 * width, np.int64),
         finish_step=np.zeros(max_replicas * most),
         request=np.zeros(max_replicas * most, np.int64),
+        # A node for each replica is always enough.
+        node_time=np.zeros((max_replicas, 2)),
+        node_live=np.zeros(max_replicas, np.int64),
     )
+    fleet.node_time[:, NODE_LEFT] = -np.inf
     fates = Fates(
         first_token_s=np.full(n, np.inf),
         finish_s=np.full(n, np.inf),

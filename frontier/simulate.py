@@ -26,6 +26,16 @@ A request still queued after the queue timeout is rejected; one that arrives whi
 ready is rejected at once if the policy refuses cold requests. Its arrival has had its effect on
 scale-up by then, and a start that it caused goes on. A rejected request's TTFT is infinite.
 
+Where the policy has a `NodePool`, replicas are pods and run on nodes: replica r on node
+``(r - pinned) // replicas_per_node``; pinned ones have machines of their own. A node is *up* from
+the start that brings it until ``scale_down_delay_s`` after the last session on it has ended; so
+is, from time 0, one with a replica that is ready then, and a kept node always. Of the replicas
+that are off, that one is started whose node is ready soonest (an up node, then one that is
+starting, then none), the lowest index on a tie. On a node that is off the start is a whole one,
+the next entry of ``cold_start_s``, and the node is ready when it is over. On one that is up it is
+the same entry of ``pod_start_s`` instead, and ends no sooner than its node is ready: it shares
+what the first start brings. No pod is moved to empty a node.
+
 At one instant: finishes and readies, then changes of the minimum, then queue timeouts, then
 arrivals, then releases.
 
@@ -40,6 +50,7 @@ Where these words leave room, they are read as follows.
 - A request waited on a start if its replica became ready after it arrived, also when another
   request had caused the start, or when the start was a resume from a parked tier. One that was
   rejected has no replica, and did not.
+- A node whose delay is just over is still up at that instant, and a parked replica keeps its node.
 - Parking and resuming happen inside a session; a resume adds to its ``starting_s``.
 - With a queue timeout of 0 s a request that is not taken at once leaves before the next one of
   the same instant arrives.
@@ -93,7 +104,8 @@ class RunResult:
         ``replica``, ``started_s``, ``ready_s`` (first ready), ``ended_s``, then the seconds
         ``starting_s`` (resumes included), ``busy_s``, ``idle_s`` and ``parked_s`` (one entry a
         tier) that lie within [0, ``horizon_s``], and ``cold_start_index``, the entry of
-        ``cold_start_s`` it took, -1 if it was ready at time 0. ``ended_s`` may lie beyond the
+        ``cold_start_s`` it took, or m and more for one of ``pod_start_s``, of m starts each; -1
+        if it was ready at time 0. ``ended_s`` may lie beyond the
         horizon; for a session that never ends it is the latest of the horizon, the last finish
         of all and its own ``ready_s``.
     horizon_s : float
@@ -186,6 +198,7 @@ def simulate_replicas(
     policy: ScalingPolicy,
     cold_start_s: ArrayLike,
     horizon_s: float,
+    pod_start_s: ArrayLike | None = None,
     cancel: NDArray[np.uint8] | None = None,
 ) -> RunResult:
     """Serve a trace on replicas that come and go by the policy's rules.
@@ -209,6 +222,8 @@ def simulate_replicas(
         in order and then again from the front.
     horizon_s : float
         Seconds inside sessions count from 0 to here.
+    pod_start_s : array_like, shape (m,), optional
+        Starts on a node that is up, where the policy has nodes [s].
     cancel : ndarray of uint8, shape (1,), optional
         Set it to 1 from another thread to stop the run soon.
 
@@ -240,6 +255,14 @@ def simulate_replicas(
     prefill_s = _times("prefill_s", prefill_s)
     decode_step_s = _times("decode_step_s", decode_step_s, least_size=1)
     cold_start_s = _times("cold_start_s", cold_start_s, least_size=1)
+    pods_s = _times("pod_start_s", () if pod_start_s is None else pod_start_s)
+    nodes = policy.nodes
+    starts = 0 if nodes is None else cold_start_s.size
+    if pods_s.size != starts:
+        raise InputError(
+            f"pod_start_s must have {starts} entries (one for each of cold_start_s where the "
+            f"policy has nodes, else none), got {pods_s.size}"
+        )
     tokens = _tokens(output_tokens)
     for name, values in (("prefill_s", prefill_s), ("output_tokens", tokens)):
         if values.size != arrival_s.size:
@@ -265,6 +288,7 @@ def simulate_replicas(
         Replicas(
             decode_step_s,
             cold_start_s,
+            pods_s,
             stay_s=np.array([tier.stay_s for tier in policy.parked], dtype=np.float64),
             resume_s=np.array([tier.resume_s for tier in policy.parked], dtype=np.float64),
         ),
@@ -280,6 +304,9 @@ def simulate_replicas(
             idle_timeout_s=float(policy.idle_timeout_s),
             queue_timeout_s=float(policy.queue_timeout_s),
             horizon_s=float(horizon_s),
+            replicas_per_node=0 if nodes is None else int(nodes.replicas_per_node),
+            kept_nodes=0 if nodes is None else int(nodes.kept_nodes),
+            node_delay_s=0.0 if nodes is None else float(nodes.scale_down_delay_s),
         ),
         max_replicas=int(min(policy.max_replicas, reachable)),
         stop=np.zeros(1, dtype=np.uint8) if cancel is None else cancel,
@@ -332,7 +359,10 @@ def simulate_replicas(
 
 @dataclass(frozen=True, slots=True)
 class LatencySummary:
-    """What a frontier table needs to know of a run [s], [1]; percentiles are observed values."""
+    """What a frontier table needs to know of a run [s], [1]; percentiles are observed values.
+
+    ``waited_ttft_s`` is the median of the requests that waited on a start, 0 without any.
+    """
 
     p50_ttft_s: float
     p90_ttft_s: float
@@ -342,6 +372,24 @@ class LatencySummary:
     max_ttft_s: float
     waited_on_start_share: float
     rejected_share: float
+    waited_ttft_s: float
+
+
+THOUSAND = 1000
+"""Of so many requests it is said how many wait: the parts into which a run is cut for that."""
+
+
+def slowest_of_thousand(ttft_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return every thousandth part of a distribution, smallest first: observed values [s].
+
+    As many of the 1000 exceed a limit as requests of a thousand do, rounded up; so a p99 that
+    holds a limit is the same as 10 of them or fewer above it.
+    """
+    # Whole numbers: rounded up without the last bits of a float.
+    ranks = -(-np.arange(1, THOUSAND + 1) * ttft_s.size // THOUSAND) - 1
+    found = np.sort(ttft_s)[ranks]
+    found.setflags(write=False)
+    return found
 
 
 def summarise(result: RunResult) -> LatencySummary:
@@ -359,6 +407,7 @@ def summarise(result: RunResult) -> LatencySummary:
         max_ttft_s=longest,
         waited_on_start_share=result.waited_share,
         rejected_share=result.rejected_share,
+        waited_ttft_s=_median(result.ttft_s[result.waited_on_start]),
     )
 
 
@@ -480,6 +529,12 @@ def explain(result: RunResult, plan: Plan, trace: Trace) -> TtftParts:
     for name in TtftParts.__slots__:
         getattr(parts, name).setflags(write=False)
     return parts
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Return the lower median of some values; 0 of none."""
+    at = (values.size - 1) // 2
+    return float(np.partition(values, at)[at]) if values.size else 0.0
 
 
 def _share(flags: NDArray[np.bool_]) -> float:

@@ -55,10 +55,14 @@ class Session:
     cold_start_index: int
     log: list = field(default_factory=list)
     ended: object = INF
+    node_ready: object = None  # if it started its node: when that was to be ready
 
 
-def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horizon):
-    """Return a list a request each, by name, and ``sessions``, a list of dicts."""
+def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horizon, pod_start=()):
+    """Return a list a request each, by name, and ``sessions``, a list of dicts.
+
+    Nodes are not kept anywhere: whether one is up is read from all the sessions there ever were.
+    """
     n, most = len(arrival), len(step)
     target = policy.target_concurrency or most
     fleet = [Replica(i) for i in range(policy.max_replicas)]
@@ -84,6 +88,23 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
     def open_session(replica, ready, draw):
         sessions[replica.index] = Session(replica.index, now, ready, draw)
         every_session.append(sessions[replica.index])
+
+    def node_of(index):
+        return (index - policy.pinned_replicas) // policy.nodes.replicas_per_node
+
+    def node_ready(index):
+        """When what is started now on that replica's node can run there; infinite if it is off."""
+        node = node_of(index)
+        there = [
+            s
+            for s in every_session
+            if s.replica >= policy.pinned_replicas and node_of(s.replica) == node
+        ]
+        latest = [s.node_ready for s in there if s.node_ready is not None]
+        delay = policy.nodes.scale_down_delay_s
+        if node < policy.nodes.kept_nodes or any(s.ended + delay >= now for s in there):
+            return max([now, *latest])
+        return INF
 
     def step_of(replica):
         return step[len(replica.requests) - 1]
@@ -136,10 +157,20 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
                 quickest.tier, quickest.cause = -1, cause
                 turn(quickest, "starting")
             else:
+                entry = drawn % len(cold_start)
                 replica = next(r for r in fleet if r.state == "off")
+                replica_ready, node_up = now + cold_start[entry], False
+                if policy.nodes is not None:
+                    off = [r for r in fleet if r.state == "off"]
+                    replica = min(off, key=lambda r: (node_ready(r.index), r.index))
+                    node_up = node_ready(replica.index) < INF
+                if node_up:
+                    replica_ready = max(now + pod_start[entry], node_ready(replica.index))
                 replica.state, replica.since, replica.cause = "starting", now, cause
-                replica.ready_at = now + cold_start[drawn % len(cold_start)]
-                open_session(replica, None, drawn % len(cold_start))
+                replica.ready_at = replica_ready
+                open_session(replica, None, entry + len(cold_start) * node_up)
+                if policy.nodes is not None and not node_up:
+                    sessions[replica.index].node_ready = replica_ready
                 drawn += 1
 
     def move_down(replica):

@@ -49,6 +49,7 @@ BILL_COLOURS = {
     "parked": SKY,
     "rounding": PINK,
     "unused GPUs": VERMILION,
+    "empty nodes": "#00634A",
     "unused commitment": "#A0457B",
     "CPU and RAM": "#00507D",
     "storage": "#F0E442",

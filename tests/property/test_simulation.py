@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from frontier.errors import InfeasibleError, InputError
-from frontier.policy import ROUTINGS, ParkedTier, ScalingPolicy
+from frontier.policy import ROUTINGS, NodePool, ParkedTier, ScalingPolicy
 from frontier.simulate import Cancelled, simulate_replicas
 from tests.reference import assert_same, simulate
 
@@ -32,6 +32,7 @@ class Case:
     policy: ScalingPolicy
     cold_start_s: np.ndarray
     horizon_s: float
+    pod_start_s: np.ndarray | None = None
 
     def run(self, **changes):
         case = dataclasses.replace(self, **changes)
@@ -43,6 +44,7 @@ class Case:
             policy=case.policy,
             cold_start_s=case.cold_start_s,
             horizon_s=case.horizon_s,
+            pod_start_s=case.pod_start_s,
         )
 
 
@@ -128,6 +130,111 @@ def test_it_agrees_with_the_reference(on_grid):
             horizon=number(case.horizon_s),
         )
         assert_same(case.run(), expected)
+
+
+def draw_case_on_nodes(seed, *, on_grid=False):
+    """Draw a case whose replicas run on nodes that come and go, some of them kept."""
+    case = draw_case(seed, on_grid=on_grid)
+    rng = np.random.default_rng([seed, on_grid, 7])
+
+    def seconds(scale, size=None):
+        if on_grid:
+            return rng.integers(0, max(1, int(4 * scale)) + 1, size) / 4
+        return rng.exponential(scale, size)
+
+    delay_s = float(rng.choice([0.0, seconds(1.0), seconds(10.0), seconds(60.0), math.inf]))
+    pool = NodePool(int(rng.integers(1, 5)), delay_s, kept_nodes=int(rng.choice([0, 0, 0, 1, 2])))
+    return dataclasses.replace(
+        case,
+        policy=dataclasses.replace(case.policy, nodes=pool),
+        # Pods that wait for one node are ready at one instant: without prompts they would finish
+        # at one as well, but for the last bits of a float, which decide nothing.
+        prefill_s=case.prefill_s + (0.0 if on_grid else seconds(0.1, case.prefill_s.size)),
+        # More often than not below the whole start, as it should be, but nothing depends on it.
+        pod_start_s=case.cold_start_s * rng.choice([0, 0, 1])
+        + seconds(rng.choice([0.3, 2.0]), case.cold_start_s.size),
+    )
+
+
+@pytest.mark.parametrize("on_grid", [False, True], ids=["continuous", "full of ties"])
+def test_on_nodes_it_agrees_with_the_reference(on_grid):
+    """Every request and every session is the reference's, to a microsecond, on nodes as well."""
+    number = Fraction if on_grid else float
+    shared = joined = 0
+    for seed in SEEDS:
+        case = draw_case_on_nodes(seed, on_grid=on_grid)
+        expected = simulate(
+            [number(at) for at in case.arrival_s],
+            [number(time) for time in case.prefill_s],
+            [int(tokens) for tokens in case.output_tokens],
+            [number(step) for step in case.decode_step_s],
+            policy=case.policy,
+            cold_start=[number(start) for start in case.cold_start_s],
+            horizon=number(case.horizon_s),
+            pod_start=[number(start) for start in case.pod_start_s],
+        )
+        result = case.run()
+        assert_same(result, expected)
+        index, m = result.sessions["cold_start_index"], case.cold_start_s.size
+        on_node = index >= m
+        took_s = result.sessions["ready_s"] - result.sessions["started_s"]
+        longer = took_s[on_node] > case.pod_start_s[index[on_node] - m] + 1e-6
+        shared += int(on_node.sum() - longer.sum())
+        joined += int(longer.sum())
+    # The rule was really met: pods on nodes that were up, and pods that had to wait for one.
+    assert shared > 100
+    assert joined > 20
+
+
+def test_nodes_of_one_replica_that_take_no_time_change_nothing():
+    """One replica a node, no delay, and a pod that starts like a whole one: the plain run."""
+    for seed in SEEDS:
+        case = draw_case(seed)
+        on_nodes = dataclasses.replace(
+            case,
+            policy=dataclasses.replace(case.policy, nodes=NodePool()),
+            pod_start_s=case.cold_start_s,
+        )
+        plain, found = case.run(), on_nodes.run()
+        for name in ("ttft_s", "finish_s", "waited_on_start", "rejected", "sessions"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
+
+
+def test_kept_nodes_never_start():
+    """With enough kept nodes no start is a whole one."""
+    for seed in SEEDS:
+        case = draw_case_on_nodes(seed)
+        kept = dataclasses.replace(case.policy.nodes, kept_nodes=case.policy.max_replicas)
+        case = dataclasses.replace(case, policy=dataclasses.replace(case.policy, nodes=kept))
+        index = case.run().sessions["cold_start_index"]
+        assert not ((index >= 0) & (index < case.cold_start_s.size)).any()
+
+
+def test_a_node_that_stays_starts_once():
+    """Without an end to the delay each node is brought at most once, and never if it was up."""
+    for seed in SEEDS:
+        case = draw_case_on_nodes(seed)
+        pool = dataclasses.replace(case.policy.nodes, scale_down_delay_s=math.inf)
+        case = dataclasses.replace(case, policy=dataclasses.replace(case.policy, nodes=pool))
+        rows = case.run().sessions
+        rows = rows[rows["replica"] >= case.policy.pinned_replicas]
+        node = (rows["replica"] - case.policy.pinned_replicas) // pool.replicas_per_node
+        brought = (rows["cold_start_index"] >= 0) & (
+            rows["cold_start_index"] < case.cold_start_s.size
+        )
+        was_up = set(node[rows["cold_start_index"] < 0])
+        assert np.unique(node[brought]).size == brought.sum()
+        assert not was_up & set(node[brought])
+
+
+def test_starts_on_nodes_need_a_start_of_their_own():
+    """One entry for each whole start, and none without nodes."""
+    case = draw_case_on_nodes(3)
+    for pods_s in (None, np.append(case.pod_start_s, 1.0)):
+        with pytest.raises(InputError, match="pod_start_s must have"):
+            case.run(pod_start_s=pods_s)
+    with pytest.raises(InputError, match="pod_start_s must have 0 entries"):
+        case.run(policy=dataclasses.replace(case.policy, nodes=None))
 
 
 def test_seconds_in_sessions_add_up():
