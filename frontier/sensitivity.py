@@ -175,7 +175,7 @@ class Rivals:
         key = (change.traffic, change.tokens, seed)
         if key not in self._most:
             _, trace, deployment = self._world(change, seed)
-            most = sum(1 for _ in dedicated_plans(deployment, trace, self._tables))
+            most = sum(1 for _ in dedicated_plans(deployment.machines, trace, self._tables))
             self._most[key] = most, replicas_to_serve(trace, deployment.dedicated_speed)
         return self._most[key]
 
@@ -197,7 +197,7 @@ class Rivals:
         key = ("dedicated", change.traffic, change.tokens, seed, count)
         if key not in self._outcomes:
             _, trace, deployment = self._world(change, seed)
-            first = next(dedicated_plans(deployment, trace, self._tables))
+            first = next(dedicated_plans(deployment.machines, trace, self._tables))
             policy = dataclasses.replace(first.policy, min_replicas=count, max_replicas=count)
             plan = dataclasses.replace(first, plan_id=first.family.stem_of(count), policy=policy)
             (self._outcomes[key],) = self._simulate([plan], trace, tick)

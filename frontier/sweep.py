@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,13 @@ from frontier.billing import (
     months,
     replica_usd_per_h,
 )
-from frontier.economics import break_even_utilisation, efficient, kept_sessions, needed_sessions
+from frontier.economics import (
+    Tolerance,
+    break_even_utilisation,
+    efficient,
+    kept_sessions,
+    needed_sessions,
+)
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
@@ -45,11 +51,15 @@ from frontier.simulate import (
     RunResult,
     session_seconds,
     simulate_plan,
+    slowest_of_thousand,
     summarise,
 )
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 # How often the caller hears of progress while no plan finishes; also how soon it may stop us.
 _TICK_S = 0.1
@@ -67,6 +77,8 @@ class Outcome:
         As `simulate.RunResult` has them.
     stage_s : ndarray, shape (m, 10)
         Wall-clock seconds of each stage of each drawn start [s].
+    ttft_of_thousand_s : ndarray, shape (1000,)
+        `simulate.slowest_of_thousand`: from it follows how many requests break any limit [s].
     """
 
     plan: Plan
@@ -76,6 +88,7 @@ class Outcome:
     horizon_s: float
     requests: int
     tokens: int
+    ttft_of_thousand_s: NDArray[np.float64]
 
     @property
     def starts(self) -> int:
@@ -163,6 +176,15 @@ class TokenApi:
     cached_share: float = 0.0
 
 
+def tolerance_of(tables: Tables) -> Tolerance:
+    """Return the differences of cost and p99 that are too small to choose a plan by."""
+    return Tolerance(
+        tables.setting("cost_tolerance"),
+        tables.setting("p99_tolerance"),
+        tables.setting("p99_tolerance_s"),
+    )
+
+
 def start_normals(tables: Tables) -> NDArray[np.float64]:
     """Return the standard normals, shape (draws, 12), from which every plan draws its starts."""
     generator = np.random.default_rng(int(tables.setting("start_seed")))
@@ -192,31 +214,60 @@ def simulate_plans(
     workers : int, optional
         Threads; as many as there are cores if None. The kernel lets go of the GIL.
     """
+    draws = start_draws(plans, tables)
+
+    def run(plan: Plan, stop: NDArray[np.uint8]) -> Outcome:
+        return outcome_of(plan, trace, draws[plan.start], stop)
+
+    return tuple(in_threads(run, plans, progress=progress, workers=workers))
+
+
+def start_draws(plans: Iterable[Plan], tables: Tables) -> dict[ColdStart, StartDraws]:
+    """Return the draws of each different start of these plans, all from the same luck."""
     normals = start_normals(tables)
-    draws: dict[ColdStart, StartDraws] = {}
-    for plan in plans:
-        if plan.start not in draws:
-            draws[plan.start] = plan.start.draw(normals)
+    starts = dict.fromkeys(plan.start for plan in plans)
+    return {start: start.draw(normals) for start in starts}
+
+
+def in_threads(
+    work: Callable[[Item, NDArray[np.uint8]], Found],
+    items: Sequence[Item],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
+) -> list[Found]:
+    """Return what ``work`` makes of each item, in their order, made in threads.
+
+    Parameters
+    ----------
+    work : callable
+        Gets an item and a flag of shape (1,), which is 1 once it should stop.
+    progress, workers
+        As for `simulate_plans`.
+    """
     stop = np.zeros(1, dtype=np.uint8)
-    outcomes: dict[int, Outcome] = {}
+    found: dict[int, Found] = {}
+    # Taken one by one, so that a thread that drew short ones goes on with the next.
+    waiting = iter(range(len(items)))
+
+    def take() -> None:
+        while not stop[0] and (index := next(waiting, None)) is not None:
+            found[index] = work(items[index], stop)
+
     with ThreadPoolExecutor(workers or _cores()) as pool:
-        waiting: dict[Future[Outcome], int] = {
-            pool.submit(_outcome, plan, trace, draws[plan.start], stop): index
-            for index, plan in enumerate(plans)
-        }
+        running = [pool.submit(take) for _ in range(min(workers or _cores(), len(items)))]
         try:
-            while waiting:
-                done, _ = wait(waiting, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+            while running:
+                done, left = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
                 for future in done:
-                    outcomes[waiting.pop(future)] = future.result()
+                    future.result()
+                running = list(left)
                 if progress is not None:
-                    progress(len(outcomes), len(plans))
+                    progress(len(found), len(items))
         except BaseException:
             stop[0] = 1
-            for future in waiting:
-                future.cancel()
             raise
-    return tuple(outcomes[index] for index in range(len(plans)))
+    return [found[index] for index in range(len(items))]
 
 
 def sweep(
@@ -483,7 +534,14 @@ def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL
     return break_even_utilisation(dedicated, serverless)
 
 
-def _outcome(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
+def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
+    """Return what a plan does with a trace.
+
+    Parameters
+    ----------
+    stop : ndarray of uint8, shape (1,)
+        The run ends early soon after another thread has set it, with `simulate.Cancelled`.
+    """
     if stop[0]:
         raise Cancelled("the sweep was stopped before its end")
     result = simulate_plan(plan, trace, draws, cancel=stop)
@@ -494,6 +552,7 @@ def _outcome(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8
         stage_s=draws.stage_s,
         horizon_s=result.horizon_s,
         requests=int(trace.arrival_s.size),
+        ttft_of_thousand_s=slowest_of_thousand(result.ttft_s),
         tokens=int(
             trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
         ),

@@ -66,7 +66,7 @@ class View:
 
 
 def render() -> None:
-    """Draw the page for the choices in the sidebar."""
+    """Draw the page for the choices in the bar."""
     choices = controls.with_traffic()
     if choices is None:
         return
@@ -192,7 +192,7 @@ def _draw_hours(view: View, trace: Trace) -> None:
             "The trace has no date, so its hours of day are not known."
             if trace.horizon_s >= units.SECONDS_PER_DAY
             else f"{spell.seconds(trace.horizon_s)} of traffic hold no pattern of day or week. One "
-            "can be borrowed from a published week: “Scale this traffic” in the sidebar."
+            "can be borrowed from a published week: “Scale this traffic” in the bar."
         )
         return
     observed = view.hours.dropna(subset=["requests_per_h"])
