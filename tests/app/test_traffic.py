@@ -75,7 +75,8 @@ def _radio(app, parameter):
 def test_the_page_starts_with_its_picture_and_folds_where_the_traffic_is_from(open_traffic):
     """Headline, then the chart of the rate; what to beware of as badges; the record in a fold."""
     app = open_traffic()
-    drawn = [element.type for element in app.main][1:]
+    drawn = [element.type for element in app.main]
+    drawn = drawn[drawn.index("subheader") :]
     assert drawn[:2] == ["subheader", "plotly_chart"]
     folded = next(fold for fold in app.expander if fold.label.startswith("Where this traffic"))
     assert any("rows read = " in words.value for words in folded.markdown)
