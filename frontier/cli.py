@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from frontier import spell
+from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
 from frontier.tables import load_tables, look_up
 
@@ -93,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument(
         "--config", metavar="FILE", help="read a config.json: in words, and as a row of the table"
     )
+    refresh = commands.add_parser(
+        "refresh", help="renew the prices of data/ from price lists: propose, then --apply"
+    )
+    refresh.set_defaults(run=_refresh)
+    add_refresh(refresh)
     validate = commands.add_parser("validate", help="put predictions beside measurements")
     subjects = validate.add_subparsers(dest="subject", required=True, metavar="subject")
     start = subjects.add_parser("start", help="cold starts, case by case, and the median errors")
@@ -372,6 +378,17 @@ def _offers(told: argparse.Namespace) -> None:
             f"{offer.offer_id:<26} {offer.kind:<11} {offer.provider:<14} {offer.gpu:<16} "
             f"{offer.usd_per_gpu_h:>8.4g}  {offer.priced_on}"
         )
+
+
+def _refresh(told: argparse.Namespace) -> None:
+    from frontier import cli_refresh
+
+    paths = [_out_path(name, (".csv", ".json")) for name in told.out]
+    proposed = cli_refresh.propose(told)
+    for path in paths:
+        _write(path, cli_refresh.as_file(path.suffix, proposed.proposal))
+        print(f"\nWrote the proposal to {path}")
+    cli_refresh.decide(told, proposed)
 
 
 def _read_model(name: str) -> ReadModel:

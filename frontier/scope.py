@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from frontier import spell
+from frontier import spell, units
 from frontier.models.own import OWN_MODEL_SOURCE, in_words
 from frontier.plans.nodes import scalers_used, summary
 from frontier.plans.scenario import Deployment, office_hours
@@ -266,6 +266,34 @@ def _assumed(sentences: tuple[str, ...], *, brief: bool) -> str:
     if brief:
         return spell.count(len(sentences), "assumption")
     return f"assumed: {' '.join(sentences)}"
+
+
+def cautions(trace: Trace) -> tuple[tuple[str, str], ...]:
+    """Return what a reader of a trace should beware of: a few words each, and a sentence."""
+    report, dropped = trace.report, sum(trace.report.dropped.values())
+    found = []
+    if trace.horizon_s < units.SECONDS_PER_DAY:
+        found.append(
+            ("Less than a day", "A month is this traffic repeated: nights and weekends are not in.")
+        )
+    if dropped:
+        reasons = ", ".join(f"{number:,} {why}" for why, number in report.dropped.items() if number)
+        found.append(
+            (f"{dropped:,} of {spell.count(report.rows_read, 'row')} dropped", f"{reasons}.")
+        )
+    if report.bucket_s is not None:
+        width = spell.seconds(report.bucket_s)
+        found.append(
+            (
+                f"Counted per {width}",
+                f"Where within {width} a request came is not known: it stands at random.",
+            )
+        )
+    if trace.t0_utc is None:
+        found.append(("No date", "Hours of the day and days of the week are not known."))
+    if report.assumed:
+        found.append((spell.count(len(report.assumed), "assumption"), " ".join(report.assumed)))
+    return tuple(found)
 
 
 def understood(trace: Trace) -> tuple[str, ...]:
