@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from frontier import spell
+from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
 from frontier.tables import load_tables, look_up
 
@@ -91,6 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument(
         "--config", metavar="FILE", help="read a config.json: in words, and as a row of the table"
     )
+    refresh = commands.add_parser(
+        "refresh", help="renew the prices of data/ from price lists: propose, then --apply"
+    )
+    refresh.set_defaults(run=_refresh)
+    add_refresh(refresh)
     validate = commands.add_parser("validate", help="put predictions beside measurements")
     subjects = validate.add_subparsers(dest="subject", required=True, metavar="subject")
     start = subjects.add_parser("start", help="cold starts, case by case, and the median errors")
@@ -121,6 +127,11 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     add("--slo-p99-ttft", type=float, metavar="S", help="limit in seconds")
     add("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
     add("--commitment", metavar="ID", help="buy always-on machines under it: data/commitments.csv")
+    add(
+        "--exact-machine",
+        action="store_true",
+        help="bill on the machine of the dedicated offer, not on the shape of it that costs least",
+    )
     add("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
     add("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
     add("--trace-model", metavar="NAME", help="one of several in the trace, or all")
@@ -174,7 +185,8 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
         kv_precision=told.kv_precision or "bf16",
     )
     found = simulate(scenario, trace, tables)
-    return study_of(found, tables, limit_s=limit_s, deal=Deal(commitment=commitment)), paths
+    deal = Deal(commitment=commitment, exact_machine=told.exact_machine)
+    return study_of(found, tables, limit_s=limit_s, deal=deal), paths
 
 
 def _sweep(told: argparse.Namespace) -> None:
@@ -323,6 +335,17 @@ def _offers(told: argparse.Namespace) -> None:
             f"{offer.offer_id:<26} {offer.kind:<11} {offer.provider:<14} {offer.gpu:<16} "
             f"{offer.usd_per_gpu_h:>8.4g}  {offer.priced_on}"
         )
+
+
+def _refresh(told: argparse.Namespace) -> None:
+    from frontier import cli_refresh
+
+    paths = [_out_path(name, (".csv", ".json")) for name in told.out]
+    proposed = cli_refresh.propose(told)
+    for path in paths:
+        _write(path, cli_refresh.as_file(path.suffix, proposed.proposal))
+        print(f"\nWrote the proposal to {path}")
+    cli_refresh.decide(told, proposed)
 
 
 def _read_model(name: str) -> ReadModel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from frontier import spell
+from frontier import spell, units
 from frontier.models.own import OWN_MODEL_SOURCE, in_words
 from frontier.plans.scenario import Deployment, office_hours
 from frontier.prices import origin_in_words
@@ -41,7 +41,8 @@ NOT_SIMULATED = (
 
 INCLUDED = (
     "GPU time by the provider's billing rules: work, idling, the billed part of each start, "
-    "parked replicas, rounding, unused GPUs of a machine, unused commitment",
+    "parked replicas, rounding, unused GPUs of a machine, nodes with no replica on them, unused "
+    "commitment",
     "CPU and memory where they are metered apart",
     "Storage that a mitigation keeps",
     "Fee and included credit of the provider's plan, as if this workload were alone on it",
@@ -109,6 +110,12 @@ def _terms_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> list[
             "whether used or not"
         )
     dedicated = tables.offers[deployment.scenario.dedicated_offer]
+    if others := deal.shapes(dedicated, tables)[1:]:
+        shapes = ", ".join(
+            f"{shape.product} at {spell.dollars(shape.usd_per_gpu_h)} a GPU-hour"
+            for shape in others
+        )
+        words.append(f"Or, where it makes the bill of a plan less: {shapes}")
     if dedicated.kind == "spot":
         rate = deal.terms(dedicated, tables).interruptions_per_h
         words.append(
@@ -167,11 +174,14 @@ def asked(
     )
 
 
-def sources_used(deployment: Deployment, tables: Tables) -> tuple[tuple[str, Source], ...]:
+def sources_used(
+    deployment: Deployment, tables: Tables, deal: Deal
+) -> tuple[tuple[str, Source], ...]:
     """Return each source of a scenario's numbers once, with what came from it."""
     supplies = (deployment.serverless, deployment.dedicated)
     offers = [tables.offers[supply.offer_id] for supply in supplies]
-    rules = [tables.rules_of(offer) for offer in offers]
+    offers += deal.shapes(offers[1], tables)[1:]
+    rules = [tables.rules_of(offer) for offer in offers[: len(supplies)]]
     gpu = tables.gpus[deployment.serverless.gpu]
     uses = [
         *((f"price of {offer.offer_id}", offer.source_id) for offer in offers),
@@ -242,6 +252,34 @@ def _assumed(sentences: tuple[str, ...], *, brief: bool) -> str:
     if brief:
         return spell.count(len(sentences), "assumption")
     return f"assumed: {' '.join(sentences)}"
+
+
+def cautions(trace: Trace) -> tuple[tuple[str, str], ...]:
+    """Return what a reader of a trace should beware of: a few words each, and a sentence."""
+    report, dropped = trace.report, sum(trace.report.dropped.values())
+    found = []
+    if trace.horizon_s < units.SECONDS_PER_DAY:
+        found.append(
+            ("Less than a day", "A month is this traffic repeated: nights and weekends are not in.")
+        )
+    if dropped:
+        reasons = ", ".join(f"{number:,} {why}" for why, number in report.dropped.items() if number)
+        found.append(
+            (f"{dropped:,} of {spell.count(report.rows_read, 'row')} dropped", f"{reasons}.")
+        )
+    if report.bucket_s is not None:
+        width = spell.seconds(report.bucket_s)
+        found.append(
+            (
+                f"Counted per {width}",
+                f"Where within {width} a request came is not known: it stands at random.",
+            )
+        )
+    if trace.t0_utc is None:
+        found.append(("No date", "Hours of the day and days of the week are not known."))
+    if report.assumed:
+        found.append((spell.count(len(report.assumed), "assumption"), " ".join(report.assumed)))
+    return tuple(found)
 
 
 def understood(trace: Trace) -> tuple[str, ...]:

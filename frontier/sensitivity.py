@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from frontier import units
 from frontier.analytic import replica_cycle
-from frontier.billing import replica_usd_per_h
 from frontier.economics import Bar, Crossing, Swing, break_even_utilisation, crossings, flip_value
 from frontier.economics import tornado as tornado_of
 from frontier.errors import InputError
@@ -32,7 +31,15 @@ from frontier.plans.grid import (
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployment, Scenario, deploy, replicas_to_serve
 from frontier.start.stages import ColdStart
-from frontier.sweep import LIST_DEAL, Deal, Outcome, bill_outcome, simulate_plans, start_normals
+from frontier.sweep import (
+    LIST_DEAL,
+    Deal,
+    Outcome,
+    bill_outcome,
+    simulate_plans,
+    start_normals,
+    usd_per_replica_h,
+)
 from frontier.tables import Tables
 from frontier.trace import Trace, make_trace, scale_rate
 
@@ -168,7 +175,7 @@ class Rivals:
         key = (change.traffic, change.tokens, seed)
         if key not in self._most:
             _, trace, deployment = self._world(change, seed)
-            most = sum(1 for _ in dedicated_plans(deployment, trace, self._tables))
+            most = sum(1 for _ in dedicated_plans(deployment.machines, trace, self._tables))
             self._most[key] = most, replicas_to_serve(trace, deployment.dedicated_speed)
         return self._most[key]
 
@@ -190,7 +197,7 @@ class Rivals:
         key = ("dedicated", change.traffic, change.tokens, seed, count)
         if key not in self._outcomes:
             _, trace, deployment = self._world(change, seed)
-            first = next(dedicated_plans(deployment, trace, self._tables))
+            first = next(dedicated_plans(deployment.machines, trace, self._tables))
             policy = dataclasses.replace(first.policy, min_replicas=count, max_replicas=count)
             plan = dataclasses.replace(first, plan_id=first.family.stem_of(count), policy=policy)
             (self._outcomes[key],) = self._simulate([plan], trace, tick)
@@ -453,23 +460,21 @@ def ceiling(deployment: Deployment, replicas: int, tables: Tables, deal: Deal = 
     Dedicated price over serverless price, all meters included, whole machines for the dedicated
     ones, under the buyer's commitment if there is one. 1 or more: there is no break-even.
     """
-    serverless = tables.offers[deployment.serverless.offer_id]
-    dedicated = tables.offers[deployment.dedicated.offer_id]
-    return break_even_utilisation(
-        replica_usd_per_h(
-            dedicated,
-            gpus_per_replica=deployment.dedicated_speed.gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(dedicated, tables, is_committed=True),
-            replicas=replicas,
-        ),
-        replica_usd_per_h(
-            serverless,
-            gpus_per_replica=deployment.speed.gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(serverless, tables),
-        ),
+    dedicated, serverless = (
+        usd_per_replica_h(
+            tables.offers[supply.offer_id],
+            speed.gpus_per_replica,
+            tables,
+            deal,
+            replicas=count,
+            is_committed=True,
+        )
+        for supply, speed, count in (
+            (deployment.dedicated, deployment.dedicated_speed, replicas),
+            (deployment.serverless, deployment.speed, 1),
+        )
     )
+    return break_even_utilisation(dedicated, serverless)
 
 
 @dataclass(frozen=True, slots=True)

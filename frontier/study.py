@@ -10,14 +10,13 @@ wants to keep a `Simulated` keeps it under `content`.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import pandas as pd
 
-from frontier import spell, units
-from frontier.billing import Bill, BillBasis, commitment_facts, machine_shape
+from frontier import units
+from frontier.billing import Bill, BillBasis
 from frontier.plans.grid import default_grid, first_look
 from frontier.plans.scenario import Deployment, Scenario, deploy, supply_of
 from frontier.scope import included
@@ -49,7 +48,20 @@ from frontier.sweep import (
 )
 from frontier.tables import Tables
 from frontier.trace import Trace
-from frontier.verdict import Answer, break_even_headline, find_answer, how_sure
+from frontier.verdict import (
+    Answer,
+    Machines,
+    PlanFacts,
+    Verdict,
+    break_even_headline,
+    commitment_in_words,
+    commitment_of,
+    find_answer,
+    find_verdict,
+    how_sure,
+    machines_of,
+    plan_facts,
+)
 
 Progress = Callable[[int, int], None]
 
@@ -129,6 +141,9 @@ class Study:
     table : DataFrame
         `sweep.frontier_table`.
     answer : Answer
+    verdict : Verdict
+        What wins, at what price, against what; without the break-even rate, which takes more
+        simulations.
     """
 
     deployment: Deployment
@@ -140,6 +155,7 @@ class Study:
     outcomes: dict[str, Outcome]
     table: pd.DataFrame
     answer: Answer
+    verdict: Verdict
 
     @property
     def hours_per_month(self) -> float:
@@ -174,40 +190,24 @@ class Study:
         """Return what is in the numbers, what is not, and what was assumed, by heading."""
         return included(self.deployment, self.trace, self.tables, self.deal)
 
+    def facts(self, outcome: Outcome) -> PlanFacts:
+        """Return what a verdict says of a plan."""
+        return plan_facts(
+            outcome,
+            self.basis(outcome),
+            limit_s=self.limit_s,
+            needed=self.deployment.busiest_replicas,
+            tables=self.tables,
+        )
+
+    def machines(self, outcome: Outcome) -> Machines | None:
+        """Return the machines that are always on in a plan, in the shape that costs least."""
+        return machines_of(outcome, self.basis(outcome), self.tables)
+
     def commitment_in_words(self, outcome: Outcome) -> str:
         """Return what the commitment of a plan binds to; empty for a plan without one."""
-        plan, commitment = outcome.plan, self.deal.commitment
-        if not plan.is_committed or commitment is None:
-            return ""
-        offer = self.tables.offers[plan.base_offer_id or plan.offer_id]
-        replicas = plan.policy.pinned_replicas or plan.policy.min_replicas
-        gpus, per_machine = machine_shape(offer, plan.speed.gpus_per_replica)
-        machines = math.ceil(replicas / per_machine)
-        facts = commitment_facts(
-            offer,
-            commitment,
-            machines=machines,
-            gpus_per_machine=gpus,
-            used_share=1.0,
-            hours_per_month=self.hours_per_month,
-        )
-        words = f"The commitment holds for {spell.count(machines, 'machine')}"
-        if not math.isnan(facts.committed_usd):
-            words += (
-                f": {spell.dollars(facts.committed_usd)} over "
-                f"{spell.count(commitment.term_months or 0, 'month')}"
-            )
-        if facts.upfront_usd > 0:
-            words += f", {spell.dollars(facts.upfront_usd)} of it upfront"
-            words += (
-                f", earned back after {facts.payback_months:.0f} months"
-                if math.isfinite(facts.payback_months)
-                else ", never earned back"
-            )
-        return (
-            f"{words}. It beats the hourly price while over "
-            f"{spell.percent(facts.break_even_utilisation)} of its hours are used."
-        )
+        found = commitment_of(self.facts(outcome), self.tables, self.deal)
+        return commitment_in_words(found)
 
 
 def study_of(
@@ -231,6 +231,7 @@ def study_of(
     table = frontier_table(
         outcomes, tables, slo_p99_ttft_s=limit_s, deal=deal, api=api, trace=found.trace
     )
+    by_plan = {outcome.plan.plan_id: settled(outcome, tables) for outcome in outcomes}
     return Study(
         deployment=found.deployment,
         trace=found.trace,
@@ -238,13 +239,22 @@ def study_of(
         deal=deal,
         api=api,
         limit_s=limit_s,
-        outcomes={outcome.plan.plan_id: settled(outcome, tables) for outcome in outcomes},
+        outcomes=by_plan,
         table=table,
         answer=find_answer(
             table,
             slo_p99_ttft_s=limit_s,
             break_even_utilisation=break_even_of(found.deployment, tables, deal),
             span_is_short=found.trace.horizon_s < units.SECONDS_PER_DAY,
+        ),
+        verdict=find_verdict(
+            by_plan,
+            table,
+            deployment=found.deployment,
+            trace=found.trace,
+            tables=tables,
+            deal=deal,
+            limit_s=limit_s,
         ),
     )
 

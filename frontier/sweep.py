@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,10 +30,17 @@ from frontier.billing import (
     bill,
     bill_basis,
     billed_start_s,
+    machine_shapes,
     months,
     replica_usd_per_h,
 )
-from frontier.economics import break_even_utilisation, efficient, kept_sessions, needed_sessions
+from frontier.economics import (
+    Tolerance,
+    break_even_utilisation,
+    efficient,
+    kept_sessions,
+    needed_sessions,
+)
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
@@ -44,11 +51,15 @@ from frontier.simulate import (
     RunResult,
     session_seconds,
     simulate_plan,
+    slowest_of_thousand,
     summarise,
 )
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 # How often the caller hears of progress while no plan finishes; also how soon it may stop us.
 _TICK_S = 0.1
@@ -66,6 +77,8 @@ class Outcome:
         As `simulate.RunResult` has them.
     stage_s : ndarray, shape (m, 10)
         Wall-clock seconds of each stage of each drawn start [s].
+    ttft_of_thousand_s : ndarray, shape (1000,)
+        `simulate.slowest_of_thousand`: from it follows how many requests break any limit [s].
     """
 
     plan: Plan
@@ -75,6 +88,7 @@ class Outcome:
     horizon_s: float
     requests: int
     tokens: int
+    ttft_of_thousand_s: NDArray[np.float64]
 
     @property
     def starts(self) -> int:
@@ -94,12 +108,16 @@ class Deal:
         Under which `committed_outcomes` buys the machines that are always on.
     interruptions_per_h : float or None
         Of a spot machine [1/h]; None: the setting. It changes the cost and no percentile.
+    exact_machine : bool
+        Whether the buyer insists on the machine of the offer; else each plan is billed on that
+        shape of it, of `machine_shapes`, which makes its bill least.
     """
 
     serverless: Terms = LIST_PRICE
     machines: Terms = LIST_PRICE
     commitment: Commitment | None = None
     interruptions_per_h: float | None = None
+    exact_machine: bool = False
 
     def terms(self, offer: Offer, tables: Tables, *, is_committed: bool = False) -> Terms:
         """Return the terms of an offer."""
@@ -114,16 +132,25 @@ class Deal:
             interruptions_per_h=rate if offer.kind == "spot" else 0.0,
         )
 
-    def contract(self, plan: Plan, tables: Tables) -> Contract:
-        """Return the contract under which a plan is billed, at the prices of these tables."""
+    def shapes(self, offer: Offer, tables: Tables) -> tuple[Offer, ...]:
+        """Return the machines on which replicas of an offer may be billed, its own first."""
+        return (offer,) if self.exact_machine else machine_shapes(offer, tables)
 
-        def of(offer_id: str, base: Contract | None = None) -> Contract:
-            offer = tables.offers[offer_id]
+    def contracts(self, plan: Plan, tables: Tables) -> Iterator[Contract]:
+        """Yield the contracts under which a plan can be billed, one for each shape of machine."""
+
+        def of(offer: Offer, base: Contract | None = None) -> Contract:
             terms = self.terms(offer, tables, is_committed=plan.is_committed)
             return Contract(offer, tables.rules_of(offer), terms, base)
 
-        base = None if plan.base_offer_id is None else of(plan.base_offer_id)
-        return of(plan.offer_id, base)
+        offer = tables.offers[plan.offer_id]
+        if plan.base_offer_id is None:
+            # Nodes are the machines that the replicas were simulated on, and no others.
+            exact = plan.policy.nodes is not None
+            yield from map(of, (offer,) if exact else self.shapes(offer, tables))
+        else:
+            for machine in self.shapes(tables.offers[plan.base_offer_id], tables):
+                yield of(offer, of(machine))
 
     def at(self, factor: float) -> Deal:
         """Return this deal with every metered price times a factor; fees stay."""
@@ -147,6 +174,15 @@ class TokenApi:
     price: TokenPrice
     p99_ttft_s: float
     cached_share: float = 0.0
+
+
+def tolerance_of(tables: Tables) -> Tolerance:
+    """Return the differences of cost and p99 that are too small to choose a plan by."""
+    return Tolerance(
+        tables.setting("cost_tolerance"),
+        tables.setting("p99_tolerance"),
+        tables.setting("p99_tolerance_s"),
+    )
 
 
 def start_normals(tables: Tables) -> NDArray[np.float64]:
@@ -178,31 +214,60 @@ def simulate_plans(
     workers : int, optional
         Threads; as many as there are cores if None. The kernel lets go of the GIL.
     """
+    draws = start_draws(plans, tables)
+
+    def run(plan: Plan, stop: NDArray[np.uint8]) -> Outcome:
+        return outcome_of(plan, trace, draws[plan.start], stop)
+
+    return tuple(in_threads(run, plans, progress=progress, workers=workers))
+
+
+def start_draws(plans: Iterable[Plan], tables: Tables) -> dict[ColdStart, StartDraws]:
+    """Return the draws of each different start of these plans, all from the same luck."""
     normals = start_normals(tables)
-    draws: dict[ColdStart, StartDraws] = {}
-    for plan in plans:
-        if plan.start not in draws:
-            draws[plan.start] = plan.start.draw(normals)
+    starts = dict.fromkeys(plan.start for plan in plans)
+    return {start: start.draw(normals) for start in starts}
+
+
+def in_threads(
+    work: Callable[[Item, NDArray[np.uint8]], Found],
+    items: Sequence[Item],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
+) -> list[Found]:
+    """Return what ``work`` makes of each item, in their order, made in threads.
+
+    Parameters
+    ----------
+    work : callable
+        Gets an item and a flag of shape (1,), which is 1 once it should stop.
+    progress, workers
+        As for `simulate_plans`.
+    """
     stop = np.zeros(1, dtype=np.uint8)
-    outcomes: dict[int, Outcome] = {}
+    found: dict[int, Found] = {}
+    # Taken one by one, so that a thread that drew short ones goes on with the next.
+    waiting = iter(range(len(items)))
+
+    def take() -> None:
+        while not stop[0] and (index := next(waiting, None)) is not None:
+            found[index] = work(items[index], stop)
+
     with ThreadPoolExecutor(workers or _cores()) as pool:
-        waiting: dict[Future[Outcome], int] = {
-            pool.submit(_outcome, plan, trace, draws[plan.start], stop): index
-            for index, plan in enumerate(plans)
-        }
+        running = [pool.submit(take) for _ in range(min(workers or _cores(), len(items)))]
         try:
-            while waiting:
-                done, _ = wait(waiting, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+            while running:
+                done, left = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
                 for future in done:
-                    outcomes[waiting.pop(future)] = future.result()
+                    future.result()
+                running = list(left)
                 if progress is not None:
-                    progress(len(outcomes), len(plans))
+                    progress(len(found), len(items))
         except BaseException:
             stop[0] = 1
-            for future in waiting:
-                future.cancel()
             raise
-    return tuple(outcomes[index] for index in range(len(plans)))
+    return [found[index] for index in range(len(items))]
 
 
 def sweep(
@@ -244,7 +309,13 @@ def bill_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> Bi
 
 
 def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> BillBasis:
-    """Return what that bill is computed from, meter by meter."""
+    """Return what that bill is computed from, meter by meter, on the shape that costs least.
+
+    Raises
+    ------
+    InfeasibleError
+        If a replica needs more GPUs than any machine in question has.
+    """
     usage = Usage(
         settled(outcome, tables).sessions,
         outcome.stage_s,
@@ -254,7 +325,16 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
         requests=outcome.requests,
         standing=outcome.plan.standing,
     )
-    return bill_basis(usage, deal.contract(outcome.plan, tables), tables)
+    bases = []
+    refused: InfeasibleError | None = None
+    for contract in deal.contracts(outcome.plan, tables):
+        try:
+            bases.append(bill_basis(usage, contract, tables))
+        except InfeasibleError as error:
+            refused = refused or error
+    if refused is not None and not bases:
+        raise refused
+    return bases[0] if len(bases) == 1 else min(bases, key=lambda basis: bill(basis).usd_span)
 
 
 def committed_outcomes(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
@@ -407,30 +487,61 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
     return dataclasses.replace(outcome, sessions=sessions)
 
 
+def usd_per_replica_h(
+    offer: Offer,
+    gpus_per_replica: int,
+    tables: Tables,
+    deal: Deal = LIST_DEAL,
+    *,
+    replicas: int = 1,
+    is_committed: bool = False,
+) -> float:
+    """Return an hour of one of so many held replicas, on the shape of machine that costs least.
+
+    All meters are included, as in `billing.replica_usd_per_h`. [$/h]
+
+    Raises
+    ------
+    InfeasibleError
+        If a replica needs more GPUs than any machine in question has.
+    """
+    shapes = deal.shapes(offer, tables)
+    fitting = [shape for shape in shapes if shape.gpus_max >= gpus_per_replica]
+    return min(
+        replica_usd_per_h(
+            shape,
+            gpus_per_replica=gpus_per_replica,
+            tables=tables,
+            terms=deal.terms(shape, tables, is_committed=is_committed),
+            replicas=replicas,
+        )
+        for shape in fitting or shapes
+    )
+
+
 def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL) -> float:
     """Return the share of the time a replica may be billed before always-on is cheaper [1].
 
     Always-on is by the hour here, whatever the commitment: that is a plan of its own.
     """
-    serverless = tables.offers[deployment.serverless.offer_id]
-    dedicated = tables.offers[deployment.dedicated.offer_id]
-    return break_even_utilisation(
-        replica_usd_per_h(
-            dedicated,
-            gpus_per_replica=deployment.dedicated_speed.gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(dedicated, tables),
-        ),
-        replica_usd_per_h(
-            serverless,
-            gpus_per_replica=deployment.speed.gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(serverless, tables),
-        ),
+    dedicated, serverless = (
+        usd_per_replica_h(tables.offers[supply.offer_id], speed.gpus_per_replica, tables, deal)
+        for supply, speed in (
+            (deployment.dedicated, deployment.dedicated_speed),
+            (deployment.serverless, deployment.speed),
+        )
     )
+    return break_even_utilisation(dedicated, serverless)
 
 
-def _outcome(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
+def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
+    """Return what a plan does with a trace.
+
+    Parameters
+    ----------
+    stop : ndarray of uint8, shape (1,)
+        The run ends early soon after another thread has set it, with `simulate.Cancelled`.
+    """
     if stop[0]:
         raise Cancelled("the sweep was stopped before its end")
     result = simulate_plan(plan, trace, draws, cancel=stop)
@@ -441,6 +552,7 @@ def _outcome(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8
         stage_s=draws.stage_s,
         horizon_s=result.horizon_s,
         requests=int(trace.arrival_s.size),
+        ttft_of_thousand_s=slowest_of_thousand(result.ttft_s),
         tokens=int(
             trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
         ),

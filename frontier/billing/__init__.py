@@ -1,7 +1,8 @@
 """From replica sessions to dollars: terms, meters, bills.
 
-`terms` is what was negotiated, `meters` turns sessions into billed seconds, and `bill` prices
-them. No simulation imports from here.
+`terms` is what was negotiated, `shapes` says which machines can stand in for one another,
+`meters` turns sessions into billed seconds, and `bill` prices them. No simulation imports from
+here.
 """
 
 from frontier.billing.bill import (
@@ -18,6 +19,7 @@ from frontier.billing.bill import (
     replica_usd_per_h,
 )
 from frontier.billing.meters import Usage, billed_start_s, machine_shape
+from frontier.billing.shapes import machine_shapes
 from frontier.billing.terms import (
     LIST_PRICE,
     CommitmentFacts,
@@ -47,6 +49,7 @@ __all__ = [
     "chosen_terms",
     "commitment_facts",
     "machine_shape",
+    "machine_shapes",
     "months",
     "pool_lines",
     "replica_usd_per_h",

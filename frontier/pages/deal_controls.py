@@ -1,51 +1,59 @@
-"""The sidebar's part about money and hours: terms, months, office hours, a per-token API."""
+"""The bar's part about money and hours: terms, months, office hours, a per-token API."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 
 import streamlit as st
 
 from frontier import spell
-from frontier.billing import LIST_PRICE, Terms, TokenPrice, chosen_terms
+from frontier.billing import LIST_PRICE, Terms, TokenPrice, chosen_terms, machine_shapes
 from frontier.pages import link, session, text
 from frontier.plans.scenario import OfficeHours
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import OWN_SOURCE, YOURS, Commitment, Tables, load_tables
+from frontier.tables import OWN_SOURCE, YOURS, Commitment, Offer, Tables, load_tables
 
 _NONE, _OWN = "none", "own"
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What the section asks: terms, the reference point, and when office machines run."""
-
-    deal: Deal
-    api: TokenApi | None
-    office: OfficeHours
-
-
-def deal_section(tables: Tables, serverless: str, dedicated: str) -> Conditions:
-    """Draw the section for the two chosen offers and return what was asked."""
+def deal_section(tables: Tables, serverless: str, dedicated: str) -> Deal:
+    """Draw the terms of the two chosen offers and return them."""
     with st.expander("Terms and discounts"):
         commitment = _commitment(tables, dedicated)
         terms = _terms(tables, serverless)
         machines = dataclasses.replace(LIST_PRICE, free_credit=terms.free_credit)
-        deal = Deal(terms, machines, commitment, _interruptions_per_h(tables, dedicated))
-        # The row as shipped: the one in force already has what stands in this field.
-        link.setting(
-            "Hours in a month",
-            load_tables().settings["hours_per_month"],
-            key=session.HOURS,
-            step=1.0,
-            format="%.0f",
-            help="8,760 hours a year over 12. Every export names the hours it used.",
+        return Deal(
+            terms,
+            machines,
+            commitment,
+            _interruptions_per_h(tables, dedicated),
+            _exact_machine(tables, dedicated),
         )
-    with st.expander("Office hours, per-token API"):
-        office = _office(tables)
-        api = _api(tables)
-    return Conditions(deal, api, office)
+
+
+def month_section() -> None:
+    """Draw how many hours a month is taken to have."""
+    # The row as shipped: the one in force already has what stands in this field.
+    link.setting(
+        "Hours in a month",
+        load_tables().settings["hours_per_month"],
+        key=session.HOURS,
+        step=1.0,
+        format="%.0f",
+        help="8,760 hours a year over 12. Every export names the hours it used.",
+    )
+
+
+def office_section(tables: Tables) -> OfficeHours:
+    """Draw when the machines of scheduled plans run, and return it."""
+    with st.expander("Office hours"):
+        return _office(tables)
+
+
+def api_section(tables: Tables) -> TokenApi | None:
+    """Draw the per-token API to compare with, and return it."""
+    with st.expander("Per-token API"):
+        return _api(tables)
 
 
 def _commitment(tables: Tables, dedicated: str) -> Commitment | None:
@@ -121,6 +129,23 @@ def _terms(tables: Tables, serverless: str) -> Terms:
     return chosen_terms(
         rules, in_region=in_region, kept_up=kept_up, free_credit=credit, platform_fee=fee
     )
+
+
+def _exact_machine(tables: Tables, dedicated: str) -> bool:
+    offer, *others = machine_shapes(tables.offers[dedicated], tables)
+    if not others:
+        return False
+    names = ", ".join(shape.product for shape in others if shape.product != offer.product)
+    return link.flag(
+        f"Exactly this machine ({_shape(offer)})",
+        key="exact",
+        help="Off, each plan is billed on the machine that costs it least: this one, or "
+        f"{names or ', '.join(map(_shape, others))}.",
+    )
+
+
+def _shape(offer: Offer) -> str:
+    return f"{offer.product}, {spell.count(offer.gpus_min, 'GPU')}"
 
 
 def _interruptions_per_h(tables: Tables, dedicated: str) -> float | None:

@@ -18,7 +18,7 @@ from frontier.sweep import Outcome
 
 
 def render() -> None:
-    """Draw the page for the choices in the sidebar."""
+    """Draw the page for the choices in the bar."""
     choices = controls.with_traffic()
     if choices is None:
         return
@@ -90,7 +90,7 @@ def _draw_chart(study: Study, chosen: str) -> None:
 def _draw_card(study: Study, outcome: Outcome) -> None:
     cost, latency = study.bill(outcome), outcome.latency
     with st.container(border=True, key="plan_card"):
-        st.caption(text.plain(_describe(outcome)))
+        st.caption(text.plain(_describe(study, outcome)))
         facts = [
             ("A month", spell.dollars(cost.usd_per_month(study.hours_per_month))),
             ("p99 TTFT", spell.seconds(latency.p99_ttft_s)),
@@ -104,14 +104,16 @@ def _draw_card(study: Study, outcome: Outcome) -> None:
         _draw_start(outcome)
 
 
-def _describe(outcome: Outcome) -> str:
-    tables = session.tables()
-    plan = outcome.plan
-    offer = tables.offers[plan.offer_id]
+def _describe(study: Study, outcome: Outcome) -> str:
+    plan, machines = outcome.plan, study.machines(outcome)
+    if machines is not None and plan.base_offer_id is None:
+        where = f"{machines.provider}, {machines}"
+    else:
+        offer = study.tables.offers[plan.offer_id]
+        where = f"{offer.provider} {offer.product}"
     gpus = plan.speed.gpus_per_replica
     return (
-        f"{text.plain(offer.provider)} {text.plain(offer.product)}, "
-        f"{f'{gpus} × ' if gpus > 1 else ''}{offer.gpu}; "
+        f"{where}; {f'{gpus} × ' if gpus > 1 else ''}{plan.speed.gpu} a replica; "
         f"{plan.detail}; at most {spell.count(plan.policy.max_replicas, 'replica')}"
     )
 

@@ -1,8 +1,9 @@
 """What a person chose, and what becomes of it on the traffic: speeds, starts, limits.
 
-A `Scenario` is the choices; `deploy` turns it, with the traffic, into a `Deployment`. An offer is
-here a `Supply`: its name, its GPUs and how it behaves. Prices and billing rules are looked up by
-that name when a plan is billed, so that it is simulated once and can be billed at any price.
+A `Scenario` is the choices; `deploy_at` turns it, with the traffic, into what one offer makes of
+it (`Deployed`), and `deploy` into its pair of offers (`Deployment`). An offer is here a `Supply`:
+its name, its GPUs and how it behaves. Prices and billing rules are looked up by that name when a
+plan is billed, so that it is simulated once and can be billed at any price.
 """
 
 from __future__ import annotations
@@ -100,6 +101,8 @@ class Scenario:
         When the machines of a scheduled plan run; None: the hours of data/settings.csv.
     kv_precision : {"bf16", "fp8"}
         Precision of the key-value cache.
+    gpus_per_replica : int or None
+        GPUs of a replica, a power of two; None: the fewest that fit.
     """
 
     model: str
@@ -114,6 +117,7 @@ class Scenario:
     own_start: OwnStart | None = None
     office: OfficeHours | None = None
     kv_precision: str = "bf16"
+    gpus_per_replica: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,33 +152,32 @@ def supply_of(offer_id: str, tables: Tables) -> Supply:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Deployment:
-    """A scenario on its traffic: how fast replicas serve and start, and how offers behave.
+class Deployed:
+    """A model at one offer, on its traffic: how fast replicas serve and start, and how many run.
 
     Attributes
     ----------
-    serverless, dedicated : Supply
-        The two offers, without their prices.
-    speed, dedicated_speed : ServingSpeed
-        One replica at the serverless and at the dedicated offer.
+    supply : Supply
+        The offer, without its price.
+    speed : ServingSpeed
+        Of one replica there.
     start_inputs : StartInputs
-        A start on the serverless platform, before any mitigation.
+        A start there, before any mitigation.
     busiest_replicas : int
         Replicas that the busiest minute keeps busy.
     max_replicas : int
         Most replicas of an autoscaled plan.
     mitigation_sets : tuple of tuple of Mitigation
-        The sets of the scenario's mitigations that can be used here; the empty one is first.
+        The sets of the scenario's mitigations that can be used here; the empty one is first, and
+        alone for machines by the hour.
     assumed : tuple of str
         Sentences for the screen: what was assumed, and which mitigation cannot be used and why.
     """
 
     scenario: Scenario
     model: Model
-    serverless: Supply
-    dedicated: Supply
+    supply: Supply
     speed: ServingSpeed
-    dedicated_speed: ServingSpeed
     start_inputs: StartInputs
     start: ColdStart
     busiest_replicas: int
@@ -183,8 +186,36 @@ class Deployment:
     assumed: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Deployment(Deployed):
+    """A scenario on its traffic: its serverless offer, and its machines by the hour beside it.
+
+    Attributes
+    ----------
+    machines : Deployed
+        At the dedicated offer.
+    """
+
+    machines: Deployed
+
+    @property
+    def serverless(self) -> Supply:
+        """The serverless offer, without its price."""
+        return self.supply
+
+    @property
+    def dedicated(self) -> Supply:
+        """The dedicated offer, without its price."""
+        return self.machines.supply
+
+    @property
+    def dedicated_speed(self) -> ServingSpeed:
+        """One replica at the dedicated offer."""
+        return self.machines.speed
+
+
 def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
-    """Work out speeds, starts and limits of a scenario on its traffic.
+    """Work out speeds, starts and limits of a scenario's two offers on its traffic.
 
     Raises
     ------
@@ -193,58 +224,78 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     InfeasibleError
         If the model does not fit; the message names the GPUs it needs.
     """
-    model = tables.model(scenario.model)
-    serverless = _supply(scenario.serverless_offer, tables, serverless=True)
-    dedicated = _supply(scenario.dedicated_offer, tables, serverless=False)
-    context_tokens = min(
-        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
-        float(model.max_context_tokens),
-    )
-    speed = _fit(serverless, model, scenario, context_tokens, tables)
-    dedicated_speed = _fit(dedicated, model, scenario, context_tokens, tables)
-    inputs, start = start_of(scenario, serverless, speed, tables)
-    busiest = replicas_to_serve(trace, speed)
-    platform = platform_of(serverless.behaviour.platform_id, tables)
-    sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, platform, tables)
-    if not same_replica(speed, dedicated_speed):
-        refused = (
-            *refused,
-            f"No hybrid plans: {serverless.gpu} and {dedicated.gpu} do not run the same replica.",
+    on_demand = deploy_at(scenario, _supply(scenario.serverless_offer, tables, True), trace, tables)
+    machines = deploy_at(scenario, _supply(scenario.dedicated_offer, tables, False), trace, tables)
+    model, serverless, dedicated = on_demand.model, on_demand.supply, machines.supply
+    assumed = [*on_demand.assumed]
+    if not same_replica(on_demand.speed, machines.speed):
+        assumed.append(
+            f"No hybrid plans: {serverless.gpu} and {dedicated.gpu} do not run the same replica."
         )
     if dedicated.kind == "spot":
-        refused = (*refused, "No hybrid plans: their base must stay, and a spot machine may not.")
-    wanted = scenario.max_replicas or busiest * int(tables.setting("replica_headroom"))
-    most = min(wanted, replica_limit(serverless.behaviour, speed, tables))
-    if most < min(wanted, int(tables.setting("most_replicas"))):
-        refused = (
-            *refused,
-            f"{serverless.behaviour.provider} runs at most {spell.count(most, 'replica')} here "
-            "unless you ask it for more: no autoscaled plan has more.",
-        )
-    too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
-    assumed = [*start.assumed, *refused]
+        assumed.append("No hybrid plans: their base must stay, and a spot machine may not.")
     if trace.t0_utc is None:
         assumed.append(
             "The trace has no date: for office hours it is taken to begin on a Monday at 0 h."
         )
+    too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
     if too_long:
         assumed.append(
             f"{spell.count(too_long, 'request exceeds', 'requests exceed')} the "
             f"{model.max_context_tokens:,}-token context of {model.model}; served as if it fitted."
         )
-    return Deployment(
+    both = {item.name: getattr(on_demand, item.name) for item in dataclasses.fields(Deployed)}
+    return Deployment(**(both | {"assumed": tuple(assumed)}), machines=machines)
+
+
+def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) -> Deployed:
+    """Work out speed, start and limits of a scenario at one offer, whatever its own offers are.
+
+    What the user changed or measured of a start is of the serverless platform: machines by the
+    hour start as their own platform does, and take no mitigations.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown.
+    InfeasibleError
+        If the model does not fit; the message names the GPUs it needs.
+    """
+    model = tables.model(scenario.model)
+    context_tokens = min(
+        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
+        float(model.max_context_tokens),
+    )
+    speed = _fit(supply, model, scenario, context_tokens, tables)
+    refused: tuple[str, ...] = ()
+    if supply.kind == "serverless":
+        inputs, start = start_of(scenario, supply, speed, tables)
+        platform = platform_of(supply.behaviour.platform_id, tables)
+        sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, platform, tables)
+    else:
+        plain = dataclasses.replace(scenario, start_changes=(), own_start=None)
+        inputs, start = start_of(plain, supply, speed, tables)
+        sets = ((),)
+    busiest = replicas_to_serve(trace, speed)
+    wanted = scenario.max_replicas or busiest * int(tables.setting("replica_headroom"))
+    most = min(wanted, replica_limit(supply.behaviour, speed, tables))
+    if most < min(wanted, int(tables.setting("most_replicas"))):
+        refused = (
+            *refused,
+            f"{supply.behaviour.provider} runs at most {spell.count(most, 'replica')} here "
+            "unless you ask it for more: no autoscaled plan has more.",
+        )
+    return Deployed(
         scenario=scenario,
         model=model,
-        serverless=serverless,
-        dedicated=dedicated,
+        supply=supply,
         speed=speed,
-        dedicated_speed=dedicated_speed,
         start_inputs=inputs,
         start=start,
         busiest_replicas=busiest,
         max_replicas=most,
         mitigation_sets=sets,
-        assumed=tuple(assumed),
+        assumed=(*start.assumed, *refused),
     )
 
 
@@ -305,7 +356,7 @@ def same_replica(one: ServingSpeed, other: ServingSpeed) -> bool:
     return one.gpu == other.gpu and one.gpus_per_replica == other.gpus_per_replica
 
 
-def _supply(offer_id: str, tables: Tables, *, serverless: bool) -> Supply:
+def _supply(offer_id: str, tables: Tables, serverless: bool) -> Supply:
     supply = supply_of(offer_id, tables)
     if (supply.kind == "serverless") != serverless:
         wanted = "a serverless" if serverless else "a dedicated"
@@ -355,6 +406,7 @@ def _fit(
         supply.gpu,
         context_tokens=context_tokens,
         tables=tables,
+        gpus_per_replica=scenario.gpus_per_replica,
         kv_precision=scenario.kv_precision,
     )
     if speed.gpus_per_replica > supply.gpus_max and supply.kind == "serverless":

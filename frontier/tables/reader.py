@@ -24,6 +24,8 @@ from frontier.errors import InputError, TableError
 from frontier.tables.rows import (
     Abandonment,
     Behaviour,
+    Catalogue,
+    CatalogueFlag,
     Coefficient,
     Column,
     Commitment,
@@ -35,12 +37,14 @@ from frontier.tables.rows import (
     Gpu,
     GpuName,
     Host,
+    Hosting,
     InstanceType,
     Kernels,
     Loader,
     MitigationNumber,
     Model,
     Offer,
+    Place,
     Platform,
     ProviderName,
     ProviderRules,
@@ -59,6 +63,7 @@ from frontier.tables.rows import (
     TracePublished,
     TraceQuantiles,
     TraceShape,
+    UnitSlip,
 )
 
 DATA_DIR = Path(__file__).resolve().parents[2] / "data"
@@ -109,6 +114,11 @@ class Tables:
     instance_types: Mapping[str, InstanceType] = field(metadata={"row": InstanceType})
     gpu_names: Mapping[str, GpuName] = field(metadata={"row": GpuName})
     provider_names: Mapping[str, ProviderName] = field(metadata={"row": ProviderName})
+    hosting: Mapping[str, Hosting] = field(metadata={"row": Hosting})
+    places: Mapping[str, Place] = field(metadata={"row": Place})
+    catalogues: Mapping[str, Catalogue] = field(metadata={"row": Catalogue})
+    catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
+    unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""

@@ -541,6 +541,65 @@ class InstanceType:
 
 
 @dataclass(frozen=True, slots=True)
+class Hosting:
+    """Whose machines a product runs on: of a data centre (secure) or of third parties."""
+
+    hosting_id: str
+    provider: str
+    products: tuple[str, ...]
+    places: tuple[str, ...]
+    security: str
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A region of offers, and the regions of price lists that lie within it."""
+
+    place_id: str
+    region: str
+    names: tuple[str, ...]
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A published catalogue of prices that can be fetched when somebody asks for it."""
+
+    catalogue_id: str
+    format: str
+    provider: str
+    version_url: str | None
+    url: str
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueFlag:
+    """A mark of a catalogue on rows that are no ordinary price."""
+
+    flag: str
+    meaning: str
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSlip:
+    """A mistaken unit, known by the factor it puts between two prices."""
+
+    slip_id: str
+    factor: float
+    label: str
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class GpuName:
     """Names that price lists use for a GPU, or for several where they leave open which."""
 

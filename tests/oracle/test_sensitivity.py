@@ -169,7 +169,7 @@ def test_a_limit_that_no_number_of_replicas_holds_is_said(rivals):
 def test_no_crossing_where_a_dedicated_hour_costs_more_than_a_serverless_one():
     """One GPU used of eight that are paid: dedicated over serverless is above 1, no break-even."""
     scenario = dataclasses.replace(
-        SCENARIO, serverless_offer="fal-h100", dedicated_offer="lambda-h100-8x"
+        SCENARIO, serverless_offer="fal-h100", dedicated_offer="crusoe-h100-8x"
     )
     rivals = Rivals(scenario, poisson(100), TABLES)
     assert ceiling(rivals.deployment, 1, TABLES) > 1

@@ -25,6 +25,8 @@ from frontier.trace import TraceReport, make_trace
 
 TABLES = load_tables()
 OFFER, RULES, BEHAVIOUR = "modal-l40s", "modal", "modal"
+# One machine that stands in for another: what they have in common decides whether it may.
+MACHINE, LARGER = "lambda-h100", "lambda-h100-8x"
 KEYS = {"offers": OFFER, "provider_rules": RULES, "behaviours": BEHAVIOUR}
 HORIZON_S = 6 * 3600.0
 DESCRIPTIVE = frozenset(TABLES.descriptive)
@@ -98,7 +100,10 @@ def _with(table, column, value, context):
         cells = context if name == "behaviours" else {}
         cells = {**cells, column: value} if name == table else cells
         row = dataclasses.replace(rows[KEYS[name]], **cells)
-        rows = MappingProxyType({**rows, KEYS[name]: row})
+        rows = {**rows, KEYS[name]: row}
+        if name == "offers":
+            rows[LARGER] = dataclasses.replace(rows[LARGER], **cells)
+        rows = MappingProxyType(rows)
         tables = dataclasses.replace(tables, **{name: rows})
     return tables
 
@@ -118,7 +123,8 @@ def _bills_and_runs(tables, model):
     except FrontierError as error:
         return (type(error).__name__,)
     runs = [(bill_outcome(one, tables, Deal()).usd, one.latency) for one in outcomes]
-    return (plain, *runs)
+    shapes = [shape.offer_id for shape in Deal().shapes(tables.offers[MACHINE], tables)]
+    return (plain, shapes, *runs)
 
 
 def _others(table, column, value):

@@ -1,0 +1,351 @@
+"""The verdict in words: a headline, the line under it, and a sentence for each reason.
+
+Every number comes from the facts; nothing is computed here but differences of two of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+from frontier import spell
+from frontier.plans.families import DEDICATED, HYBRID, RESERVED, SCALE_TO_ZERO, SCHEDULED, WARM_POOL
+from frontier.verdict.facts import (
+    BreakEvenRate,
+    Commitment,
+    Obstacle,
+    PlanFacts,
+    Tipping,
+    Utilisation,
+    Verdict,
+)
+
+NOT_IN_IT = "Tax, network traffic and staff are not in it."
+_SAME_USD = 0.005
+
+
+def headline(verdict: Verdict) -> str:
+    """Return the answer: what to buy, what scale-to-zero would do instead, where break-even is."""
+    within = verdict.cheapest_within
+    if within is None:
+        return _no_plan(verdict)
+    sentences = (
+        f"Cheapest plan that holds p99 ≤ {spell.seconds(verdict.limit_s)}: {named(within)}, "
+        f"{price(verdict, within)}.",
+        _other_side(verdict, within),
+        _rate_in_short(verdict),
+    )
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def below(verdict: Verdict) -> str:
+    """Return what is not in the number, how old its prices are, and what would flip it."""
+    plans = (verdict.cheapest_within, verdict.shipped, verdict.rival, verdict.fastest)
+    dates = dict.fromkeys(pair for plan in plans if plan is not None for pair in plan.priced_on)
+    prices = ", ".join(f"{vendor} {date}" for vendor, date in dates)
+    flips = " or ".join(map(_tipping, verdict.tippings))
+    sentences = (
+        NOT_IN_IT,
+        f"Prices of {prices}." if prices else "",
+        f"It flips with {flips}." if flips else "",
+    )
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def reasons(verdict: Verdict) -> tuple[str, ...]:
+    """Return what the facts behind the headline come to, a sentence each."""
+    found = (
+        _about_shipped(verdict),
+        _about_rival(verdict),
+        _about_saving(verdict),
+        _about_waiting(verdict),
+        _about_utilisation(verdict),
+        _about_rate(verdict),
+        commitment_in_words(verdict.commitment),
+    )
+    return tuple(sentence for sentence in found if sentence)
+
+
+def named(plan: PlanFacts) -> str:
+    """Return a plan as it stands in a sentence: "one always-on Crusoe L40S"."""
+    count = "one" if plan.kept == 1 else f"{plan.kept:,}"
+    each = plan.gpus_per_replica
+    gpu = f"{plan.vendor} {plan.gpu}" if each == 1 else f"{each} × {plan.vendor} {plan.gpu}"
+    if plan.family in (DEDICATED.key, RESERVED.key, HYBRID.key):
+        how = "spot" if plan.kind == "spot" else "always-on"
+        if plan.is_committed or plan.kind == "reserved":
+            how = "reserved"
+        replicas = "replica" if plan.kept == 1 else "replicas"
+        words = f"{count} {how} {gpu}" if each == 1 else f"{count} {how} {replicas} of {gpu}"
+        if plan.machines is not None and plan.machines.gpus_unused:
+            words += f" ({plan.machines})"
+        if plan.family == HYBRID.key:
+            words += f" with overflow to {plan.overflow_vendor} ({plan.detail})"
+        return words
+    if plan.family == WARM_POOL.key:
+        return f"a warm pool of {plan.kept:,} on {gpu} ({plan.detail})"
+    if plan.family == SCHEDULED.key:
+        return f"{gpu} by the hour ({plan.detail})"
+    return f"scale-to-zero on {gpu} ({plan.detail})"
+
+
+def amount(verdict: Verdict, plan: PlanFacts) -> float:
+    """Return the dollars of a plan: a month, or an hour where less than a day was seen [$]."""
+    return plan.usd_per_h if verdict.is_short else plan.usd_per_month
+
+
+def price(verdict: Verdict, plan: PlanFacts) -> str:
+    """Return what a plan costs, in words."""
+    return f"{spell.dollars(amount(verdict, plan))} {_per(verdict)}"
+
+
+def of_thousand(count: int) -> str:
+    """Return how many requests of a thousand."""
+    return f"{count:,} of 1,000 requests"
+
+
+def _per(verdict: Verdict) -> str:
+    return "an hour" if verdict.is_short else "a month"
+
+
+def _compared(verdict: Verdict, plan: PlanFacts, other: PlanFacts) -> tuple[str, bool]:
+    """Return how much less or more a plan costs than another, and whether it costs less."""
+    usd = amount(verdict, plan) - amount(verdict, other)
+    if abs(plan.usd_per_month - other.usd_per_month) < _SAME_USD:
+        return "costs the same", False
+    return f"costs {spell.dollars(abs(usd))} {'less' if usd < 0 else 'more'}", usd < 0
+
+
+def _does(verdict: Verdict, plan: PlanFacts) -> str:
+    """Return what a plan does to the limit."""
+    if plan.p99_ttft_s <= verdict.limit_s:
+        return "holds the limit"
+    words = f"breaks the limit for {of_thousand(plan.over_of_thousand)}"
+    return f"{words}, {plan.refused_of_thousand:,} refused" if plan.refused_of_thousand else words
+
+
+def _set_beside(verdict: Verdict, plan: PlanFacts, within: PlanFacts, subject: str) -> str:
+    compared, is_less = _compared(verdict, plan, within)
+    holds = plan.p99_ttft_s <= verdict.limit_s
+    joint = "and" if is_less or not holds else "and also"
+    return f"{subject} {compared} {joint} {_does(verdict, plan)}."
+
+
+def _other_side(verdict: Verdict, within: PlanFacts) -> str:
+    """Return what the other way to buy it would cost and do."""
+    zero, rival = verdict.shipped, verdict.rival
+    if within.family != SCALE_TO_ZERO.key:
+        if zero is None:
+            return ""
+        return _set_beside(verdict, zero, within, "Scale-to-zero")
+    if rival is None:
+        return ""
+    return _set_beside(verdict, rival, within, _upper_first(named(rival)))
+
+
+def _no_plan(verdict: Verdict) -> str:
+    limit, fastest, why = spell.seconds(verdict.limit_s), verdict.fastest, verdict.obstacle
+    if fastest is None or why is None:
+        return "No plan serves this traffic: each refuses more than one request in a hundred."
+    words = f"No plan holds p99 ≤ {limit}: "
+    reached = (
+        f"the fastest, {named(fastest)} at {price(verdict, fastest)}, reaches "
+        f"{spell.seconds(fastest.p99_ttft_s)}"
+    )
+    if why.prompt_s > verdict.limit_s:
+        return (
+            f"{words}a prompt alone takes {spell.seconds(why.prompt_s)} on this GPU, one in a "
+            f"hundred; {reached}. {_what_would(why, limit)}"
+        )
+    return (
+        f"{words}{reached}. One prompt in a hundred takes {spell.seconds(why.prompt_s)} alone, the "
+        "rest is waiting."
+    )
+
+
+def _what_would(why: Obstacle, limit: str) -> str:
+    ways = []
+    if why.gpus:
+        ways.append(f"a faster GPU ({', '.join(why.gpus)})")
+    if why.precisions:
+        ways.append(f"{' or '.join(why.precisions)} on this one")
+    if not ways:
+        return f"On no GPU of the list does such a prompt take {limit} or less."
+    return f"Within {limit} such a prompt needs {' or '.join(ways)}."
+
+
+def _tipping(one: Tipping) -> str:
+    if one.what == "limit":
+        return f"a limit of {spell.seconds(one.value)} ({one.vendor}, {one.policy})"
+    return (
+        f"a GPU price above {spell.dollars(one.value)} an hour, that price alone "
+        f"(now {spell.dollars(one.now)})"
+    )
+
+
+def _about_shipped(verdict: Verdict) -> str:
+    zero = verdict.shipped
+    if zero is None:
+        return ""
+    words = (
+        f"Scale-to-zero as shipped ({zero.vendor}, {zero.detail}) is {price(verdict, zero)}: "
+        f"{of_thousand(zero.waiting_of_thousand)} wait on a start"
+    )
+    if zero.waiting_of_thousand and math.isfinite(zero.typical_wait_s):
+        words += f", typically {spell.seconds(zero.typical_wait_s)}"
+    if math.isfinite(zero.p99_ttft_s):
+        words += f"; one in a hundred waits {spell.seconds(zero.p99_ttft_s)} or longer"
+    else:
+        words += f"; {zero.refused_of_thousand:,} are refused"
+    if zero.is_capped:
+        words += (
+            f". It may have {spell.count(zero.most, 'replica')}, where the busiest minute keeps "
+            f"{zero.needed:,} busy"
+        )
+    return f"{words}."
+
+
+def _about_rival(verdict: Verdict) -> str:
+    rival, within = verdict.rival, verdict.cheapest_within
+    if rival is None or (within is not None and rival.plan_id == within.plan_id):
+        return ""
+    kept = "on spot machines" if rival.kind == "spot" else "always-on"
+    said = named(rival)
+    return (
+        f"The cheapest {kept} "
+        + ("within the limit " if rival.p99_ttft_s <= verdict.limit_s else "as fast as any ")
+        + f"is {said}: {price(verdict, rival)} at {spell.seconds(rival.p99_ttft_s)}."
+    )
+
+
+def _about_saving(verdict: Verdict) -> str:
+    saving, rival = verdict.saving, verdict.rival
+    if saving is None or rival is None or verdict.is_short:
+        return ""
+    parts = [
+        f"{name} {'save' if usd < 0 else 'cost'} {spell.dollars(abs(usd))}"
+        for name, usd in saving.parts.items()
+        if abs(usd) >= _SAME_USD
+    ]
+    if not parts:
+        return ""
+    which = "saves" if saving.usd < 0 else "costs"
+    return (
+        f"Against {named(rival)}, scale-to-zero as shipped {which} "
+        f"{spell.dollars(abs(saving.usd))} a month{'' if saving.usd < 0 else ' more'}: "
+        f"{', '.join(parts)}."
+    )
+
+
+def _about_waiting(verdict: Verdict) -> str:
+    waiting = verdict.waiting
+    if waiting is None or waiting.usd_per_month <= 0 or verdict.is_short:
+        return ""
+    limit = spell.seconds(verdict.limit_s)
+    words = f"{spell.dollars(waiting.usd_per_month)} a month more spare"
+    if not math.isfinite(waiting.usd_each):
+        return f"{words} no request a wait over {limit}."
+    return (
+        f"{words} {spell.significant(waiting.spared_per_month)} requests a wait over {limit}: "
+        f"{spell.dollars(waiting.usd_each)} each."
+    )
+
+
+def _about_utilisation(verdict: Verdict) -> str:
+    found, rival = verdict.utilisation, verdict.rival
+    if found is None or rival is None:
+        return ""
+    return (
+        f"Break-even by the bills: scale-to-zero costs less than {named(rival)} while it is billed "
+        f"for under {spell.percent(found.break_even_billed)} of {_its(found)} time; this traffic "
+        f"makes that {spell.percent(found.billed)}. As busy time that is "
+        f"{spell.percent(found.break_even_busy)}, and this traffic is busy "
+        f"{spell.percent(found.busy)}; rules of thumb of {spell.percent(found.rule_of_thumb[0])} "
+        f"to {spell.percent(found.rule_of_thumb[1])} mean busy time."
+    )
+
+
+def _its(found: Utilisation) -> str:
+    return "its" if found.replicas == 1 else "their"
+
+
+def _rates(found: BreakEvenRate) -> list[str]:
+    """Return the ranges of rates in which the rival is the cheaper plan, in words."""
+    spans: list[str] = []
+    start: float | None = None
+    wins = found.crossings[0].rival_wins_above is False
+    if wins:
+        start = found.low_per_day
+    for crossing in found.crossings:
+        if crossing.rival_wins_above:
+            start = crossing.at_per_day
+        elif start is not None:
+            spans.append(
+                f"from {spell.significant(start)} to {spell.significant(crossing.at_per_day)}"
+                if spans or not wins
+                else f"below {spell.significant(crossing.at_per_day)}"
+            )
+            start = None
+    if start is not None:
+        spans.append(f"above {spell.significant(start)}")
+    return spans
+
+
+def _rate_in_short(verdict: Verdict) -> str:
+    found, rival = verdict.break_even, verdict.rival
+    if found is None or rival is None:
+        return ""
+    kept = "spot" if rival.kind == "spot" else "always-on"
+    has = f"you have {spell.significant(found.requests_per_day)}"
+    if not found.crossings:
+        winner = kept if found.rival_wins_now else "scale-to-zero"
+        return (
+            f"On cost alone {winner} wins from {spell.significant(found.low_per_day)} to "
+            f"{spell.significant(found.high_per_day)} requests a day; {has}."
+        )
+    return f"On cost alone {kept} wins {' and '.join(_rates(found))} requests a day; {has}."
+
+
+def _about_rate(verdict: Verdict) -> str:
+    found = verdict.break_even
+    if found is None:
+        return ""
+    words = ""
+    if found.crossings:
+        ranges = " and ".join(
+            f"{spell.significant(one.low_per_day)} to {spell.significant(one.high_per_day)}"
+            for one in found.crossings
+        )
+        words = f"The break-even lies within {ranges} requests a day, one standard error."
+    if found.capped_from_per_day is not None:
+        words += (
+            f" Above {spell.significant(found.capped_from_per_day)} requests a day scale-to-zero "
+            "may not have the replicas that it needs: there the comparison ends."
+        )
+    return words.strip()
+
+
+def commitment_in_words(found: Commitment | None) -> str:
+    """Return what a commitment binds to; empty without one."""
+    if found is None:
+        return ""
+    words = f"The commitment holds for {spell.count(found.machines, 'machine')}"
+    if not math.isnan(found.committed_usd):
+        words += (
+            f": {spell.dollars(found.committed_usd)} over "
+            f"{spell.count(found.term_months or 0, 'month')}"
+        )
+    if found.upfront_usd > 0:
+        words += f", {spell.dollars(found.upfront_usd)} of it upfront"
+        words += (
+            f", earned back after {found.payback_months:.0f} months"
+            if math.isfinite(found.payback_months)
+            else ", never earned back"
+        )
+    return (
+        f"{words}. It beats the hourly price while over "
+        f"{spell.percent(found.break_even_utilisation)} of its hours are used."
+    )
+
+
+def _upper_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
