@@ -18,7 +18,7 @@ import pandas as pd
 from frontier import units
 from frontier.billing import Bill, BillBasis
 from frontier.plans.grid import default_grid, first_look
-from frontier.plans.scenario import Deployment, Scenario, deploy, supply_of
+from frontier.plans.scenario import Deployment, Scenario, deploy, supplies_of
 from frontier.scope import included
 from frontier.sensitivity import (
     ALWAYS_ON,
@@ -82,9 +82,8 @@ class Simulated:
 
 def content(scenario: Scenario, trace: Trace, tables: Tables) -> tuple[Hashable, ...]:
     """Return all that a `Simulated` depends on, to keep it under: neither limit nor any price."""
-    offer_ids = (scenario.serverless_offer, scenario.dedicated_offer)
     unlimited = dataclasses.replace(scenario, slo_p99_ttft_s=0.0)
-    supplies = (supply_of(offer_id, tables) for offer_id in offer_ids)
+    supplies = supplies_of(scenario, tables)
     return (unlimited, trace.digest, trace.t0_utc, tables.model(scenario.model), *supplies)
 
 

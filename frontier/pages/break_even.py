@@ -59,7 +59,7 @@ _EXAMPLE_WORDS = {"starting": "starting", "busy": "working", "idle": "idle"}
 
 
 def render() -> None:
-    """Draw the page for the choices in the sidebar."""
+    """Draw the page for the choices in the bar."""
     choices = controls.with_traffic()
     if choices is None:
         return

@@ -18,7 +18,7 @@ from frontier.sweep import Outcome
 
 
 def render() -> None:
-    """Draw the page for the choices in the sidebar."""
+    """Draw the page for the choices in the bar."""
     choices = controls.with_traffic()
     if choices is None:
         return

@@ -41,7 +41,7 @@ def _run_page(module: str, traffic: str):
         "import streamlit as st\n"
         "from frontier.pages import controls, link\n"
         "link.begin()\n"
-        "st.session_state['choices'] = controls.sidebar()\n"
+        "st.session_state['choices'] = controls.scenario_bar()\n"
         f"importlib.import_module('{module}').render()\n"
     )
     app = AppTest.from_string(script, default_timeout=90)
@@ -82,7 +82,7 @@ def test_a_choice_of_a_link_that_cannot_be_used_is_said(open_app):
 
 
 def test_a_model_that_does_not_fit_is_answered_with_the_gpus_it_needs(open_app):
-    """The largest model on an L40S: a sentence, not a traceback, and the sidebar stays."""
+    """The largest model on an L40S: a sentence, not a traceback, and the bar stays."""
     app = open_app(model="DeepSeek-R1", precision="fp8")
     assert not app.exception
     assert "L40S" in app.error[0].value
