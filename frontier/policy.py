@@ -12,7 +12,7 @@ from typing import Any, SupportsInt
 
 from frontier.errors import InputError
 
-ROUTINGS = ("pack", "spread")
+ROUTINGS = ("pack", "spread", "prefix")
 SCALE_DOWNS = ("all", "half_per_window")
 
 
@@ -54,6 +54,9 @@ class ParkedTier:
     held_fraction : float
         Share of a running replica's price that is still paid while it is parked here [1].
         Only billing reads it.
+    keeps_cache : bool
+        Whether the prefix cache survives, as it does where the memory of the GPU is copied to the
+        host and back, and not where the engine starts anew.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class ParkedTier:
     stay_s: float = math.inf
     resume_s: float = 0.0
     held_fraction: float = 0.0
+    keeps_cache: bool = False
 
     def __post_init__(self) -> None:
         _require("stay_s", _is_time(self.stay_s, finite=False), "at least 0 s", self.stay_s)
@@ -72,6 +76,43 @@ class ParkedTier:
         share = self.held_fraction
         in_range = _is_time(share, finite=True) and share <= 1.0
         _require("held_fraction", in_range, "a share from 0 to 1", share)
+
+
+@dataclass(frozen=True, slots=True)
+class NodePool:
+    """Machines on which replicas run as pods, and which come and go after them.
+
+    Parameters
+    ----------
+    replicas_per_node : int
+        Replicas that share a node: replica r runs on node ``r // replicas_per_node``, pinned
+        replicas, which have machines of their own, not counted.
+    scale_down_delay_s : float
+        How long a node is kept after its last replica has ended [s]; infinity: it stays.
+    kept_nodes : int
+        The first nodes, up all the time whether used or not.
+    gpus_per_node : int or None
+        GPUs of a node; None: those of the offer's machine. Only billing reads it.
+
+    Raises
+    ------
+    InputError
+        If a number makes no sense; the message names it.
+    """
+
+    replicas_per_node: int = 1
+    scale_down_delay_s: float = 0.0
+    kept_nodes: int = 0
+    gpus_per_node: int | None = None
+
+    def __post_init__(self) -> None:
+        for field, least in (("replicas_per_node", 1), ("kept_nodes", 0), ("gpus_per_node", 1)):
+            value = getattr(self, field)
+            if value is not None or field != "gpus_per_node":
+                expected = f"a whole number of at least {least}"
+                _require(field, _is_count(value) and value >= least, expected, value)
+        delay_s = self.scale_down_delay_s
+        _require("scale_down_delay_s", _is_time(delay_s, finite=False), "at least 0 s", delay_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +136,9 @@ class ScalingPolicy:
         Requests in the system to one replica wanted; None means the most a replica holds.
     buffer_replicas : int
         Replicas wanted beyond that while any request is in the system.
-    routing : {"pack", "spread"}
-        Send a request to the replica with a free slot that holds most, or fewest, requests.
+    routing : {"pack", "spread", "prefix"}
+        Send a request to the replica with a free slot that holds most, or fewest, requests; or to
+        one that has the beginning of its prompt in its cache, else as "pack".
     parked : tuple of ParkedTier
         Where a released replica waits before it goes off; empty: it goes off at once.
     queue_timeout_s : float
@@ -111,6 +153,9 @@ class ScalingPolicy:
     refuses_cold : bool
         A request that arrives while no replica is ready is rejected at once, and a start that it
         caused goes on.
+    nodes : NodePool or None
+        The machines that the replicas run on, where they come and go as well; None: a start
+        brings its own.
 
     Raises
     ------
@@ -130,6 +175,7 @@ class ScalingPolicy:
     pinned_replicas: int = 0
     scale_down: str = "all"
     refuses_cold: bool = False
+    nodes: NodePool | None = None
 
     def __post_init__(self) -> None:
         for field, least in (
@@ -154,6 +200,11 @@ class ScalingPolicy:
 
         known = f"one of {', '.join(SCALE_DOWNS)}"
         _require("scale_down", self.scale_down in SCALE_DOWNS, known, self.scale_down)
+
+        pool = self.nodes
+        _require("nodes", pool is None or isinstance(pool, NodePool), "None or a NodePool", pool)
+        together = pool is None or self.scale_down == "all"
+        _require("scale_down", together, "all where replicas run on nodes", self.scale_down)
 
         # Lists are accepted and kept as tuples, so that a policy stays hashable.
         object.__setattr__(self, "parked", tuple(self.parked))

@@ -144,8 +144,8 @@ def report_of(
     outcome, said = study.outcomes[plan_id], study.included()
     return Report(
         title="What scale-to-zero costs",
-        headline=study.answer.headline,
-        reasons=study.answer.reasons,
+        headline=study.verdict.headline,
+        reasons=(study.verdict.below, *study.verdict.reasons),
         made_on=made_on,
         version=frontier.__version__,
         link=link,
@@ -401,10 +401,10 @@ def _write_meters(sheet: Any, styles: dict[str, Any], basis: BillBasis) -> int:
         for column, number in enumerate(numbers, start=1):
             sheet.write_number(row, column, number)
         total = math.fsum(numbers[4:])
-        sheet.write_formula(row, 11, f"=SUM(F{row + 1}:K{row + 1})", None, total)
-        formula = f"=L{row + 1}*{rates[is_base]}"
+        sheet.write_formula(row, 12, f"=SUM(F{row + 1}:L{row + 1})", None, total)
+        formula = f"=M{row + 1}*{rates[is_base]}"
         usd = total * usd_per_gpu_s[is_base]
-        sheet.write_formula(row, 12, formula, styles["small_money"], usd)
+        sheet.write_formula(row, 13, formula, styles["small_money"], usd)
     return max(2, basis.meters.size + 1)
 
 
@@ -504,7 +504,7 @@ def _line_formula(line: str, pool: str, column: str, first: int, last: int) -> s
 
     rate = f"gpu_s_price_{pool}"
     letters = dict(zip(("busy", "idle", "starting", "parked", "rounding"), "FGHIJ", strict=True))
-    letters["unused GPUs"] = "K"
+    letters |= {"unused GPUs": "K", "empty nodes": "L"}
     if line == "starting":
         return f"=({metered('H')}+extra_{pool})*{rate}"
     if line in letters:
@@ -515,7 +515,7 @@ def _line_formula(line: str, pool: str, column: str, first: int, last: int) -> s
             f"=unused_{pool}*gpu_price_{pool}*multiplier_{pool}/3600*(1-discount_{pool})"
         ),
         "CPU and RAM": (
-            f"=(({metered('L')}+extra_{pool})*cpu_price_{pool}"
+            f"=(({metered('M')}+extra_{pool})*cpu_price_{pool}"
             f"+kept_ram_{pool}*ram_price_{pool})*multiplier_{pool}/3600"
         ),
         "storage": "=0" if is_base else "=storage_gb*storage_price*span_months",

@@ -178,7 +178,7 @@ class Rivals:
         key = (change.traffic, change.tokens, seed)
         if key not in self._most:
             _, trace, deployment = self._world(change, seed)
-            most = sum(1 for _ in dedicated_plans(deployment, trace, self._tables))
+            most = sum(1 for _ in dedicated_plans(deployment.machines, trace, self._tables))
             self._most[key] = most, replicas_to_serve(trace, deployment.dedicated_speed)
         return self._most[key]
 
@@ -200,7 +200,7 @@ class Rivals:
         key = ("dedicated", change.traffic, change.tokens, seed, count)
         if key not in self._outcomes:
             _, trace, deployment = self._world(change, seed)
-            first = next(dedicated_plans(deployment, trace, self._tables))
+            first = next(dedicated_plans(deployment.machines, trace, self._tables))
             policy = dataclasses.replace(first.policy, min_replicas=count, max_replicas=count)
             plan = dataclasses.replace(first, plan_id=first.family.stem_of(count), policy=policy)
             (self._outcomes[key],) = self._simulate([plan], trace, tick)
@@ -272,6 +272,7 @@ def scaled_start(start: ColdStart, factor: float) -> ColdStart:
         return start
     return dataclasses.replace(
         start,
+        on_node=None if start.on_node is None else scaled_start(start.on_node, factor),
         stages=tuple(
             dataclasses.replace(
                 stage,
@@ -471,11 +472,12 @@ def ceiling(deployment: Deployment, replicas: int, tables: Tables, deal: Deal = 
             deal,
             replicas=count,
             is_committed=True,
-            need=host_need(deployment, supply, tables),
+            nodes=nodes,
+            need=host_need(deployed, tables),
         )
-        for supply, speed, count in (
-            (deployment.dedicated, deployment.dedicated_speed, replicas),
-            (deployment.serverless, deployment.speed, 1),
+        for deployed, supply, speed, count, nodes in (
+            (deployment.machines, deployment.dedicated, deployment.dedicated_speed, replicas, None),
+            (deployment, deployment.serverless, deployment.speed, 1, deployment.nodes),
         )
     )
     return break_even_utilisation(dedicated, serverless)
@@ -542,7 +544,7 @@ def swings(
     found = (
         around(
             "serverless_price",
-            "Serverless price",
+            "Serverless price" if deployment.nodes is None else "Node price",
             "$/GPU-h",
             offers[serverless].usd_per_gpu_h,
             band,
@@ -587,7 +589,7 @@ def _metered_side(rivals: Rivals, tables: Tables) -> tuple[str, HostNeed | None]
     own = HostNeed(plan.speed.gpus_per_replica, plan.weights_gib, plan.weights_stay)
     for side, supply, need in (
         ("serverless", deployment.serverless, own),
-        ("machines", deployment.dedicated, host_need(deployment, deployment.dedicated, tables)),
+        ("machines", deployment.dedicated, host_need(deployment.machines, tables)),
     ):
         offer = tables.offers[supply.offer_id]
         if is_metered(offer, tables.rules_of(offer)):
@@ -612,7 +614,7 @@ def _host_swings(rivals: Rivals, tables: Tables, deal: Deal) -> tuple[Swing, ...
     deployment, factor = rivals.deployment, tables.setting("host_swing")
     supply = deployment.serverless if side == "serverless" else deployment.dedicated
     offer = tables.offers[supply.offer_id]
-    choice = deal.terms(offer, tables).host
+    choice = getattr(deal, side).host
 
     def billed(key: str, host: HostChoice) -> float:
         share = host_billed(offer, tables.rules_of(offer), host, need, tables)

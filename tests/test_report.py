@@ -18,7 +18,7 @@ import pytest
 from frontier.billing import LINES, Contract, Terms, Usage, bill, bill_basis
 from frontier.export import csv_bytes, neutral
 from frontier.mitigations.base import Standing
-from frontier.policy import ParkedTier, ScalingPolicy
+from frontier.policy import NodePool, ParkedTier, ScalingPolicy
 from frontier.report import (
     Currency,
     Report,
@@ -37,7 +37,10 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 def hybrid_week(*, is_empty=False):
-    """Make a week with every line: base under a commitment, overflow, parking, storage, fees."""
+    """Make a week with every line: base under a commitment, overflow, parking, storage, fees.
+
+    The overflow runs on nodes that are kept for a while with no replica on them.
+    """
     rng = np.random.default_rng(1)
     count = 60
     rows = np.zeros(
@@ -57,10 +60,10 @@ def hybrid_week(*, is_empty=False):
     rows["idle_s"][1:] = 300.0
     rows["parked_s"][1:] = 200.0
     rows["ended_s"][1:] = rows["started_s"][1:] + 540 + rows["busy_s"][1:]
-    rows["cold_start_index"][1:] = np.arange(count)
+    rows["cold_start_index"][1:] = np.arange(count) % 8
     rows[0] = (0, 0, 0, 0.6 * HORIZON, 0, 0.2 * HORIZON, 0.4 * HORIZON, (0,), -1)
     base = TABLES.offers["crusoe-h100-8x"]
-    overflow = dataclasses.replace(TABLES.offers["modal-h100"], rules_id="koyeb")
+    overflow = dataclasses.replace(TABLES.offers["modal-h100"], kind="dedicated", rules_id="koyeb")
     rules = dataclasses.replace(TABLES.provider_rules["koyeb"], request_fee_usd=0.0001)
     usage = Usage(
         sessions=rows[:0] if is_empty else rows,
@@ -73,6 +76,7 @@ def hybrid_week(*, is_empty=False):
             pinned_replicas=1,
             idle_timeout_s=300,
             parked=(ParkedTier(600, 1, 0.3),),
+            nodes=NodePool(2, 300.0, gpus_per_node=2),
         ),
         requests=0 if is_empty else 3556,
         standing=Standing(storage_gb=80, host_ram_gib=16, gpu_s_per_start=12),
@@ -205,7 +209,7 @@ def test_a_real_spreadsheet_computes_the_same_bill(report, tmp_path):
     for name, factor in (("same", 1), ("double", 2)):
         book = openpyxl.load_workbook(out / f"{name}.xlsx", data_only=True)
         assert_bill(figures(book["Bill"]), report, factor)
-        meters = [row[12].value for row in book["Meters"].iter_rows(min_row=2)]
+        meters = [row[13].value for row in book["Meters"].iter_rows(min_row=2)]
         assert len(meters) == report.basis.meters.size
         assert not any(
             isinstance(cell.value, str) and cell.value.startswith("#")
@@ -231,7 +235,7 @@ def test_only_our_own_cells_are_formulas(report):
     assert not formulas["Assumptions"]
     assert not formulas["Sources"]
     assert all(re.fullmatch(r"[B-F]\d+", at) for at in formulas["Bill"])
-    assert all(re.fullmatch(r"[LM]\d+", at) for at in formulas["Meters"])
+    assert all(re.fullmatch(r"[MN]\d+", at) for at in formulas["Meters"])
     assert book["Plans"]["A4"].value == "=cmd|' /C calc'!A0"
     assert book["Plans"]["A4"].data_type == "s"
     assert book["Plans"]["G2"].value == -5.0

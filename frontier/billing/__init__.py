@@ -32,7 +32,7 @@ from frontier.billing.host import (
     most_host,
     refused_amounts,
 )
-from frontier.billing.meters import Usage, billed_start_s, machine_shape
+from frontier.billing.meters import METERED, Usage, billed_start_s, machine_shape
 from frontier.billing.shapes import machine_shapes
 from frontier.billing.terms import (
     LIST_PRICE,
@@ -50,6 +50,7 @@ __all__ = [
     "LINES",
     "LIST_PRICE",
     "METER",
+    "METERED",
     "METERED_WORDS",
     "Bill",
     "BillBasis",

@@ -30,6 +30,7 @@ LINES = (
     "parked",
     "rounding",
     "unused GPUs",
+    "empty nodes",
     "unused commitment",
     "CPU and RAM",
     "storage",
@@ -38,7 +39,7 @@ LINES = (
 )
 """What a bill is made of, in this order. Only "credits" may be negative."""
 
-GPU_LINES = LINES[:7]
+GPU_LINES = LINES[:8]
 """The lines that are GPU time, and so move with the GPU price."""
 
 METER = np.dtype(

@@ -5,6 +5,10 @@ serverless, each session; by the hour, each machine while any of its replicas li
 lives on machine ``r // replicas_per_machine``). A meter runs for whole increments and at least
 for the minimum, and it counts every GPU of its machine, used or not.
 
+Where the policy has a `NodePool` the meters are its nodes': one for each stretch in which a node
+is up, from the billed part of the start that brought it until its delay after the last session is
+over, and one from end to end for each kept node. While no replica is on it, a node is *empty*.
+
 What is billed of a start is decided stage by stage. Seconds are billed in the order of the
 stages, so a start cut off by the horizon is billed for the stages it got through.
 
@@ -24,12 +28,12 @@ from frontier.billing.host import HostNeed
 from frontier.billing.terms import Contract
 from frontier.errors import InfeasibleError, InputError
 from frontier.mitigations.base import Standing
-from frontier.policy import ScalingPolicy
+from frontier.policy import NodePool, ScalingPolicy
 from frontier.start.stages import STAGES
 from frontier.tables import Offer, ProviderRules
 from frontier.units import SECONDS_PER_HOUR
 
-METERED = ("busy", "idle", "starting", "parked", "rounding", "unused")
+METERED = ("busy", "idle", "starting", "parked", "rounding", "unused", "empty")
 """What the seconds of a meter are, in this order."""
 
 # A meter reading within a nanosecond of a whole number of increments is that number: without
@@ -47,7 +51,9 @@ class Usage:
     sessions : structured ndarray
         ``RunResult.sessions``. [s]
     stage_s : array_like, shape (m, 10)
-        Seconds of each stage of each start; a session took row ``cold_start_index`` modulo m. [s]
+        Seconds of each stage of each start; a session took row ``cold_start_index`` modulo m.
+        Where the policy has nodes the first half are whole starts, the second those on a node
+        that is up. [s]
     gpus_per_replica : int
         GPUs that one replica needs.
     horizon_s : float
@@ -99,7 +105,7 @@ class Meters:
         Which machine each meter is of; serverless, which replica.
     started_s, ended_s : ndarray, shape (n,)
         [s]
-    gpu_s : ndarray, shape (6, n)
+    gpu_s : ndarray, shape (7, n)
         GPU-seconds, by `METERED`. [s]
     extra_start_gpu_s : float
         GPU-seconds of starts beyond the replicas' own: interruptions, and what mitigations burn.
@@ -146,13 +152,13 @@ def read_meters(usage: Usage, contract: Contract) -> tuple[tuple[Contract, Meter
     InfeasibleError
         If a replica needs more GPUs than a machine of an offer has.
     """
-    pinned = usage.policy.pinned_replicas
+    pinned, nodes = usage.policy.pinned_replicas, usage.policy.nodes
     if contract.base is None or not pinned:
-        return ((contract, _meter(usage.sessions, usage, contract)),)
+        return ((contract, _meter(usage.sessions, usage, contract, nodes)),)
     is_pinned = usage.sessions["replica"] < pinned
     return (
-        (contract, _meter(usage.sessions[~is_pinned], usage, contract)),
-        (contract.base, _meter(usage.sessions[is_pinned], usage, contract.base)),
+        (contract, _meter(usage.sessions[~is_pinned], usage, contract, nodes)),
+        (contract.base, _meter(usage.sessions[is_pinned], usage, contract.base, None)),
     )
 
 
@@ -192,11 +198,21 @@ def coverage(
     return covered, used, committed * horizon_s
 
 
-def _meter(sessions: NDArray[np.void], usage: Usage, contract: Contract) -> Meters:
+def _meter(
+    sessions: NDArray[np.void], usage: Usage, contract: Contract, nodes: NodePool | None
+) -> Meters:
     """Return the meters of one pool: seconds of its sessions by line, rounded and on machines."""
     offer, rules, policy = contract.offer, contract.rules, usage.policy
     gpus_per_replica, horizon_s = usage.gpus_per_replica, usage.horizon_s
     gpus, per_machine = machine_shape(offer, gpus_per_replica)
+    if nodes is not None:
+        gpus = nodes.gpus_per_node or gpus
+        needed = nodes.replicas_per_node * gpus_per_replica
+        if gpus < needed:
+            raise InfeasibleError(
+                f"The replicas of a node need {needed} GPUs, and a node of {offer.offer_id} has "
+                f"{gpus}"
+            )
     started = sessions["started_s"]
     ended = np.minimum(sessions["ended_s"], horizon_s)
     starting = sessions["starting_s"]
@@ -221,22 +237,31 @@ def _meter(sessions: NDArray[np.void], usage: Usage, contract: Contract) -> Mete
         idle = idle * rules.idle_rate_factor
         paid = billed_start + busy + idle + parked
         unused = (gpus - gpus_per_replica) * paid
+        empty = np.zeros_like(paid)
     else:
         # The machine is paid for from its first billed second until its last replica is off.
         begun = started + (starting - billed_start)
-        alive = begun < ended
-        host = sessions["replica"] // per_machine
-        machine, began, ended, member = _merge(host, begun, ended, alive)
-        started = began
-        clock = ended - began
+        if nodes is None:
+            alive = begun < ended
+            host = sessions["replica"] // per_machine
+            machine, started, ended, member = _merge(host, begun, ended, alive)
+            clock = ended - started
+            empty = np.zeros_like(clock)
+        else:
+            machine, up_s, down_s, member = _node_stretches(sessions, begun, ended, usage, nodes)
+            # A replica whose node is still being brought is billed with it, and not before.
+            begun = np.maximum(started, up_s[member])
+            billed_start = np.clip(starting - (begun - started), 0.0, None)
+            alive = begun < ended
+            started, clock = up_s, down_s - up_s
+            member, empty = member[alive], _empty_s(member, begun, ended, alive, clock)
+            ended = down_s
 
         def per_meter(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-            if not member.size:
-                return clock
             return np.bincount(member, seconds[alive], machine.size).astype(np.float64)
 
         billed_start, busy, idle, parked = map(per_meter, (billed_start, busy, idle, parked))
-        used = gpus_per_replica * (billed_start + busy + idle + parked)
+        used = gpus_per_replica * (billed_start + busy + idle + parked) + gpus * empty
         # What is left over by the last bits of a float is no unused GPU.
         is_full = np.isclose(used, gpus * clock, rtol=1e-12, atol=_SLACK_S)
         unused = np.where(is_full, 0.0, np.maximum(gpus * clock - used, 0.0))
@@ -255,13 +280,15 @@ def _meter(sessions: NDArray[np.void], usage: Usage, contract: Contract) -> Mete
             gpus_per_replica * parked,
             gpus * rounding,
             unused,
+            gpus * empty,
         ]
     )
     interruptions_per_h = contract.terms.interruptions_per_h
     if interruptions_per_h and sessions.size:
         # Expected number of interruptions times the machine-seconds of a mean billed start.
         repeated = interruptions_per_h / SECONDS_PER_HOUR * float(clock.sum())
-        extra_start_gpu_s += repeated * float(billed_start_s(usage.stage_s, rules).mean()) * gpus
+        whole_s = stage_s if nodes is None else stage_s[: len(stage_s) // 2]
+        extra_start_gpu_s += repeated * float(billed_start_s(whole_s, rules).mean()) * gpus
     return Meters(
         gpus=gpus,
         machine=machine,
@@ -355,3 +382,54 @@ def _merge(
     member = np.empty(order.size, dtype=np.intp)
     member[order] = np.cumsum(fresh) - 1
     return host[first], begin[first], np.maximum.reduceat(end, first), member
+
+
+def _node_stretches(
+    sessions: NDArray[np.void],
+    begun: NDArray[np.float64],
+    ended: NDArray[np.float64],
+    usage: Usage,
+    nodes: NodePool,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Return the stretches in which a node is up, and the stretch of each session.
+
+    The simulation has said which start brought a node and which found it up, so nothing is
+    merged by time here: a session with a whole start, and the first of all on a node, opens a
+    stretch, and those that follow on that node belong to it.
+    """
+    kept, horizon_s = nodes.kept_nodes, usage.horizon_s
+    unpinned = sessions["replica"].astype(np.int64) - usage.policy.pinned_replicas
+    node = unpinned // nodes.replicas_per_node
+    index = sessions["cold_start_index"]
+    brings = (index >= 0) & (index < len(usage.stage_s) // 2)
+    # A kept node has a stretch whether or not anything ran on it.
+    node = np.concatenate([np.arange(kept), node])
+    began = np.concatenate([np.zeros(kept), begun])
+    left = np.concatenate([np.full(kept, horizon_s), ended])
+    brings = np.concatenate([np.zeros(kept, dtype=np.bool_), brings])
+    if not node.size:
+        return node, began, left, np.empty(0, dtype=np.intp)
+    order = np.argsort(node, kind="stable")  # sessions stand in order of start
+    fresh = brings[order]
+    fresh |= np.concatenate([[True], np.diff(node[order]) > 0])
+    first = np.flatnonzero(fresh)
+    member = np.empty(node.size, dtype=np.intp)
+    member[order] = np.cumsum(fresh) - 1
+    up_s = np.minimum(began[order][first], horizon_s)
+    left_s = np.maximum.reduceat(left[order], first)
+    down_s = np.maximum(np.minimum(left_s + nodes.scale_down_delay_s, horizon_s), up_s)
+    return node[order][first], up_s, down_s, member[kept:]
+
+
+def _empty_s(
+    stretch: NDArray[np.intp],
+    begun: NDArray[np.float64],
+    ended: NDArray[np.float64],
+    alive: NDArray[np.bool_],
+    clock: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the seconds of each stretch in which no session was on its node [s]."""
+    on, from_s, to_s, _ = _merge(stretch, begun, ended, alive)
+    empty = clock - np.bincount(on, to_s - from_s, clock.size)
+    # What is left over by the last bits of a float is no time at all.
+    return np.where(np.isclose(empty, 0.0, atol=1e-6), 0.0, np.maximum(empty, 0.0))

@@ -69,18 +69,6 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Mitigated:
-    """A start, a policy and a speed with a set of mitigations applied."""
-
-    start: ColdStart
-    policy: ScalingPolicy
-    speed: ServingSpeed | None
-    standing: Standing
-    inputs: StartInputs
-    applied: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Mitigation:
     """The neutral mitigation: changes nothing. Each of `MITIGATIONS` overrides what it changes.
 
@@ -153,6 +141,36 @@ class Mitigation:
         return rescaled(start, inputs.predict(tables), after.predict(tables), self.label)
 
 
+@dataclass(frozen=True, slots=True)
+class Mitigated:
+    """A start, a policy and a speed with a set of mitigations applied.
+
+    Attributes
+    ----------
+    applied : tuple of Mitigation
+        In the order in which they were applied.
+    tiers : tuple of ParkedTier or None
+        In which each of them parks a released replica.
+    weights_stay : bool
+        Whether loading leaves the weights in host memory.
+    """
+
+    start: ColdStart
+    policy: ScalingPolicy
+    speed: ServingSpeed | None
+    standing: Standing
+    inputs: StartInputs
+    applied: tuple[Mitigation, ...]
+    tiers: tuple[ParkedTier | None, ...]
+    weights_stay: bool
+
+    def policy_from(self, policy: ScalingPolicy) -> ScalingPolicy:
+        """Return another policy with the same mitigations applied."""
+        for item, tier in zip(self.applied, self.tiers, strict=True):
+            policy = _parked(item.rewrite_policy(policy), tier)
+        return policy
+
+
 def missing_for(item: Mitigation, platform: Platform) -> str:
     """Return what a platform is not known to have for a mitigation; empty if it has it all."""
     if item.needs == OWN_NODES and not platform.own_nodes:
@@ -189,14 +207,24 @@ def apply_mitigations(
     """
     ordered = sorted(mitigations, key=lambda item: (item.phase, item.key))
     _check_combination(ordered)
-    standing = Standing()
+    standing, tiers = Standing(), []
     for item in ordered:
         start = item.rewrite_start(start, inputs, tables)
-        policy = _parked(item.rewrite_policy(policy), item.parked_tier(inputs, tables))
+        tiers.append(item.parked_tier(inputs, tables))
         speed = None if speed is None else item.rewrite_speed(speed)
         standing += item.standing(inputs, tables)
         inputs = item.rewrite_inputs(inputs)
-    return Mitigated(start, policy, speed, standing, inputs, tuple(item.key for item in ordered))
+    found = Mitigated(
+        start,
+        policy,
+        speed,
+        standing,
+        inputs,
+        tuple(ordered),
+        tuple(tiers),
+        inputs.weights_stay(tables),
+    )
+    return dataclasses.replace(found, policy=found.policy_from(policy))
 
 
 def _check_combination(ordered: Sequence[Mitigation]) -> None:

@@ -21,9 +21,8 @@ from frontier.billing import (
     least_host,
     refused_amounts,
 )
-from frontier.errors import InfeasibleError
 from frontier.pages import link, text
-from frontier.serving import checkpoint_gb, gpus_needed
+from frontier.serving import checkpoint_gb
 from frontier.start.predict import platform_of
 from frontier.tables import Offer, ProviderRules, Tables
 from frontier.units import BYTES_PER_GB, BYTES_PER_GIB
@@ -33,16 +32,22 @@ _WEIGHTS = "weights_in_ram"
 
 
 def cores_section(
-    tables: Tables, offer_ids: tuple[str, ...], model: str, precision: str
+    tables: Tables, offer_ids: tuple[str, ...], model: str, precision: str, gpus: int
 ) -> HostChoice:
-    """Draw the section where one of the offers meters cores or memory; return what was chosen."""
+    """Draw the section where one of the offers meters cores or memory; return what was chosen.
+
+    Parameters
+    ----------
+    gpus : int
+        Of a replica.
+    """
     offers = [tables.offers[offer_id] for offer_id in offer_ids]
     metered = [offer for offer in offers if is_metered(offer, tables.rules_of(offer))]
     if not metered:
         return HostChoice()
     offer = metered[0]
     rules = tables.rules_of(offer)
-    need = _need(offer, model, precision, tables)
+    need = _need(offer, model, precision, gpus, tables)
     st.markdown(f":small[Cores and memory of a replica, metered by {text.plain(offer.provider)}]")
     stay = link.flag(
         "Weights stay in host memory",
@@ -99,23 +104,11 @@ def _amount(label: str, key: str, setting: str, usual: float, tables: Tables) ->
     return None
 
 
-def _need(offer: Offer, model: str, precision: str, tables: Tables) -> HostNeed:
-    row = tables.model(model)
-    try:
-        gpus = gpus_needed(
-            row,
-            precision,
-            offer.gpu,
-            context_tokens=tables.setting("trace_default_prompt_tokens"),
-            tables=tables,
-        )
-    except InfeasibleError:
-        # The page itself says that it does not fit.
-        gpus = 1
+def _need(offer: Offer, model: str, precision: str, gpus: int, tables: Tables) -> HostNeed:
     platform = platform_of(tables.behaviour_of(offer).platform_id, tables)
     loader = link.choices().get("loader") if offer.kind == "serverless" else None
     used = tables.loaders.get(loader or platform.loader, tables.loaders[platform.loader])
-    weights_gib = checkpoint_gb(row, precision) * BYTES_PER_GB / BYTES_PER_GIB
+    weights_gib = checkpoint_gb(tables.model(model), precision) * BYTES_PER_GB / BYTES_PER_GIB
     return HostNeed(gpus, weights_gib, used.leaves_weights)
 
 

@@ -15,24 +15,22 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from frontier import spell
-from frontier.mitigations.base import Mitigation, apply_mitigations
+from frontier.mitigations.base import Mitigated, Mitigation, apply_mitigations
+from frontier.plans import nodes
 from frontier.plans.families import DEDICATED, HYBRID, SCALE_TO_ZERO, SCHEDULED, WARM_POOL, Family
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import (
+    Deployed,
     Deployment,
     office_hours,
     replica_limit,
     replicas_for_bursts,
     replicas_to_serve,
     same_replica,
-    start_of,
     week_offset_s,
 )
 from frontier.policy import ScalingPolicy
 from frontier.schedules import weekly_schedule
-from frontier.serving import ServingSpeed
-from frontier.start.predict import StartInputs
-from frontier.start.stages import ColdStart
 from frontier.tables import Behaviour, Tables
 from frontier.trace import Trace
 
@@ -44,10 +42,20 @@ def default_grid(deployment: Deployment, trace: Trace, tables: Tables) -> tuple[
     # The simpler family first: where two plans come out equal, the first one is named.
     return (
         *scale_to_zero_plans(deployment, tables),
-        *dedicated_plans(deployment, trace, tables),
+        *dedicated_plans(deployment.machines, trace, tables),
         *warm_pool_plans(deployment, tables),
         *hybrid_plans(deployment, tables),
-        *scheduled_plans(deployment, trace, tables),
+        *scheduled_plans(deployment.machines, trace, tables),
+    )
+
+
+def offer_grid(deployed: Deployed, trace: Trace, tables: Tables) -> tuple[Plan, ...]:
+    """Return those plans of `default_grid` that one offer is enough for."""
+    if deployed.supply.kind == "serverless":
+        return (*scale_to_zero_plans(deployed, tables), *warm_pool_plans(deployed, tables))
+    return (
+        *dedicated_plans(deployed, trace, tables),
+        *scheduled_plans(deployed, trace, tables),
     )
 
 
@@ -77,40 +85,41 @@ def idle_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
     return tuple(sorted(tried))
 
 
-def scale_to_zero_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
+def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
     """Yield scale-to-zero at each idle timeout with each set of mitigations that goes together.
 
     The provider's default comes first at its timeout. Where it stops at fewer replicas than this
     traffic may need, the same with as many as needed is a plan of its own.
     """
-    behaviour = deployment.serverless.behaviour
-    shipped = _most_as_shipped(deployment)
-    for chosen in deployment.mitigation_sets:
+    behaviour = deployed.supply.behaviour
+    shipped = _most_as_shipped(deployed)
+    for chosen in deployed.mitigation_sets:
+        mitigated = _with(deployed, chosen, tables)
         for timeout_s in idle_timeouts_s(behaviour, tables):
             is_default = not chosen and timeout_s == behaviour.idle_default_s
-            sizes = (shipped, deployment.max_replicas) if is_default else (deployment.max_replicas,)
+            sizes = (shipped, deployed.max_replicas) if is_default else (deployed.max_replicas,)
             for most in dict.fromkeys(sizes):
                 policy = ScalingPolicy(
                     max_replicas=most,
                     idle_timeout_s=timeout_s,
-                    target_concurrency=_target(deployment),
+                    target_concurrency=_target(deployed),
                 )
                 yield _autoscaled(
-                    deployment,
+                    deployed,
                     SCALE_TO_ZERO,
                     policy,
                     chosen,
-                    tables,
+                    mitigated,
                     is_default=is_default and most == shipped,
                 )
 
 
-def _most_as_shipped(deployment: Deployment) -> int:
+def _most_as_shipped(deployed: Deployed) -> int:
     """Return the most replicas of the provider's default, unless the user said how many."""
-    default = deployment.serverless.behaviour.max_replicas_default
-    if default is None or deployment.scenario.max_replicas is not None:
-        return deployment.max_replicas
-    return min(default, deployment.max_replicas)
+    default = deployed.supply.behaviour.max_replicas_default
+    if default is None or deployed.scenario.max_replicas is not None:
+        return deployed.max_replicas
+    return min(default, deployed.max_replicas)
 
 
 def default_idle_timeout_s(behaviour: Behaviour, tables: Tables) -> float:
@@ -120,9 +129,7 @@ def default_idle_timeout_s(behaviour: Behaviour, tables: Tables) -> float:
     return idle_timeouts_s(behaviour, tables)[0]
 
 
-def mitigated_plan(
-    deployment: Deployment, mitigations: tuple[Mitigation, ...], tables: Tables
-) -> Plan:
+def mitigated_plan(deployed: Deployed, mitigations: tuple[Mitigation, ...], tables: Tables) -> Plan:
     """Return scale-to-zero at the provider's idle timeout with these mitigations.
 
     It has as many replicas as the traffic may need, also where the provider's default has fewer.
@@ -133,29 +140,31 @@ def mitigated_plan(
         If they cannot be combined, or one cannot be used; the message says why.
     """
     policy = ScalingPolicy(
-        max_replicas=deployment.max_replicas,
-        idle_timeout_s=default_idle_timeout_s(deployment.serverless.behaviour, tables),
-        target_concurrency=_target(deployment),
+        max_replicas=deployed.max_replicas,
+        idle_timeout_s=default_idle_timeout_s(deployed.supply.behaviour, tables),
+        target_concurrency=_target(deployed),
     )
-    return _autoscaled(deployment, SCALE_TO_ZERO, policy, mitigations, tables)
+    mitigated = _with(deployed, mitigations, tables)
+    return _autoscaled(deployed, SCALE_TO_ZERO, policy, mitigations, mitigated)
 
 
-def warm_pool_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
+def warm_pool_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
     """Yield warm pools of a few sizes, each at a few idle timeouts for what comes on top."""
-    behaviour = deployment.serverless.behaviour
-    for size in _few_sizes(deployment, tables):
+    behaviour = deployed.supply.behaviour
+    few = _none_and_most(deployed, tables)
+    for size in _few_sizes(deployed, tables):
         tried = _few_timeouts_s(behaviour, tables)
-        if size == deployment.max_replicas:
+        if size == deployed.max_replicas:
             tried = tried[-1:]  # nothing can come on top, so the timeout means nothing
-        for chosen in _none_and_most(deployment, tables):
+        for chosen, mitigated in few:
             for timeout_s in tried:
                 policy = ScalingPolicy(
                     min_replicas=size,
-                    max_replicas=deployment.max_replicas,
+                    max_replicas=deployed.max_replicas,
                     idle_timeout_s=timeout_s,
-                    target_concurrency=_target(deployment),
+                    target_concurrency=_target(deployed),
                 )
-                yield _autoscaled(deployment, WARM_POOL, policy, chosen, tables)
+                yield _autoscaled(deployed, WARM_POOL, policy, chosen, mitigated)
 
 
 def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
@@ -169,6 +178,7 @@ def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
     ):
         return
     base_offer, behaviour = deployment.dedicated.offer_id, deployment.serverless.behaviour
+    few = _none_and_most(deployment, tables)
     for size in _few_sizes(deployment, tables):
         if size == deployment.max_replicas:
             continue  # nothing can flow over: that is a dedicated plan
@@ -180,23 +190,22 @@ def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
                 idle_timeout_s=timeout_s,
                 target_concurrency=_target(deployment),
             )
-            for chosen in _none_and_most(deployment, tables):
+            for chosen, mitigated in few:
                 yield dataclasses.replace(
-                    _autoscaled(deployment, HYBRID, policy, chosen, tables),
+                    _autoscaled(deployment, HYBRID, policy, chosen, mitigated),
                     base_offer_id=base_offer,
                 )
 
 
-def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Iterator[Plan]:
+def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterator[Plan]:
     """Yield always-on replicas, from one to more than the densest moments can use.
 
     They start before the trace begins; how long a start takes matters where spot machines are
     interrupted, and to the bill alone.
     """
-    speed = deployment.dedicated_speed
-    inputs, start = _machine_start(deployment, tables)
-    word = _MACHINE_WORDS[deployment.dedicated.kind]
-    for count in range(1, _most_dedicated(deployment, trace, tables) + 1):
+    speed, start = deployed.speed, deployed.start
+    word = _MACHINE_WORDS[deployed.supply.kind]
+    for count in range(1, _most_dedicated(deployed, trace, tables) + 1):
         policy = ScalingPolicy(
             min_replicas=count,
             max_replicas=count,
@@ -211,22 +220,24 @@ def dedicated_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
             policy=policy,
             start=start,
             speed=speed,
-            offer_id=deployment.dedicated.offer_id,
-            weights_gib=inputs.weights_gib,
-            weights_stay=inputs.weights_stay(tables),
+            offer_id=deployed.supply.offer_id,
+            weights_gib=deployed.start_inputs.weights_gib,
+            weights_stay=deployed.start_inputs.weights_stay(tables),
         )
 
 
-def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Iterator[Plan]:
+def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterator[Plan]:
     """Yield machines by the hour that run in office hours and on demand outside them.
 
     In the windows the minimum is the size, started a start's length before; a request outside
     them starts a replica at the same offer, with the start of that offer's platform.
     """
-    behaviour = deployment.dedicated.behaviour
-    speed, office = deployment.dedicated_speed, office_hours(deployment.scenario, tables)
-    inputs, start = _machine_start(deployment, tables)
-    for size in _few_sizes(deployment, tables):
+    behaviour = deployed.supply.behaviour
+    if deployed.supply.kind == "reserved":
+        return  # paid for whether used or not: no hour of it is saved
+    speed, office = deployed.speed, office_hours(deployed.scenario, tables)
+    start = deployed.start
+    for size in _few_sizes(deployed, tables):
         changes = weekly_schedule(
             office.windows,
             trace.horizon_s,
@@ -241,9 +252,9 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
             policy = ScalingPolicy(
                 min_replicas=changes[0][1] if begun else 0,
                 schedule=changes[1:] if begun else changes,
-                max_replicas=max(size, _most_dedicated(deployment, trace, tables)),
+                max_replicas=max(size, _most_dedicated(deployed, trace, tables)),
                 idle_timeout_s=timeout_s,
-                target_concurrency=_target(deployment, speed),
+                target_concurrency=_target(deployed),
             )
             yield Plan(
                 plan_id=f"{SCHEDULED.stem_of(size)}-{timeout_s:g}s",
@@ -254,51 +265,40 @@ def scheduled_plans(deployment: Deployment, trace: Trace, tables: Tables) -> Ite
                 policy=_under(behaviour, policy),
                 start=start,
                 speed=speed,
-                offer_id=deployment.dedicated.offer_id,
-                weights_gib=inputs.weights_gib,
-                weights_stay=inputs.weights_stay(tables),
+                offer_id=deployed.supply.offer_id,
+                weights_gib=deployed.start_inputs.weights_gib,
+                weights_stay=deployed.start_inputs.weights_stay(tables),
                 retry_s=_retry_s(behaviour),
             )
 
 
-def _machine_start(deployment: Deployment, tables: Tables) -> tuple[StartInputs, ColdStart]:
-    """Return a start at the dedicated offer, as its own platform does it, and its inputs."""
-    # The user's changes and timings are of the serverless platform's start, not of this one's.
-    scenario = dataclasses.replace(deployment.scenario, start_changes=(), own_start=None)
-    return start_of(scenario, deployment.dedicated, deployment.dedicated_speed, tables)
-
-
-def _most_dedicated(deployment: Deployment, trace: Trace, tables: Tables) -> int:
-    speed = deployment.dedicated_speed
+def _most_dedicated(deployed: Deployed, trace: Trace, tables: Tables) -> int:
+    speed = deployed.speed
     most = max(
         replicas_to_serve(trace, speed) * int(tables.setting("replica_headroom")),
         replicas_for_bursts(trace, speed, tables) + 1,
-        deployment.scenario.max_replicas or 0,
+        deployed.scenario.max_replicas or 0,
     )
-    return min(most, replica_limit(deployment.dedicated.behaviour, speed, tables))
+    return min(most, replica_limit(deployed.supply.behaviour, speed, tables))
 
 
-def _few_sizes(deployment: Deployment, tables: Tables) -> tuple[int, ...]:
+def _few_sizes(deployed: Deployed, tables: Tables) -> tuple[int, ...]:
     """Return a few numbers of replicas, from one to those that the busiest minute fills."""
-    most = min(deployment.busiest_replicas, deployment.max_replicas)
+    most = min(deployed.busiest_replicas, deployed.max_replicas)
     few = np.linspace(1, most, min(most, int(tables.setting("grid_pool_sizes"))))
     return tuple(sorted({round(size) for size in few}))
 
 
-def _none_and_most(deployment: Deployment, tables: Tables) -> tuple[tuple[Mitigation, ...], ...]:
-    """Return the empty set of mitigations and the one with the shortest start.
+def _none_and_most(
+    deployed: Deployed, tables: Tables
+) -> tuple[tuple[tuple[Mitigation, ...], Mitigated], ...]:
+    """Return the empty set of mitigations and the one with the shortest start, as applied.
 
     Replicas that are always up leave few starts to shorten: the sets between would crowd the list.
     """
-    quickest = min(
-        deployment.mitigation_sets,
-        key=lambda chosen: (
-            apply_mitigations(
-                deployment.start, ScalingPolicy(), None, chosen, deployment.start_inputs, tables
-            ).start.typical_s
-        ),
-    )
-    return ((), quickest) if quickest else ((),)
+    applied = {chosen: _with(deployed, chosen, tables) for chosen in deployed.mitigation_sets}
+    quickest = min(applied, key=lambda chosen: applied[chosen].start.typical_s)
+    return tuple((chosen, applied[chosen]) for chosen in dict.fromkeys(((), quickest)))
 
 
 def _few_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
@@ -321,28 +321,37 @@ def _retry_s(behaviour: Behaviour) -> float | None:
     return behaviour.retry_s if behaviour.cold_request == "retry" else None
 
 
-def _target(deployment: Deployment, speed: ServingSpeed | None = None) -> float:
-    asked, speed = deployment.scenario.target_concurrency, speed or deployment.speed
+def _target(deployed: Deployed) -> float:
+    asked, speed = deployed.scenario.target_concurrency, deployed.speed
     return float(min(asked, speed.max_sequences) if asked is not None else speed.target_concurrency)
 
 
+def _with(deployed: Deployed, mitigations: tuple[Mitigation, ...], tables: Tables) -> Mitigated:
+    """Return start and speed there with these mitigations, to be used for any policy."""
+    start, inputs, choice = deployed.start, deployed.start_inputs, deployed.supply.nodes
+    policy = ScalingPolicy()
+    found = apply_mitigations(start, policy, deployed.speed, mitigations, inputs, tables)
+    if choice is None:
+        return found
+    on_node = (nodes.node_up(choice, tables), *mitigations)
+    pod = apply_mitigations(start, policy, None, on_node, inputs, tables).start
+    return dataclasses.replace(found, start=dataclasses.replace(found.start, on_node=pod))
+
+
 def _autoscaled(
-    deployment: Deployment,
+    deployed: Deployed,
     family: Family,
     policy: ScalingPolicy,
-    mitigations: tuple[Mitigation, ...],
-    tables: Tables,
+    chosen: tuple[Mitigation, ...],
+    mitigated: Mitigated,
     *,
     is_default: bool = False,
 ) -> Plan:
-    policy = _under(deployment.serverless.behaviour, policy)
-    applied = apply_mitigations(
-        deployment.start, policy, deployment.speed, mitigations, deployment.start_inputs, tables
-    )
-    names = [item.label for item in mitigations]
+    policy = _under(deployed.supply.behaviour, dataclasses.replace(policy, nodes=deployed.nodes))
+    names = [item.label for item in chosen]
     keep = f"{policy.idle_timeout_s:g} s"
     capped = ""
-    if policy.max_replicas < deployment.max_replicas:
+    if policy.max_replicas < deployed.max_replicas:
         capped = f", at most {spell.count(policy.max_replicas, 'replica')}"
     short = "".join(f" + {name.lower()}" for name in names)
     return Plan(
@@ -351,22 +360,22 @@ def _autoscaled(
                 family.stem_of(policy.min_replicas),
                 f"{policy.idle_timeout_s:g}s",
                 *((f"max{policy.max_replicas}",) if capped else ()),
-                *applied.applied,
+                *(item.key for item in mitigated.applied),
             )
         ),
         label=f"{family.head_of(policy.min_replicas)}, {keep}{capped}{short}",
         detail=f"keep-alive {spell.seconds(policy.idle_timeout_s)}{capped}"
         + "".join(f", {name.lower()}" for name in names),
         family=family,
-        policy=applied.policy,
-        start=applied.start,
-        speed=applied.speed or deployment.speed,
-        offer_id=deployment.serverless.offer_id,
-        mitigations=applied.applied,
-        standing=applied.standing,
-        weights_gib=applied.inputs.weights_gib,
-        weights_stay=applied.inputs.weights_stay(tables),
-        retry_s=_retry_s(deployment.serverless.behaviour),
+        policy=mitigated.policy_from(policy),
+        start=mitigated.start,
+        speed=mitigated.speed or deployed.speed,
+        offer_id=deployed.supply.offer_id,
+        mitigations=tuple(item.key for item in mitigated.applied),
+        standing=mitigated.standing,
+        weights_gib=mitigated.inputs.weights_gib,
+        weights_stay=mitigated.weights_stay,
+        retry_s=_retry_s(deployed.supply.behaviour),
         is_provider_default=is_default,
     )
 

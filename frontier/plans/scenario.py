@@ -1,8 +1,9 @@
 """What a person chose, and what becomes of it on the traffic: speeds, starts, limits.
 
-A `Scenario` is the choices; `deploy` turns it, with the traffic, into a `Deployment`. An offer is
-here a `Supply`: its name, its GPUs and how it behaves. Prices and billing rules are looked up by
-that name when a plan is billed, so that it is simulated once and can be billed at any price.
+A `Scenario` is the choices; `deploy_at` turns it, with the traffic, into what one offer makes of
+it (`Deployed`), and `deploy` into its pair of offers (`Deployment`). An offer is here a `Supply`:
+its name, its GPUs and how it behaves. Prices and billing rules are looked up by that name when a
+plan is billed, so that it is simulated once and can be billed at any price.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from frontier import spell, units
 from frontier.errors import InfeasibleError, InputError
 from frontier.mitigations.base import Mitigation, apply_mitigations, missing_for
 from frontier.mitigations.registry import mitigation
-from frontier.policy import ScalingPolicy
+from frontier.plans import nodes
+from frontier.policy import NodePool, ScalingPolicy
 from frontier.serving import ServingSpeed, serving_speed
 from frontier.start.log import OwnStart
 from frontier.start.predict import StartInputs, platform_of, start_inputs_for
@@ -83,7 +85,7 @@ class Scenario:
     model, precision : str
         A row of data/models.csv, and the precision of its weights.
     serverless_offer, dedicated_offer : str
-        Rows of data/offers.csv.
+        Rows of data/offers.csv. Where there are ``nodes`` the first is a machine by the hour.
     slo_p99_ttft_s : float
         The limit on p99 TTFT [s].
     mitigations : tuple of str
@@ -100,6 +102,11 @@ class Scenario:
         When the machines of a scheduled plan run; None: the hours of data/settings.csv.
     kv_precision : {"bf16", "fp8"}
         Precision of the key-value cache.
+    gpus_per_replica : int or None
+        GPUs of a replica, a power of two; None: the fewest that fit.
+    nodes : NodeChoice or None
+        The first offer's machines are nodes of the user's own cluster, and replicas are pods on
+        them; None: it is serverless.
     """
 
     model: str
@@ -114,6 +121,8 @@ class Scenario:
     own_start: OwnStart | None = None
     office: OfficeHours | None = None
     kv_precision: str = "bf16"
+    gpus_per_replica: int | None = None
+    nodes: nodes.NodeChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +133,24 @@ class Supply:
     ----------
     offer_id : str
         By which its price and its billing rules are looked up.
-    gpus_max : int
-        GPUs of its largest machine.
+    gpus_min, gpus_max : int
+        GPUs of its smallest and of its largest machine.
+    nodes : NodeChoice or None
+        Its machines are nodes on which replicas come and go as pods; None: they are not.
     """
 
     offer_id: str
     kind: str
     gpu: str
+    gpus_min: int
     gpus_max: int
     behaviour: Behaviour
+    nodes: nodes.NodeChoice | None = None
+
+    @property
+    def scales_to_zero(self) -> bool:
+        """Whether replicas come and go here, serverless or as pods on nodes."""
+        return self.kind == "serverless" or self.nodes is not None
 
 
 def supply_of(offer_id: str, tables: Tables) -> Supply:
@@ -144,47 +162,100 @@ def supply_of(offer_id: str, tables: Tables) -> Supply:
         If there is no such offer.
     """
     offer = look_up(tables.offers, offer_id, "offer")
-    return Supply(offer.offer_id, offer.kind, offer.gpu, offer.gpus_max, tables.behaviour_of(offer))
+    return Supply(
+        offer.offer_id,
+        offer.kind,
+        offer.gpu,
+        offer.gpus_min,
+        offer.gpus_max,
+        tables.behaviour_of(offer),
+    )
+
+
+def supplies_of(scenario: Scenario, tables: Tables) -> tuple[Supply, Supply]:
+    """Return where replicas of a scenario scale to zero, and where they are always on.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or an offer is of the wrong kind.
+    """
+    choice = scenario.nodes
+    on_demand = _supply(scenario.serverless_offer, tables, serverless=choice is None)
+    if choice is not None:
+        behaviour = nodes.pods_behaviour(choice, tables)
+        on_demand = dataclasses.replace(on_demand, behaviour=behaviour, nodes=choice)
+    return on_demand, _supply(scenario.dedicated_offer, tables, serverless=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Deployment:
-    """A scenario on its traffic: how fast replicas serve and start, and how offers behave.
+class Deployed:
+    """A model at one offer, on its traffic: how fast replicas serve and start, and how many run.
 
     Attributes
     ----------
-    serverless, dedicated : Supply
-        The two offers, without their prices.
-    speed, dedicated_speed : ServingSpeed
-        One replica at the serverless and at the dedicated offer.
+    supply : Supply
+        The offer, without its price.
+    speed : ServingSpeed
+        Of one replica there.
     start_inputs : StartInputs
-        A start on the serverless platform, before any mitigation.
+        A start there, before any mitigation.
     busiest_replicas : int
         Replicas that the busiest minute keeps busy.
     max_replicas : int
         Most replicas of an autoscaled plan.
     mitigation_sets : tuple of tuple of Mitigation
-        The sets of the scenario's mitigations that can be used here; the empty one is first.
+        The sets of the scenario's mitigations that can be used here; the empty one is first, and
+        alone for machines by the hour.
     assumed : tuple of str
         Sentences for the screen: what was assumed, and which mitigation cannot be used and why.
+    nodes : NodePool or None
+        The nodes that replicas run on as pods; None: there are none.
     """
 
     scenario: Scenario
     model: Model
-    serverless: Supply
-    dedicated: Supply
+    supply: Supply
     speed: ServingSpeed
-    dedicated_speed: ServingSpeed
     start_inputs: StartInputs
     start: ColdStart
     busiest_replicas: int
     max_replicas: int
     mitigation_sets: tuple[tuple[Mitigation, ...], ...]
     assumed: tuple[str, ...]
+    nodes: NodePool | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deployment(Deployed):
+    """A scenario on its traffic: its serverless offer, and its machines by the hour beside it.
+
+    Attributes
+    ----------
+    machines : Deployed
+        At the dedicated offer.
+    """
+
+    machines: Deployed
+
+    @property
+    def serverless(self) -> Supply:
+        """The serverless offer, without its price."""
+        return self.supply
+
+    @property
+    def dedicated(self) -> Supply:
+        """The dedicated offer, without its price."""
+        return self.machines.supply
+
+    @property
+    def dedicated_speed(self) -> ServingSpeed:
+        """One replica at the dedicated offer."""
+        return self.machines.speed
 
 
 def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
-    """Work out speeds, starts and limits of a scenario on its traffic.
+    """Work out speeds, starts and limits of a scenario's two offers on its traffic.
 
     Raises
     ------
@@ -193,58 +264,93 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     InfeasibleError
         If the model does not fit; the message names the GPUs it needs.
     """
-    model = tables.model(scenario.model)
-    serverless = _supply(scenario.serverless_offer, tables, serverless=True)
-    dedicated = _supply(scenario.dedicated_offer, tables, serverless=False)
-    context_tokens = min(
-        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
-        float(model.max_context_tokens),
+    on_demand, machines = (
+        deploy_at(scenario, supply, trace, tables) for supply in supplies_of(scenario, tables)
     )
-    speed = _fit(serverless, model, scenario, context_tokens, tables)
-    dedicated_speed = _fit(dedicated, model, scenario, context_tokens, tables)
-    inputs, start = start_of(scenario, serverless, speed, tables)
-    busiest = replicas_to_serve(trace, speed)
-    platform = platform_of(serverless.behaviour.platform_id, tables)
-    sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, platform, tables)
-    if not same_replica(speed, dedicated_speed):
-        refused = (
-            *refused,
-            f"No hybrid plans: {serverless.gpu} and {dedicated.gpu} do not run the same replica.",
+    model, serverless, dedicated = on_demand.model, on_demand.supply, machines.supply
+    assumed = [*on_demand.assumed]
+    if not same_replica(on_demand.speed, machines.speed):
+        assumed.append(
+            f"No hybrid plans: {serverless.gpu} and {dedicated.gpu} do not run the same replica."
         )
     if dedicated.kind == "spot":
-        refused = (*refused, "No hybrid plans: their base must stay, and a spot machine may not.")
-    wanted = scenario.max_replicas or busiest * int(tables.setting("replica_headroom"))
-    most = min(wanted, replica_limit(serverless.behaviour, speed, tables))
-    if most < min(wanted, int(tables.setting("most_replicas"))):
-        refused = (
-            *refused,
-            f"{serverless.behaviour.provider} runs at most {spell.count(most, 'replica')} here "
-            "unless you ask it for more: no autoscaled plan has more.",
+        assumed.append("No hybrid plans: their base must stay, and a spot machine may not.")
+    if dedicated.kind == "reserved":
+        assumed.append(
+            "No office-hours plans: the dedicated machines are paid for whether used or not."
         )
-    too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
-    assumed = [*start.assumed, *refused]
     if trace.t0_utc is None:
         assumed.append(
             "The trace has no date: for office hours it is taken to begin on a Monday at 0 h."
         )
+    too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
     if too_long:
         assumed.append(
             f"{spell.count(too_long, 'request exceeds', 'requests exceed')} the "
             f"{model.max_context_tokens:,}-token context of {model.model}; served as if it fitted."
         )
-    return Deployment(
+    both = {item.name: getattr(on_demand, item.name) for item in dataclasses.fields(Deployed)}
+    return Deployment(**(both | {"assumed": tuple(assumed)}), machines=machines)
+
+
+def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) -> Deployed:
+    """Work out speed, start and limits of a scenario at one offer, whatever its own offers are.
+
+    What the user changed or measured of a start is of the serverless platform: machines by the
+    hour start as their own platform does, and take no mitigations.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown.
+    InfeasibleError
+        If the model does not fit; the message names the GPUs it needs.
+    """
+    model = tables.model(scenario.model)
+    context_tokens = min(
+        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
+        float(model.max_context_tokens),
+    )
+    speed = _fit(supply, model, scenario, context_tokens, tables)
+    refused: tuple[str, ...] = ()
+    if supply.scales_to_zero:
+        inputs, start = start_of(scenario, supply, speed, tables)
+        platform = platform_of(supply.behaviour.platform_id, tables)
+        sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, platform, tables)
+    else:
+        plain = dataclasses.replace(scenario, start_changes=(), own_start=None)
+        inputs, start = start_of(plain, supply, speed, tables)
+        sets = ((),)
+    busiest = replicas_to_serve(trace, speed)
+    wanted = scenario.max_replicas or busiest * int(tables.setting("replica_headroom"))
+    most = min(wanted, replica_limit(supply.behaviour, speed, tables))
+    pool = None
+    if supply.nodes is not None:
+        offer = tables.offers[supply.offer_id]
+        pool = nodes.node_pool(supply.nodes, offer, speed.gpus_per_replica, busiest, tables)
+        words = nodes.nodes_in_words(supply.nodes, pool, speed.gpus_per_replica, tables)
+        refused = (*words, *refused)
+        if not nodes.provisions(supply.nodes, tables):
+            # Nothing is started beyond what is kept, and the words above say how much that is.
+            most = wanted = min(most, pool.kept_nodes * pool.replicas_per_node)
+    if most < min(wanted, int(tables.setting("most_replicas"))):
+        refused = (
+            *refused,
+            f"{supply.behaviour.provider} runs at most {spell.count(most, 'replica')} here "
+            "unless you ask it for more: no autoscaled plan has more.",
+        )
+    return Deployed(
         scenario=scenario,
         model=model,
-        serverless=serverless,
-        dedicated=dedicated,
+        supply=supply,
         speed=speed,
-        dedicated_speed=dedicated_speed,
         start_inputs=inputs,
         start=start,
         busiest_replicas=busiest,
         max_replicas=most,
         mitigation_sets=sets,
-        assumed=tuple(assumed),
+        assumed=(*start.assumed, *refused),
+        nodes=pool,
     )
 
 
@@ -318,6 +424,8 @@ def start_of(
 ) -> tuple[StartInputs, ColdStart]:
     """Return a start on that platform and GPU: the model's, or as the user measured it."""
     changes, gpu = dict(scenario.start_changes), supply.gpu
+    if supply.nodes is not None:
+        changes = nodes.start_changes(supply.nodes, tables) | changes
     inputs = start_inputs_for(
         supply.behaviour.platform_id,
         scenario.model,
@@ -340,9 +448,16 @@ def start_of(
         )
         inputs = dataclasses.replace(own.calibrate(inputs), assumed=(*inputs.assumed, said))
         start = inputs.predict(tables)
-    if "allocate_s" in changes and start["allocate"].basis != "measured":
+    if start["allocate"].basis != "measured":
         # The platform's own word is for the platform's own time.
-        start = start.replace("allocate", basis="assumed", source_ids=(), note="as you set it")
+        if "allocate_s" in dict(scenario.start_changes):
+            start = start.replace("allocate", basis="assumed", source_ids=(), note="as you set it")
+        elif supply.nodes is not None:
+            start = start.replace("allocate", **nodes.told_by(supply.nodes, tables))
+    if supply.nodes is not None and not nodes.provisions(supply.nodes, tables):
+        # Every node is there: what starts is a pod, and nothing else ever does.
+        up = nodes.node_up(supply.nodes, tables)
+        start, inputs = up.rewrite_start(start, inputs, tables), up.rewrite_inputs(inputs)
     return inputs, start
 
 
@@ -355,9 +470,10 @@ def _fit(
         supply.gpu,
         context_tokens=context_tokens,
         tables=tables,
+        gpus_per_replica=scenario.gpus_per_replica,
         kv_precision=scenario.kv_precision,
     )
-    if speed.gpus_per_replica > supply.gpus_max and supply.kind == "serverless":
+    if speed.gpus_per_replica > supply.gpus_max and supply.scales_to_zero:
         raise InfeasibleError(
             f"{model.model} in {speed.precision} needs {speed.gpus_per_replica} × {supply.gpu}, "
             "but "

@@ -92,9 +92,9 @@ def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
     hours = TABLES.setting("hours_per_month")
     hour = {
         offer.offer_id: replica_usd_per_h(
-            offer, gpus_per_replica=1, tables=TABLES, need=host_need(deployment, side, TABLES)
+            offer, gpus_per_replica=1, tables=TABLES, need=host_need(side, TABLES)
         )
-        for offer, side in zip(offers, (deployment.serverless, deployment.dedicated), strict=True)
+        for offer, side in zip(offers, (deployment, deployment.machines), strict=True)
     }
     # A lone request: its prompt, and a step for each further token.
     speed = deployment.speed

@@ -108,7 +108,7 @@ def test_a_trace_that_begins_within_the_hours_finds_its_machines_ready():
     """A Monday at 9 h: the first request waits on no start, whatever the platform's start takes."""
     trace = trace_of([0.0, 60.0, 120.0], t0_utc=MONDAY + dt.timedelta(hours=9), days=1)
     deployment = deploy(SCENARIO, trace, TABLES)
-    plans = list(scheduled_plans(deployment, trace, TABLES))
+    plans = list(scheduled_plans(deployment.machines, trace, TABLES))
     for outcome in simulate_plans(plans, trace, TABLES):
         assert not rerun(outcome, trace).waited_on_start.any()
 
@@ -188,7 +188,7 @@ def test_a_price_band_moves_metered_cost_and_leaves_fees(outcomes):
 def test_office_machines_are_ready_when_the_office_opens(by_day):
     """Each morning's start is begun a typical start before the hours, not at them."""
     deployment = deploy(SCENARIO, by_day, TABLES)
-    plan = next(iter(scheduled_plans(deployment, by_day, TABLES)))
+    plan = next(iter(scheduled_plans(deployment.machines, by_day, TABLES)))
     raises = [
         time_s
         for (time_s, minimum), before in zip(

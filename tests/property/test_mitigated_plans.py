@@ -151,7 +151,9 @@ def test_a_warm_pool_that_may_not_grow_is_a_dedicated_fleet_at_the_same_price(re
     fleet = next(
         plan
         for plan in dedicated_plans(
-            deploy(dataclasses.replace(SCENARIO, max_replicas=3), TRACE, TABLES), TRACE, TABLES
+            deploy(dataclasses.replace(SCENARIO, max_replicas=3), TRACE, TABLES).machines,
+            TRACE,
+            TABLES,
         )
         if plan.policy.max_replicas == replicas
     )
@@ -244,7 +246,7 @@ def test_what_is_like_that_already_is_named_and_not_offered():
     assert "like that already" in refused["image-streaming"]
     short = dataclasses.replace(there.serverless.behaviour, idle_max_s=120.0)
     strict = dataclasses.replace(
-        there, serverless=dataclasses.replace(there.serverless, behaviour=short)
+        there, supply=dataclasses.replace(there.serverless, behaviour=short)
     )
     assert "at most 2 min" in menu_of(strict).refused["keep-alive"]
 
