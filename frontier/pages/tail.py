@@ -26,6 +26,7 @@ from frontier.pages import controls, link, results, show
 from frontier.pages.plans import choose_plan
 from frontier.pages.store import store
 from frontier.plans.families import BOUND
+from frontier.scope import date_of
 from frontier.simulate import RunResult, explain
 from frontier.sweep import Outcome, rerun, rerun_with_instant_starts
 from frontier.trace import Trace
@@ -252,11 +253,11 @@ def _draw_parts(tail: Tail) -> None:
             if not mean_s:
                 st.markdown(f"**{words}: none was served**")
                 continue
-            st.markdown(f"**{words}: {spell.seconds(sum(mean_s.values()))} on average**")
+            st.markdown(f"**{words} waited {spell.seconds(sum(mean_s.values()))} on average for**")
             show.parts(
                 mean_s,
                 key=f"parts_{name}",
-                title=f"{words}, mean seconds",
+                title=f"{words}, mean seconds waited for",
                 colours=PART_COLOURS,
                 labels=PART_LABELS,
             )
@@ -305,7 +306,7 @@ def _in_flight(
         f"on average {spell.significant(average)}."
     )
     return (
-        in_flight_figure(table, t0_utc=trace.t0_utc),
+        in_flight_figure(table, t0_utc=date_of(trace)),
         summary,
         f"Each step is the most at one moment of {width}. A replica slows down with each request "
         "it holds, and reads one prompt at a time: it may be slow long before it is full.",
@@ -317,7 +318,6 @@ def _replicas(
 ) -> tuple[go.Figure, str, str]:
     """Return the figure of a plan whose replicas come and go, its sentence and its footnote."""
     width_s = table["to_s"] - table["from_s"]
-    held = (table["up"] + table["starting"]).max()
     means = {
         name: float(np.average(table[name], weights=width_s))
         for name in ("up", "starting", "parked", "in_system")
@@ -326,11 +326,10 @@ def _replicas(
         f"On average {spell.significant(means['up'])} up, "
         f"{spell.significant(means['starting'])} starting"
         + (f", {spell.significant(means['parked'])} parked" if means["parked"] else "")
-        + f"; at most {spell.significant(held)} up or starting, and "
-        f"{spell.significant(means['in_system'])} requests in flight."
+        + f"; {spell.significant(means['in_system'])} requests in flight."
     )
     return (
-        replicas_figure(table, t0_utc=trace.t0_utc),
+        replicas_figure(table, t0_utc=date_of(trace)),
         summary,
         f"Each step is an average over {width}."
         + (
@@ -349,7 +348,7 @@ def _draw_slowest(tail: Tail, trace: Trace) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "Arrived": [spell.moment(at_s, trace.t0_utc) for at_s in rows["arrival_s"]],
+                "Arrived": [spell.moment(at_s, date_of(trace)) for at_s in rows["arrival_s"]],
                 "TTFT": [spell.seconds(ttft_s) for ttft_s in rows["ttft_s"]],
                 "Cause": rows["cause"].map(_CAUSE_WORDS),
                 **{_PART_HEADINGS[name]: rows[name].map(spell.seconds) for name in parts},
@@ -359,7 +358,7 @@ def _draw_slowest(tail: Tail, trace: Trace) -> None:
         hide_index=True,
         height="content",
     )
-    if trace.t0_utc is not None:
+    if date_of(trace) is not None:
         st.caption("Times are UTC.")
     show.download(
         tail.slowest,
