@@ -358,7 +358,7 @@ def _rounded(usd: float) -> float:
 
 
 def _slip(ratio: float, sizes: Iterable[int], tables: Tables) -> str | None:
-    """Return the mistaken unit that a ratio of new to old looks like, machines being of ``sizes``."""
+    """Return the mistaken unit that new over old looks like; machines are of ``sizes`` GPUs."""
     off = max(ratio, 1 / ratio)
     slips = {row.label: row.factor for row in tables.unit_slips.values()}
     for gpus in sizes:
