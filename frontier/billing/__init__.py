@@ -18,7 +18,7 @@ from frontier.billing.bill import (
     pool_lines,
     replica_usd_per_h,
 )
-from frontier.billing.meters import Usage, billed_start_s, machine_shape
+from frontier.billing.meters import METERED, Usage, billed_start_s, machine_shape
 from frontier.billing.shapes import machine_shapes
 from frontier.billing.terms import (
     LIST_PRICE,
@@ -35,6 +35,7 @@ __all__ = [
     "LINES",
     "LIST_PRICE",
     "METER",
+    "METERED",
     "Bill",
     "BillBasis",
     "CommitmentFacts",

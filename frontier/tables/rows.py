@@ -339,6 +339,38 @@ class Platform:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeScaler:
+    """What starts and releases the nodes of a cluster of one's own, or keeps them."""
+
+    node_scaler: str
+    label: str
+    provisions: bool
+    node_start_s: float | None
+    node_start_spread: float | None
+    scale_down_delay_s: float | None
+    basis: str
+    source_id: str
+    start_basis: str
+    start_source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodScaler:
+    """What starts and releases the pods of a model on a cluster of one's own."""
+
+    pod_scaler: str
+    label: str
+    detect_s: float
+    idle_default_s: float
+    idle_min_s: float | None
+    idle_max_s: float | None
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class MitigationNumber:
     """One number of one mitigation."""
 
