@@ -1,7 +1,7 @@
 """One scenario from choices to answer: what pages, command line, report and cluster share.
 
 `simulate` does the slow part and knows no price: a deployment and what each plan did with the
-traffic. A `Study` is that, billed at the prices, terms and limit in force: the table, the answer,
+traffic. A `Study` is that, billed at the prices, terms and limit in force: the table, the verdict,
 bills, break-even, what is included, the report. Changing a price, a term or the limit makes a new
 `Study` of the same `Simulated` and simulates nothing. Nothing is kept here between calls: who
 wants to keep a `Simulated` keeps it under `content`.
@@ -18,7 +18,7 @@ import pandas as pd
 from frontier import units
 from frontier.billing import Bill, BillBasis
 from frontier.plans.grid import default_grid, first_look
-from frontier.plans.scenario import Deployment, Scenario, deploy, supply_of
+from frontier.plans.scenario import Deployment, Scenario, deploy, supplies_of
 from frontier.scope import included
 from frontier.sensitivity import (
     ALWAYS_ON,
@@ -39,7 +39,6 @@ from frontier.sweep import (
     TokenApi,
     basis_of_outcome,
     bill_outcome,
-    break_even_of,
     committed_outcomes,
     frontier_table,
     settled,
@@ -49,14 +48,12 @@ from frontier.sweep import (
 from frontier.tables import Tables
 from frontier.trace import Trace
 from frontier.verdict import (
-    Answer,
     Machines,
     PlanFacts,
     Verdict,
     break_even_headline,
     commitment_in_words,
     commitment_of,
-    find_answer,
     find_verdict,
     how_sure,
     machines_of,
@@ -85,9 +82,8 @@ class Simulated:
 
 def content(scenario: Scenario, trace: Trace, tables: Tables) -> tuple[Hashable, ...]:
     """Return all that a `Simulated` depends on, to keep it under: neither limit nor any price."""
-    offer_ids = (scenario.serverless_offer, scenario.dedicated_offer)
     unlimited = dataclasses.replace(scenario, slo_p99_ttft_s=0.0)
-    supplies = (supply_of(offer_id, tables) for offer_id in offer_ids)
+    supplies = supplies_of(scenario, tables)
     return (unlimited, trace.digest, trace.t0_utc, tables.model(scenario.model), *supplies)
 
 
@@ -140,7 +136,6 @@ class Study:
         By plan; those under the buyer's commitment among them.
     table : DataFrame
         `sweep.frontier_table`.
-    answer : Answer
     verdict : Verdict
         What wins, at what price, against what; without the break-even rate, which takes more
         simulations.
@@ -154,7 +149,6 @@ class Study:
     limit_s: float
     outcomes: dict[str, Outcome]
     table: pd.DataFrame
-    answer: Answer
     verdict: Verdict
 
     @property
@@ -241,12 +235,6 @@ def study_of(
         limit_s=limit_s,
         outcomes=by_plan,
         table=table,
-        answer=find_answer(
-            table,
-            slo_p99_ttft_s=limit_s,
-            break_even_utilisation=break_even_of(found.deployment, tables, deal),
-            span_is_short=found.trace.horizon_s < units.SECONDS_PER_DAY,
-        ),
         verdict=find_verdict(
             by_plan,
             table,
@@ -361,6 +349,6 @@ def what_it_hangs_on(
 
 
 def default_plan_id(study: Study) -> str:
-    """Return the plan to look at first: the cheapest under the limit, else an always-on one."""
-    answer = study.answer
-    return answer.cheapest_plan_id or answer.dedicated_plan_id or next(iter(study.outcomes))
+    """Return the plan to look at first: the cheapest under the limit, else a kept one."""
+    plan = study.verdict.cheapest_within or study.verdict.rival
+    return next(iter(study.outcomes)) if plan is None else plan.plan_id

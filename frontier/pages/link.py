@@ -325,6 +325,25 @@ def settled(
     return _settled(value * scale, key, low * scale, high * scale, whole) / scale
 
 
+def unbounded(label: str, default: float, *, key: str, **how: Any) -> float:
+    """Draw a number field that takes any number, for a caller who refuses some in words.
+
+    Bounds of a field are met silently where its value does not come from a browser.
+    """
+
+    def parse(asked: str) -> float | None:
+        try:
+            value = float(asked)
+        except ValueError:
+            return None
+        return value if math.isfinite(value) else None
+
+    _restore(key, float(default), parse)
+    st.number_input(label, key=key, **how)
+    value = st.session_state[key]
+    return float(default) if value is None else float(value)
+
+
 def setting(
     label: str,
     row: Setting | MitigationNumber,

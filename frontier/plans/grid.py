@@ -16,6 +16,7 @@ import numpy as np
 
 from frontier import spell
 from frontier.mitigations.base import Mitigated, Mitigation, apply_mitigations
+from frontier.plans import nodes
 from frontier.plans.families import DEDICATED, HYBRID, SCALE_TO_ZERO, SCHEDULED, WARM_POOL, Family
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import (
@@ -220,6 +221,8 @@ def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
             start=start,
             speed=speed,
             offer_id=deployed.supply.offer_id,
+            weights_gib=deployed.start_inputs.weights_gib,
+            weights_stay=deployed.start_inputs.weights_stay(tables),
         )
 
 
@@ -230,6 +233,8 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
     them starts a replica at the same offer, with the start of that offer's platform.
     """
     behaviour = deployed.supply.behaviour
+    if deployed.supply.kind == "reserved":
+        return  # paid for whether used or not: no hour of it is saved
     speed, office = deployed.speed, office_hours(deployed.scenario, tables)
     start = deployed.start
     for size in _few_sizes(deployed, tables):
@@ -261,6 +266,8 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
                 start=start,
                 speed=speed,
                 offer_id=deployed.supply.offer_id,
+                weights_gib=deployed.start_inputs.weights_gib,
+                weights_stay=deployed.start_inputs.weights_stay(tables),
                 retry_s=_retry_s(behaviour),
             )
 
@@ -321,9 +328,14 @@ def _target(deployed: Deployed) -> float:
 
 def _with(deployed: Deployed, mitigations: tuple[Mitigation, ...], tables: Tables) -> Mitigated:
     """Return start and speed there with these mitigations, to be used for any policy."""
-    return apply_mitigations(
-        deployed.start, ScalingPolicy(), deployed.speed, mitigations, deployed.start_inputs, tables
-    )
+    start, inputs, choice = deployed.start, deployed.start_inputs, deployed.supply.nodes
+    policy = ScalingPolicy()
+    found = apply_mitigations(start, policy, deployed.speed, mitigations, inputs, tables)
+    if choice is None:
+        return found
+    on_node = (nodes.node_up(choice, tables), *mitigations)
+    pod = apply_mitigations(start, policy, None, on_node, inputs, tables).start
+    return dataclasses.replace(found, start=dataclasses.replace(found.start, on_node=pod))
 
 
 def _autoscaled(
@@ -335,7 +347,7 @@ def _autoscaled(
     *,
     is_default: bool = False,
 ) -> Plan:
-    policy = _under(deployed.supply.behaviour, policy)
+    policy = _under(deployed.supply.behaviour, dataclasses.replace(policy, nodes=deployed.nodes))
     names = [item.label for item in chosen]
     keep = f"{policy.idle_timeout_s:g} s"
     capped = ""
@@ -361,6 +373,8 @@ def _autoscaled(
         offer_id=deployed.supply.offer_id,
         mitigations=tuple(item.key for item in mitigated.applied),
         standing=mitigated.standing,
+        weights_gib=mitigated.inputs.weights_gib,
+        weights_stay=mitigated.weights_stay,
         retry_s=_retry_s(deployed.supply.behaviour),
         is_provider_default=is_default,
     )

@@ -22,12 +22,11 @@ from frontier.verdict.find import (
     find_verdict,
     machines_of,
     plan_facts,
+    spoken,
     with_break_even,
 )
 from frontier.verdict.rates import (
-    Answer,
     break_even_headline,
-    find_answer,
     flip_sentence,
     gap_sentence,
     how_sure,
@@ -38,7 +37,6 @@ from frontier.verdict.rates import (
 from frontier.verdict.words import amount, commitment_in_words, named, of_thousand, price
 
 __all__ = [
-    "Answer",
     "BreakEvenRate",
     "Commitment",
     "Machines",
@@ -54,7 +52,6 @@ __all__ = [
     "break_even_headline",
     "commitment_in_words",
     "commitment_of",
-    "find_answer",
     "find_verdict",
     "flip_sentence",
     "gap_sentence",
@@ -64,6 +61,7 @@ __all__ = [
     "of_thousand",
     "plan_facts",
     "price",
+    "spoken",
     "swing_value",
     "utilisation_sentences",
     "with_break_even",

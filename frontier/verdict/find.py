@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 
 from frontier import units
-from frontier.billing import GPU_LINES, BillBasis, bill, commitment_facts, pool_lines
+from frontier.billing import (
+    GPU_LINES,
+    METERED,
+    BillBasis,
+    bill,
+    commitment_facts,
+    pool_lines,
+)
 from frontier.economics import as_fast_as_any, break_even_value_usd, cheapest_under
 from frontier.errors import FrontierError
 from frontier.plans.families import DEDICATED, FAMILIES, RESERVED
@@ -113,7 +120,8 @@ def spoken(verdict: Verdict) -> Verdict:
     """Return the verdict with its facts in words."""
     return dataclasses.replace(
         verdict,
-        headline=words.headline(verdict),
+        answer=words.answer(verdict),
+        beside=words.beside(verdict),
         below=words.below(verdict),
         reasons=words.reasons(verdict),
     )
@@ -242,7 +250,7 @@ def _saving(
 def _parts(plan: PlanFacts) -> tuple[float, float, float, float]:
     """Return dollars a month: GPUs in use, unused ones, cores and memory, all else."""
     usd = dict(plan.usd_by_line)
-    unused = usd["unused GPUs"] + usd["unused commitment"]
+    unused = usd["unused GPUs"] + usd["unused commitment"] + usd["empty nodes"]
     gpus = math.fsum(usd[name] for name in GPU_LINES) - unused
     cpu_ram = usd["CPU and RAM"]
     return gpus, unused, cpu_ram, math.fsum(usd.values()) - gpus - unused - cpu_ram
@@ -250,8 +258,9 @@ def _parts(plan: PlanFacts) -> tuple[float, float, float, float]:
 
 def _used_gpu_h(basis: BillBasis) -> float:
     """Return the GPU-hours a month that are billed and not unused [h]."""
+    used = [name not in ("unused", "empty") for name in METERED]
     gpu_s = math.fsum(
-        float(pool.meters.gpu_s[:-1].sum()) + pool.extra_start_gpu_s for pool in basis.pools
+        float(pool.meters.gpu_s[used].sum()) + pool.extra_start_gpu_s for pool in basis.pools
     )
     return gpu_s / units.SECONDS_PER_HOUR / basis.months
 
@@ -335,7 +344,7 @@ def _tippings(
         plan = plan_facts(
             outcomes[plan_id], bases[plan_id], limit_s=found.limit_s, needed=0, tables=tables
         )
-        return Tipping(what, value, now, plan_id, plan.vendor, plan.policy)
+        return Tipping(what, value, now, plan)
 
     tippings = []
     cheaper = own[

@@ -23,18 +23,20 @@ NOT_IN_IT = "Tax, network traffic and staff are not in it."
 _SAME_USD = 0.005
 
 
-def headline(verdict: Verdict) -> str:
-    """Return the answer: what to buy, what scale-to-zero would do instead, where break-even is."""
+def answer(verdict: Verdict) -> str:
+    """Return what to buy, under which limit, at what price; or why nothing will do."""
     within = verdict.cheapest_within
     if within is None:
         return _no_plan(verdict)
-    sentences = (
+    return (
         f"Cheapest plan that holds p99 ≤ {spell.seconds(verdict.limit_s)}: {named(within)}, "
-        f"{price(verdict, within)}.",
-        _other_side(verdict, within),
-        _rate_in_short(verdict),
+        f"{price(verdict, within)}."
     )
-    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def beside(verdict: Verdict) -> str:
+    """Return what the other way to buy it would cost and do, and where break-even lies."""
+    return f"{_other_side(verdict)} {_rate_in_short(verdict)}".strip()
 
 
 def below(verdict: Verdict) -> str:
@@ -42,7 +44,7 @@ def below(verdict: Verdict) -> str:
     plans = (verdict.cheapest_within, verdict.shipped, verdict.rival, verdict.fastest)
     dates = dict.fromkeys(pair for plan in plans if plan is not None for pair in plan.priced_on)
     prices = ", ".join(f"{vendor} {date}" for vendor, date in dates)
-    flips = " or ".join(map(_tipping, verdict.tippings))
+    flips = " or ".join(_tipping(verdict, one) for one in verdict.tippings)
     sentences = (
         NOT_IN_IT,
         f"Prices of {prices}." if prices else "",
@@ -65,8 +67,9 @@ def reasons(verdict: Verdict) -> tuple[str, ...]:
     return tuple(sentence for sentence in found if sentence)
 
 
-def named(plan: PlanFacts) -> str:
-    """Return a plan as it stands in a sentence: "one always-on Crusoe L40S"."""
+def named(plan: PlanFacts, *, brief: bool = False) -> str:
+    """Return a plan as it stands in a sentence: "one always-on Crusoe L40S"; brief, no detail."""
+    detail = "" if brief else f" ({plan.detail})"
     count = "one" if plan.kept == 1 else f"{plan.kept:,}"
     each = plan.gpus_per_replica
     gpu = f"{plan.vendor} {plan.gpu}" if each == 1 else f"{each} × {plan.vendor} {plan.gpu}"
@@ -79,13 +82,13 @@ def named(plan: PlanFacts) -> str:
         if plan.machines is not None and plan.machines.gpus_unused:
             words += f" ({plan.machines})"
         if plan.family == HYBRID.key:
-            words += f" with overflow to {plan.overflow_vendor} ({plan.detail})"
+            words += f" with overflow to {plan.overflow_vendor}{detail}"
         return words
     if plan.family == WARM_POOL.key:
-        return f"a warm pool of {plan.kept:,} on {gpu} ({plan.detail})"
+        return f"a warm pool of {plan.kept:,} on {gpu}{detail}"
     if plan.family == SCHEDULED.key:
-        return f"{gpu} by the hour ({plan.detail})"
-    return f"scale-to-zero on {gpu} ({plan.detail})"
+        return f"{gpu} by the hour{detail}"
+    return f"scale-to-zero on {gpu}{detail}"
 
 
 def amount(verdict: Verdict, plan: PlanFacts) -> float:
@@ -130,9 +133,11 @@ def _set_beside(verdict: Verdict, plan: PlanFacts, within: PlanFacts, subject: s
     return f"{subject} {compared} {joint} {_does(verdict, plan)}."
 
 
-def _other_side(verdict: Verdict, within: PlanFacts) -> str:
+def _other_side(verdict: Verdict) -> str:
     """Return what the other way to buy it would cost and do."""
-    zero, rival = verdict.shipped, verdict.rival
+    zero, rival, within = verdict.shipped, verdict.rival, verdict.cheapest_within
+    if within is None:
+        return ""
     if within.family != SCALE_TO_ZERO.key:
         if zero is None:
             return ""
@@ -173,11 +178,12 @@ def _what_would(why: Obstacle, limit: str) -> str:
     return f"Within {limit} such a prompt needs {' or '.join(ways)}."
 
 
-def _tipping(one: Tipping) -> str:
+def _tipping(verdict: Verdict, one: Tipping) -> str:
     if one.what == "limit":
-        return f"a limit of {spell.seconds(one.value)} ({one.vendor}, {one.policy})"
+        return f"a limit of {spell.seconds(one.value)} ({named(one.plan, brief=True)})"
+    vendor = "" if verdict.cheapest_within is None else f" of {verdict.cheapest_within.vendor}"
     return (
-        f"a GPU price above {spell.dollars(one.value)} an hour, that price alone "
+        f"a GPU price{vendor} above {spell.dollars(one.value)} an hour, that price alone "
         f"(now {spell.dollars(one.now)})"
     )
 
