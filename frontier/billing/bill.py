@@ -132,7 +132,7 @@ class PoolBasis:
     unused_committed_gpu_s, extra_start_gpu_s : float
         GPU-seconds committed and not used; of starts, beyond the replicas' own. [s]
     kept_ram_gib_s : float
-        Host memory that a mitigation keeps beyond that of a replica, times how long. [GiB s]
+        Host memory that a mitigation keeps beside that of a replica, times how long. [GiB s]
     vcpus, ram_gib : float
         Cores and host memory billed with each replica; 0 where none are metered. [vCPU], [GiB]
     fee_usd_per_month, credit_usd_per_month : float
@@ -313,8 +313,7 @@ def _pool_basis(
         covered_share=covered_share,
         unused_committed_gpu_s=unused_gpu_s,
         extra_start_gpu_s=meters.extra_start_gpu_s,
-        # Weights that stay in host memory anyway are not kept there a second time.
-        kept_ram_gib_s=max(0.0, usage.standing.host_ram_gib - host.weights_gib) * meters.held_s,
+        kept_ram_gib_s=usage.standing.host_ram_gib * meters.held_s,
         usd_per_gib_h=(offer.usd_per_gib_s or 0.0) * SECONDS_PER_HOUR,
         fee_usd_per_month=(
             rules.platform_fee_usd_month if is_charged and terms.platform_fee else 0.0
