@@ -18,7 +18,15 @@ from frontier.billing.bill import (
     pool_lines,
     replica_usd_per_h,
 )
-from frontier.billing.meters import Usage, billed_start_s, machine_shape
+from frontier.billing.meters import (
+    Meters,
+    Usage,
+    billed_start_s,
+    machine_shape,
+    metering_key,
+    read_meters,
+    summed,
+)
 from frontier.billing.shapes import machine_shapes
 from frontier.billing.terms import (
     LIST_PRICE,
@@ -39,6 +47,7 @@ __all__ = [
     "BillBasis",
     "CommitmentFacts",
     "Contract",
+    "Meters",
     "PoolBasis",
     "Terms",
     "TokenPrice",
@@ -50,7 +59,10 @@ __all__ = [
     "commitment_facts",
     "machine_shape",
     "machine_shapes",
+    "metering_key",
     "months",
     "pool_lines",
+    "read_meters",
     "replica_usd_per_h",
+    "summed",
 ]

@@ -55,6 +55,7 @@ from frontier.tables.rows import (
     StartCase,
     StartRiskPreset,
     Storage,
+    ThirdPartyHost,
     TracePreset,
     TracePublished,
     TraceQuantiles,
@@ -109,6 +110,7 @@ class Tables:
     instance_types: Mapping[str, InstanceType] = field(metadata={"row": InstanceType})
     gpu_names: Mapping[str, GpuName] = field(metadata={"row": GpuName})
     provider_names: Mapping[str, ProviderName] = field(metadata={"row": ProviderName})
+    third_party_hosts: Mapping[str, ThirdPartyHost] = field(metadata={"row": ThirdPartyHost})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""

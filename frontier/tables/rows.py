@@ -565,6 +565,18 @@ class ProviderName:
 
 
 @dataclass(frozen=True, slots=True)
+class ThirdPartyHost:
+    """Products that run on machines of third parties, by the patterns that their names fit."""
+
+    host_id: str
+    provider: str
+    products: tuple[str, ...]
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderRules:
     """How one product turns the seconds of a replica into a bill."""
 
