@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from frontier import spell
+from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
 from frontier.tables import load_tables, look_up
 
 if TYPE_CHECKING:
     from frontier.models.own import ReadModel
+    from frontier.plans.nodes import NodeChoice
     from frontier.study import Study
+    from frontier.tables import Tables
     from frontier.trace import Trace
 
 EXIT_REFUSED = 2
@@ -91,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument(
         "--config", metavar="FILE", help="read a config.json: in words, and as a row of the table"
     )
+    refresh = commands.add_parser(
+        "refresh", help="renew the prices of data/ from price lists: propose, then --apply"
+    )
+    refresh.set_defaults(run=_refresh)
+    add_refresh(refresh)
     validate = commands.add_parser("validate", help="put predictions beside measurements")
     subjects = validate.add_subparsers(dest="subject", required=True, metavar="subject")
     start = subjects.add_parser("start", help="cold starts, case by case, and the median errors")
@@ -116,6 +124,23 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--model-config", metavar="FILE", help="config.json of your own model")
     add("--serverless", required=True, metavar="OFFER", help="see: offers")
     add("--dedicated", required=True, metavar="OFFER", help="see: offers")
+    add(
+        "--nodes",
+        metavar="NAME",
+        help="the machines of --serverless are nodes of your own cluster, started and released by "
+        "karpenter, cluster-autoscaler or gke, or kept",
+    )
+    add("--pods", metavar="NAME", help="what scales the pods on them: keda (default), knative, …")
+    add("--node-delay", type=float, metavar="S", help="how long a node outlives its last pod")
+    add("--kept-nodes", type=int, metavar="N", help="nodes that are up whether used or not")
+    add("--gpus-per-node", type=int, metavar="N", help="GPUs of a node, if the offer has several")
+    add("--weights-on-node", action="store_true", help="the next pod reads them from its disk")
+    add(
+        "--owned-machine",
+        metavar="gpu=NAME,…",
+        help="a machine you bought becomes the offer on-premises: gpu, gpus, usd, months, watts, "
+        "pue, usd_per_kwh, colocation_usd_month; what is left out is assumed",
+    )
     add("--precision", metavar="NAME", help="bf16, fp8, int4, fp4; the model's own")
     add("--kv-precision", metavar="NAME", help="of the cache: bf16 (default), fp8")
     add("--slo-p99-ttft", type=float, metavar="S", help="limit in seconds")
@@ -152,6 +177,7 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
     # Everything below needs pandas and numba, which a list of offers does not.
     from frontier.models.own import with_model
     from frontier.plans.scenario import Scenario
+    from frontier.prices.owned import owned_from_text, with_owned
     from frontier.study import simulate, study_of
     from frontier.sweep import Deal
 
@@ -168,6 +194,9 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
     read = None if told.model_config is None else _read_model(told.model_config)
     tables = tables if read is None else with_model(tables, read.model)
     model = tables.model(told.model) if read is None else read.model
+    if told.owned_machine is not None:
+        owned = owned_from_text(told.owned_machine, tables)
+        tables = with_owned(tables, owned, dt.date.today())
     trace = _read_trace(told)
     scenario = Scenario(
         model=model.model,
@@ -177,10 +206,30 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
         slo_p99_ttft_s=limit_s,
         max_replicas=told.max_replicas,
         kv_precision=told.kv_precision or "bf16",
+        nodes=_nodes(told, tables),
     )
     found = simulate(scenario, trace, tables)
     deal = Deal(commitment=commitment, exact_machine=told.exact_machine)
     return study_of(found, tables, limit_s=limit_s, deal=deal), paths
+
+
+def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:
+    """Return how the nodes of a cluster come and go; what says more of them needs --nodes."""
+    from frontier.plans.nodes import NodeChoice
+
+    if told.nodes is None:
+        for name in ("pods", "node_delay", "kept_nodes", "gpus_per_node", "weights_on_node"):
+            if getattr(told, name):
+                raise InputError(f"--{name.replace('_', '-')} needs --nodes")
+        return None
+    return NodeChoice(
+        node_scaler=told.nodes,
+        pod_scaler=told.pods or next(iter(tables.pod_scalers)),
+        scale_down_delay_s=told.node_delay,
+        kept_nodes=told.kept_nodes,
+        gpus_per_node=told.gpus_per_node,
+        weights_on_node=told.weights_on_node,
+    )
 
 
 def _sweep(told: argparse.Namespace) -> None:
@@ -189,10 +238,11 @@ def _sweep(told: argparse.Namespace) -> None:
     study, paths = _study(told, (".csv", ".json", ".xlsx", ".html"))
     plan_id = told.plan or default_plan_id(study)
     look_up(study.outcomes, plan_id, "plan")
-    print(study.answer.headline)
+    print(study.verdict.headline)
+    print(f"  {study.verdict.below}")
     read = None if told.model_config is None else _read_model(told.model_config)
     about = (*_about_trace(study.trace), *_about_model(read), *study.deployment.assumed)
-    for sentence in (*study.answer.reasons, *about):
+    for sentence in (*study.verdict.reasons, *about):
         print(f"  {sentence}")
     print(f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'waited':>8}  efficient plans")
     best = study.table[study.table["efficient"]].sort_values("usd_per_month", kind="stable")
@@ -329,6 +379,17 @@ def _offers(told: argparse.Namespace) -> None:
             f"{offer.offer_id:<26} {offer.kind:<11} {offer.provider:<14} {offer.gpu:<16} "
             f"{offer.usd_per_gpu_h:>8.4g}  {offer.priced_on}"
         )
+
+
+def _refresh(told: argparse.Namespace) -> None:
+    from frontier import cli_refresh
+
+    paths = [_out_path(name, (".csv", ".json")) for name in told.out]
+    proposed = cli_refresh.propose(told)
+    for path in paths:
+        _write(path, cli_refresh.as_file(path.suffix, proposed.proposal))
+        print(f"\nWrote the proposal to {path}")
+    cli_refresh.decide(told, proposed)
 
 
 def _read_model(name: str) -> ReadModel:

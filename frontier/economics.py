@@ -18,6 +18,32 @@ from frontier.errors import InputError
 from frontier.tables import Abandonment
 
 
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Differences too small to choose by: of cost [1], and of p99 as a share [1] and in seconds.
+
+    Of the two for the p99 the larger one counts. The default is none: every difference counts.
+    """
+
+    cost_share: float = 0.0
+    p99_share: float = 0.0
+    p99_s: float = 0.0
+
+    def of_wait(self, wait_s: ArrayLike) -> NDArray[np.float64]:
+        """Return how much longer another wait may be and still be as good [s]."""
+        return np.maximum(self.p99_share * np.asarray(wait_s, dtype=np.float64), self.p99_s)
+
+
+EXACT = Tolerance()
+
+
+def as_fast_as_any(p99_s: ArrayLike, tolerance: Tolerance = EXACT) -> NDArray[np.bool_]:
+    """Return which plans wait no longer than the fastest of them, within a tolerance."""
+    wait = np.asarray(p99_s, dtype=np.float64)
+    least = np.min(wait, initial=np.inf, where=~np.isnan(wait))
+    return wait <= (least + tolerance.of_wait(least) if np.isfinite(least) else least)
+
+
 def efficient(cost: ArrayLike, p99_s: ArrayLike) -> NDArray[np.bool_]:
     """Return which plans no other plan beats on both cost and wait.
 

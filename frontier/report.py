@@ -144,8 +144,8 @@ def report_of(
     outcome, said = study.outcomes[plan_id], study.included()
     return Report(
         title="What scale-to-zero costs",
-        headline=study.answer.headline,
-        reasons=study.answer.reasons,
+        headline=study.verdict.headline,
+        reasons=(study.verdict.below, *study.verdict.reasons),
         made_on=made_on,
         version=frontier.__version__,
         link=link,

@@ -269,6 +269,7 @@ def scaled_start(start: ColdStart, factor: float) -> ColdStart:
         return start
     return dataclasses.replace(
         start,
+        on_node=None if start.on_node is None else scaled_start(start.on_node, factor),
         stages=tuple(
             dataclasses.replace(
                 stage,
@@ -468,10 +469,11 @@ def ceiling(deployment: Deployment, replicas: int, tables: Tables, deal: Deal = 
             deal,
             replicas=count,
             is_committed=True,
+            nodes=nodes,
         )
-        for supply, speed, count in (
-            (deployment.dedicated, deployment.dedicated_speed, replicas),
-            (deployment.serverless, deployment.speed, 1),
+        for supply, speed, count, nodes in (
+            (deployment.dedicated, deployment.dedicated_speed, replicas, None),
+            (deployment.serverless, deployment.speed, 1, deployment.nodes),
         )
     )
     return break_even_utilisation(dedicated, serverless)
@@ -533,7 +535,7 @@ def swings(rivals: Rivals, idle_timeout_s: float, tables: Tables) -> tuple[Swing
     found = (
         around(
             "serverless_price",
-            "Serverless price",
+            "Serverless price" if deployment.nodes is None else "Node price",
             "$/GPU-h",
             offers[serverless].usd_per_gpu_h,
             band,

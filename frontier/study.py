@@ -1,7 +1,7 @@
 """One scenario from choices to answer: what pages, command line, report and cluster share.
 
 `simulate` does the slow part and knows no price: a deployment and what each plan did with the
-traffic. A `Study` is that, billed at the prices, terms and limit in force: the table, the answer,
+traffic. A `Study` is that, billed at the prices, terms and limit in force: the table, the verdict,
 bills, break-even, what is included, the report. Changing a price, a term or the limit makes a new
 `Study` of the same `Simulated` and simulates nothing. Nothing is kept here between calls: who
 wants to keep a `Simulated` keeps it under `content`.
@@ -10,16 +10,15 @@ wants to keep a `Simulated` keeps it under `content`.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import pandas as pd
 
-from frontier import spell, units
-from frontier.billing import Bill, BillBasis, commitment_facts
+from frontier import units
+from frontier.billing import Bill, BillBasis
 from frontier.plans.grid import default_grid, first_look
-from frontier.plans.scenario import Deployment, Scenario, deploy, supply_of
+from frontier.plans.scenario import Deployment, Scenario, deploy, supplies_of
 from frontier.scope import included
 from frontier.sensitivity import (
     ALWAYS_ON,
@@ -40,7 +39,6 @@ from frontier.sweep import (
     TokenApi,
     basis_of_outcome,
     bill_outcome,
-    break_even_of,
     committed_outcomes,
     frontier_table,
     settled,
@@ -50,12 +48,16 @@ from frontier.sweep import (
 from frontier.tables import Tables
 from frontier.trace import Trace
 from frontier.verdict import (
-    Answer,
     Machines,
+    PlanFacts,
+    Verdict,
     break_even_headline,
-    find_answer,
+    commitment_in_words,
+    commitment_of,
+    find_verdict,
     how_sure,
     machines_of,
+    plan_facts,
 )
 
 Progress = Callable[[int, int], None]
@@ -80,9 +82,8 @@ class Simulated:
 
 def content(scenario: Scenario, trace: Trace, tables: Tables) -> tuple[Hashable, ...]:
     """Return all that a `Simulated` depends on, to keep it under: neither limit nor any price."""
-    offer_ids = (scenario.serverless_offer, scenario.dedicated_offer)
     unlimited = dataclasses.replace(scenario, slo_p99_ttft_s=0.0)
-    supplies = (supply_of(offer_id, tables) for offer_id in offer_ids)
+    supplies = supplies_of(scenario, tables)
     return (unlimited, trace.digest, trace.t0_utc, tables.model(scenario.model), *supplies)
 
 
@@ -135,7 +136,9 @@ class Study:
         By plan; those under the buyer's commitment among them.
     table : DataFrame
         `sweep.frontier_table`.
-    answer : Answer
+    verdict : Verdict
+        What wins, at what price, against what; without the break-even rate, which takes more
+        simulations.
     """
 
     deployment: Deployment
@@ -146,7 +149,7 @@ class Study:
     limit_s: float
     outcomes: dict[str, Outcome]
     table: pd.DataFrame
-    answer: Answer
+    verdict: Verdict
 
     @property
     def hours_per_month(self) -> float:
@@ -181,43 +184,24 @@ class Study:
         """Return what is in the numbers, what is not, and what was assumed, by heading."""
         return included(self.deployment, self.trace, self.tables, self.deal)
 
+    def facts(self, outcome: Outcome) -> PlanFacts:
+        """Return what a verdict says of a plan."""
+        return plan_facts(
+            outcome,
+            self.basis(outcome),
+            limit_s=self.limit_s,
+            needed=self.deployment.busiest_replicas,
+            tables=self.tables,
+        )
+
     def machines(self, outcome: Outcome) -> Machines | None:
         """Return the machines that are always on in a plan, in the shape that costs least."""
         return machines_of(outcome, self.basis(outcome), self.tables)
 
     def commitment_in_words(self, outcome: Outcome) -> str:
         """Return what the commitment of a plan binds to; empty for a plan without one."""
-        plan, commitment = outcome.plan, self.deal.commitment
-        if not plan.is_committed or commitment is None:
-            return ""
-        found = self.machines(outcome)
-        if found is None:
-            return ""
-        facts = commitment_facts(
-            self.tables.offers[found.offer_id],
-            commitment,
-            machines=found.count,
-            gpus_per_machine=found.gpus_each,
-            used_share=1.0,
-            hours_per_month=self.hours_per_month,
-        )
-        words = f"The commitment holds for {spell.count(found.count, 'machine')}"
-        if not math.isnan(facts.committed_usd):
-            words += (
-                f": {spell.dollars(facts.committed_usd)} over "
-                f"{spell.count(commitment.term_months or 0, 'month')}"
-            )
-        if facts.upfront_usd > 0:
-            words += f", {spell.dollars(facts.upfront_usd)} of it upfront"
-            words += (
-                f", earned back after {facts.payback_months:.0f} months"
-                if math.isfinite(facts.payback_months)
-                else ", never earned back"
-            )
-        return (
-            f"{words}. It beats the hourly price while over "
-            f"{spell.percent(facts.break_even_utilisation)} of its hours are used."
-        )
+        found = commitment_of(self.facts(outcome), self.tables, self.deal)
+        return commitment_in_words(found)
 
 
 def study_of(
@@ -241,6 +225,7 @@ def study_of(
     table = frontier_table(
         outcomes, tables, slo_p99_ttft_s=limit_s, deal=deal, api=api, trace=found.trace
     )
+    by_plan = {outcome.plan.plan_id: settled(outcome, tables) for outcome in outcomes}
     return Study(
         deployment=found.deployment,
         trace=found.trace,
@@ -248,13 +233,16 @@ def study_of(
         deal=deal,
         api=api,
         limit_s=limit_s,
-        outcomes={outcome.plan.plan_id: settled(outcome, tables) for outcome in outcomes},
+        outcomes=by_plan,
         table=table,
-        answer=find_answer(
+        verdict=find_verdict(
+            by_plan,
             table,
-            slo_p99_ttft_s=limit_s,
-            break_even_utilisation=break_even_of(found.deployment, tables, deal),
-            span_is_short=found.trace.horizon_s < units.SECONDS_PER_DAY,
+            deployment=found.deployment,
+            trace=found.trace,
+            tables=tables,
+            deal=deal,
+            limit_s=limit_s,
         ),
     )
 
@@ -361,6 +349,6 @@ def what_it_hangs_on(
 
 
 def default_plan_id(study: Study) -> str:
-    """Return the plan to look at first: the cheapest under the limit, else an always-on one."""
-    answer = study.answer
-    return answer.cheapest_plan_id or answer.dedicated_plan_id or next(iter(study.outcomes))
+    """Return the plan to look at first: the cheapest under the limit, else a kept one."""
+    plan = study.verdict.cheapest_within or study.verdict.rival
+    return next(iter(study.outcomes)) if plan is None else plan.plan_id

@@ -34,17 +34,23 @@ from frontier.billing import (
     months,
     replica_usd_per_h,
 )
-from frontier.economics import break_even_utilisation, efficient, kept_sessions, needed_sessions
+from frontier.economics import (
+    Tolerance,
+    efficient,
+    kept_sessions,
+    needed_sessions,
+)
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
-from frontier.plans.scenario import Deployment
+from frontier.policy import NodePool
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
     RunResult,
     session_seconds,
     simulate_plan,
+    slowest_of_thousand,
     summarise,
 )
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
@@ -70,6 +76,8 @@ class Outcome:
         As `simulate.RunResult` has them.
     stage_s : ndarray, shape (m, 10)
         Wall-clock seconds of each stage of each drawn start [s].
+    ttft_of_thousand_s : ndarray, shape (1000,)
+        `simulate.slowest_of_thousand`: from it follows how many requests break any limit [s].
     """
 
     plan: Plan
@@ -79,6 +87,7 @@ class Outcome:
     horizon_s: float
     requests: int
     tokens: int
+    ttft_of_thousand_s: NDArray[np.float64]
 
     @property
     def starts(self) -> int:
@@ -93,7 +102,8 @@ class Deal:
     Attributes
     ----------
     serverless, machines : Terms
-        Of replicas that scale to zero, and of machines paid by the hour.
+        Of replicas that scale to zero, on nodes of the buyer's own too, and of machines paid by
+        the hour.
     commitment : Commitment or None
         Under which `committed_outcomes` buys the machines that are always on.
     interruptions_per_h : float or None
@@ -109,16 +119,23 @@ class Deal:
     interruptions_per_h: float | None = None
     exact_machine: bool = False
 
-    def terms(self, offer: Offer, tables: Tables, *, is_committed: bool = False) -> Terms:
-        """Return the terms of an offer."""
+    def terms(
+        self,
+        offer: Offer,
+        tables: Tables,
+        *,
+        is_committed: bool = False,
+        are_nodes: bool = False,
+    ) -> Terms:
+        """Return the terms of an offer; its machines may be nodes on which pods come and go."""
         if offer.kind == "serverless":
             return self.serverless
         rate = self.interruptions_per_h
         if rate is None:
             rate = tables.setting("interruptions_per_h")
         return dataclasses.replace(
-            self.machines,
-            commitment=self.commitment if is_committed else None,
+            self.serverless if are_nodes else self.machines,
+            commitment=self.commitment if is_committed and not are_nodes else None,
             interruptions_per_h=rate if offer.kind == "spot" else 0.0,
         )
 
@@ -128,19 +145,20 @@ class Deal:
 
     def contracts(self, plan: Plan, tables: Tables) -> Iterator[Contract]:
         """Yield the contracts under which a plan can be billed, one for each shape of machine."""
+        on_nodes = plan.policy.nodes is not None
 
-        def of(offer: Offer, base: Contract | None = None) -> Contract:
-            terms = self.terms(offer, tables, is_committed=plan.is_committed)
+        def of(offer: Offer, base: Contract | None = None, are_nodes: bool = False) -> Contract:
+            terms = self.terms(offer, tables, is_committed=plan.is_committed, are_nodes=are_nodes)
             return Contract(offer, tables.rules_of(offer), terms, base)
 
         offer = tables.offers[plan.offer_id]
         if plan.base_offer_id is None:
             # Nodes are the machines that the replicas were simulated on, and no others.
-            exact = plan.policy.nodes is not None
-            yield from map(of, (offer,) if exact else self.shapes(offer, tables))
+            for machine in (offer,) if on_nodes else self.shapes(offer, tables):
+                yield of(machine, are_nodes=on_nodes)
         else:
             for machine in self.shapes(tables.offers[plan.base_offer_id], tables):
-                yield of(offer, of(machine))
+                yield of(offer, of(machine), on_nodes)
 
     def at(self, factor: float) -> Deal:
         """Return this deal with every metered price times a factor; fees stay."""
@@ -164,6 +182,15 @@ class TokenApi:
     price: TokenPrice
     p99_ttft_s: float
     cached_share: float = 0.0
+
+
+def tolerance_of(tables: Tables) -> Tolerance:
+    """Return the differences of cost and p99 that are too small to choose a plan by."""
+    return Tolerance(
+        tables.setting("cost_tolerance"),
+        tables.setting("p99_tolerance"),
+        tables.setting("p99_tolerance_s"),
+    )
 
 
 def start_normals(tables: Tables) -> NDArray[np.float64]:
@@ -280,7 +307,9 @@ def rerun_with_instant_starts(outcome: Outcome, trace: Trace) -> RunResult:
         policy=dataclasses.replace(policy, parked=parked, refuses_cold=False),
         retry_s=None,
     )
-    return simulate_plan(plan, trace, StartDraws(np.zeros(1), np.zeros((1, len(STAGES)))))
+    # One start and, where there are nodes, one on a node that is up.
+    starts = 1 if policy.nodes is None else 2
+    return simulate_plan(plan, trace, StartDraws(np.zeros(starts), np.zeros((starts, len(STAGES)))))
 
 
 def bill_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> Bill:
@@ -428,13 +457,17 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     Raises
     ------
     InfeasibleError
-        If there is no always-on plan that serves every request, or no autoscaled one.
+        If there is no always-on plan that serves every request, or no autoscaled one; where
+        replicas share nodes or nodes are kept, for no gap can be decided on its own.
     """
     served = [o for o in outcomes if o.plan.family is DEDICATED and not o.latency.rejected_share]
     scaled = [o for o in outcomes if o.plan.family is SCALE_TO_ZERO and not o.plan.mitigations]
     if not served or not scaled:
         raise InfeasibleError("the clairvoyant bound needs an always-on and a scale-to-zero plan")
     largest, plain = served[-1], scaled[0]
+    nodes = plain.plan.policy.nodes
+    if nodes is not None and (nodes.replicas_per_node > 1 or nodes.kept_nodes):
+        raise InfeasibleError("no clairvoyant bound is known where replicas share nodes")
     sessions = needed_sessions(
         trace.arrival_s,
         rerun(largest, trace).finish_s,
@@ -447,9 +480,14 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
         label=BOUND.head,
         detail="knows the trace; no real plan can",
         family=BOUND,
+        # Whoever knows when it is needed again keeps no node in case it might be.
+        policy=dataclasses.replace(
+            plain.plan.policy,
+            nodes=nodes and dataclasses.replace(nodes, scale_down_delay_s=0.0),
+        ),
         is_provider_default=False,
     )
-    stage_s = np.array([list(plan.start.wall_s.values())])
+    stage_s = np.array([list(plan.start.wall_s.values())] * (1 if nodes is None else 2))
     return dataclasses.replace(largest, plan=plan, sessions=sessions, stage_s=stage_s)
 
 
@@ -464,7 +502,7 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
     rules = tables.rules_of(tables.offers[outcome.plan.offer_id])
     sessions = kept_sessions(
         outcome.sessions,
-        start_s=float(outcome.stage_s.sum()),
+        start_s=float(outcome.stage_s[0].sum()),
         billed_start_s=float(billed_start_s(outcome.stage_s, rules)[0]),
         idle_rate_factor=rules.idle_rate_factor if rules.bills_idle else 0.0,
         horizon_s=outcome.horizon_s,
@@ -480,10 +518,12 @@ def usd_per_replica_h(
     *,
     replicas: int = 1,
     is_committed: bool = False,
+    nodes: NodePool | None = None,
 ) -> float:
     """Return an hour of one of so many held replicas, on the shape of machine that costs least.
 
-    All meters are included, as in `billing.replica_usd_per_h`. [$/h]
+    All meters are included, as in `billing.replica_usd_per_h`; on nodes, those of whole nodes of
+    the size they have. [$/h]
 
     Raises
     ------
@@ -491,32 +531,19 @@ def usd_per_replica_h(
         If a replica needs more GPUs than any machine in question has.
     """
     shapes = deal.shapes(offer, tables)
+    if nodes is not None:
+        shapes = (dataclasses.replace(offer, gpus_min=nodes.gpus_per_node or offer.gpus_min),)
     fitting = [shape for shape in shapes if shape.gpus_max >= gpus_per_replica]
     return min(
         replica_usd_per_h(
             shape,
             gpus_per_replica=gpus_per_replica,
             tables=tables,
-            terms=deal.terms(shape, tables, is_committed=is_committed),
+            terms=deal.terms(shape, tables, is_committed=is_committed, are_nodes=nodes is not None),
             replicas=replicas,
         )
         for shape in fitting or shapes
     )
-
-
-def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL) -> float:
-    """Return the share of the time a replica may be billed before always-on is cheaper [1].
-
-    Always-on is by the hour here, whatever the commitment: that is a plan of its own.
-    """
-    dedicated, serverless = (
-        usd_per_replica_h(tables.offers[supply.offer_id], speed.gpus_per_replica, tables, deal)
-        for supply, speed in (
-            (deployment.dedicated, deployment.dedicated_speed),
-            (deployment.serverless, deployment.speed),
-        )
-    )
-    return break_even_utilisation(dedicated, serverless)
 
 
 def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
@@ -537,6 +564,7 @@ def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uin
         stage_s=draws.stage_s,
         horizon_s=result.horizon_s,
         requests=int(trace.arrival_s.size),
+        ttft_of_thousand_s=slowest_of_thousand(result.ttft_s),
         tokens=int(
             trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
         ),

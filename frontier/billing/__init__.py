@@ -19,6 +19,7 @@ from frontier.billing.bill import (
     replica_usd_per_h,
 )
 from frontier.billing.meters import (
+    METERED,
     Meters,
     Usage,
     billed_start_s,
@@ -43,6 +44,7 @@ __all__ = [
     "LINES",
     "LIST_PRICE",
     "METER",
+    "METERED",
     "Bill",
     "BillBasis",
     "CommitmentFacts",

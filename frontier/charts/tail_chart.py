@@ -165,13 +165,12 @@ def tail_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
             xanchor="right" if on_left else "left",
             font={"size": 12},
         )
-    ticks_s, labels = theme.time_ticks(low_s, high_s)
-    every = -(-len(ticks_s) // _MOST_TICKS)
+    ticks_s, labels = theme.time_ticks(low_s, high_s, _MOST_TICKS)
     figure.update_xaxes(
         type="log",
         range=[np.log10(low_s), np.log10(high_s)],
-        tickvals=ticks_s[::every],
-        ticktext=labels[::every],
+        tickvals=ticks_s,
+        ticktext=labels,
         tickangle=0,
         title="Time to first token",
     )

@@ -6,7 +6,7 @@ what is alike at many, and `rows` bills it by each offer's own contract.
 
 from frontier.market.rows import Choice, Deals, Market, Row, market
 from frontier.market.tried import Keeps, Tried
-from frontier.market.wanted import EVERYTHING, Wanted, on_third_party_hosts, wanted_offers
+from frontier.market.wanted import EVERYTHING, Wanted, on_community_hosts, wanted_offers
 
 __all__ = [
     "EVERYTHING",
@@ -18,6 +18,6 @@ __all__ = [
     "Tried",
     "Wanted",
     "market",
-    "on_third_party_hosts",
+    "on_community_hosts",
     "wanted_offers",
 ]

@@ -26,7 +26,7 @@ from frontier.market.wanted import (
     Fits,
     Wanted,
     counts_of,
-    on_third_party_hosts,
+    on_community_hosts,
     reason_against,
     wanted_offers,
 )
@@ -89,7 +89,7 @@ class Row:
         Of the price. [days]
     staleness : str
         `prices.staleness`: a mark, and no reason.
-    third_party_host : bool
+    community : bool
         Whether its machines belong to third parties.
     reason : str
         Why it cannot run the model; empty if it can. Nothing below is there if it cannot.
@@ -108,7 +108,7 @@ class Row:
     offer: Offer
     age_days: int
     staleness: str
-    third_party_host: bool
+    community: bool
     reason: str
     best: Choice | None = None
     cheapest: Choice | None = None
@@ -308,13 +308,16 @@ class _Asking:
             gpus_per_replica=count,
             start_changes=self._scenario.start_changes if is_own else (),
             own_start=self._scenario.own_start if is_own else None,
+            nodes=None,
         )
         return Alike(
             (self._trace.digest, self._trace.t0_utc),
             scenario,
             tables.model(scenario.model),
             tables.gpus[offer.gpu],
-            dataclasses.replace(supply, offer_id="", gpus_max=count, behaviour=behaviour),
+            dataclasses.replace(
+                supply, offer_id="", gpus_min=count, gpus_max=count, behaviour=behaviour
+            ),
         )
 
     def key(self, offer: Offer, count: int) -> Key:
@@ -351,7 +354,7 @@ class _Asking:
             offer,
             age_days(offer, self._today),
             staleness(offer, self._today, self._tables),
-            on_third_party_hosts(offer, self._tables),
+            on_community_hosts(offer, self._tables),
             reason,
         )
         choices = self._billed(offer, tried)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 
 from frontier import spell
 from frontier.errors import FrontierError, InputError
 from frontier.plans.scenario import Scenario, context_of
-from frontier.prices import age_days
+from frontier.prices import age_days, security_of
 from frontier.serving import ServingSpeed, serving_speed
 from frontier.tables import Offer, Tables
 from frontier.trace import Trace
@@ -30,7 +29,7 @@ class Wanted:
     ----------
     providers, gpus, kinds, regions : tuple of str
         As the price list names them.
-    third_party_hosts : bool
+    community : bool
         Whether machines of third parties without a data-centre agreement are wanted.
     most_days : float or None
         Oldest price. [days]
@@ -40,7 +39,7 @@ class Wanted:
     gpus: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
-    third_party_hosts: bool = True
+    community: bool = True
     most_days: float | None = None
 
     def has(self, offer: Offer, tables: Tables, today: dt.date) -> bool:
@@ -55,7 +54,7 @@ class Wanted:
                     (self.regions, offer.region),
                 )
             )
-            and (self.third_party_hosts or not on_third_party_hosts(offer, tables))
+            and (self.community or not on_community_hosts(offer, tables))
             and (self.most_days is None or age_days(offer, today) <= self.most_days)
         )
 
@@ -87,12 +86,9 @@ def wanted_offers(
     return tuple(offer for offer in offers if wanted.has(offer, tables, today))
 
 
-def on_third_party_hosts(offer: Offer, tables: Tables) -> bool:
+def on_community_hosts(offer: Offer, tables: Tables) -> bool:
     """Return whether the machines of an offer belong to third parties."""
-    return any(
-        row.provider == offer.provider and any(fnmatchcase(offer.product, p) for p in row.products)
-        for row in tables.third_party_hosts.values()
-    )
+    return security_of(offer, tables) == "community"
 
 
 class Fits:

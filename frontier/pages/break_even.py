@@ -59,7 +59,7 @@ _EXAMPLE_WORDS = {"starting": "starting", "busy": "working", "idle": "idle"}
 
 
 def render() -> None:
-    """Draw the page for the choices in the sidebar."""
+    """Draw the page for the choices in the bar."""
     choices = controls.with_traffic()
     if choices is None:
         return
@@ -349,11 +349,9 @@ def _draw_latency(choices: Choices, study: Study, zero: Outcome) -> None:
     curves = dict(tables.abandonment)
     curve, worth_usd, anyway = _draw_curve_choice(curves, tables)
     plans = {"Scale-to-zero, as compared above": zero}
-    cheapest = study.answer.cheapest_plan_id
+    cheapest = study.verdict.cheapest_within
     if cheapest is not None:
-        plans[f"Cheapest under the limit: {study.outcomes[cheapest].plan.label}"] = study.outcomes[
-            cheapest
-        ]
+        plans[f"Cheapest under the limit: {cheapest.label}"] = study.outcomes[cheapest.plan_id]
     span = months(zero.horizon_s, study.hours_per_month)
     waits = [_waits_s(outcome, choices) for outcome in plans.values()]
     priced = [price_of_latency(w, curve, worth_usd, baseline_share=anyway) for w in waits]

@@ -57,7 +57,7 @@ or: 43.2, 51.0, 47.7"""
 
 
 def render() -> None:
-    """Draw the page for the choices in the sidebar."""
+    """Draw the page for the choices in the bar."""
     choices = controls.with_traffic()
     if choices is None:
         return

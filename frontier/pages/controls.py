@@ -1,8 +1,7 @@
-"""The sidebar: the traffic and every choice of the scenario."""
+"""The scenario bar: the traffic and every choice of the scenario, a chip for each."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
@@ -10,17 +9,15 @@ import streamlit as st
 
 from frontier import spell
 from frontier.mitigations.registry import MITIGATIONS
-from frontier.pages import link, session, text
-from frontier.pages.deal_controls import Conditions, deal_section
-from frontier.pages.model_controls import carry_model, model_section
+from frontier.pages import bar, gpu_controls, link, model_controls, offer_controls, session, text
+from frontier.pages.deal_controls import api_section, deal_section, month_section, office_section
 from frontier.pages.start_controls import start_section
-from frontier.pages.trace_controls import traffic_section
+from frontier.pages.trace_controls import Traffic, traffic_in_words, traffic_section
 from frontier.plans.scenario import DEFAULT_MITIGATIONS, Scenario
-from frontier.prices import staleness
 from frontier.serving import KV_PRECISIONS
 from frontier.study import content
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import OWN_SOURCE, Offer, Tables
+from frontier.tables import Example, Tables
 from frontier.trace import Trace
 
 # Every set of them is tried at every idle timeout: their number is what a sweep costs.
@@ -29,7 +26,7 @@ _MOST_MITIGATIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class NoTraffic:
-    """What the sidebar says while there is no traffic yet.
+    """What the bar says while there is no traffic yet.
 
     Attributes
     ----------
@@ -43,7 +40,7 @@ class NoTraffic:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the sidebar says: the scenario and the traffic.
+    """What the bar says: the scenario and the traffic.
 
     Attributes
     ----------
@@ -73,25 +70,45 @@ class Choices:
         return self.is_upload or self.scenario.own_start is not None or session.is_changed()
 
 
-def sidebar() -> Choices | NoTraffic:
-    """Draw the sidebar and return what was chosen."""
+def scenario_bar() -> Choices | NoTraffic:
+    """Draw the bar and return what was chosen."""
     session.restore()
     tables = session.tables()
-    with st.sidebar:
-        traffic = traffic_section(tables)
-        scenario, conditions = _scenario(tables)
-    session.carry((scenario.serverless_offer, scenario.dedicated_offer))
-    carry_model()
+    example = next(iter(tables.examples.values()))
+    with bar.row():
+        with bar.chip(
+            "traffic",
+            lambda: traffic_in_words(tables),
+            icon=":material/monitoring:",
+            title="Traffic",
+        ):
+            traffic = traffic_section(tables)
+        scenario, deal, api = _scenario(tables, example, traffic)
+        session.carry((scenario.serverless_offer, scenario.dedicated_offer))
+        model_controls.carry_model()
+        bar.actions()
+    bar.settle()
     if traffic.trace is None:
         return NoTraffic(scenario, traffic.problem)
     return Choices(
         scenario,
         traffic.trace,
         traffic.is_upload,
-        deal=conditions.deal,
-        api=conditions.api,
+        deal=deal,
+        api=api,
         redraw=traffic.redraw,
     )
+
+
+def focus(offer_id: str) -> None:
+    """Take an offer into focus on every page, with its GPU; from a callback."""
+    offer = session.tables().offers[offer_id]
+    kind = (
+        offer_controls.SERVERLESS
+        if offer.kind == offer_controls.SERVERLESS
+        else offer_controls.DEDICATED
+    )
+    link.choose(gpu=offer.gpu, **{kind: offer_id})
 
 
 def current() -> Choices | NoTraffic:
@@ -109,40 +126,78 @@ def with_traffic() -> Choices | None:
     if choices.problem:
         st.error(text.plain(choices.problem), icon=":material/upload_file:")
     st.write(
-        "Choose an example or upload a request log in the sidebar: one row a request with its "
-        "time and, if you have them, prompt and output tokens; or counts a minute from your "
-        "monitoring."
+        "Choose an example or upload a request log under “Your own trace” above: one row a request "
+        "with its time and, if you have them, prompt and output tokens; or counts a minute from "
+        "your monitoring."
     )
     return None
 
 
-def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
-    example = next(iter(tables.examples.values()))
-    limit_s = link.setting(
-        "p99 TTFT limit (s)",
-        tables.settings["slo_p99_ttft_s"],
-        default=example.slo_p99_ttft_s,
-        key="limit",
-        step=0.5,
-        help="99 of 100 requests must see their first token within this time.",
-    )
-    model, precision = model_section(tables, example)
-    gpus = _gpus_on_offer(tables)
-    gpu = link.pick("GPU", gpus, tables.offers[example.serverless_offer].gpu, key="gpu")
-    serverless = _pick_offer(
-        "Serverless offer", tables, gpu, ("serverless",), example.serverless_offer, "serverless"
-    )
-    dedicated = _pick_offer(
-        "Dedicated offer",
-        tables,
-        gpu,
-        ("dedicated", "reserved", "spot"),
-        example.dedicated_offer,
-        "dedicated",
-    )
-    mitigations, max_replicas, target_concurrency, kv_precision = _scaling_section(tables)
-    conditions = deal_section(tables, serverless, dedicated)
-    start_changes, own_start = start_section(tables, serverless)
+def _scenario(
+    tables: Tables, example: Example, traffic: Traffic
+) -> tuple[Scenario, Deal, TokenApi | None]:
+    # A choice further along depends on those before it, and a chip shows it before it is drawn.
+    model_controls.picked_model(tables, example)
+    with bar.chip(
+        "model",
+        lambda: model_controls.model_in_words(*model_controls.picked_model(tables, example)),
+        icon=":material/deployed_code:",
+        title="Model and precision",
+    ):
+        model, precision = model_controls.model_section(tables, example)
+        kv_precision = _kv_section()
+    what = gpu_controls.wanted(model, precision, kv_precision, traffic.trace, tables)
+    fits = gpu_controls.fits_on(what, tables)
+    gpu = gpu_controls.picked_gpu(tables, example)
+    fit = fits.get(gpu)
+    with bar.chip(
+        "gpu",
+        lambda: gpu_controls.gpu_in_words(gpu_controls.picked_gpu(tables, example), fits),
+        icon=":material/memory:",
+        title="GPUs of a replica",
+        wrong=(fit and fit.problem) or "",
+    ):
+        gpu = gpu_controls.gpu_section(tables, example, what, fits)
+    serverless, _ = offer_controls.picked_offers(tables, gpu, example, fits)
+    with bar.chip(
+        "offers",
+        lambda: offer_controls.offers_in_words(
+            *offer_controls.picked_offers(tables, gpu, example, fits), tables
+        ),
+        icon=":material/sell:",
+        title="Offers and terms; prices for a GPU and hour",
+        wrong=offer_controls.problem_of(serverless, fits, tables),
+    ):
+        serverless, dedicated = (
+            offer_controls.offer_section(kind, tables, gpu, example, fits)
+            for kind in (offer_controls.SERVERLESS, offer_controls.DEDICATED)
+        )
+        deal = deal_section(tables, serverless, dedicated)
+    with bar.chip(
+        "limit",
+        lambda: f"p99 ≤ {spell.seconds(_limit(tables, example))}",
+        icon=":material/speed:",
+        title="Limit on the p99 time to first token",
+    ):
+        limit_s = link.setting(
+            "p99 TTFT limit (s)",
+            tables.settings["slo_p99_ttft_s"],
+            default=example.slo_p99_ttft_s,
+            key="limit",
+            step=0.5,
+            help="99 of 100 requests must see their first token within this time.",
+        )
+    with bar.chip(
+        "more",
+        lambda: "More",
+        icon=":material/tune:",
+        title="Scaling, mitigations, the start, office hours, per-token API",
+    ):
+        mitigations, max_replicas, target_concurrency = _scaling_section(tables)
+        start_changes, own_start = start_section(tables, serverless)
+        office = office_section(tables)
+        api = api_section(tables)
+        month_section()
     scenario = Scenario(
         model=model,
         precision=precision,
@@ -154,13 +209,28 @@ def _scenario(tables: Tables) -> tuple[Scenario, Conditions]:
         target_concurrency=target_concurrency,
         start_changes=start_changes,
         own_start=own_start,
-        office=conditions.office,
+        office=office,
         kv_precision=kv_precision,
     )
-    return scenario, conditions
+    return scenario, deal, api
 
 
-def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int | None, str]:
+def _limit(tables: Tables, example: Example) -> float:
+    row = tables.settings["slo_p99_ttft_s"]
+    return link.settled(row, default=example.slo_p99_ttft_s, key="limit")
+
+
+def _kv_section() -> str:
+    return link.pick(
+        "Key-value cache",
+        KV_PRECISIONS,
+        KV_PRECISIONS[0],
+        key="kv",
+        help="An fp8 cache holds twice the tokens; engines keep 16 bits unless told otherwise.",
+    )
+
+
+def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int | None]:
     """Draw what an expert may want to change of the plans; 0 leaves a number to Frontier."""
     labels = {kind.key: kind.label for kind in MITIGATIONS if kind.effects}
     with st.expander("Scaling and mitigations"):
@@ -190,61 +260,4 @@ def _scaling_section(tables: Tables) -> tuple[tuple[str, ...], int | None, int |
             key="concurrency",
             help="The autoscaler wants one replica for every so many requests in the system.",
         )
-        kv_precision = link.pick(
-            "Key-value cache",
-            KV_PRECISIONS,
-            KV_PRECISIONS[0],
-            key="kv",
-            help="An fp8 cache holds twice the tokens; engines keep 16 bits unless told otherwise.",
-        )
-    return tuple(mitigations), int(most) or None, int(target) or None, kv_precision
-
-
-def _gpus_on_offer(tables: Tables) -> list[str]:
-    """Return the GPUs that can be had both ways, smallest first."""
-    kinds: dict[str, set[bool]] = {}
-    for offer in tables.offers.values():
-        kinds.setdefault(offer.gpu, set()).add(offer.kind == "serverless")
-    both = [gpu for gpu, found in kinds.items() if len(found) == 2]
-    return sorted(both, key=lambda gpu: (tables.gpus[gpu].vram_gb, gpu))
-
-
-def _pick_offer(
-    label: str, tables: Tables, gpu: str, kinds: tuple[str, ...], default: str, key: str
-) -> str:
-    offers = {
-        offer_id: offer
-        for offer_id, offer in tables.offers.items()
-        if offer.gpu == gpu and offer.kind in kinds
-    }
-    ordered = sorted(offers, key=lambda offer_id: offers[offer_id].usd_per_gpu_h)
-    chosen = link.pick(
-        label,
-        ordered,
-        default,
-        key=key,
-        format_func=lambda offer_id: _offer_label(offers[offer_id]),
-    )
-    offer = offers[chosen]
-    st.caption(_about_price(offer, tables))
-    return chosen
-
-
-def _about_price(offer: Offer, tables: Tables) -> str:
-    today = dt.date.today()
-    product = text.plain(offer.product)
-    listed = session.unedited().offers[offer.offer_id].usd_per_gpu_h
-    if offer.usd_per_gpu_h != listed:
-        return f"{product}; " + text.money(
-            f"your price, {spell.dollars(listed)} before you changed it"
-        )
-    whose = "your price" if offer.source_id == OWN_SOURCE else "price"
-    words = f"{product}; {whose} {text.age(offer.priced_on, today)}"
-    if staleness(offer, today, tables) != "fresh":
-        words += ", **stale**: look it up anew"
-    return words
-
-
-def _offer_label(offer: Offer) -> str:
-    yours = " · yours" if offer.source_id == OWN_SOURCE else ""
-    return f"{offer.provider} · {spell.dollars(offer.usd_per_gpu_h)}/GPU-h{yours}"
+    return tuple(mitigations), int(most) or None, int(target) or None

@@ -1,9 +1,8 @@
-"""The sidebar's part about money and hours: terms, months, office hours, a per-token API."""
+"""The bar's part about money and hours: terms, months, office hours, a per-token API."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 
 import streamlit as st
 
@@ -17,41 +16,44 @@ from frontier.tables import OWN_SOURCE, YOURS, Commitment, Offer, Tables, load_t
 _NONE, _OWN = "none", "own"
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What the section asks: terms, the reference point, and when office machines run."""
-
-    deal: Deal
-    api: TokenApi | None
-    office: OfficeHours
-
-
-def deal_section(tables: Tables, serverless: str, dedicated: str) -> Conditions:
-    """Draw the section for the two chosen offers and return what was asked."""
+def deal_section(tables: Tables, serverless: str, dedicated: str) -> Deal:
+    """Draw the terms of the two chosen offers and return them."""
     with st.expander("Terms and discounts"):
         commitment = _commitment(tables, dedicated)
         terms = _terms(tables, serverless)
         machines = dataclasses.replace(LIST_PRICE, free_credit=terms.free_credit)
-        deal = Deal(
+        return Deal(
             terms,
             machines,
             commitment,
             _interruptions_per_h(tables, dedicated),
             _exact_machine(tables, dedicated),
         )
-        # The row as shipped: the one in force already has what stands in this field.
-        link.setting(
-            "Hours in a month",
-            load_tables().settings["hours_per_month"],
-            key=session.HOURS,
-            step=1.0,
-            format="%.0f",
-            help="8,760 hours a year over 12. Every export names the hours it used.",
-        )
-    with st.expander("Office hours, per-token API"):
-        office = _office(tables)
-        api = _api(tables)
-    return Conditions(deal, api, office)
+
+
+def month_section() -> None:
+    """Draw how many hours a month is taken to have."""
+    # The row as shipped: the one in force already has what stands in this field.
+    link.setting(
+        "Hours in a month",
+        load_tables().settings["hours_per_month"],
+        key=session.HOURS,
+        step=1.0,
+        format="%.0f",
+        help="8,760 hours a year over 12. Every export names the hours it used.",
+    )
+
+
+def office_section(tables: Tables) -> OfficeHours:
+    """Draw when the machines of scheduled plans run, and return it."""
+    with st.expander("Office hours"):
+        return _office(tables)
+
+
+def api_section(tables: Tables) -> TokenApi | None:
+    """Draw the per-token API to compare with, and return it."""
+    with st.expander("Per-token API"):
+        return _api(tables)
 
 
 def _commitment(tables: Tables, dedicated: str) -> Commitment | None:

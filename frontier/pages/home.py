@@ -8,7 +8,7 @@ import streamlit as st
 from frontier import spell, units
 from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_drawn
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
-from frontier.pages import controls, link, results, session, show, takeaway, text
+from frontier.pages import cards, controls, link, results, session, show, takeaway, text
 from frontier.pages.plans import choose_plan
 from frontier.report import latency_rows
 from frontier.simulate import session_seconds
@@ -18,7 +18,7 @@ from frontier.sweep import Outcome
 
 
 def render() -> None:
-    """Draw the page for the choices in the sidebar."""
+    """Draw the page for the choices in the bar."""
     choices = controls.with_traffic()
     if choices is None:
         return
@@ -39,8 +39,11 @@ def render() -> None:
 
 def _draw_answer(place: st.delta_generator.DeltaGenerator, study: Study) -> None:
     with place.container():
-        st.subheader(text.money(study.answer.headline), anchor=False)
-        st.markdown(text.money(" ".join(study.answer.reasons)))
+        st.subheader(text.money(study.verdict.answer), anchor=False)
+        if study.verdict.beside:
+            st.markdown(text.money(study.verdict.beside))
+        st.caption(text.money(study.verdict.below))
+        cards.draw(study.verdict)
 
 
 def _clicked(plan_ids: list[str]) -> None:
@@ -67,14 +70,14 @@ def _draw_chart(study: Study, chosen: str) -> None:
     figure = frontier_figure(
         points,
         slo_p99_ttft_s=limit_s,
-        marked=study.answer.marked(),
+        marked=study.verdict.marked(),
         chosen_plan_id=chosen,
     )
     with chart_place:
         show.figure(
             figure,
             key="frontier_chart",
-            alt=f"Dollars a month against p99 time to first token. {study.answer.headline}.",
+            alt=f"Dollars a month against p99 time to first token. {study.verdict.headline}.",
             on_select=lambda: _clicked(list(study.outcomes)),
             selection_mode="points",
         )
@@ -112,8 +115,9 @@ def _describe(study: Study, outcome: Outcome) -> str:
         offer = study.tables.offers[plan.offer_id]
         where = f"{offer.provider} {offer.product}"
     gpus = plan.speed.gpus_per_replica
+    each = f"{gpus} × {plan.speed.gpu} a replica" if gpus > 1 else plan.speed.gpu
     return (
-        f"{where}; {f'{gpus} × ' if gpus > 1 else ''}{plan.speed.gpu} a replica; "
+        f"{where}; {each}; "
         f"{plan.detail}; at most {spell.count(plan.policy.max_replicas, 'replica')}"
     )
 
@@ -160,7 +164,14 @@ def _draw_start(outcome: Outcome) -> None:
 def _draw_details(study: Study, chosen: str) -> None:
     outcome = study.outcomes[chosen]
     tabs = st.tabs(
-        ["This plan", "All plans", "What is in the number", "Traffic that was read", "Take away"],
+        [
+            "This plan",
+            "Why",
+            "All plans",
+            "What is in the number",
+            "Traffic that was read",
+            "Take away",
+        ],
         key="detail",
         on_change="rerun",
     )
@@ -169,15 +180,18 @@ def _draw_details(study: Study, chosen: str) -> None:
             _draw_plan_tables(study, outcome)
     if tabs[1].open:
         with tabs[1]:
-            _draw_all(study)
+            st.markdown("\n".join(f"- {text.money(said)}" for said in study.verdict.reasons))
     if tabs[2].open:
         with tabs[2]:
-            _draw_included(study)
+            _draw_all(study)
     if tabs[3].open:
         with tabs[3]:
-            _draw_traffic(study)
+            _draw_included(study)
     if tabs[4].open:
         with tabs[4]:
+            _draw_traffic(study)
+    if tabs[5].open:
+        with tabs[5]:
             takeaway.draw(study, chosen)
 
 

@@ -3,55 +3,164 @@
 Streamlit can bind a widget to the URL, but it writes the option as it is displayed, with prices
 and words that change. Here the URL holds ids. A choice that cannot be used is counted and shown,
 never dropped silently.
+
+The browser keeps an entry of its history for every address written here, so its back button steps
+through choices and pages; `begin` takes up the address it comes back to.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from frontier.tables import MitigationNumber, Setting
 
 _SEPARATOR = ","
 _ASKED, _DEFAULTS, _IGNORED = "link_asked", "link_defaults", "link_ignored"
 _KEPT, _LAST, _CARRIED = "link_kept", "link_last_defaults", "link_carried"
+_CHIP, _CHIPS = "link_chip", "link_chips"
+_WRITTEN, _PAST, _STEPPED = "link_written", "link_past", "link_stepped"
+_MOST_STEPS = 50
 
 
-def begin() -> None:
-    """Read the address once a session, and forget which choices the last run drew."""
-    if _ASKED not in st.session_state:
-        st.session_state[_ASKED] = {
-            key: st.query_params[key] for key in st.query_params if not key.startswith("embed")
-        }
-        st.session_state[_IGNORED] = []
-        st.session_state[_KEPT] = {}
-        st.session_state[_LAST] = {}
-    st.session_state[_DEFAULTS] = {}
-    st.session_state[_CARRIED] = {}
+def begin() -> Mapping[str, str] | None:
+    """Read the address of a new session, and forget which choices the last run drew.
+
+    Returns
+    -------
+    mapping of str to str or None
+        The choices to make now, with `ask`: those of the address that the browser's back or
+        forward button came to. None if the session goes on where it was.
+    """
+    state = st.session_state
+    asked = _address()
+    if _ASKED not in state:
+        state[_ASKED] = dict(asked)
+        state[_IGNORED] = []
+        state[_KEPT] = {}
+        state[_LAST] = {}
+        state[_CHIPS] = {}
+        state[_PAST] = []
+        state[_WRITTEN] = asked
+    state[_DEFAULTS] = {}
+    state[_CARRIED] = {}
+    state[_CHIP] = None
+    context = get_script_run_ctx()
+    if context is None or not context.is_history_navigation or asked == state[_WRITTEN]:
+        return None
+    # One step back takes the last choice away; a step forward is one more choice.
+    if state[_PAST] and state[_PAST][-1] == asked:
+        state[_PAST].pop()
+    else:
+        _remember(state[_WRITTEN])
+    state[_WRITTEN] = asked
+    return asked
 
 
 def end() -> None:
     """Write the choices that differ from their defaults into the address."""
-    defaults = st.session_state[_DEFAULTS]
-    # Streamlit forgets a widget that a page does not draw; the choice outlives it here.
-    st.session_state[_KEPT] |= {key: st.session_state[key] for key in defaults}
-    st.session_state[_LAST] |= defaults
+    keep()
+    state = st.session_state
     parameters = choices()
-    parameters |= {key: st.query_params[key] for key in st.query_params if key.startswith("embed")}
-    if parameters != dict(st.query_params):
-        st.query_params.from_dict(parameters)
+    if not state.pop(_STEPPED, False) and parameters != state[_WRITTEN]:
+        _remember(state[_WRITTEN])
+    state[_WRITTEN] = parameters
+    if parameters != _address():
+        embedded = {key: st.query_params[key] for key in st.query_params if _is_embedding(key)}
+        st.query_params.from_dict(parameters | embedded)
+
+
+def keep() -> None:
+    """Remember what this run drew: Streamlit forgets a widget that the next one does not draw."""
+    state = st.session_state
+    defaults = state[_DEFAULTS]
+    state[_KEPT] |= {key: state[key] for key in defaults}
+    state[_LAST] |= defaults
+
+
+def _address() -> dict[str, str]:
+    return {key: st.query_params[key] for key in st.query_params if not _is_embedding(key)}
+
+
+def _is_embedding(key: str) -> bool:
+    return key.startswith("embed")
+
+
+def _remember(parameters: Mapping[str, str]) -> None:
+    past = st.session_state[_PAST]
+    past.append(dict(parameters))
+    del past[:-_MOST_STEPS]
+
+
+def can_step_back() -> bool:
+    """Whether there is a choice to take back; to be asked once the choices were drawn."""
+    state = st.session_state
+    return bool(state[_PAST]) or (_STEPPED not in state and choices() != state[_WRITTEN])
+
+
+def step_back() -> Mapping[str, str] | None:
+    """Return the choices before the last one, to be made with `ask`; None if there were none."""
+    state = st.session_state
+    before: Mapping[str, str]
+    if choices() != state[_WRITTEN]:
+        # The run that would have written the last choice did not come to its end.
+        before = state[_WRITTEN]
+    elif state[_PAST]:
+        before = state[_PAST].pop()
+        state[_STEPPED] = True
+    else:
+        return None
+    return before
+
+
+@contextmanager
+def chip(name: str) -> Iterator[None]:
+    """Count the choices drawn within to this chip of the scenario bar."""
+    before, st.session_state[_CHIP] = st.session_state[_CHIP], name
+    try:
+        yield
+    finally:
+        st.session_state[_CHIP] = before
+
+
+def changed(name: str | None = None) -> tuple[str, ...]:
+    """Return the keys whose choice differs from its default: of a chip, or of all chips."""
+    state = st.session_state
+    defaults = {**state[_LAST], **state[_DEFAULTS]}
+    return tuple(
+        key
+        for key, of_chip in state[_CHIPS].items()
+        if name in (None, of_chip)
+        and key in defaults
+        and state.get(key, state[_KEPT].get(key)) != defaults[key]
+    )
+
+
+def choose(**wanted: Any) -> None:
+    """Make these choices, by key; from a callback. Keys are those of the address."""
+    st.session_state[_ASKED] |= {key: _text(value) for key, value in wanted.items()}
+
+
+def reset(keys: Iterable[str]) -> None:
+    """Go back to the defaults of these choices; from a callback."""
+    state = st.session_state
+    for key in keys:
+        state[key] = state[_LAST][key]
 
 
 def choices() -> dict[str, str]:
     """Return every choice that differs from its default, as the address holds it."""
     defaults = {**st.session_state[_LAST], **st.session_state[_DEFAULTS]}
-    values = dict(st.session_state[_KEPT])
-    values |= {key: st.session_state[key] for key in st.session_state[_DEFAULTS]}
+    state = st.session_state
+    values = {key: state.get(key, kept) for key, kept in state[_KEPT].items()}
+    values |= {key: state[key] for key in state[_DEFAULTS]}
     chosen = {key: _text(value) for key, value in values.items() if value != defaults[key]}
     # A choice asked for by the link whose widget has not been drawn yet (it stands on another
     # page, or beneath a result that is still being made) is still to come: it stays.
@@ -98,17 +207,38 @@ def ignored() -> tuple[str, ...]:
     return tuple(st.session_state[_IGNORED])
 
 
-def pick(label: str, options: Iterable[str], default: str, *, key: str, **how: Any) -> str:
-    """Draw a selectbox whose choice lives in the address under ``key``; return it."""
+def picked(
+    options: Iterable[str],
+    default: str,
+    *,
+    key: str,
+    nearest: Callable[[str], str | None] | None = None,
+) -> str:
+    """Return the choice that `pick` is about to show, before it is drawn.
+
+    Parameters
+    ----------
+    nearest : callable, optional
+        What takes the place of a choice that is no option any more; the default where it returns
+        None.
+    """
     options = list(options)
     if default not in options:
         default = options[0]
     _restore(key, default, lambda asked: asked if asked in options else None)
     if st.session_state[key] not in options:
-        st.session_state[key] = default
+        near = None if nearest is None else nearest(st.session_state[key])
+        _put(key, near if near in options else default)
+    return str(st.session_state[key])
+
+
+def pick(label: str, options: Iterable[str], default: str, *, key: str, **how: Any) -> str:
+    """Draw a selectbox whose choice lives in the address under ``key``; return it."""
+    options = list(options)
+    shown = picked(options, default, key=key)
     st.selectbox(label, options, key=key, **how)
     # The browser alone keeps to the list of options.
-    return st.session_state[key] if st.session_state[key] in options else default
+    return st.session_state[key] if st.session_state[key] in options else shown
 
 
 def many(
@@ -138,6 +268,14 @@ def number(
     **how: Any,
 ) -> float:
     """Draw a number field whose value lives in the address under ``key``; return it."""
+    shown = _settled(default, key, low, high, whole)
+    kind: Callable[[Any], float] = int if whole else float
+    st.number_input(label, kind(low), kind(high), key=key, **how)
+    value = st.session_state[key]
+    return shown if value is None else _within(value, shown, low, high)
+
+
+def _settled(default: float, key: str, low: float, high: float, whole: bool) -> float:
     kind: Callable[[Any], float] = int if whole else float
 
     def parse(asked: str) -> float | None:
@@ -148,9 +286,27 @@ def number(
         return value if math.isfinite(value) and low <= value <= high else None
 
     _restore(key, kind(default), parse)
-    st.number_input(label, kind(low), kind(high), key=key, **how)
     value = st.session_state[key]
-    return kind(value) if value is not None and low <= value <= high else kind(default)
+    return kind(default) if value is None else kind(_within(value, default, low, high))
+
+
+def _within(value: float, default: float, low: float, high: float) -> float:
+    """Return the value, or the default for what a browser should not have sent."""
+    return value if low <= value <= high else default
+
+
+def settled(
+    row: Setting | MitigationNumber,
+    *,
+    key: str,
+    default: float | None = None,
+    scale: float = 1,
+    whole: bool = False,
+) -> float:
+    """Return the value that `setting` is about to show, before it is drawn."""
+    low, high = row.bounds
+    value = row.value if default is None else default
+    return _settled(value * scale, key, low * scale, high * scale, whole) / scale
 
 
 def setting(
@@ -215,6 +371,8 @@ def _text(value: Any) -> str:
 
 def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None:
     st.session_state[_DEFAULTS][key] = default
+    if st.session_state[_CHIP] is not None:
+        st.session_state[_CHIPS][key] = st.session_state[_CHIP]
     asked = st.session_state[_ASKED].pop(key, None)
     kept = st.session_state[_KEPT].get(key)
     # What was left at its default follows the default; what somebody chose stays.
@@ -225,8 +383,14 @@ def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None
             st.session_state[_IGNORED].append(
                 f"{key}={asked} cannot be used here; {default} is used instead"
             )
-        st.session_state[key] = default if value is None else value
+        _put(key, default if value is None else value)
     elif follows:
-        st.session_state[key] = default
+        _put(key, default)
     elif key not in st.session_state:
         st.session_state[key] = kept
+
+
+def _put(key: str, value: Any) -> None:
+    """Set a choice; one that is so already may have been drawn, and must not be touched."""
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value

@@ -1,4 +1,4 @@
-"""The sidebar's part about the model: one of the table, or the person's own.
+"""The bar's part about the model: one of the table, or the person's own.
 
 An own model is read in memory, stands in this session's tables as one more row, and travels in
 the link; nothing of it is written to disk.
@@ -7,6 +7,7 @@ the link; nothing of it is written to disk.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import streamlit as st
 
@@ -60,26 +61,40 @@ def carry_model() -> None:
         link.carry({_LINKED: link_text(own.model)})
 
 
+def picked_model(tables: Tables, example: Example) -> tuple[str, str]:
+    """Return model and precision before they are drawn."""
+    model = link.picked(list(tables.models), example.model, key="model")
+    return model, link.picked(**_precisions(model, tables, example))
+
+
+def model_in_words(model: str, precision: str) -> str:
+    """Return the choice as its chip shows it, in Markdown."""
+    return f"{_name(model)} · {precision}"
+
+
 def model_section(tables: Tables, example: Example) -> tuple[str, str]:
     """Draw the choice of model and precision; return both."""
-    model = link.pick(
-        "Model",
-        list(tables.models),
-        example.model,
-        key="model",
-        format_func=lambda name: "Yours" if name == OWN_MODEL else name,
-    )
+    model = link.pick("Model", list(tables.models), example.model, key="model", format_func=_name)
     own = own_model()
     if own is not None and model == OWN_MODEL:
         st.caption(f":material/deployed_code: {text.plain(in_words(own.model))}")
+    precision = link.pick("Precision", **_precisions(model, tables, example))
     with st.expander("Your own model"):
         _own_section(own)
-    return model, link.pick(
-        "Precision",
-        list(precisions_of(tables.models[model])),
-        tables.models[model].native_precision if model == OWN_MODEL else example.precision,
-        key="precision",
-    )
+    return model, precision
+
+
+def _name(model: str) -> str:
+    return "Your model" if model == OWN_MODEL else model
+
+
+def _precisions(model: str, tables: Tables, example: Example) -> dict[str, Any]:
+    row = tables.models[model]
+    return {
+        "options": list(precisions_of(row)),
+        "default": row.native_precision if model == OWN_MODEL else example.precision,
+        "key": "precision",
+    }
 
 
 def _own_section(own: ReadModel | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import streamlit as st
@@ -117,6 +118,19 @@ def restore() -> None:
         edit = Edit(_LINKED[0], name.removeprefix(_PRICE), _LINKED[1], text)
         for problem in change([edit]):
             link.ignore(f"{name}={text} cannot be used: {problem}")
+
+
+def go_to(choices: Mapping[str, str]) -> None:
+    """Make these choices and no others, as undo and the back button do; before they are drawn.
+
+    What was uploaded stays. A changed price stays unless the address holds it now and did not.
+    """
+    in_link = {st.session_state.get(kind) for kind in ("serverless", "dedicated")}
+    for edit in edits():
+        is_linked = (edit.table, edit.column) == _LINKED and edit.key in in_link
+        if is_linked and f"{_PRICE}{edit.key}" not in choices:
+            reset(edit)
+    link.ask(choices)
 
 
 def carry(offer_ids: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What surrounds every page: the list of pages, the sidebar, and the only catch of errors."""
+"""What surrounds every page: the list of pages, the scenario bar, and the only catch of errors."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import streamlit as st
 
 from frontier.errors import FrontierError
 from frontier.pages import (
+    bar,
     break_even,
     cold_start,
     controls,
     home,
     link,
     method,
+    session,
     sources,
     tail,
     text,
@@ -30,7 +32,7 @@ PAGES = (
 
 
 def run() -> None:
-    """Draw the sidebar and the page that the address asks for."""
+    """Draw the scenario bar and the page that the address asks for."""
     page = st.navigation(
         [
             st.Page(render, title=title, icon=icon, url_path=path, default=not path)
@@ -38,14 +40,17 @@ def run() -> None:
         ],
         position="top",
     )
-    link.begin()
+    back_to = link.begin()
+    if back_to is not None:
+        session.go_to(back_to)
     notices = st.container()
     try:
         # Here and not in the pages, so that the choices outlive a change of page.
-        st.session_state["choices"] = controls.sidebar()
+        st.session_state["choices"] = controls.scenario_bar()
         page.run()
     except FrontierError as error:
         st.error(text.plain(str(error)), icon=":material/error:")
     for sentence in link.ignored():
         notices.warning(text.plain(f"From your link: {sentence}."), icon=":material/link_off:")
     link.end()
+    bar.finish()

@@ -127,7 +127,7 @@ def render() -> None:
     st.markdown(
         "Each row names its source and says whether it was measured, stated by a vendor, published "
         "in a paper, derived, or assumed by us. Prices, billing rules and scaling behaviour can be "
-        "changed for this session; discounts, commitments and months stand in the sidebar."
+        "changed for this session; discounts, commitments and months stand in the bar above."
     )
     _draw_changes()
     names = ["Tables", "Your own prices", "Scenario file"]
@@ -431,7 +431,7 @@ def _draw_upload() -> None:
     if used is not None:
         count = spell.count(len(used.offers), "offer")
         st.success(
-            f"{count} of yours in use: the sidebar lists them, marked “yours”, under their GPU.",
+            f"{count} of yours in use: the bar lists them, marked “yours”, under their GPU.",
             icon=":material/check:",
         )
         st.button("Take them out again", on_click=_use, args=(None,), key="drop_prices")

@@ -1,4 +1,4 @@
-"""The sidebar's part about the start: what differs from the platform's, and the user's timings."""
+"""The bar's part about the start: what differs from the platform's, and the user's timings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from frontier.start.predict import COMPILE_STATES, IMAGE_STATES, KERNEL_STATES, 
 from frontier.tables import Tables
 
 _OWN_START = "own_start"
-_FITS = 24  # letters that a selectbox of the sidebar shows whole
+_FITS = 24  # letters that a selectbox of the bar shows whole
 _IMAGE_WORDS = {
     "registry": "Pulled from a registry",
     "streamed": "Streamed lazily",

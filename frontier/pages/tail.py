@@ -70,7 +70,7 @@ class Tail:
 
 
 def render() -> None:
-    """Draw the page for the choices in the sidebar."""
+    """Draw the page for the choices in the bar."""
     choices = controls.with_traffic()
     if choices is None:
         return

@@ -1,4 +1,4 @@
-"""The sidebar's part about traffic: generated or uploaded, questions on a file, rescaling.
+"""The bar's part about traffic: generated or uploaded, questions on a file, rescaling.
 
 What the reader of files cannot know it asks, one question after the other; every answer stays on
 screen and can be changed. What is done to a trace afterwards is written into its name and its
@@ -66,7 +66,7 @@ _BAR_AFTER_S, _BAR_EVERY_S = 0.4, 0.1
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the sidebar says about traffic.
+    """What the bar says about traffic.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class _Reshaping:
         return self.shape != _AS_RECORDED or self.factor != 1.0
 
     def words(self, tables: Tables) -> str:
-        """Return what is done, for the name of the trace and the sidebar."""
+        """Return what is done, for the name of the trace and the bar."""
         words = []
         if self.shape != _AS_RECORDED:
             words.append(f"over {self.days:g} days like {tables.trace_shapes[self.shape].label}")
@@ -124,19 +124,34 @@ class _Reshaping:
         return dataclasses.replace(trace, name=name)
 
 
+def traffic_in_words(tables: Tables) -> str:
+    """Return the traffic as its chip shows it, in Markdown."""
+    choice = link.picked(**_choices(tables))
+    if choice != UPLOAD:
+        example = tables.examples.get(choice)
+        usual = (example or tables.trace_presets[choice]).requests_per_day
+        row = tables.settings["traffic_requests_per_day"]
+        rate = link.settled(row, key="requests_per_day", default=usual)
+        return f"{_labels(tables)[choice]} · {rate:,.0f} requests a day"
+    upload = st.session_state.get("trace_file")
+    return "Your own trace" if upload is None else text.plain(upload.name)
+
+
+def _choices(tables: Tables) -> dict[str, Any]:
+    others = [key for key in tables.trace_presets if key not in tables.examples]
+    options = [*tables.examples, UPLOAD, *others]
+    return {"options": options, "default": options[0], "key": "traffic"}
+
+
+def _labels(tables: Tables) -> dict[str, str]:
+    labels = {key: preset.label for key, preset in tables.trace_presets.items()}
+    labels |= {key: example.label for key, example in tables.examples.items()}
+    return {UPLOAD: "Your own trace", **labels}
+
+
 def traffic_section(tables: Tables) -> Traffic:
     """Draw the section; return the traffic it makes, or why there is none."""
-    examples, presets = tables.examples, tables.trace_presets
-    labels = {key: preset.label for key, preset in presets.items()}
-    labels |= {key: example.label for key, example in examples.items()}
-    others = [key for key in presets if key not in examples]
-    choice = link.pick(
-        "Traffic",
-        [*examples, UPLOAD, *others],
-        next(iter(examples)),
-        format_func=lambda key: "Your own trace" if key == UPLOAD else labels[key],
-        key="traffic",
-    )
+    choice = link.pick("Traffic", **_choices(tables), format_func=_labels(tables).__getitem__)
     try:
         return _uploaded(tables) if choice == UPLOAD else _generated(choice, tables)
     except FrontierError as error:
@@ -264,13 +279,13 @@ def _uploaded(tables: Tables) -> Traffic:
         st.session_state.setdefault("trace_questions", {})[digest, question.parameter] = question
         with place.container():
             _ask(digest, question)
-        return Traffic(None, True, "The trace needs one answer, in the sidebar.")
+        return Traffic(None, True, "The trace needs one answer: open “Traffic” above.")
     except UnknownFormat as error:
         if digest not in unknown:
             unknown[digest] = error
             with form_place:
                 _map_columns(digest, error)
-        return Traffic(None, True, f"{error} The form is in the sidebar.")
+        return Traffic(None, True, f"{error} The form is under “Traffic” above.")
     place.empty()
     trace = kept[1]
     if trace.report.paths and digest not in paths:

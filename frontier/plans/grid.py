@@ -16,6 +16,7 @@ import numpy as np
 
 from frontier import spell
 from frontier.mitigations.base import Mitigated, Mitigation, apply_mitigations
+from frontier.plans import nodes
 from frontier.plans.families import DEDICATED, HYBRID, SCALE_TO_ZERO, SCHEDULED, WARM_POOL, Family
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import (
@@ -231,7 +232,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
     """
     behaviour = deployed.supply.behaviour
     if deployed.supply.kind == "reserved":
-        return
+        return  # paid for whether used or not: no hour of it is saved
     speed, office = deployed.speed, office_hours(deployed.scenario, tables)
     start, most = deployed.start, _most_dedicated(deployed, trace, tables)
     for size in _few_sizes(deployed, tables):
@@ -322,9 +323,14 @@ def _target(deployed: Deployed) -> float:
 
 def _with(deployed: Deployed, mitigations: tuple[Mitigation, ...], tables: Tables) -> Mitigated:
     """Return start and speed there with these mitigations, to be used for any policy."""
-    return apply_mitigations(
-        deployed.start, ScalingPolicy(), deployed.speed, mitigations, deployed.start_inputs, tables
-    )
+    start, inputs, choice = deployed.start, deployed.start_inputs, deployed.supply.nodes
+    policy = ScalingPolicy()
+    found = apply_mitigations(start, policy, deployed.speed, mitigations, inputs, tables)
+    if choice is None:
+        return found
+    on_node = (nodes.node_up(choice, tables), *mitigations)
+    pod = apply_mitigations(start, policy, None, on_node, inputs, tables).start
+    return dataclasses.replace(found, start=dataclasses.replace(found.start, on_node=pod))
 
 
 def _autoscaled(
@@ -336,7 +342,7 @@ def _autoscaled(
     *,
     is_default: bool = False,
 ) -> Plan:
-    policy = _under(deployed.supply.behaviour, policy)
+    policy = _under(deployed.supply.behaviour, dataclasses.replace(policy, nodes=deployed.nodes))
     names = [item.label for item in chosen]
     keep = f"{policy.idle_timeout_s:g} s"
     capped = ""

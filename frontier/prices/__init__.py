@@ -9,24 +9,26 @@ table and says where; a strange one is kept and said. Rows that no plan could us
 a GPU, an unknown GPU) are left out and counted. Nothing is fetched: exchange rates are the user's.
 """
 
+from frontier.prices.age import age_days, days_left, origin_in_words, stale_at_release, staleness
 from frontier.prices.own import REQUIRED
 from frontier.prices.upload import (
     FORMATS,
     PriceUpload,
-    age_days,
-    origin_in_words,
     read_prices,
-    staleness,
     with_prices,
 )
+from frontier.prices.who_sells import security_of
 
 __all__ = [
     "FORMATS",
     "REQUIRED",
     "PriceUpload",
     "age_days",
+    "days_left",
     "origin_in_words",
     "read_prices",
+    "security_of",
+    "stale_at_release",
     "staleness",
     "with_prices",
 ]

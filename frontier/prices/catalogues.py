@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import math
+import re
 from collections.abc import Iterator
 
 from frontier.delimited import DecimalMark
 from frontier.errors import InputError
-from frontier.prices.gpu_names import GpuNames
+from frontier.prices.gpu_names import Found, GpuNames
 from frontier.prices.remarks import Line, Remarks, shown
 from frontier.prices.sheet import Sheet, range_of
 from frontier.tables import Tables
@@ -23,6 +24,8 @@ SKYPILOT = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price")
 _UNKNOWN_PROVIDER = "Your own"
 _ADDED_GPUS = "Google Cloud"
 _MIB_PER_GIB = 1024
+# More of a name than tells the form of a GPU is not looked at.
+_LONGEST_SAID = 80
 
 
 def catalogue_of(header: tuple[str, ...]) -> str | None:
@@ -51,7 +54,11 @@ def catalogue_of(header: tuple[str, ...]) -> str | None:
 def gpuhunt_lines(
     sheet: Sheet, tables: Tables, today: dt.date, provider: str, remarks: Remarks
 ) -> Iterator[Line]:
-    """Yield the usable rows of a gpuhunt catalogue, which has spot prices in rows of their own."""
+    """Yield the usable rows of a gpuhunt catalogue, which has spot prices in rows of their own.
+
+    Rows with a mark that stands in data/catalogue_flags.csv are no price of one machine as it is
+    rented, and are left out.
+    """
     gpus = GpuNames(tables, "gpuhunt")
     cells_of = _Cells(sheet, tables, remarks, ("price", "gpu_count", "gpu_memory"))
     for number, cells in sheet.rows:
@@ -59,7 +66,12 @@ def gpuhunt_lines(
         if not cells["gpu_name"] or count == 0:
             remarks.note(number, "Left out, no GPU")
             continue
-        gpu = cells_of.usable(
+        marks = re.split(r"[^a-z0-9-]+", cells.get("flags", "").casefold())
+        flag = next((tables.catalogue_flags[m] for m in marks if m in tables.catalogue_flags), None)
+        if flag is not None:
+            remarks.note(number, f"Left out, {flag.meaning}")
+            continue
+        found = cells_of.usable(
             cells["gpu_name"],
             cells_of.number(cells.get("gpu_memory", "")),
             count,
@@ -68,20 +80,21 @@ def gpuhunt_lines(
             gpus,
         )
         price = cells_of.number(cells["price"])
-        if gpu is None or not cells_of.is_price(price, count, number):
+        if found is None or found.gpu is None or not cells_of.is_price(price, count, number):
             continue
         yield Line(
             row=number,
             provider=provider,
             product=cells["instance_name"],
             kind="spot" if cells.get("spot", "").casefold() == "true" else "dedicated",
-            gpu=gpu,
+            gpu=found.gpu,
             gpus_min=int(count),
             gpus_max=int(count),
             usd_per_gpu_h=price / count,
             region=cells.get("location") or "not given",
             priced_on=today,
             note="From a gpuhunt catalogue, which has no dates.",
+            or_else=found.or_else,
         )
 
 
@@ -103,15 +116,17 @@ def skypilot_lines(
             remarks.note(number, "Left out, no GPU")
             continue
         count = cells_of.number(cells["AcceleratorCount"])
-        gpu = cells_of.usable(
+        memory_gb, says = _gpu_info(cells, number, remarks)
+        found = cells_of.usable(
             cells["AcceleratorName"],
-            _gpu_info_gb(cells, number, remarks),
+            memory_gb,
             count,
             cells["InstanceType"],
             number,
             gpus,
+            says,
         )
-        if gpu is None:
+        if found is None or found.gpu is None:
             continue
         family = gpus.instance(cells["InstanceType"])
         owner = provider or (family.provider if family is not None else None)
@@ -138,13 +153,14 @@ def skypilot_lines(
                 provider=owner,
                 product=cells["InstanceType"],
                 kind=kind,
-                gpu=gpu,
+                gpu=found.gpu,
                 gpus_min=int(count),
                 gpus_max=int(count),
                 usd_per_gpu_h=price / count,
                 region=cells.get("Region") or "not given",
                 priced_on=today,
                 note="From a SkyPilot catalogue, which has no dates.",
+                or_else=found.or_else,
             )
 
 
@@ -189,8 +205,15 @@ class _Cells:
         return True
 
     def usable(
-        self, name: str, memory_gb: float, count: float, instance: str, row: int, gpus: GpuNames
-    ) -> str | None:
+        self,
+        name: str,
+        memory_gb: float,
+        count: float,
+        instance: str,
+        row: int,
+        gpus: GpuNames,
+        says: str = "",
+    ) -> Found | None:
         """Return the GPU of a row, or None with a remark if no plan could use it."""
         longest = self._tables.setting("upload_longest_name")
         if max(len(name), len(instance)) > longest:
@@ -200,26 +223,30 @@ class _Cells:
             what = "part of a GPU" if 0 < count < 1 else "no usable number of GPUs"
             self._remarks.note(row, f"Left out, {what} ({shown(name)})")
             return None
-        found = gpus.find(name, memory_gb=memory_gb, count=count, instance=instance)
+        found = gpus.find(name, memory_gb=memory_gb, count=count, instance=instance, says=says)
         if found.remark is not None:
             self._remarks.note(row, found.remark)
-        return found.gpu
+        return None if found.gpu is None else found
 
 
-def _gpu_info_gb(cells: dict[str, str], row: int, remarks: Remarks) -> float:
-    """Return the memory of one GPU from SkyPilot's ``GpuInfo``, 0 where it says none [GB].
+def _gpu_info(cells: dict[str, str], row: int, remarks: Remarks) -> tuple[float, str]:
+    """Return the memory of one GPU from SkyPilot's ``GpuInfo`` and what it calls it [GB].
 
     It is a Python literal, or on some clouds no more than the GPU's name; its memory is in MiB,
-    or in GB where the number is small.
+    or in GB where the number is small, and 0 where it says none. Its name may tell the form
+    ("A100 PCIe") that the column with the accelerator leaves open.
     """
     text = cells.get("GpuInfo", "")
     if not text or text == cells["AcceleratorName"]:
-        return 0.0
+        return 0.0, ""
     try:
-        size = ast.literal_eval(text)["Gpus"][0]["MemoryInfo"]["SizeInMiB"]
+        info = ast.literal_eval(text)["Gpus"][0]
+        size = info["MemoryInfo"]["SizeInMiB"]
         size = 0.0 if size is None else float(size)
+        says = str(info.get("Name") or "")
     except (
         ArithmeticError,
+        AttributeError,
         LookupError,
         MemoryError,
         RecursionError,
@@ -228,6 +255,6 @@ def _gpu_info_gb(cells: dict[str, str], row: int, remarks: Remarks) -> float:
         ValueError,
     ):
         remarks.note(row, "GpuInfo cannot be read; the memory of the GPU is not checked")
-        return 0.0
+        return 0.0, ""
     # RunPod writes GB here; no GPU has less than a gibibyte.
-    return size / _MIB_PER_GIB if size >= _MIB_PER_GIB else size
+    return (size / _MIB_PER_GIB if size >= _MIB_PER_GIB else size), says[:_LONGEST_SAID]

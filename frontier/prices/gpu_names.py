@@ -25,10 +25,14 @@ _GB = re.compile(r"(\d+)gb")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a price list means: the GPU, or why none can be used; ``remark`` is for the person."""
+    """What a price list means: the GPU, or why none can be used; ``remark`` is for the person.
+
+    ``or_else`` are the forms that it may be as well, where nothing says which.
+    """
 
     gpu: str | None
     remark: str | None = None
+    or_else: tuple[str, ...] = ()
 
 
 class GpuNames:
@@ -72,7 +76,13 @@ class GpuNames:
         )
 
     def find(
-        self, name: str, *, memory_gb: float = math.nan, count: float = 1.0, instance: str = ""
+        self,
+        name: str,
+        *,
+        memory_gb: float = math.nan,
+        count: float = 1.0,
+        instance: str = "",
+        says: str = "",
     ) -> Found:
         """Return the GPU that is meant.
 
@@ -86,12 +96,17 @@ class GpuNames:
             GPUs of the instance: some lists give the memory of all of them.
         instance : str
             Name of the instance or product.
+        says : str
+            What else the list calls the GPU.
         """
         words = _words(name)
         if not memory_gb > 0 or math.isinf(memory_gb):
             memory_gb = next((float(m[1]) for w in words if (m := _GB.fullmatch(w))), math.nan)
-        general = self._named(words, self._anywhere)
-        meant = self._named(words, self._here) or general
+        bare = tuple(word for word in words if not _GB.fullmatch(word))
+        # A name with its memory is not the one without, even where the latter means more here.
+        both = [known.get(key) for key in (words, bare) for known in (self._here, self._anywhere)]
+        general = both[1] or both[3] or ()
+        meant = next(filter(None, both), ())
         if not meant:
             return Found(None, f"Left out, no specification of the GPU '{shown(name)}'")
         family = self.instance(instance)
@@ -112,19 +127,15 @@ class GpuNames:
                 return Found(None, self._why_not(meant, memory_gb, name))
             meant = fitting
         said = [
-            word for word in _words(instance) if any(word in self._form_words[g] for g in meant)
+            word
+            for word in (*_words(instance), *_words(says))
+            if any(word in self._form_words[g] for g in meant)
         ]
         narrowed = tuple(gpu for gpu in meant if self._form_words[gpu].issuperset(said))
         meant = narrowed or meant
         if len(meant) > 1 and remark is None:
             remark = f"'{shown(name)}' does not say which form; taken as {meant[0]}"
-        return Found(meant[0], remark)
-
-    def _named(
-        self, words: tuple[str, ...], known: dict[tuple[str, ...], tuple[str, ...]]
-    ) -> tuple[str, ...]:
-        bare = tuple(word for word in words if not _GB.fullmatch(word))
-        return known.get(words) or known.get(bare) or ()
+        return Found(meant[0], remark, meant[1:])
 
     def _of_instance(
         self, gpu: str, memory_gb: float, count: float, name: str, instance: str

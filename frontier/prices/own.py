@@ -56,6 +56,7 @@ _KINDS = {
 }
 BILLING_COLUMNS = ("increment_s", "minimum_s", "platform_fee_usd_month")
 BEHAVIOUR_COLUMNS = ("idle_default_s", "idle_min_s", "idle_max_s")
+_SIZES = ("gpu_count", "gpu_count_min", "gpu_count_max")
 _NAMES = ("provider", "gpu", "product", "region", "offer_id")
 _NUMBERS = (
     "price",
@@ -167,6 +168,9 @@ def own_lines(
             offer_id=cells.get("offer_id", ""),
             note=((cells.get("note") or "") + terms).strip() or None,
             featured=True,
+            source=cells.get("source", ""),
+            or_else=found.or_else,
+            is_sized=not is_of_one_gpu or any(cells.get(name) for name in _SIZES),
             overrides=overrides,
         )
 
@@ -270,10 +274,10 @@ class _CellReader:
 
     def usd_of_one(self, usd_per: Mapping[str, float]) -> float:
         """Return the dollars of one unit of the currency that column, unit and price agree on."""
-        column, unit = (
-            self.cells.get("currency", "").upper(),
-            "".join(self._unit_words()[2]).upper(),
-        )
+        others = self._unit_words()[2]
+        # More than one word is no currency but a wrong unit, which is said elsewhere.
+        unit = others[0].upper() if len(others) == 1 else ""
+        column = self.cells.get("currency", "").upper()
         price = self.cells.get("price", "")
         if len(price) > self.tables.setting("upload_longest_number"):
             return 1.0

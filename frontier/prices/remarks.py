@@ -14,17 +14,21 @@ _SHOWN_CHARACTERS = 60
 
 @dataclass(slots=True)
 class Remarks:
-    """Errors by cell, strange or left-out rows by reason, and what holds for the whole file."""
+    """Errors by cell, strange or left-out rows by reason, and what holds for the whole file.
+
+    ``wrong`` holds the errors again, by row.
+    """
 
     errors: list[str] = field(default_factory=list)
+    wrong: dict[int, list[str]] = field(default_factory=dict)
     reasons: dict[str, list[int]] = field(default_factory=dict)
     of_file: list[str] = field(default_factory=list)
 
     def error(self, row: int, column: str, expected: str, found: object) -> None:
         """Say what a cell should have been; the table is refused."""
-        self.errors.append(
-            f"row {row}, column {column}: expected {expected}, found '{shown(found)}'"
-        )
+        words = f"column {column}: expected {expected}, found '{shown(found)}'"
+        self.errors.append(f"row {row}, {words}")
+        self.wrong.setdefault(row, []).append(words)
 
     def note(self, row: int, reason: str) -> None:
         """Say that a row is strange or left out, and why."""
@@ -49,7 +53,11 @@ class Remarks:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One usable row, whatever its format; ``overrides`` are billing rules of its own."""
+    """One usable row, whatever its format; ``overrides`` are billing rules of its own.
+
+    ``or_else`` are forms of the GPU that the row may mean as well; ``is_sized`` is whether it says
+    how many GPUs it is about, or has the price of a machine.
+    """
 
     row: int
     provider: str
@@ -64,6 +72,9 @@ class Line:
     offer_id: str = ""
     note: str | None = None
     featured: bool = False
+    source: str = ""
+    or_else: tuple[str, ...] = ()
+    is_sized: bool = True
     overrides: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -16,10 +16,12 @@ from typing import Any
 
 from frontier.delimited import is_control
 from frontier.errors import InputError
+from frontier.prices.age import staleness
 from frontier.prices.catalogues import catalogue_of, gpuhunt_lines, skypilot_lines
 from frontier.prices.own import BEHAVIOUR_COLUMNS, BILLING_COLUMNS, own_lines
 from frontier.prices.remarks import Line, Remarks
 from frontier.prices.sheet import read_sheet
+from frontier.prices.who_sells import ProviderNames, folded
 from frontier.tables import OWN_SOURCE, YOURS, Behaviour, Offer, ProviderRules, Tables
 
 FORMATS = ("own", "gpuhunt", "skypilot")
@@ -142,26 +144,6 @@ def with_prices(tables: Tables, upload: PriceUpload) -> Tables:
     )
 
 
-def age_days(offer: Offer, today: dt.date) -> int:
-    """Return the age of a price in days."""
-    return (today - offer.priced_on).days
-
-
-def staleness(offer: Offer, today: dt.date, tables: Tables) -> str:
-    """Return "fresh", "stale", or "ask" where a price should be read anew before it is used."""
-    age = age_days(offer, today)
-    if age > tables.setting("price_ask_days"):
-        return "ask"
-    return "stale" if age > tables.setting("price_stale_days") else "fresh"
-
-
-def origin_in_words(offer: Offer, tables: Tables) -> str:
-    """Return whose price it is and of when: "list price of 2026-07-01, Modal pricing"."""
-    if offer.source_id == OWN_SOURCE:
-        return f"your price, dated {offer.priced_on}"
-    return f"{offer.price_kind} price of {offer.priced_on}, {tables.source_of(offer).title}"
-
-
 def _offers(
     lines: list[Line], tables: Tables, remarks: Remarks
 ) -> tuple[list[tuple[int, Offer]], list[ProviderRules], list[Behaviour]]:
@@ -279,27 +261,23 @@ class _RulesByProvider:
     """The billing rules that ship, by provider and by whether they are of scaling to zero."""
 
     def __init__(self, tables: Tables) -> None:
-        self._names = {
-            _folded(name): _folded(row.provider)
-            for row in tables.provider_names.values()
-            for name in (*row.names, row.provider)
-        }
+        self._names = ProviderNames(tables)
         self._known: dict[tuple[str, bool], str] = {}
         for offer in tables.offers.values():
-            key = (_folded(offer.provider), offer.kind == "serverless")
+            key = (folded(offer.provider), offer.kind == "serverless")
             self._known.setdefault(key, offer.rules_id)
         used = {offer.rules_id for offer in tables.offers.values()}
-        cautious = {_folded(tables.provider_rules[key].provider) for key in _CAUTIOUS.values()}
+        cautious = {folded(tables.provider_rules[key].provider) for key in _CAUTIOUS.values()}
         for row in tables.provider_rules.values():
             # Rules that no price ships with: those that name an idle window scale to zero.
-            if row.rules_id not in used and _folded(row.provider) not in cautious:
+            if row.rules_id not in used and folded(row.provider) not in cautious:
                 idles = tables.behaviours[row.behaviour_id].idle_default_s is not None
-                key = (_folded(row.provider), idles)
+                key = (folded(row.provider), idles)
                 self._known.setdefault(key, row.rules_id)
 
     def owner(self, provider: str) -> str:
         """Return the name under which a provider's rules are found."""
-        return self._names.get(_folded(provider), _folded(provider))
+        return folded(self._names.find(provider) or provider)
 
     def scales_to_zero_only(self, owner: str) -> bool:
         """Whether the provider has rules, and none for machines by the hour."""
@@ -320,10 +298,6 @@ class _RulesByProvider:
             found = _CAUTIOUS[serverless]
             remarks.note(line.row, f"No billing rules of '{line.provider}'; cautious ones are used")
         return found
-
-
-def _folded(provider: str) -> str:
-    return re.sub(r"[\W_]+", "", provider.casefold())
 
 
 def _check_idle(behaviour: Behaviour, row: int, remarks: Remarks) -> None:

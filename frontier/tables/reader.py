@@ -24,6 +24,8 @@ from frontier.errors import InputError, TableError
 from frontier.tables.rows import (
     Abandonment,
     Behaviour,
+    Catalogue,
+    CatalogueFlag,
     Coefficient,
     Column,
     Commitment,
@@ -35,13 +37,17 @@ from frontier.tables.rows import (
     Gpu,
     GpuName,
     Host,
+    Hosting,
     InstanceType,
     Kernels,
     Loader,
     MitigationNumber,
     Model,
+    NodeScaler,
     Offer,
+    Place,
     Platform,
+    PodScaler,
     ProviderName,
     ProviderRules,
     Release,
@@ -55,11 +61,11 @@ from frontier.tables.rows import (
     StartCase,
     StartRiskPreset,
     Storage,
-    ThirdPartyHost,
     TracePreset,
     TracePublished,
     TraceQuantiles,
     TraceShape,
+    UnitSlip,
 )
 
 DATA_DIR = Path(__file__).resolve().parents[2] / "data"
@@ -89,6 +95,8 @@ class Tables:
     restores: Mapping[str, Restore] = field(metadata={"row": Restore})
     start_risks: Mapping[str, StartRiskPreset] = field(metadata={"row": StartRiskPreset})
     platforms: Mapping[str, Platform] = field(metadata={"row": Platform})
+    node_scalers: Mapping[str, NodeScaler] = field(metadata={"row": NodeScaler})
+    pod_scalers: Mapping[str, PodScaler] = field(metadata={"row": PodScaler})
     mitigations: Mapping[str, MitigationNumber] = field(metadata={"row": MitigationNumber})
     stage_timings: Mapping[str, StageTiming] = field(metadata={"row": StageTiming})
     serving_points: Mapping[str, ServingPoint] = field(metadata={"row": ServingPoint})
@@ -110,7 +118,11 @@ class Tables:
     instance_types: Mapping[str, InstanceType] = field(metadata={"row": InstanceType})
     gpu_names: Mapping[str, GpuName] = field(metadata={"row": GpuName})
     provider_names: Mapping[str, ProviderName] = field(metadata={"row": ProviderName})
-    third_party_hosts: Mapping[str, ThirdPartyHost] = field(metadata={"row": ThirdPartyHost})
+    hosting: Mapping[str, Hosting] = field(metadata={"row": Hosting})
+    places: Mapping[str, Place] = field(metadata={"row": Place})
+    catalogues: Mapping[str, Catalogue] = field(metadata={"row": Catalogue})
+    catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
+    unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""

@@ -339,6 +339,38 @@ class Platform:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeScaler:
+    """What starts and releases the nodes of a cluster of one's own, or keeps them."""
+
+    node_scaler: str
+    label: str
+    provisions: bool
+    node_start_s: float | None
+    node_start_spread: float | None
+    scale_down_delay_s: float | None
+    basis: str
+    source_id: str
+    start_basis: str
+    start_source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodScaler:
+    """What starts and releases the pods of a model on a cluster of one's own."""
+
+    pod_scaler: str
+    label: str
+    detect_s: float
+    idle_default_s: float
+    idle_min_s: float | None
+    idle_max_s: float | None
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class MitigationNumber:
     """One number of one mitigation."""
 
@@ -541,6 +573,65 @@ class InstanceType:
 
 
 @dataclass(frozen=True, slots=True)
+class Hosting:
+    """Whose machines a product runs on: of a data centre (secure) or of third parties."""
+
+    hosting_id: str
+    provider: str
+    products: tuple[str, ...]
+    places: tuple[str, ...]
+    security: str
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A region of offers, and the regions of price lists that lie within it."""
+
+    place_id: str
+    region: str
+    names: tuple[str, ...]
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A published catalogue of prices that can be fetched when somebody asks for it."""
+
+    catalogue_id: str
+    format: str
+    provider: str
+    version_url: str | None
+    url: str
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueFlag:
+    """A mark of a catalogue on rows that are no ordinary price."""
+
+    flag: str
+    meaning: str
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSlip:
+    """A mistaken unit, known by the factor it puts between two prices."""
+
+    slip_id: str
+    factor: float
+    label: str
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class GpuName:
     """Names that price lists use for a GPU, or for several where they leave open which."""
 
@@ -562,18 +653,6 @@ class ProviderName:
     names: tuple[str, ...]
     basis: str
     source_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ThirdPartyHost:
-    """Products that run on machines of third parties, by the patterns that their names fit."""
-
-    host_id: str
-    provider: str
-    products: tuple[str, ...]
-    basis: str
-    source_id: str
-    note: str | None
 
 
 @dataclass(frozen=True, slots=True)

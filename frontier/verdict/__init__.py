@@ -1,10 +1,32 @@
-"""The answer as typed facts, then as words; the only place that says what wins."""
+"""The answer as typed facts, then as words; the only place that says what wins.
 
-from frontier.verdict.facts import Machines, machines_of
-from frontier.verdict.words import (
-    Answer,
+`find` takes the facts from outcomes and bills, `words` says them; `rates` says what the
+comparison over the request rate comes to.
+"""
+
+from frontier.verdict.facts import (
+    BreakEvenRate,
+    Commitment,
+    Machines,
+    Obstacle,
+    PlanFacts,
+    RateCrossing,
+    Saving,
+    Tipping,
+    Utilisation,
+    Verdict,
+    WaitingCost,
+)
+from frontier.verdict.find import (
+    commitment_of,
+    find_verdict,
+    machines_of,
+    plan_facts,
+    spoken,
+    with_break_even,
+)
+from frontier.verdict.rates import (
     break_even_headline,
-    find_answer,
     flip_sentence,
     gap_sentence,
     how_sure,
@@ -12,17 +34,36 @@ from frontier.verdict.words import (
     utilisation_sentences,
     worth_sentence,
 )
+from frontier.verdict.words import amount, commitment_in_words, named, of_thousand, price
 
 __all__ = [
-    "Answer",
+    "BreakEvenRate",
+    "Commitment",
     "Machines",
+    "Obstacle",
+    "PlanFacts",
+    "RateCrossing",
+    "Saving",
+    "Tipping",
+    "Utilisation",
+    "Verdict",
+    "WaitingCost",
+    "amount",
     "break_even_headline",
-    "find_answer",
+    "commitment_in_words",
+    "commitment_of",
+    "find_verdict",
     "flip_sentence",
     "gap_sentence",
     "how_sure",
     "machines_of",
+    "named",
+    "of_thousand",
+    "plan_facts",
+    "price",
+    "spoken",
     "swing_value",
     "utilisation_sentences",
+    "with_break_even",
     "worth_sentence",
 ]

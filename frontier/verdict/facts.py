@@ -1,17 +1,15 @@
-"""What the verdict rests on, as frozen facts taken from outcomes and their bills.
+"""What a verdict holds: frozen facts with their units, and no sentence of its own.
 
-Nothing is simulated here, and no sentence is made: `words` turns facts into sentences.
+`find` takes them from outcomes and bills, `words` makes sentences of them.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
-import numpy as np
-
-from frontier.billing import BillBasis
-from frontier.sweep import Outcome
-from frontier.tables import Tables
+from frontier import spell, units
+from frontier.plans.families import DEDICATED, FAMILIES, HYBRID, RESERVED, SCHEDULED
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +49,352 @@ class Machines:
         return words
 
 
-def machines_of(outcome: Outcome, basis: BillBasis, tables: Tables) -> Machines | None:
-    """Return the machines that are always on in a plan; None where there is none.
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """What the verdict says of one plan: hardware, policy, money, waits.
 
-    Parameters
+    Attributes
     ----------
-    basis : BillBasis
-        Of the bill of that outcome.
+    plan_id, label, detail, family : str
+        As in the frontier table.
+    vendor, product, gpu, kind : str
+        Of the offer that bills it, in the shape that costs least: kind is serverless, dedicated,
+        reserved or spot. A hybrid's are those of its base, and ``overflow_vendor`` is set.
+    offer_id : str
+        That offer.
+    gpus_per_replica : int
+    kept, most : int
+        Replicas that are always kept, and the most there may be.
+    machines : Machines or None
+        Those that are always on.
+    usd_per_month : float
+        [$/month]
+    usd_per_h : float
+        [$/h]
+    usd_by_line : tuple of (str, float)
+        Dollars a month by `billing.LINES`; they add up. [$/month]
+    p99_ttft_s : float
+        Infinite where more than one request in a hundred is refused. [s]
+    waiting_of_thousand : int
+        Requests of 1,000 that wait on a start.
+    typical_wait_s : float
+        Median TTFT of those. [s]
+    over_of_thousand : int
+        Requests of 1,000 whose TTFT breaks the limit, rounded up; refused ones among them.
+    refused_of_thousand : int
+        Requests of 1,000 that are refused, rounded up.
+    billed_replicas, busy_replicas : float
+        Replicas billed, and busy, on average. [1]
+    priced_on : tuple of (str, date)
+        Vendor and date of each price in it.
+    needed : int
+        Replicas that the busiest minute keeps busy.
+    is_provider_default, is_committed : bool
     """
-    plan, pool = outcome.plan, basis.pools[-1]
-    offer = tables.offers[pool.offer_id]
-    replicas = plan.policy.pinned_replicas or plan.policy.min_replicas
-    is_always_on = plan.policy.pinned_replicas or replicas == plan.policy.max_replicas
-    if offer.kind == "serverless" or not is_always_on:
-        return None
-    return Machines(
-        offer_id=offer.offer_id,
-        provider=offer.provider,
-        product=offer.product,
-        gpu=offer.gpu,
-        count=int(np.unique(pool.meters.machine).size),
-        gpus_each=pool.meters.gpus,
-        gpus_used=replicas * plan.speed.gpus_per_replica,
-    )
+
+    plan_id: str
+    label: str
+    detail: str
+    family: str
+    vendor: str
+    product: str
+    gpu: str
+    kind: str
+    overflow_vendor: str
+    offer_id: str
+    gpus_per_replica: int
+    kept: int
+    most: int
+    machines: Machines | None
+    usd_per_month: float
+    usd_per_h: float
+    usd_by_line: tuple[tuple[str, float], ...]
+    p99_ttft_s: float
+    waiting_of_thousand: int
+    typical_wait_s: float
+    over_of_thousand: int
+    refused_of_thousand: int
+    billed_replicas: float
+    busy_replicas: float
+    priced_on: tuple[tuple[str, dt.date], ...]
+    needed: int
+    is_provider_default: bool
+    is_committed: bool
+
+    @property
+    def is_always_on(self) -> bool:
+        """Whether its replicas run whatever happens: no start, no interruption."""
+        return self.kept == self.most and self.kind != "spot"
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether it may have fewer replicas than the busiest minute keeps busy."""
+        return self.kept < self.most < self.needed
+
+    @property
+    def hardware(self) -> str:
+        """Its GPUs in words: "1 × L40S", "up to 4 × H100-SXM-80GB"."""
+        count = self.gpus_per_replica * (self.kept if self.kept == self.most else self.most)
+        return f"{'' if self.kept == self.most else 'up to '}{count} × {self.gpu}"
+
+    @property
+    def policy(self) -> str:
+        """Its policy in words: "always-on", "scale-to-zero, keep-alive 1 min"."""
+        family = FAMILIES[self.family]
+        if self.kept == self.most and family in (DEDICATED, RESERVED):
+            words = "on spot machines" if self.kind == "spot" else "always-on"
+            return f"{words}, under your commitment" if self.is_committed else words
+        if family is HYBRID:
+            return f"{self.kept} always-on, overflow to {self.overflow_vendor}, {self.detail}"
+        if family is SCHEDULED:
+            return self.detail
+        head = family.head_of(self.kept)
+        return f"{spell.lower_first(head)}, {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What the difference of two bills is made of; the parts add up to it. [$/month].
+
+    Attributes
+    ----------
+    usd : float
+        First bill less second: below 0 the first saves.
+    hours_usd : float
+        More (or fewer) billed GPU-hours, at the second one's price.
+    price_usd : float
+        A dearer (or cheaper) GPU-hour, for the hours of the first.
+    unused_gpus_usd, cpu_ram_usd, others_usd : float
+        Unused GPUs and unused commitment; cores and memory; storage, fees and credits.
+    """
+
+    usd: float
+    hours_usd: float
+    price_usd: float
+    unused_gpus_usd: float
+    cpu_ram_usd: float
+    others_usd: float
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """The parts by name, the largest first. [$/month]."""
+        named = {
+            "GPU-hours": self.hours_usd,
+            "price of a GPU-hour": self.price_usd,
+            "unused GPUs": self.unused_gpus_usd,
+            "cores and memory": self.cpu_ram_usd,
+            "storage, fees and credits": self.others_usd,
+        }
+        return dict(sorted(named.items(), key=lambda item: -abs(item[1])))
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCost:
+    """What the plan within the limit costs more than scale-to-zero, for each request it spares.
+
+    ``usd_per_month`` more [$/month], ``spared_per_month`` fewer requests over the limit [1/month],
+    ``usd_each`` [$]; infinite where it spares none.
+    """
+
+    usd_per_month: float
+    spared_per_month: float
+    usd_each: float
+
+
+@dataclass(frozen=True, slots=True)
+class Utilisation:
+    """How much of the time of the always-on rival scale-to-zero is billed and busy, and may be.
+
+    Attributes
+    ----------
+    replicas : int
+        Of the rival: all shares are of the time of all of them. A share may exceed 1, where
+        scale-to-zero spreads over more replicas than the rival has.
+    billed, busy : float
+        Of this traffic. [1]
+    break_even_billed : float
+        Above it the rival is the cheaper plan, at the prices of these two bills. [1]
+    break_even_busy : float
+        The same as a busy share, if busy and billed time keep the ratio of this traffic. [1]
+    rule_of_thumb : tuple of float
+        The busy share from which folklore goes always-on, lowest and highest. [1]
+    """
+
+    replicas: int
+    billed: float
+    busy: float
+    break_even_billed: float
+    break_even_busy: float
+    rule_of_thumb: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """What the commitment of a plan binds to. NaN where term or upfront share is not stated."""
+
+    plan_id: str
+    machines: int
+    committed_usd: float
+    term_months: int | None
+    upfront_usd: float
+    payback_months: float
+    break_even_utilisation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tipping:
+    """The value of one thing at which another plan becomes the cheapest within the limit.
+
+    Attributes
+    ----------
+    what : {"limit", "price"}
+        The limit on p99 TTFT [s], or the GPU price alone of the winner's offer [$/GPU-h].
+    value, now : float
+        There, and as it is.
+    plan : PlanFacts
+        Which plan wins from there on.
+    """
+
+    what: str
+    value: float
+    now: float
+    plan: PlanFacts
+
+
+@dataclass(frozen=True, slots=True)
+class RateCrossing:
+    """A request rate at which the two rivals cost the same, and its uncertainty [1/day]."""
+
+    at_per_day: float
+    low_per_day: float
+    high_per_day: float
+    rival_wins_above: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEvenRate:
+    """Where scale-to-zero and its always-on rival cost the same over the request rate.
+
+    Attributes
+    ----------
+    requests_per_day : float
+        Of this traffic.
+    low_per_day, high_per_day : float
+        The rates that were looked at; the upper one ends where scale-to-zero hits its cap.
+    crossings : tuple of RateCrossing
+        Empty: one of the two is cheaper over all of it.
+    rival_wins_now : bool
+        Whether the rival is the cheaper one at this traffic.
+    capped_from_per_day : float or None
+        From here on scale-to-zero may not have the replicas that the traffic needs.
+    """
+
+    requests_per_day: float
+    low_per_day: float
+    high_per_day: float
+    crossings: tuple[RateCrossing, ...]
+    rival_wins_now: bool
+    capped_from_per_day: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why no plan holds the limit, and what would.
+
+    Attributes
+    ----------
+    prompt_s : float
+        99th percentile of what a prompt takes alone on the faster of the two offers' replicas.
+        [s]
+    gpus : tuple of str
+        GPUs with an offer on which that holds the limit, slowest first.
+    precisions : tuple of str
+        Precisions that would, on the same GPU.
+    reachable_s : float
+        The least p99 of any plan: a limit that could be held; infinite where all refuse. [s]
+    """
+
+    prompt_s: float
+    gpus: tuple[str, ...]
+    precisions: tuple[str, ...]
+    reachable_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What wins under the limit, at what price, against what, and what would change it.
+
+    Attributes
+    ----------
+    limit_s : float
+        On p99 TTFT. [s]
+    requests_per_day, span_s : float
+        Of the traffic, and how long it was seen. [1/day], [s]
+    cheapest_within : PlanFacts or None
+        The cheapest plan within the limit; None where no plan holds it.
+    cheapest : PlanFacts or None
+        The cheapest of all that keep up with the traffic; None where every plan refuses too much.
+    fastest : PlanFacts or None
+        The cheapest of those that are as fast as any, within the tolerance.
+    shipped : PlanFacts or None
+        Scale-to-zero as the provider ships it.
+    rival : PlanFacts or None
+        The cheapest plan of machines that are kept, within the limit; else of those as fast as
+        any of them.
+    saving : Saving or None
+        Of scale-to-zero as shipped against the rival.
+    waiting : WaitingCost or None
+        Of the cheapest within the limit against scale-to-zero as shipped.
+    utilisation : Utilisation or None
+    commitment : Commitment or None
+        Of the winner, else of the rival.
+    tippings : tuple of Tipping
+    obstacle : Obstacle or None
+        Where no plan holds the limit.
+    break_even : BreakEvenRate or None
+        None until it is computed, which takes more simulations.
+    answer, beside, below : str
+        The answer in one sentence, what stands beside it, and the line under both.
+    reasons : tuple of str
+        What the facts above come to, a sentence each.
+    """
+
+    limit_s: float
+    requests_per_day: float
+    span_s: float
+    cheapest_within: PlanFacts | None
+    cheapest: PlanFacts | None
+    fastest: PlanFacts | None
+    shipped: PlanFacts | None
+    rival: PlanFacts | None
+    saving: Saving | None = None
+    waiting: WaitingCost | None = None
+    utilisation: Utilisation | None = None
+    commitment: Commitment | None = None
+    tippings: tuple[Tipping, ...] = ()
+    obstacle: Obstacle | None = None
+    break_even: BreakEvenRate | None = None
+    answer: str = ""
+    beside: str = ""
+    below: str = ""
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether less than a day was seen, so that a month would say more than is known."""
+        return self.span_s < units.SECONDS_PER_DAY
+
+    @property
+    def headline(self) -> str:
+        """The answer and what stands beside it, as one line."""
+        return f"{self.answer} {self.beside}".strip()
+
+    def marked(self) -> dict[str, str]:
+        """Return the plans to name on the chart, with the words to use."""
+        kept = "spot" if self.rival is not None and self.rival.kind == "spot" else "always-on"
+        words = (
+            (self.shipped, "provider's default"),
+            (self.rival, kept),
+            (self.cheapest_within, "cheapest under the limit"),
+        )
+        return {plan.plan_id: text for plan, text in words if plan is not None}

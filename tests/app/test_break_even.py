@@ -11,7 +11,7 @@ SCRIPT = """
 import streamlit as st
 from frontier.pages import break_even, controls, link
 link.begin()
-st.session_state["choices"] = controls.sidebar()
+st.session_state["choices"] = controls.scenario_bar()
 break_even.render()
 link.end()
 """

@@ -37,7 +37,7 @@ def test_sweep_prints_the_answer_and_writes_the_table(trace_file, tmp_path, caps
     out = tmp_path / f"frontier.{suffix}"
     assert main(["sweep", f"--trace={trace_file}", *_SCENARIO, f"--out={out}"]) == 0
     printed = capsys.readouterr().out
-    assert "a month at" in printed
+    assert "an hour." in printed
     plans = (
         pd.read_csv(out)
         if suffix == "csv"
@@ -60,6 +60,46 @@ def test_sweep_writes_what_the_page_offers(trace_file, tmp_path, capsys):
     assert book[:2] == b"PK"
     assert "Reserved × 1" in page.decode()
     assert json.loads(everything)["plan"]["id"] == "reserved-1"
+
+
+def test_a_cluster_of_one_s_own_is_an_offer(trace_file, tmp_path, capsys):
+    """Nodes are named with what scales them; what a bought machine amortises to is said."""
+    told = ["sweep", f"--trace={trace_file}", "--model=Llama-3.1-8B-Instruct", "--included"]
+    rented = ["--serverless=aws-l40s-4x", "--dedicated=aws-l40s", "--nodes=karpenter"]
+    assert main([*told, *rented, "--pods=knative", "--node-delay=45", "--weights-on-node"]) == 0
+    printed = capsys.readouterr().out
+    assert "kept 45 s after its last pod (as you set it)" in printed
+    assert "Pods by Knative" in printed
+    assert "the weights on its disk" in printed
+    assert "4 replicas share a node of 4 GPUs" in printed
+    out = tmp_path / "owned.json"
+    owned = ["--serverless=on-premises", "--dedicated=on-premises", "--nodes=kept"]
+    owned += ["--owned-machine=gpu=L40S,usd=90000,gpus=8", "--kept-nodes=1", f"--out={out}"]
+    assert main([*told, *owned]) == 0
+    printed = capsys.readouterr().out
+    assert "An amortisation, not a price" in printed
+    assert "1 node of 8 GPUs kept" in printed
+    assert json.loads(out.read_text(encoding="utf-8"))["usd_by_line"]["unused GPUs"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--nodes=slurm"], "slurm"),
+        (["--nodes=karpenter", "--pods=cron"], "cron"),
+        (["--nodes=karpenter", "--node-delay=-1"], "at least 0 s"),
+        (["--node-delay=30"], "--node-delay needs --nodes"),
+        (["--nodes=karpenter", "--owned-machine=usd=1"], "name its GPU"),
+    ],
+)
+def test_nodes_that_make_no_sense_are_one_line(trace_file, capsys, arguments, words):
+    """The refusal names what was given."""
+    told = ["sweep", f"--trace={trace_file}", "--model=Llama-3.1-8B-Instruct"]
+    told += ["--serverless=aws-l40s-4x", "--dedicated=aws-l40s", *arguments]
+    assert main(told) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
 
 
 def test_break_even_prints_the_page_s_sentences_and_writes_its_points(trace_file, tmp_path, capsys):

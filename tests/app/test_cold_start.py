@@ -20,7 +20,7 @@ from frontier.pages import cold_start, controls, link
 
 link.begin()
 try:
-    st.session_state["choices"] = controls.sidebar()
+    st.session_state["choices"] = controls.scenario_bar()
     cold_start.render()
 except FrontierError as error:
     st.error(str(error))

@@ -15,7 +15,7 @@ _DATA = """
 import streamlit as st
 from frontier.pages import controls, link, sources
 link.begin()
-st.session_state['choices'] = controls.sidebar()
+st.session_state['choices'] = controls.scenario_bar()
 sources.render()
 for sentence in link.ignored():
     st.warning(sentence)
@@ -54,7 +54,7 @@ def _row_of(offer_id):
 
 
 def test_a_changed_price_is_marked_travels_in_the_link_and_can_be_reset():
-    """The list says from what to what; the sidebar shows the new price; reset takes it back."""
+    """The list says from what to what; the bar shows the new price; reset takes it back."""
     app = _open()
     _type(app, _row_of("modal-l40s"), "usd_per_gpu_h", 1.5)
     assert not app.exception
@@ -164,7 +164,7 @@ def _with_table(content, script=_DATA, **query):
 
 
 def test_an_own_price_table_is_previewed_used_and_taken_out():
-    """What was understood and what was not, row by row; then the offers stand in the sidebar."""
+    """What was understood and what was not, row by row; then the offers stand in the bar."""
     app = _with_table(_TABLE)
     assert not app.exception
     warned = app.warning[0].value.replace("\\", "")
@@ -180,7 +180,7 @@ def test_an_own_price_table_is_previewed_used_and_taken_out():
 
 
 def test_a_price_of_ones_own_is_called_that_wherever_it_is_shown():
-    """Uploaded: sidebar, list of what is included, the Data page; nowhere vendor-stated."""
+    """Uploaded: bar, list of what is included, the Data page; nowhere vendor-stated."""
     app = _with_table(_TABLE, _BOTH)
     app.button(key="use_prices").click().run()
     chosen = next(o for o in app.selectbox(key="dedicated").options if o.startswith("Acme"))

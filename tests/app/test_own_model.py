@@ -30,18 +30,18 @@ def app(open_app):
 
 
 def _pasted(app, content):
-    app.sidebar.text_area(key="own_model_pasted").set_value(content).run()
-    return app.sidebar.button(key="use_config").click().run()
+    app.text_area(key="own_model_pasted").set_value(content).run()
+    return app.button(key="use_config").click().run()
 
 
 def _words(app):
-    return " ".join(caption.value for caption in app.sidebar.caption).replace("\\", "")
+    return " ".join(caption.value for caption in app.caption).replace("\\", "")
 
 
 def test_a_pasted_config_is_said_back_and_used(app):
     """Eight billion parameters, 131 kB a token, 16.1 GB; the page runs on with that model."""
     app = _pasted(app, json.dumps(CONFIG))
-    assert app.sidebar.selectbox(key="model").value == "yours"
+    assert app.selectbox(key="model").value == "yours"
     assert "8.0 B parameters, 131 kB of cache a token, 16.1 GB in bf16" in _words(app)
     assert not app.exception
 
@@ -55,7 +55,7 @@ def test_an_own_model_travels_in_the_link(app, open_app):
     }
     assert len(query["own_model"]) < 600
     again = open_app(**query)
-    assert again.sidebar.selectbox(key="model").value == "yours"
+    assert again.selectbox(key="model").value == "yours"
     assert "8.0 B parameters, 131 kB of cache a token, 16.1 GB in bf16" in _words(again)
     assert not again.exception
 
@@ -64,26 +64,26 @@ def test_a_link_with_a_broken_model_opens_and_says_so(open_app):
     """Cells that are none are counted as what the link asked and could not get."""
     app = open_app(own_model="dense~1e99~x")
     assert any("own model cannot be used" in box.value.replace("\\", "") for box in app.warning)
-    assert app.sidebar.selectbox(key="model").value != "yours"
+    assert app.selectbox(key="model").value != "yours"
     assert not app.exception
 
 
 def test_what_is_no_config_is_refused_in_one_sentence(app):
     """A tokenizer's file says what it looks like; the model in use stays."""
-    before = app.sidebar.selectbox(key="model").value
+    before = app.selectbox(key="model").value
     app = _pasted(app, json.dumps({"tokenizer_class": "LlamaTokenizer"}))
-    assert any("tokenizer" in box.value for box in app.sidebar.error)
-    assert app.sidebar.selectbox(key="model").value == before
+    assert any("tokenizer" in box.value for box in app.error)
+    assert app.selectbox(key="model").value == before
 
 
 def test_a_few_numbers_make_a_model(app):
     """Who has no config gives parameters, layers, KV heads, head size and precision."""
-    app.sidebar.radio(key="own_model_how").set_value("A few numbers").run()
-    app = app.sidebar.button(key="use_numbers").click().run()
-    assert app.sidebar.selectbox(key="model").value == "yours"
+    app.radio(key="own_model_how").set_value("A few numbers").run()
+    app = app.button(key="use_numbers").click().run()
+    assert app.selectbox(key="model").value == "yours"
     assert "8.0 B parameters, 131 kB of cache a token, 16 GB in bf16" in _words(app)
-    app = app.sidebar.button(key="forget_model").click().run()
-    assert app.sidebar.selectbox(key="model").value != "yours"
+    app = app.button(key="forget_model").click().run()
+    assert app.selectbox(key="model").value != "yours"
     assert not app.exception
 
 
@@ -91,7 +91,7 @@ _SCENARIO = """
 import streamlit as st
 from frontier.pages import controls, link, session
 link.begin()
-st.session_state['choices'] = controls.sidebar()
+st.session_state['choices'] = controls.scenario_bar()
 st.session_state['made'] = session.scenario_file()
 st.session_state['private'] = st.session_state['choices'].is_private
 st.session_state['content'] = st.session_state['choices'].content
@@ -118,10 +118,10 @@ def test_an_own_model_travels_in_the_scenario_file():
     empty = other.session_state["made"]
     other.session_state["kept"] = read
     other.button(key="open").click().run()
-    assert other.sidebar.selectbox(key="model").value == "yours"
+    assert other.selectbox(key="model").value == "yours"
     other.session_state["kept"] = empty
     other.button(key="open").click().run()
-    assert other.sidebar.selectbox(key="model").value != "yours"
+    assert other.selectbox(key="model").value != "yours"
     assert not other.exception
 
 

@@ -17,7 +17,7 @@ def test_first_visit_shows_an_answer_without_any_upload(open_app):
     """The default example works at once: a headline with dollars and seconds, a chart, a plan."""
     app = open_app()
     assert not app.exception
-    assert "a month at" in app.subheader[0].value
+    assert "a month." in app.subheader[0].value
     assert app.get("plotly_chart")
     assert {metric.label for metric in app.metric} >= {"A month", "p99 TTFT", "Waited on a start"}
 
@@ -41,7 +41,7 @@ def _run_page(module: str, traffic: str):
         "import streamlit as st\n"
         "from frontier.pages import controls, link\n"
         "link.begin()\n"
-        "st.session_state['choices'] = controls.sidebar()\n"
+        "st.session_state['choices'] = controls.scenario_bar()\n"
         f"importlib.import_module('{module}').render()\n"
     )
     app = AppTest.from_string(script, default_timeout=90)
@@ -59,7 +59,7 @@ def test_changing_the_limit_simulates_nothing_again(open_app, monkeypatch):
     )
     app.number_input(key="limit").set_value(300.0).run()
     assert not app.exception
-    assert "Scale-to-zero wins here" in app.subheader[0].value
+    assert "scale-to-zero on Modal L40S" in app.subheader[0].value
     assert calls == []
 
 
@@ -82,7 +82,7 @@ def test_a_choice_of_a_link_that_cannot_be_used_is_said(open_app):
 
 
 def test_a_model_that_does_not_fit_is_answered_with_the_gpus_it_needs(open_app):
-    """The largest model on an L40S: a sentence, not a traceback, and the sidebar stays."""
+    """The largest model on an L40S: a sentence, not a traceback, and the bar stays."""
     app = open_app(model="DeepSeek-R1", precision="fp8")
     assert not app.exception
     assert "L40S" in app.error[0].value
@@ -96,7 +96,7 @@ def test_an_uploaded_trace_is_used_and_named(open_app):
     content = ("timestamp,prompt_tokens,output_tokens\n" + rows).encode()
     app.file_uploader(key="trace_file").set_value(("mine.csv", content, "text/csv")).run()
     assert not app.exception
-    assert "a month at" in app.subheader[0].value
+    assert "a month." in app.subheader[0].value
     assert "400 requests" in _said(app)
 
 

@@ -10,7 +10,7 @@ _PAGE = """
 import streamlit as st
 from frontier.pages import controls, link, tail
 link.begin()
-st.session_state['choices'] = controls.sidebar()
+st.session_state['choices'] = controls.scenario_bar()
 tail.render()
 link.end()
 """

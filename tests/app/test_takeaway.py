@@ -18,7 +18,7 @@ import streamlit as st
 from frontier.pages import controls, link, results, takeaway
 from frontier.report import Currency, report_of
 link.begin()
-st.session_state['choices'] = choices = controls.sidebar()
+st.session_state['choices'] = choices = controls.scenario_bar()
 today = dt.date(2026, 11, 24)
 currency = Currency("EUR", 0.9, today)
 st.session_state['report'] = report_of(

@@ -13,12 +13,12 @@ from frontier.tables import load_tables
 from frontier.trace import READ
 
 TRACES = Path(__file__).resolve().parents[2] / ".." / "shared" / "traces"
-# The page of the address follows the script, so that one run draws sidebar and page.
+# The page of the address follows the script, so that one run draws bar and page.
 _PAGE = """
 import streamlit as st
 from frontier.pages import controls, link, traffic
 link.begin()
-st.session_state['choices'] = controls.sidebar()
+st.session_state['choices'] = controls.scenario_bar()
 traffic.render()
 link.end()
 """
@@ -65,11 +65,35 @@ def _said(app) -> str:
 
 
 def _key_of(app, role):
-    return next(box.key for box in app.sidebar.selectbox if box.key.endswith(f"_{role}"))
+    return next(box.key for box in app.selectbox if box.key.endswith(f"_{role}"))
 
 
 def _radio(app, parameter):
     return next(radio for radio in app.radio if radio.key.endswith(f"_{parameter}"))
+
+
+def test_the_page_starts_with_its_picture_and_folds_where_the_traffic_is_from(open_traffic):
+    """Headline, then the chart of the rate; what to beware of as badges; the record in a fold."""
+    app = open_traffic()
+    drawn = [element.type for element in app.main]
+    drawn = drawn[drawn.index("subheader") :]
+    assert drawn[:2] == ["subheader", "plotly_chart"]
+    folded = next(fold for fold in app.expander if fold.label.startswith("Where this traffic"))
+    assert any("rows read = " in words.value for words in folded.markdown)
+    badges = [words.value for words in app.markdown if "-badge[" in words.value]
+    assert any("rows dropped" in words for words in badges)
+    assert any("assumptions" in words for words in badges)
+
+
+def test_terms_of_statistics_are_in_tooltips_only(open_traffic):
+    """The page says how uneven the traffic is; coefficient, index and rank stand in the help."""
+    app = open_traffic()
+    said = _said(app) + " ".join(metric.label for metric in app.metric)
+    for term in ("CV", "ispersion", "oefficient of variation", "ank correlation"):
+        assert term not in said
+    helped = " ".join(metric.help for metric in app.metric)
+    assert "Coefficient of variation" in helped
+    assert "Index of dispersion" in helped
 
 
 def test_the_page_stands_between_start_and_break_even():
@@ -111,10 +135,10 @@ def test_the_chosen_plans_timeout_is_read_off_beside_the_providers(open_traffic)
 
 
 def test_rescaled_traffic_says_so_in_its_name_and_its_report(open_traffic):
-    """A factor shows in the sidebar, in what was understood, and in the number of requests."""
+    """A factor shows in the bar, in what was understood, and in the number of requests."""
     app = open_traffic(factor="2.0")
     assert not app.exception
-    assert any("Assumed: traffic × 2" in caption.value for caption in app.sidebar.caption)
+    assert any("Assumed: traffic × 2" in caption.value for caption in app.caption)
     assert "copies of the trace laid over one another" in _said(app)
     assert app.subheader[0].value.startswith("1,0")
 
@@ -177,7 +201,7 @@ def test_one_line_says_how_a_file_was_read_and_ten_requests_show_it(open_traffic
     app = _upload(open_traffic, "hours.csv", _HOURS)
     assert not app.exception
     assert not app.error
-    line = next(e.value for e in app.sidebar.caption if e.value.startswith("Read as"))
+    line = next(e.value for e in app.caption if e.value.startswith("Read as"))
     requests = sum(20 + (7 * hour) % 11 for hour in range(48))
     for words in (
         "table of requests in buckets, counted per 1 h",
@@ -187,24 +211,24 @@ def test_one_line_says_how_a_file_was_read_and_ten_requests_show_it(open_traffic
         "Each row counts the requests of 1 h",
     ):
         assert words in line.replace("\\", "")
-    shown = app.sidebar.dataframe[0].value
+    shown = app.dataframe[0].value
     assert len(shown) == 10
     assert set(shown["Prompt"]) == {900}
     assert shown["Arrival (UTC)"].iloc[0].startswith("2026-03-29 22:0")
     app = _radio(app, "bucket_tokens").set_value("mean").run()
     assert not app.exception
-    assert app.sidebar.dataframe[0].value["Prompt"].iloc[0] > 900
+    assert app.dataframe[0].value["Prompt"].iloc[0] > 900
 
 
 def test_the_form_makes_buckets_of_rows_that_count(open_traffic):
     """Columns without telling names: the role of requests turns rows into buckets."""
     content = _HOURS.replace("timestamp,requests,prompt_tokens,completion_tokens", "when,x,a,b")
     app = _upload(open_traffic, "own.csv", content)
-    boxes = {box.label: box for box in app.sidebar.selectbox}
+    boxes = {box.label: box for box in app.selectbox}
     boxes["Prompt tokens"].set_value("a")
     boxes["Output tokens"].set_value("b")
     boxes["Requests in this row, if it counts several"].set_value("x")
-    app = app.sidebar.button[0].click().run()
+    app = app.button[0].click().run()
     assert not app.exception
     assert "columns chosen by hand, counted per 1 h" in _said(app)
 
@@ -226,19 +250,19 @@ def test_unknown_columns_can_be_mapped(open_traffic):
     """The form names the columns; what was chosen is read, and can be changed."""
     app = _upload(open_traffic, "own.csv", _UNKNOWN)
     assert "No known format" in app.error[0].value
-    boxes = {box.label: box for box in app.sidebar.selectbox}
+    boxes = {box.label: box for box in app.selectbox}
     assert boxes["Time of arrival"].value == "when"
     boxes["Prompt tokens"].set_value("length")
     boxes["Output tokens"].set_value("reply")
-    app = app.sidebar.button[0].click().run()
+    app = app.button[0].click().run()
     assert not app.exception
     assert not app.error
     assert "columns chosen by hand" in _said(app)
     assert app.table[0].value.loc["Largest", "Prompt"] == "299"
 
-    boxes = {box.label: box for box in app.sidebar.selectbox}
+    boxes = {box.label: box for box in app.selectbox}
     boxes["Prompt tokens"].set_value("reply")
-    app = app.sidebar.button[0].click().run()
+    app = app.button[0].click().run()
     assert app.table[0].value.loc["Largest", "Prompt"] == "69"
 
 
@@ -246,10 +270,10 @@ def test_headers_in_another_language_reach_the_form(open_traffic):
     """German headers are suggested in the form, which then reads the file."""
     sample = Path(__file__).parents[1] / "golden/traces/trace_german_header.csv"
     app = _upload(open_traffic, "export.csv", sample.read_bytes())
-    boxes = {box.label: box for box in app.sidebar.selectbox}
+    boxes = {box.label: box for box in app.selectbox}
     assert boxes["Time of arrival"].value == "Zeitstempel"
     assert boxes["Prompt tokens"].value == "Prompt-Tokens"
-    app = app.sidebar.button[0].click().run()
+    app = app.button[0].click().run()
     assert not app.error
     assert app.table[0].value.loc["Largest", "Prompt"] == "1,139"
 
@@ -258,9 +282,9 @@ def test_the_form_never_starts_with_a_duration_as_the_arrival(open_traffic):
     """Where no column is known to be the time, none stands there, and none is read unasked."""
     rows = "".join(f"{0.2 + row % 3},u{row}\n" for row in range(30))
     app = _upload(open_traffic, "own.csv", "request_time,user\n" + rows)
-    (box,) = (box for box in app.sidebar.selectbox if box.label == "Time of arrival")
+    (box,) = (box for box in app.selectbox if box.label == "Time of arrival")
     assert box.value is None
-    app = app.sidebar.button[0].click().run()
+    app = app.button[0].click().run()
     assert not app.exception
     assert "No known format" in app.error[0].value
 
@@ -268,7 +292,7 @@ def test_the_form_never_starts_with_a_duration_as_the_arrival(open_traffic):
 def test_the_page_lists_what_is_read(open_traffic):
     """Before a file is chosen, every origin that is read is named."""
     app = open_traffic(traffic="upload")
-    said = " ".join(caption.value for caption in app.sidebar.caption)
+    said = " ".join(caption.value for caption in app.caption)
     for _, origins in READ:
         assert all(origin in said.replace("\\", "") for origin in origins)
 
@@ -298,8 +322,8 @@ def test_reading_options_are_taken(open_traffic):
     app = _upload(
         open_traffic, "times.csv", times, default_prompt="77", time_unit="ms", default_output="5"
     )
-    assert app.sidebar.selectbox(key=_key_of(app, "time")).value == "timestamp"
-    app = app.sidebar.button[0].click().run()
+    assert app.selectbox(key=_key_of(app, "time")).value == "timestamp"
+    app = app.button[0].click().run()
     assert not app.exception
     assert "using 77 in / 5 out" in _said(app)
     assert "times in ms" in _said(app)

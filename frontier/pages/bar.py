@@ -1,0 +1,119 @@
+"""The row of chips at the top of every page: each shows a choice in words and opens it in place.
+
+A chip is a popover whose content is always drawn, open or not, so that a choice is never lost
+with the widget that holds it. What is in a chip is the business of the `*_controls` modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from frontier.pages import link, session
+
+_SHOWN, _LINK = "bar_shown", "bar_link"
+_CHANGED = "● "
+
+
+@contextmanager
+def row() -> Iterator[None]:
+    """Draw the bar around the chips drawn within."""
+    st.session_state[_SHOWN] = {}
+    with st.container(
+        horizontal=True, gap="xsmall", key="scenario_bar", vertical_alignment="center"
+    ):
+        yield
+
+
+@contextmanager
+def chip(
+    name: str, words: Callable[[], str], *, icon: str, title: str, wrong: str = ""
+) -> Iterator[None]:
+    """Draw a chip around the choices drawn within.
+
+    Parameters
+    ----------
+    name : str
+        Of the chip, among the others.
+    words : callable
+        Returns the present value in full words, as Markdown.
+    title : str
+        What is chosen here: "Traffic".
+    wrong : str, optional
+        Why the present value cannot be used, as a sentence.
+    """
+    label = _label(name, words)
+    marked = label.startswith(_CHANGED)
+    popover = st.popover(
+        label,
+        icon=":material/error:" if wrong else icon,
+        help=wrong or (f"{title} (changed)" if marked else title),
+        wrap=True,
+        key=f"chip_{name}",
+    )
+    with popover, link.chip(name):
+        yield
+        changed = link.changed(name)
+        if changed:
+            st.button(
+                "Back to the default" if len(changed) == 1 else "Back to the defaults",
+                on_click=link.reset,
+                args=(changed,),
+                key=f"reset_{name}",
+                icon=":material/restart_alt:",
+            )
+    st.session_state[_SHOWN][name] = (label, words)
+
+
+def settle() -> None:
+    """Draw the bar anew if what was chosen within a chip changed what it should show."""
+    shown = st.session_state[_SHOWN]
+    if any(label != _label(name, words) for name, (label, words) in shown.items()):
+        link.keep()
+        st.rerun()
+
+
+def _label(name: str, words: Callable[[], str]) -> str:
+    return (_CHANGED if link.changed(name) else "") + words()
+
+
+def actions() -> None:
+    """Draw undo, reset and the link, at the end of the row."""
+    st.button(
+        "Undo",
+        icon=":material/undo:",
+        help="Take back the last choice",
+        on_click=_undo,
+        disabled=not link.can_step_back(),
+        key="undo",
+    )
+    changed = link.changed()
+    if changed:
+        st.button(
+            "Reset",
+            icon=":material/restart_alt:",
+            help="Back to the default in every chip; marked with a dot is what differs",
+            on_click=link.reset,
+            args=(changed,),
+            key="reset",
+        )
+    with st.popover("Link", icon=":material/link:", help="A link to this view", key="chip_link"):
+        st.session_state[_LINK] = st.empty()
+
+
+def finish() -> None:
+    """Write the link of this run, once everything that is in it was drawn."""
+    place = st.session_state.pop(_LINK, None)
+    if place is None:
+        return
+    with place.container():
+        st.caption("Opens this view again, choices and changed prices included.")
+        st.code(link.address(), language=None, wrap_lines=True)
+
+
+def _undo() -> None:
+    before = link.step_back()
+    if before is not None:
+        session.go_to(before)

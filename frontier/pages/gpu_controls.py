@@ -1,0 +1,141 @@
+"""The bar's part about the GPU: how many of which a replica takes, and what else would fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from frontier import spell
+from frontier.pages import link, text
+from frontier.serving import Fit, fit_of, precisions_of
+from frontier.tables import Example, Tables
+from frontier.trace import Trace
+
+_MOST_OFFERED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What has to fit: a model at a precision, with sequences as long as the traffic's.
+
+    Attributes
+    ----------
+    context_tokens : float
+        Tokens a running sequence holds on average [tokens].
+    """
+
+    model: str
+    precision: str
+    kv_precision: str
+    context_tokens: float
+
+    def on(self, gpu: str, tables: Tables, precision: str | None = None) -> Fit:
+        """Return whether it fits on that GPU, at that precision or its own."""
+        return fit_of(
+            self.model,
+            precision or self.precision,
+            gpu,
+            context_tokens=self.context_tokens,
+            kv_precision=self.kv_precision,
+            tables=tables,
+        )
+
+
+def wanted(
+    model: str, precision: str, kv_precision: str, trace: Trace | None, tables: Tables
+) -> Wanted | None:
+    """Return what has to fit, or None while no traffic says how long sequences are."""
+    if trace is None:
+        return None
+    mean = float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2)
+    longest = float(tables.models[model].max_context_tokens)
+    return Wanted(model, precision, kv_precision, min(mean, longest))
+
+
+def fits_on(what: Wanted | None, tables: Tables) -> Mapping[str, Fit]:
+    """Return for every GPU on offer whether it fits; nothing while that is not known."""
+    if what is None:
+        return {}
+    return {gpu: what.on(gpu, tables) for gpu in _gpus(tables)}
+
+
+def picked_gpu(tables: Tables, example: Example) -> str:
+    """Return the GPU before it is drawn."""
+    return link.picked(**_choices(tables, example))
+
+
+def gpu_in_words(gpu: str, fits: Mapping[str, Fit]) -> str:
+    """Return the choice as its chip shows it, in Markdown."""
+    fit = fits.get(gpu)
+    if fit is None:
+        return gpu
+    return f"{gpu}: does not fit" if fit.gpus is None else f"{fit.gpus} × {gpu}"
+
+
+def gpu_section(
+    tables: Tables, example: Example, what: Wanted | None, fits: Mapping[str, Fit]
+) -> str:
+    """Draw the choice of a GPU, and what fits where it does not; return the GPU."""
+
+    def label(gpu: str) -> str:
+        words = [gpu, f"{tables.gpus[gpu].vram_gb:g} GB"]
+        fit = fits.get(gpu)
+        if fit is not None:
+            words.append("does not fit" if fit.gpus is None else f"{fit.gpus} a replica")
+        return " · ".join(words)
+
+    gpu = link.pick("GPU", **_choices(tables, example), format_func=label)
+    fit = fits.get(gpu)
+    if what is None or fit is None:
+        return gpu
+    if fit.gpus is not None:
+        st.caption(
+            f"{text.plain(what.model)} in {what.precision} needs "
+            f"{spell.count(fit.gpus, 'GPU')} of this kind for a replica: the fewest that hold "
+            "its weights and some requests."
+        )
+        return gpu
+    st.error(text.plain(fit.problem or ""), icon=":material/block:")
+    _offer_what_fits(tables, gpu, what, fits)
+    return gpu
+
+
+def _offer_what_fits(tables: Tables, gpu: str, what: Wanted, fits: Mapping[str, Fit]) -> None:
+    ways = [
+        (f"{other.gpus} × {name}", {"gpu": name})
+        for name, other in fits.items()
+        if other.gpus is not None
+    ]
+    ways.sort(key=lambda way: fits[way[1]["gpu"]].gpus or 0)
+    ways = ways[:_MOST_OFFERED]
+    for precision in precisions_of(tables.models[what.model]):
+        other = what.on(gpu, tables, precision)
+        if precision != what.precision and other.gpus is not None:
+            ways.append((f"{precision} on {other.gpus} × {gpu}", {"precision": precision}))
+    if not ways:
+        st.caption("No GPU on offer holds it: choose another model or fewer bits.")
+        return
+    st.markdown("**What fits**")
+    with st.container(horizontal=True, gap="xsmall"):
+        for words, choice in ways:
+            st.button(
+                text.plain(words),
+                on_click=link.choose,
+                kwargs=choice,
+                key=f"fit_{words}",
+            )
+
+
+def _choices(tables: Tables, example: Example) -> dict[str, Any]:
+    default = tables.offers[example.serverless_offer].gpu
+    return {"options": _gpus(tables), "default": default, "key": "gpu"}
+
+
+def _gpus(tables: Tables) -> list[str]:
+    """Return the GPUs on offer, smallest first."""
+    found = {offer.gpu for offer in tables.offers.values()}
+    return sorted(found, key=lambda gpu: (tables.gpus[gpu].vram_gb, gpu))
