@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from frontier.billing import Bill, Contract, bill, bill_basis
-from frontier.economics import cheapest_under, efficient
+from frontier.economics import as_fast_as_any, cheapest_under, efficient
 from frontier.errors import FrontierError
 from frontier.market.tried import Alike, Keeps, Key, Progress, Results, Tried, key_of, try_plans
 from frontier.market.wanted import (
@@ -30,15 +32,18 @@ from frontier.market.wanted import (
     reason_against,
     wanted_offers,
 )
+from frontier.plans.families import SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Scenario, supply_of
 from frontier.prices import age_days, staleness
 from frontier.serving import ServingSpeed
 from frontier.simulate import LatencySummary
 from frontier.start.predict import platform_of
-from frontier.sweep import LIST_DEAL, Deal
+from frontier.sweep import LIST_DEAL, Deal, tolerance_of
 from frontier.tables import Behaviour, Offer, Tables
 from frontier.trace import Trace
+
+_DECIMALS = 6
 
 Deals = Callable[[Offer], Deal]
 
@@ -59,6 +64,8 @@ class Choice:
         Cold starts over the trace.
     busy_share : float
         Busy over held seconds. [1]
+    is_capped : bool
+        Whether it may have fewer replicas than the busiest minute keeps busy.
     """
 
     plan: Plan
@@ -67,6 +74,7 @@ class Choice:
     usd_by_line: dict[str, float]
     starts: int
     busy_share: float
+    is_capped: bool
 
     @property
     def p99_s(self) -> float:
@@ -95,10 +103,12 @@ class Row:
         Why it cannot run the model; empty if it can. Nothing below is there if it cannot.
     best : Choice or None
         The cheapest plan that holds the limit; None if none does.
-    cheapest, fastest : Choice or None
-        Whatever they wait, and whatever they cost.
-    shipped : Choice or None
-        Scale-to-zero as the provider ships it.
+    cheapest : Choice or None
+        Of those that keep up with the traffic, whatever they wait.
+    fastest : Choice or None
+        The cheapest of those that are as fast as any, within the tolerance.
+    zero : Choice or None
+        The cheapest scale-to-zero within the limit; where none holds it, of those that keep up.
     steps : tuple of Choice
         The efficient plans of this offer, cheapest first.
     prompt_p99_s : float
@@ -113,7 +123,7 @@ class Row:
     best: Choice | None = None
     cheapest: Choice | None = None
     fastest: Choice | None = None
-    shipped: Choice | None = None
+    zero: Choice | None = None
     steps: tuple[Choice, ...] = ()
     prompt_p99_s: float = np.nan
 
@@ -246,8 +256,9 @@ def market(
             rows[offer.offer_id] = billed(offer, results)
         more = []
         for offer in waiting:
-            if larger := asking.larger(rows[offer.offer_id], counts[offer.offer_id]):
-                counts[offer.offer_id] += (larger,)
+            tried = counts[offer.offer_id]
+            if larger := asking.larger(rows[offer.offer_id], tried):
+                counts[offer.offer_id] = (*tried, larger)
                 more.append(offer)
         waiting = more
     for offer in offers:
@@ -270,6 +281,7 @@ class _Asking:
     ) -> None:
         self._scenario, self._trace, self._tables = scenario, trace, tables
         self._limit_s, self._today, self._deals = limit_s, today, deals
+        self._tolerance = tolerance_of(tables)
         self.fits = Fits(scenario, trace, tables)
         self._keys: dict[tuple[str, int], Key] = {}
         own = tables.offers.get(scenario.serverless_offer)
@@ -360,21 +372,26 @@ class _Asking:
         choices = self._billed(offer, tried)
         if reason or not choices:
             return mark
-        usd = np.array([choice.usd_per_month for choice in choices])
+        # Bills that differ by the last bits of a float are one bill, and the faster plan is better.
+        usd = np.array([choice.usd_per_month for choice in choices]).round(_DECIMALS)
         p99_s = np.array([choice.p99_s for choice in choices])
-        best = cheapest_under(usd, p99_s, self._limit_s)
-        cheapest = cheapest_under(usd, p99_s, np.inf)
-        fastest = int(np.lexsort((usd, p99_s))[0])
-        order = np.lexsort((p99_s, usd))
-        good = efficient(usd, p99_s)
-        shipped = [choice for choice in choices if choice.plan.is_provider_default]
+        kept_up = np.array([not choice.is_capped for choice in choices])
+        is_fastest = as_fast_as_any(p99_s, self._tolerance) & np.isfinite(p99_s)
+        is_zero = np.array([choice.plan.family is SCALE_TO_ZERO for choice in choices])
+
+        def cheapest(mask: NDArray[np.bool_], limit_s: float = sys.float_info.max) -> Choice | None:
+            at = cheapest_under(np.where(mask, usd, np.nan), p99_s, limit_s)
+            return None if at is None else choices[at]
+
+        every = np.ones(usd.size, dtype=np.bool_)
+        order, good = np.lexsort((p99_s, usd)), efficient(usd, p99_s)
         speeds = {choice.gpus: choice.plan.speed for choice in choices}
         return dataclasses.replace(
             mark,
-            best=None if best is None else choices[best],
-            cheapest=None if cheapest is None else choices[cheapest],
-            fastest=choices[fastest],
-            shipped=min(shipped, key=lambda choice: choice.gpus, default=None),
+            best=cheapest(every, self._limit_s),
+            cheapest=cheapest(kept_up),
+            fastest=cheapest(is_fastest),
+            zero=cheapest(is_zero, self._limit_s) or cheapest(is_zero & kept_up),
             steps=tuple(choices[index] for index in order if good[index]),
             prompt_p99_s=min(map(self.fits.prompt_p99_s, speeds.values())),
         )
@@ -394,6 +411,7 @@ class _Asking:
                     usd_by_line=cost.lines_per_month(hours),
                     starts=item.starts,
                     busy_share=item.busy_share,
+                    is_capped=plan.policy.min_replicas < plan.policy.max_replicas < item.needed,
                 )
             )
 
@@ -420,8 +438,3 @@ def _rank(row: Row) -> tuple[float, ...]:
     if row.fastest is not None:
         return 1, row.fastest.p99_s, row.fastest.usd_per_month
     return 2, 0, 0
-
-
-def by_offer(market: Market) -> Mapping[str, Row]:
-    """Return the rows by offer."""
-    return {row.offer.offer_id: row for row in market.rows}

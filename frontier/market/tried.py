@@ -30,6 +30,9 @@ from frontier.trace import Trace
 
 Progress = Callable[[int, int], None]
 
+# Seconds that differ by the last bits of a float are the same.
+_DECIMALS = 6
+
 # A plan with so many meters keeps each of them, as a commitment looks at when machines are up.
 _FEW_METERS = 64
 
@@ -67,6 +70,8 @@ class Tried:
         Cold starts.
     busy_share : float
         Busy over held seconds. [1]
+    needed : int
+        Replicas that the busiest minute keeps busy.
     """
 
     plan: Plan
@@ -75,6 +80,7 @@ class Tried:
     meters: Meters
     starts: int
     busy_share: float
+    needed: int
 
 
 Key = tuple[Alike, tuple[Hashable, ...]]
@@ -134,7 +140,7 @@ def try_plans(
     missing = [key for key in asked if key not in found]
     if not missing:
         return found
-    grids = _grids(missing, trace, tables, speeds)
+    grids, needed = _grids(missing, trace, tables, speeds)
     ids = _Ids()
     run_of = {
         alike: [_same_run(plan, alike, ids) for plan in grid] for alike, grid in grids.items()
@@ -160,7 +166,7 @@ def try_plans(
     def results() -> Results:
         return {
             (alike, metering): tuple(
-                dataclasses.replace(runs[run][metering], plan=plan)
+                dataclasses.replace(runs[run][metering], plan=plan, needed=needed[alike])
                 for run, plan in zip(run_of[alike], grids[alike], strict=True)
                 if run in runs
             )
@@ -183,14 +189,14 @@ def worth_keeping(tried: Iterable[Tried]) -> tuple[Tried, ...]:
     """Return the plans that can be cheapest under some limit at some price, in their order.
 
     Left out is a plan beside which another of its family holds no GPU, memory or storage for
-    longer and waits no longer: at no price can it be worth more. The provider's own default stays.
+    longer and waits no longer: at no price can it be worth more.
     """
     tried = tuple(tried)
     kept = np.zeros(len(tried), dtype=np.bool_)
     kinds = [(item.plan.family.key, item.plan.speed) for item in tried]
     for kind in dict.fromkeys(kinds):
         at = np.array([index for index, other in enumerate(kinds) if other == kind])
-        needs = np.array([_needs(tried[index]) for index in at])
+        needs = np.array([_needs(tried[index]) for index in at]).round(_DECIMALS)
         no_more = (needs[:, None, :] <= needs[None, :, :]).all(axis=2)
         less = no_more & (needs[:, None, :] < needs[None, :, :]).any(axis=2)
         # Of plans that are alike in all, the first one stands for the others.
@@ -219,15 +225,16 @@ def _grids(
     trace: Trace,
     tables: Tables,
     speeds: Mapping[tuple[str, int], ServingSpeed],
-) -> dict[Alike, tuple[Plan, ...]]:
-    grids = {}
+) -> tuple[dict[Alike, tuple[Plan, ...]], dict[Alike, int]]:
+    """Return the plans of each group, and the replicas that the busiest minute keeps busy."""
+    grids, needed = {}, {}
     for alike in dict.fromkeys(alike for alike, _ in keys):
         scenario, supply = alike.scenario, alike.supply
         speed = speeds[supply.gpu, scenario.gpus_per_replica or 1]
-        grids[alike] = offer_grid(
-            deploy_at(scenario, supply, trace, tables, speed=speed), trace, tables
-        )
-    return grids
+        deployed = deploy_at(scenario, supply, trace, tables, speed=speed)
+        grids[alike] = offer_grid(deployed, trace, tables)
+        needed[alike] = deployed.busiest_replicas
+    return grids, needed
 
 
 class _Ids:
@@ -287,6 +294,7 @@ def _run(
                 meters=meters,
                 starts=outcome.starts,
                 busy_share=session_seconds(outcome.sessions).busy_share,
+                needed=0,
             )
         return found
 
