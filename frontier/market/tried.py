@@ -188,12 +188,15 @@ def try_plans(
 def worth_keeping(tried: Iterable[Tried]) -> tuple[Tried, ...]:
     """Return the plans that can be cheapest under some limit at some price, in their order.
 
-    Left out is a plan beside which another of its family holds no GPU, memory or storage for
-    longer and waits no longer: at no price can it be worth more.
+    Left out is a plan beside which another of its family, whose replicas take as much of a host,
+    holds no GPU, memory or storage for longer and waits no longer: it is never worth more.
     """
     tried = tuple(tried)
     kept = np.zeros(len(tried), dtype=np.bool_)
-    kinds = [(item.plan.family.key, item.plan.speed) for item in tried]
+    kinds = [
+        (item.plan.family.key, item.plan.speed, item.plan.weights_gib, item.plan.weights_stay)
+        for item in tried
+    ]
     for kind in dict.fromkeys(kinds):
         at = np.array([index for index, other in enumerate(kinds) if other == kind])
         needs = np.array([_needs(tried[index]) for index in at]).round(_DECIMALS)
@@ -266,6 +269,7 @@ def _same_run(plan: Plan, alike: Alike, ids: _Ids) -> Hashable:
         plan.mitigations,
         ids.of(plan.standing),
         plan.retry_s,
+        plan.weights_stay,
     )
 
 
