@@ -24,6 +24,8 @@ from frontier.billing import (
     Bill,
     BillBasis,
     Contract,
+    HostChoice,
+    HostNeed,
     Terms,
     TokenPrice,
     Usage,
@@ -43,6 +45,7 @@ from frontier.economics import (
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
+from frontier.plans.scenario import Deployed
 from frontier.policy import NodePool
 from frontier.simulate import (
     Cancelled,
@@ -159,6 +162,13 @@ class Deal:
         else:
             for machine in self.shapes(tables.offers[plan.base_offer_id], tables):
                 yield of(offer, of(machine), on_nodes)
+
+    def with_host(self, host: HostChoice) -> Deal:
+        """Return this deal with these cores and memory of a replica, at every offer."""
+        serverless, machines = (
+            dataclasses.replace(terms, host=host) for terms in (self.serverless, self.machines)
+        )
+        return dataclasses.replace(self, serverless=serverless, machines=machines)
 
     def at(self, factor: float) -> Deal:
         """Return this deal with every metered price times a factor; fees stay."""
@@ -334,6 +344,11 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
         policy=outcome.plan.policy,
         requests=outcome.requests,
         standing=outcome.plan.standing,
+        host=HostNeed(
+            outcome.plan.speed.gpus_per_replica,
+            outcome.plan.weights_gib,
+            outcome.plan.weights_stay,
+        ),
     )
     bases = []
     refused: InfeasibleError | None = None
@@ -515,6 +530,7 @@ def usd_per_replica_h(
     replicas: int = 1,
     is_committed: bool = False,
     nodes: NodePool | None = None,
+    need: HostNeed | None = None,
 ) -> float:
     """Return an hour of one of so many held replicas, on the shape of machine that costs least.
 
@@ -537,8 +553,17 @@ def usd_per_replica_h(
             tables=tables,
             terms=deal.terms(shape, tables, is_committed=is_committed, are_nodes=nodes is not None),
             replicas=replicas,
+            need=need,
         )
         for shape in fitting or shapes
+    )
+
+
+def host_need(deployed: Deployed, tables: Tables) -> HostNeed:
+    """Return what decides how much host a replica takes there, before any mitigation."""
+    inputs = deployed.start_inputs
+    return HostNeed(
+        deployed.speed.gpus_per_replica, inputs.weights_gib, inputs.weights_stay(tables)
     )
 
 
