@@ -165,8 +165,14 @@ def _details(
         key="weights_on_node",
         help="For the next pod on a node that is still up. The image always does.",
     )
-    for words, row_of in ((nodes.label.partition(":")[0], nodes), (pods.label, pods)):
-        st.caption(f"**{text.plain(words)}** {text.plain(row_of.description)} ({row_of.basis})")
+    how_known = f"release {nodes.basis}, start {nodes.start_basis}" if nodes.provisions else ""
+    for words, about, basis in (
+        (nodes.label.partition(":")[0], nodes.description, how_known),
+        (pods.label, pods.description, pods.basis),
+    ):
+        st.caption(
+            f"**{text.plain(words)}** {text.plain(about)}" + (f" ({basis})" if basis else "")
+        )
     return NodeChoice(nodes.node_scaler, pods.pod_scaler, delay_s, kept, gpus, weights)
 
 
