@@ -234,7 +234,9 @@ def bill(basis: BillBasis) -> Bill:
     )
 
 
-def bill_basis(usage: Usage, contract: Contract, tables: Tables) -> BillBasis:
+def bill_basis(
+    usage: Usage, contract: Contract, tables: Tables, meters: Meters | None = None
+) -> BillBasis:
     """Return what the bill of a run is computed from.
 
     Parameters
@@ -246,6 +248,8 @@ def bill_basis(usage: Usage, contract: Contract, tables: Tables) -> BillBasis:
     tables : Tables
         For the settings: hours of a month; cores, memory and storage where the price list is
         silent on them.
+    meters : Meters, optional
+        What was read before under a contract with the same `metering_key`, and is not read again.
 
     Raises
     ------
@@ -258,14 +262,15 @@ def bill_basis(usage: Usage, contract: Contract, tables: Tables) -> BillBasis:
         storage_usd = tables.setting("storage_usd_per_gb_month")
     charged_plans: set[str] = set()
     pools = []
-    for part, meters in read_meters(usage, contract):
+    parts = read_meters(usage, contract) if meters is None else ((contract, meters),)
+    for part, read in parts:
         # A plan is charged, and its credit used up, once.
         is_charged = part.rules.rules_id not in charged_plans
         charged_plans.add(part.rules.rules_id)
         pools.append(
             _pool_basis(
                 part,
-                meters,
+                read,
                 is_base=part is contract.base,
                 is_charged=is_charged,
                 usage=usage,
