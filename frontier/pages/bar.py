@@ -15,6 +15,13 @@ from frontier.pages import link, made_with, session, text
 
 _SHOWN, _LINK = "bar_shown", "bar_link"
 _CHANGED = "● "
+# Streamlit leaves twice the height of its header free above a page; the bar takes that room.
+_STYLE = """
+<style>
+.st-key-scenario_bar { margin-top: -1.75rem; }
+@media (min-width: 768px) { .st-key-scenario_bar { margin-top: -3.75rem; } }
+</style>
+"""
 # Streamlit draws what a popover opens at the end of the document and leaves the focus where it
 # was: with the keyboard alone nobody would get there. This moves the focus in, and out at its ends.
 _KEYS_JS = """
@@ -59,6 +66,7 @@ _keys = st.components.v2.component("frontier_bar_keys", js=_KEYS_JS)
 def row() -> Iterator[None]:
     """Draw the bar around the chips drawn within."""
     st.session_state[_SHOWN] = {}
+    st.html(_STYLE)
     with st.container(
         horizontal=True, gap="xsmall", key="scenario_bar", vertical_alignment="center"
     ):

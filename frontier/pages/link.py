@@ -27,7 +27,7 @@ _ASKED, _DEFAULTS, _IGNORED = "link_asked", "link_defaults", "link_ignored"
 _KEPT, _LAST, _CARRIED = "link_kept", "link_last_defaults", "link_carried"
 _CHIP, _CHIPS = "link_chip", "link_chips"
 _WRITTEN, _PAST, _STEPPED = "link_written", "link_past", "link_stepped"
-_DRAWN = "link_drawn"
+_DRAWN, _SAID = "link_drawn", "link_said"
 _MOST_STEPS = 50
 
 
@@ -47,6 +47,7 @@ def begin() -> Mapping[str, str] | None:
     if _ASKED not in state:
         state[_ASKED] = dict(asked)
         state[_IGNORED] = []
+        state[_SAID] = 0
         state[_KEPT] = {}
         state[_LAST] = {}
         state[_CHIPS] = {}
@@ -78,8 +79,13 @@ def end() -> None:
     keep()
     state = st.session_state
     parameters = choices()
-    if not state.pop(_STEPPED, False) and parameters != state[_WRITTEN]:
-        _remember(state[_WRITTEN])
+    if parameters != state[_WRITTEN]:
+        # What a link could not have is said until the next choice.
+        del state[_IGNORED][: state[_SAID]]
+        if _STEPPED not in state:
+            _remember(state[_WRITTEN])
+    state.pop(_STEPPED, None)
+    state[_SAID] = len(state[_IGNORED])
     state[_WRITTEN] = parameters
     if parameters != _address():
         _write(parameters)
@@ -197,6 +203,7 @@ def ask(wanted: Mapping[str, str]) -> None:
         st.session_state[key] = default
     st.session_state[_ASKED] = dict(wanted)
     st.session_state[_IGNORED] = []
+    st.session_state[_SAID] = 0
 
 
 def taken(prefix: str) -> dict[str, str]:
