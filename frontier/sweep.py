@@ -36,6 +36,7 @@ from frontier.billing import (
 )
 from frontier.economics import (
     Tolerance,
+    cheapest_under,
     efficient,
     kept_sessions,
     needed_sessions,
@@ -413,9 +414,12 @@ def frontier_table(
     # The bound is no plan anybody can buy, and an API is not this model on these GPUs.
     real = np.array([FAMILIES[key].is_buyable for key in table["family"]], dtype=np.bool_)
     table["efficient"] = False
-    table.loc[real, "efficient"] = efficient(
-        table.loc[real, "usd_per_month"].to_numpy(), table.loc[real, "p99_ttft_s"].to_numpy()
-    )
+    cost, wait = (table.loc[real, name].to_numpy() for name in ("usd_per_month", "p99_ttft_s"))
+    stands_out = efficient(cost, wait, tolerance_of(tables))
+    # The cheapest within the limit is the answer, however close another plan comes to it.
+    if (answer := cheapest_under(cost, wait, slo_p99_ttft_s)) is not None:
+        stands_out[answer] = True
+    table.loc[real, "efficient"] = stands_out
     table["meets_slo"] = table["p99_ttft_s"] <= slo_p99_ttft_s
     return table
 

@@ -87,7 +87,7 @@ def _draw_chart(study: Study, chosen: str) -> None:
     )
     if hidden:
         words += f"; {hidden} not drawn because they refuse more than one request in a hundred"
-    st.caption(words + ". Large points: no other plan is both cheaper and faster.")
+    st.caption(words + ". Large points: no other plan is cheaper without being noticeably slower.")
 
 
 def _draw_card(study: Study, outcome: Outcome) -> None:
