@@ -10,7 +10,7 @@ import streamlit as st
 
 from frontier import spell
 from frontier.pages import link, session, text
-from frontier.prices import staleness
+from frontier.prices import NOT_SOLD, staleness
 from frontier.serving import Fit
 from frontier.tables import OWN_SOURCE, Example, Offer, Tables
 
@@ -116,8 +116,15 @@ def _choices(
 
 
 def _offers(kind: str, tables: Tables, gpu: str) -> Mapping[str, Offer]:
-    """Return the offers of that kind on that GPU, cheapest first; on any where there is none."""
-    found = {key: offer for key, offer in tables.offers.items() if offer.kind in _KINDS[kind]}
+    """Return the offers of that kind on that GPU, cheapest first; on any where there is none.
+
+    What is not sold any more is none of them.
+    """
+    found = {
+        key: offer
+        for key, offer in tables.offers.items()
+        if offer.kind in _KINDS[kind] and offer.available != NOT_SOLD
+    }
     on_gpu = {key: offer for key, offer in found.items() if offer.gpu == gpu}
     return dict(sorted((on_gpu or found).items(), key=lambda pair: pair[1].usd_per_gpu_h))
 
@@ -131,6 +138,7 @@ def _nearest(old: str, tables: Tables, gpu: str) -> str | None:
         offer
         for offer in tables.offers.values()
         if (offer.provider, offer.kind, offer.gpu) == (was.provider, was.kind, gpu)
+        and offer.available != NOT_SOLD
     ]
     same.sort(key=lambda offer: (offer.product != was.product, offer.usd_per_gpu_h))
     return same[0].offer_id if same else None

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from frontier.errors import InputError
+from frontier.prices.age import NOT_SOLD
 from frontier.prices.who_sells import lies_in, security, security_of
 from frontier.refresh.match import MARKET, NOT_GIVEN, Matched, Unlisted, match
 from frontier.refresh.read import LeftOut, PriceRow, Reading
@@ -23,7 +24,6 @@ from frontier.tables import Offer, Tables
 
 CHANGED, CONFIRMED, NEW, GONE, UNMATCHED = "changed", "confirmed", "new", "gone", "unmatched"
 ALL = "all"
-NOT_SOLD = "no"
 _SHOWN_ROWS = 3
 _DECIMALS = 6
 
@@ -39,7 +39,7 @@ class Item:
     offer_id : str
         The offer, or the one to be; empty where a row is unmatched.
     old_usd, new_usd : float or None
-        Price of a GPU for an hour [$/GPU/h].
+        Price of a GPU for an hour; new is None where rows disagree or the offer is gone [$/GPU/h].
     move : float or None
         New over old, less 1.
     old_date, new_date : date or None
@@ -249,11 +249,14 @@ def _renewed(offer: Offer, rows: Sequence[PriceRow], tables: Tables) -> Item:
         share = abs(price / offer.usd_per_gpu_h - 1)
         if share > tables.setting("refresh_move_share"):
             asks.append(f"Moves by {price / offer.usd_per_gpu_h - 1:+.0%}")
-        slip = _slip(price / offer.usd_per_gpu_h, offer, tables)
+        sizes = {offer.gpus_max, cited.line.gpus_max}
+        slip = _slip(price / offer.usd_per_gpu_h, sizes, tables)
         if slip:
             asks.append(f"Probably a mistake of the unit: {slip}")
     if newest < offer.priced_on:
         asks.append(f"Older ({newest}) than the price here ({offer.priced_on})")
+    if offer.price_kind == MARKET:
+        asks.append("The price here is the median of a market")
     if offer.available == NOT_SOLD:
         asks.append("The offer here counts as no longer sold")
     return Item(
@@ -265,7 +268,7 @@ def _renewed(offer: Offer, rows: Sequence[PriceRow], tables: Tables) -> Item:
         offer.product,
         offer.region,
         offer.usd_per_gpu_h,
-        price,
+        None if len(prices) > 1 else price,
         offer.priced_on,
         newest,
         _places(rows),
@@ -354,13 +357,13 @@ def _rounded(usd: float) -> float:
     return round(usd, _DECIMALS) or usd
 
 
-def _slip(ratio: float, offer: Offer, tables: Tables) -> str | None:
-    """Return the mistaken unit that a ratio of new to old looks like."""
+def _slip(ratio: float, sizes: Iterable[int], tables: Tables) -> str | None:
+    """Return the mistaken unit that new over old looks like; machines are of ``sizes`` GPUs."""
     off = max(ratio, 1 / ratio)
     slips = {row.label: row.factor for row in tables.unit_slips.values()}
-    if offer.gpus_max > 1:
-        words = f"a machine of {offer.gpus_max} GPUs against one of them"
-        slips[words] = float(offer.gpus_max)
+    for gpus in sizes:
+        if gpus > 1:
+            slips[f"a machine of {gpus} GPUs against one of them"] = float(gpus)
     near = {
         label: abs(math.log(off / factor))
         for label, factor in slips.items()
@@ -487,11 +490,12 @@ class _NewOffers:
         factor = self._tables.setting("upload_median_factor")
         if usual and line.kind != "spot" and not usual / factor <= usd <= usual * factor:
             asks.append(f"Over {factor:g} times away from other prices of the {line.gpu}")
-            if slip := _slip(usd / usual, offer, self._tables):
+            if slip := _slip(usd / usual, {most}, self._tables):
                 asks.append(f"Probably a mistake of the unit: {slip}")
         return replace(
             base,
             what=NEW,
+            new_usd=None if len(prices) > 1 else usd,
             offer_id=offer.offer_id,
             asks=tuple(asks),
             prices=tuple(prices) if len(prices) > 1 else (),
