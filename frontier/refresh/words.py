@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from frontier import spell
-from frontier.refresh.proposal import (
+from frontier.refresh.items import (
     CHANGED,
     CONFIRMED,
     GONE,

@@ -124,6 +124,17 @@ def test_a_list_of_secure_machines_says_nothing_of_community_ones():
     assert not [key for key in gone if "reserved" in key or key.startswith(("modal", "sagemaker"))]
 
 
+def test_a_gpu_that_is_attached_by_choice_is_not_gone():
+    """SkyPilot lists Google's T4 without a machine: nothing is said of an N1 machine with one."""
+    path = HERE / "skypilot" / "v8" / "gcp" / "vms.csv"
+    text = path.read_text(encoding="utf-8")
+    for more, gone in (("", True), (",T4,1,,,us-central1,0.14,0.35,us-central1-a,\n", False)):
+        brought = [refresh.Brought("gcp/vms.csv", (text + more).encode())]
+        reading = refresh.read(brought, TABLES, as_of=TODAY)
+        proposal = refresh.propose(reading, TABLES, as_of=TODAY, today=TODAY)
+        assert ("gcp-t4" in {item.offer_id for item in proposal.of("gone")}) == gone
+
+
 def test_tables_of_ones_own_make_nothing_gone_unless_they_are_said_to_be_whole():
     """A price list that somebody typed is a part; a refused row keeps it one."""
     assert not proposed("own.csv").of("gone")
