@@ -32,7 +32,6 @@ from frontier.billing import (
     billed_start_s,
     machine_shapes,
     months,
-    replica_usd_per_h,
 )
 from frontier.economics import (
     Tolerance,
@@ -44,7 +43,6 @@ from frontier.economics import (
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
-from frontier.policy import NodePool
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
@@ -508,42 +506,6 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
         horizon_s=outcome.horizon_s,
     )
     return dataclasses.replace(outcome, sessions=sessions)
-
-
-def usd_per_replica_h(
-    offer: Offer,
-    gpus_per_replica: int,
-    tables: Tables,
-    deal: Deal = LIST_DEAL,
-    *,
-    replicas: int = 1,
-    is_committed: bool = False,
-    nodes: NodePool | None = None,
-) -> float:
-    """Return an hour of one of so many held replicas, on the shape of machine that costs least.
-
-    All meters are included, as in `billing.replica_usd_per_h`; on nodes, those of whole nodes of
-    the size they have. [$/h]
-
-    Raises
-    ------
-    InfeasibleError
-        If a replica needs more GPUs than any machine in question has.
-    """
-    shapes = deal.shapes(offer, tables)
-    if nodes is not None:
-        shapes = (dataclasses.replace(offer, gpus_min=nodes.gpus_per_node or offer.gpus_min),)
-    fitting = [shape for shape in shapes if shape.gpus_max >= gpus_per_replica]
-    return min(
-        replica_usd_per_h(
-            shape,
-            gpus_per_replica=gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(shape, tables, is_committed=is_committed, are_nodes=nodes is not None),
-            replicas=replicas,
-        )
-        for shape in fitting or shapes
-    )
 
 
 def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:

@@ -34,6 +34,8 @@ def render() -> None:
         _draw_chart(study, chosen)
     with card_column:
         _draw_card(study, study.outcomes[chosen])
+    study = results.with_break_even(choices, study)
+    _draw_answer(answer_place, study)
     _draw_details(study, chosen)
 
 
