@@ -18,6 +18,7 @@ from frontier.errors import FrontierError, InputError
 from frontier.tables import load_tables, look_up
 
 if TYPE_CHECKING:
+    from frontier.billing import HostChoice
     from frontier.models.own import ReadModel
     from frontier.plans.nodes import NodeChoice
     from frontier.study import Study
@@ -151,6 +152,15 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="bill on the machine of the dedicated offer, not on the shape of it that costs least",
     )
+    add("--vcpus", type=float, metavar="N", help="vCPU a replica uses, where they are metered")
+    add("--ram-gib", type=float, metavar="N", help="host memory a replica uses, where metered")
+    add("--asked-vcpus", type=float, metavar="N", help="vCPU requested for a replica")
+    add("--asked-ram-gib", type=float, metavar="N", help="host memory requested for a replica")
+    add(
+        "--weights-in-ram",
+        choices=("yes", "no"),
+        help="whether weights stay in host memory; by the loader",
+    )
     add("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
     add("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
     add("--trace-model", metavar="NAME", help="one of several in the trace, or all")
@@ -197,6 +207,7 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
     if told.owned_machine is not None:
         owned = owned_from_text(told.owned_machine, tables)
         tables = with_owned(tables, owned, dt.date.today())
+    host = _host(told, tables)
     trace = _read_trace(told)
     scenario = Scenario(
         model=model.model,
@@ -210,7 +221,28 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
     )
     found = simulate(scenario, trace, tables)
     deal = Deal(commitment=commitment, exact_machine=told.exact_machine)
-    return study_of(found, tables, limit_s=limit_s, deal=deal), paths
+    return study_of(found, tables, limit_s=limit_s, deal=deal.with_host(host)), paths
+
+
+def _host(told: argparse.Namespace, tables: Tables) -> HostChoice:
+    """Return the cores and memory of a replica that the arguments name, all of them usable."""
+    from frontier.billing import HostChoice, is_metered, refused_amounts
+
+    names = ("vcpus", "ram_gib", "asked_vcpus", "asked_ram_gib", "weights_in_ram")
+    given = {name: value for name in names if (value := getattr(told, name)) is not None}
+    if not given:
+        return HostChoice()
+    rows = [look_up(tables.offers, key, "offer") for key in (told.serverless, told.dedicated)]
+    metered = [offer for offer in rows if is_metered(offer, tables.rules_of(offer))]
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    if not metered:
+        raise InputError(f"{options}: neither offer has cores or memory on meters of their own")
+    weights = given.pop("weights_in_ram", None)
+    host = HostChoice(**given, weights_in_ram=None if weights is None else weights == "yes")
+    for offer in metered:
+        if refused := refused_amounts(host, tables.rules_of(offer), tables):
+            raise InputError("; ".join(refused))
+    return host
 
 
 def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:

@@ -322,6 +322,8 @@ def _write_inputs(book: Any, sheet: Any, styles: dict[str, Any], report: Report)
     per_pool = (
         ("gpu_price", "Price of a GPU", "usd_per_gpu_h", "$/GPU/h"),
         ("cpu_price", "Price of CPU and RAM with it", "cpu_ram_usd_per_gpu_h", "$/GPU/h"),
+        ("vcpus", "Cores billed with a replica", "vcpus", "vCPU"),
+        ("ram", "Host memory billed with a replica", "ram_gib", "GiB"),
         ("multiplier", "Region and availability", "multiplier", "×"),
         ("discount", "Discount of the commitment", "discount", "share"),
         ("covered", "Share of the hours it covers", "covered_share", "share"),

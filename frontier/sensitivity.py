@@ -14,12 +14,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frontier import units
 from frontier.analytic import replica_cycle
+from frontier.billing import HostChoice, HostNeed, host_billed, is_metered
 from frontier.economics import Bar, Crossing, Swing, crossings, flip_value
 from frontier.economics import tornado as tornado_of
 from frontier.errors import InputError
@@ -38,6 +40,7 @@ from frontier.sweep import (
     Deal,
     Outcome,
     bill_outcome,
+    host_need,
     simulate_plans,
     start_normals,
     tolerance_of,
@@ -545,12 +548,17 @@ class Sensitivity:
     flips: tuple[Flip, ...]
 
 
-def swings(rivals: Rivals, idle_timeout_s: float, tables: Tables) -> tuple[Swing, ...]:
+_HOST = {"vcpus": ("Cores", "vCPU"), "ram_gib": ("Host memory", "GiB")}
+
+
+def swings(
+    rivals: Rivals, idle_timeout_s: float, tables: Tables, deal: Deal = LIST_DEAL
+) -> tuple[Swing, ...]:
     """Return the inputs of a sensitivity, with how far each may lie from its base.
 
-    Prices by the price band; the start from its 10th to its 90th percentile; the idle timeout
-    over the provider's range; traffic, tokens and target concurrency by the settings. An input
-    without a range is left out.
+    Prices by the price band; cores and host memory, where either offer meters them, by a factor;
+    the start from its 10th to its 90th percentile; the idle timeout over the provider's range;
+    traffic, tokens and target concurrency by the settings. An input without a range is left out.
     """
     setting, deployment = tables.setting, rivals.deployment
     serverless, dedicated = deployment.serverless.offer_id, deployment.dedicated.offer_id
@@ -608,8 +616,61 @@ def swings(rivals: Rivals, idle_timeout_s: float, tables: Tables) -> tuple[Swing
             1.0,
             float(deployment.speed.max_sequences),
         ),
+        *_host_swings(rivals, tables, deal),
     )
     return tuple(swing for swing in found if 0 < swing.low < swing.high and swing.base > 0)
+
+
+def _metered_side(rivals: Rivals, tables: Tables) -> tuple[str, HostNeed | None]:
+    """Return the terms of a deal whose cores and memory are moved, and what the replica needs.
+
+    Those of the serverless offer if it meters them, else of the dedicated one; without a need
+    neither does.
+    """
+    deployment, plan = rivals.deployment, rivals.base_plan()
+    own = HostNeed(plan.speed.gpus_per_replica, plan.weights_gib, plan.weights_stay)
+    for side, supply, need in (
+        ("serverless", deployment.serverless, own),
+        ("machines", deployment.dedicated, host_need(deployment.machines, tables)),
+    ):
+        offer = tables.offers[supply.offer_id]
+        if is_metered(offer, tables.rules_of(offer)):
+            return side, need
+    return "serverless", None
+
+
+def _other_host(host: HostChoice, amounts: Mapping[str, Any]) -> HostChoice:
+    """Return a choice with other amounts; a request for more would hide that less is used."""
+    asked: dict[str, Any] = {f"asked_{key}": None for key in amounts}
+    return dataclasses.replace(host, **amounts, **asked)
+
+
+def _host_swings(rivals: Rivals, tables: Tables, deal: Deal) -> tuple[Swing, ...]:
+    """Return the cores and the memory of a replica as inputs: as billed, halved and doubled.
+
+    Never below the provider's least, nor above its most.
+    """
+    side, need = _metered_side(rivals, tables)
+    if need is None:
+        return ()
+    deployment, factor = rivals.deployment, tables.setting("host_swing")
+    supply = deployment.serverless if side == "serverless" else deployment.dedicated
+    offer = tables.offers[supply.offer_id]
+    choice = getattr(deal, side).host
+
+    def billed(key: str, host: HostChoice) -> float:
+        share = host_billed(offer, tables.rules_of(offer), host, need, tables)
+        return float(getattr(share, key))
+
+    found = []
+    for key, (label, unit) in _HOST.items():
+        base = billed(key, choice)
+        low, high = (
+            billed(key, _other_host(choice, {key: amount}))
+            for amount in (base / factor, base * factor)
+        )
+        found.append(Swing(key, label, unit, low, base, high))
+    return tuple(found)
 
 
 def sensitivity(
@@ -628,7 +689,7 @@ def sensitivity(
     counted anew where the traffic or its tokens change. A price is that of the GPU alone: cores
     and memory stay as they are, and only the bills are made again.
     """
-    inputs = swings(rivals, idle_timeout_s, tables)
+    inputs = swings(rivals, idle_timeout_s, tables, deal)
     base = {swing.key: swing.base for swing in inputs}
     serverless, dedicated = (
         deal.shapes(tables.offers[supply.offer_id], tables)
@@ -654,11 +715,17 @@ def sensitivity(
         for side, key in ((serverless, "serverless_price"), (dedicated, "dedicated_price")):
             if key in factor:
                 at = with_gpu_price(at, (shape.offer_id for shape in side), factor[key])
+        terms = deal
+        if host := {key: changed[key] for key in _HOST if key in changed}:
+            name, _ = _metered_side(rivals, tables)
+            own = getattr(deal, name)
+            own = dataclasses.replace(own, host=_other_host(own.host, host))
+            terms = dataclasses.replace(deal, **{name: own})
         zero = rivals.scale_to_zero(change, tick)
         rival = rivals.always_on(change, limit_s, tick).outcomes
         return float(
-            np.mean([usd_per_month(outcome, at, deal) for outcome in zero])
-            - np.mean([usd_per_month(outcome, at, deal) for outcome in rival])
+            np.mean([usd_per_month(outcome, at, terms) for outcome in zero])
+            - np.mean([usd_per_month(outcome, at, terms) for outcome in rival])
         )
 
     gap, bars = tornado_of(gap_usd, inputs)

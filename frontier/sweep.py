@@ -24,6 +24,8 @@ from frontier.billing import (
     Bill,
     BillBasis,
     Contract,
+    HostChoice,
+    HostNeed,
     Terms,
     TokenPrice,
     Usage,
@@ -43,6 +45,7 @@ from frontier.economics import (
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
+from frontier.plans.scenario import Deployed
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
@@ -158,6 +161,13 @@ class Deal:
         else:
             for machine in self.shapes(tables.offers[plan.base_offer_id], tables):
                 yield of(offer, of(machine), on_nodes)
+
+    def with_host(self, host: HostChoice) -> Deal:
+        """Return this deal with these cores and memory of a replica, at every offer."""
+        serverless, machines = (
+            dataclasses.replace(terms, host=host) for terms in (self.serverless, self.machines)
+        )
+        return dataclasses.replace(self, serverless=serverless, machines=machines)
 
     def at(self, factor: float) -> Deal:
         """Return this deal with every metered price times a factor; fees stay."""
@@ -333,6 +343,11 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
         policy=outcome.plan.policy,
         requests=outcome.requests,
         standing=outcome.plan.standing,
+        host=HostNeed(
+            outcome.plan.speed.gpus_per_replica,
+            outcome.plan.weights_gib,
+            outcome.plan.weights_stay,
+        ),
     )
     bases = []
     refused: InfeasibleError | None = None
@@ -506,6 +521,14 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
         horizon_s=outcome.horizon_s,
     )
     return dataclasses.replace(outcome, sessions=sessions)
+
+
+def host_need(deployed: Deployed, tables: Tables) -> HostNeed:
+    """Return what decides how much host a replica takes there, before any mitigation."""
+    inputs = deployed.start_inputs
+    return HostNeed(
+        deployed.speed.gpus_per_replica, inputs.weights_gib, inputs.weights_stay(tables)
+    )
 
 
 def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:

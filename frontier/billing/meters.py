@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from frontier.billing.host import HostNeed
 from frontier.billing.terms import Contract
 from frontier.errors import InfeasibleError, InputError
 from frontier.mitigations.base import Standing
@@ -65,6 +66,8 @@ class Usage:
     standing : Standing
         What the mitigations of the plan keep or burn. Storage is paid throughout; host memory
         only where the provider meters memory.
+    host : HostNeed or None
+        What decides how much host a replica takes; None: its GPUs alone.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class Usage:
     policy: ScalingPolicy
     requests: int = 0
     standing: Standing = _NO_STANDING
+    host: HostNeed | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.horizon_s < math.inf:

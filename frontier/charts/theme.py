@@ -20,6 +20,7 @@ from frontier import spell, units
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#C07F00", "#009E73", "#C46C9C"
 VERMILION, SKY, GREY = "#D55E00", "#2F93CF", "#7F8C98"
 VIOLET, PLUM, OLIVE, FOREST = "#7A70C8", "#A0457B", "#A39300", "#1F8463"
+BLUE_FILL = "rgba(0, 114, 178, 0.45)"
 TINT = "rgba(213, 94, 0, 0.08)"
 
 
@@ -142,6 +143,17 @@ def clock_ticks(
     origin = "counted from the start of the trace" if t0_utc is None else "UTC"
     when = "Days" if is_long else f"Time on {day(from_s)}"
     return ticks_s.tolist(), labels, f"{when} ({origin})"
+
+
+def count_ticks(top: float, most: int = 6) -> list[float]:
+    """Return ticks from 0 in steps of 1, 2 or 5 times a power of ten, whole and at most so many."""
+    step = next(
+        digit * 10.0**power
+        for power in range(math.ceil(math.log10(max(top, 1))) + 1)
+        for digit in (1, 2, 5)
+        if top / (digit * 10.0**power) < most
+    )
+    return [float(tick) for tick in np.arange(0, top, step)]
 
 
 def money_ticks(low_usd: float, high_usd: float) -> tuple[list[float], list[str]]:

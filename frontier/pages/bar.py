@@ -15,6 +15,44 @@ from frontier.pages import link, session
 
 _SHOWN, _LINK = "bar_shown", "bar_link"
 _CHANGED = "● "
+# Streamlit draws what a popover opens at the end of the document and leaves the focus where it
+# was: with the keyboard alone nobody would get there. This moves the focus in, and out at its ends.
+_KEYS_JS = """
+const FIELDS = 'button, input, textarea, summary, a[href], [tabindex]:not([tabindex="-1"])';
+const last = (found) => found[found.length - 1];
+const body = () => last(document.querySelectorAll('[data-testid="stPopoverBody"]'));
+const fields = () =>
+  [...(body()?.querySelectorAll(FIELDS) ?? [])].filter(
+    (field) => field.tabIndex >= 0 && !field.disabled && field.offsetParent !== null
+  );
+const moveIn = (tries) => {
+  const within = fields();
+  const first = within.find((field) => !field.ariaLabel?.startsWith('Help')) ?? within[0];
+  if (first) first.focus();
+  else if (tries) setTimeout(() => moveIn(tries - 1), 40);
+};
+const clicked = (event) => {
+  const chip = event.target.closest?.('[data-testid="stPopoverButton"]');
+  // A click that no pointer made has no detail: Enter or Space.
+  if (chip && event.detail === 0) setTimeout(() => moveIn(25), 40);
+};
+const pressed = (event) => {
+  if (event.key !== 'Tab' || !body()?.contains(event.target)) return;
+  const within = fields();
+  if (event.target !== (event.shiftKey ? within[0] : last(within))) return;
+  event.preventDefault();
+  document.querySelector('[data-testid="stPopoverButton"][aria-expanded="true"]')?.focus();
+};
+export default function () {
+  document.addEventListener('click', clicked);
+  document.addEventListener('keydown', pressed, true);
+  return () => {
+    document.removeEventListener('click', clicked);
+    document.removeEventListener('keydown', pressed, true);
+  };
+}
+"""
+_keys = st.components.v2.component("frontier_bar_keys", js=_KEYS_JS)
 
 
 @contextmanager
@@ -105,6 +143,7 @@ def actions() -> None:
 
 def finish() -> None:
     """Write the link of this run, once everything that is in it was drawn."""
+    _keys(key="bar_keys")
     place = st.session_state.pop(_LINK, None)
     if place is None:
         return

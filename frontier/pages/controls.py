@@ -10,6 +10,7 @@ import streamlit as st
 from frontier import spell
 from frontier.mitigations.registry import MITIGATIONS
 from frontier.pages import bar, gpu_controls, link, model_controls, offer_controls, session, text
+from frontier.pages.cores_controls import cores_section
 from frontier.pages.deal_controls import api_section, deal_section, month_section, office_section
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import Traffic, traffic_in_words, traffic_section
@@ -172,7 +173,9 @@ def _scenario(
             offer_controls.offer_section(kind, tables, gpu, example, fits)
             for kind in (offer_controls.SERVERLESS, offer_controls.DEDICATED)
         )
-        deal = deal_section(tables, serverless, dedicated)
+        gpus = (fit and fit.gpus) or 1
+        host = cores_section(tables, (serverless, dedicated), model, precision, gpus)
+        deal = deal_section(tables, serverless, dedicated).with_host(host)
     with bar.chip(
         "limit",
         lambda: f"p99 ≤ {spell.seconds(_limit(tables, example))}",

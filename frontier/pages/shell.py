@@ -33,6 +33,9 @@ PAGES = (
 
 def run() -> None:
     """Draw the scenario bar and the page that the address asks for."""
+    back_to = link.begin()
+    if back_to is not None:
+        session.go_to(back_to)
     page = st.navigation(
         [
             st.Page(render, title=title, icon=icon, url_path=path, default=not path)
@@ -40,9 +43,6 @@ def run() -> None:
         ],
         position="top",
     )
-    back_to = link.begin()
-    if back_to is not None:
-        session.go_to(back_to)
     notices = st.container()
     try:
         # Here and not in the pages, so that the choices outlive a change of page.

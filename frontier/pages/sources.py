@@ -52,10 +52,10 @@ _TITLES = {
 }
 _WORDS = {
     "usd_per_gpu_h": "$/GPU-hour",
-    "usd_per_vcpu_s": "$/core-second",
+    "usd_per_vcpu_s": "$/vCPU-second",
     "usd_per_gib_s": "$/GiB-second",
-    "vcpus_per_gpu": "Cores a GPU",
-    "ram_gib_per_gpu": "GiB a GPU",
+    "vcpus_per_gpu": "Least vCPU a GPU",
+    "ram_gib_per_gpu": "Least GiB a GPU",
     "gpus_min": "Fewest GPUs",
     "gpus_max": "Most GPUs",
     "increment_s": "Billed in steps of (s)",

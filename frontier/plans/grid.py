@@ -221,6 +221,8 @@ def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
             start=start,
             speed=speed,
             offer_id=deployed.supply.offer_id,
+            weights_gib=deployed.start_inputs.weights_gib,
+            weights_stay=deployed.start_inputs.weights_stay(tables),
         )
 
 
@@ -264,6 +266,8 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
                 start=start,
                 speed=speed,
                 offer_id=deployed.supply.offer_id,
+                weights_gib=deployed.start_inputs.weights_gib,
+                weights_stay=deployed.start_inputs.weights_stay(tables),
                 retry_s=_retry_s(behaviour),
             )
 
@@ -369,6 +373,8 @@ def _autoscaled(
         offer_id=deployed.supply.offer_id,
         mitigations=tuple(item.key for item in mitigated.applied),
         standing=mitigated.standing,
+        weights_gib=mitigated.inputs.weights_gib,
+        weights_stay=mitigated.weights_stay,
         retry_s=_retry_s(deployed.supply.behaviour),
         is_provider_default=is_default,
     )

@@ -249,6 +249,11 @@ class Loader:
     source_id: str
     description: str
 
+    @property
+    def leaves_weights(self) -> bool:
+        """Whether it reads through the page cache, which leaves the weights in host memory."""
+        return self.mode in ("download", "mmap")
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -683,6 +688,12 @@ class ProviderRules:
     storage_usd_per_gb_month: float | None
     region_multiplier: float | None
     availability_multiplier: float | None
+    cores_metered: str
+    vcpus_per_core: float | None
+    least_cores: float | None
+    least_ram_gib: float | None
+    most_cores: float | None
+    most_gib_per_vcpu: float | None
     assumed: tuple[str, ...]
     basis: str
     source_id: str

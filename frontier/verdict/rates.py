@@ -108,6 +108,8 @@ def swing_value(swing: Swing, value: float, *, bare: bool = False) -> str:
         "requests/day": " requests a day",
         "tokens/request": " tokens a request",
         "requests": " requests a replica",
+        "vCPU": " vCPU a replica",
+        "GiB": " GiB a replica",
     }
     return spell.significant(value) + ("" if bare else words[swing.unit])
 

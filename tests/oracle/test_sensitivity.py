@@ -74,6 +74,7 @@ def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
     from frontier.analytic import replica_cycle
     from frontier.billing import billed_start_s, replica_usd_per_h
     from frontier.plans.scenario import replica_rps
+    from frontier.sweep import host_need
 
     (crossing,) = found.crossings
     deployment, plan = rivals.deployment, rivals.base_plan()
@@ -86,8 +87,10 @@ def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
     start_s = plan.start.typical_s
     hours = TABLES.setting("hours_per_month")
     hour = {
-        offer.offer_id: replica_usd_per_h(offer, gpus_per_replica=1, tables=TABLES)
-        for offer in offers
+        offer.offer_id: replica_usd_per_h(
+            offer, gpus_per_replica=1, tables=TABLES, need=host_need(side, TABLES)
+        )
+        for offer, side in zip(offers, (deployment, deployment.machines), strict=True)
     }
     # A lone request: its prompt, and a step for each further token.
     speed = deployment.speed
@@ -327,3 +330,27 @@ def test_work_that_takes_no_time_is_refused(work_s):
     """A share of nothing is no number."""
     with pytest.raises(InputError, match="work_s"):
         metered_hour(0.01, cold_start_s=30, work_s=work_s, idle_timeout_s=0)
+
+
+def test_cores_and_memory_are_bars_that_move_the_bill_of_the_replica_alone(rivals):
+    """Halved and doubled at Modal: the gap moves by their price for each billed second."""
+    found = module.sensitivity(rivals, rivals.idle_timeout_s, limit_s=LIMIT_S, tables=TABLES)
+    bars = {bar.swing.key: bar for bar in found.bars}
+    (outcome,) = rivals.scale_to_zero(module.UNCHANGED)
+    bill = bill_outcome(outcome, TABLES)
+    months = outcome.horizon_s / (TABLES.setting("hours_per_month") * 3600)
+    for key, usd_per_s in (("vcpus", 0.00000655), ("ram_gib", 0.00000222)):
+        bar = bars[key]
+        swing = bar.swing
+        assert (swing.low, swing.high) == (swing.base / 2, swing.base * 2)
+        moved = (swing.high - swing.low) * usd_per_s * bill.billed_s / months
+        assert bar.at_high - bar.at_low == pytest.approx(moved, rel=1e-6)
+        assert bar.at_low < found.gap_usd < bar.at_high
+
+
+def test_an_offer_that_includes_cores_has_no_bars_for_them():
+    """Koyeb's price has them in it."""
+    scenario = dataclasses.replace(SCENARIO, serverless_offer="koyeb-l40s")
+    koyeb = module.Rivals(scenario, poisson(500), TABLES)
+    keys = {swing.key for swing in module.swings(koyeb, 60.0, TABLES)}
+    assert not keys & {"vcpus", "ram_gib"}
