@@ -41,7 +41,7 @@ def test_the_first_sentence_is_the_break_even_and_this_traffic(page):
     assert not app.exception
     assert app.subheader[0].value.startswith("On cost alone always-on wins above ")
     assert "you have 508" in app.subheader[0].value
-    assert "standard error" in app.markdown[0].value
+    assert "standard error" in said(app)
     assert len(app.get("plotly_chart")) == 4
     assert all(row.label in said(app) for row in load_tables().folklore.values())
     assert "85.7 % of the metered seconds are wasted" in said(app)
@@ -103,7 +103,7 @@ def test_a_short_trace_without_a_day_still_gets_an_answer():
     app.file_uploader(key="trace_file").set_value(("mine.csv", content, "text/csv")).run()
     assert not app.exception
     assert not app.error
-    assert "extrapolation" in app.markdown[0].value
+    assert "extrapolation" in said(app)
 
 
 def test_a_long_trace_is_computed_when_asked_for(page, monkeypatch):
