@@ -231,7 +231,7 @@ def simulate_plans(
     workers : int, optional
         Threads; as many as there are cores if None. The kernel lets go of the GIL.
     """
-    draws = start_draws(plans, tables)
+    draws = start_draws((plan.start for plan in plans), tables)
 
     def run(plan: Plan, stop: NDArray[np.uint8]) -> Outcome:
         return outcome_of(plan, trace, draws[plan.start], stop)
@@ -239,11 +239,10 @@ def simulate_plans(
     return tuple(in_threads(run, plans, progress=progress, workers=workers))
 
 
-def start_draws(plans: Iterable[Plan], tables: Tables) -> dict[ColdStart, StartDraws]:
-    """Return the draws of each different start of these plans, all from the same luck."""
+def start_draws(starts: Iterable[ColdStart], tables: Tables) -> dict[ColdStart, StartDraws]:
+    """Return the draws of each different start, all from the same luck."""
     normals = start_normals(tables)
-    starts = dict.fromkeys(plan.start for plan in plans)
-    return {start: start.draw(normals) for start in starts}
+    return {start: start.draw(normals) for start in dict.fromkeys(starts)}
 
 
 def in_threads(
@@ -335,8 +334,23 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
     InfeasibleError
         If a replica needs more GPUs than any machine in question has.
     """
-    usage = Usage(
-        settled(outcome, tables).sessions,
+    usage = usage_of(settled(outcome, tables))
+    bases = []
+    refused: InfeasibleError | None = None
+    for contract in deal.contracts(outcome.plan, tables):
+        try:
+            bases.append(bill_basis(usage, contract, tables))
+        except InfeasibleError as error:
+            refused = refused or error
+    if refused is not None and not bases:
+        raise refused
+    return bases[0] if len(bases) == 1 else min(bases, key=lambda basis: bill(basis).usd_span)
+
+
+def usage_of(outcome: Outcome) -> Usage:
+    """Return what a run used, for a bill."""
+    return Usage(
+        outcome.sessions,
         outcome.stage_s,
         gpus_per_replica=outcome.plan.speed.gpus_per_replica,
         horizon_s=outcome.horizon_s,
@@ -349,16 +363,6 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
             outcome.plan.weights_stay,
         ),
     )
-    bases = []
-    refused: InfeasibleError | None = None
-    for contract in deal.contracts(outcome.plan, tables):
-        try:
-            bases.append(bill_basis(usage, contract, tables))
-        except InfeasibleError as error:
-            refused = refused or error
-    if refused is not None and not bases:
-        raise refused
-    return bases[0] if len(bases) == 1 else min(bases, key=lambda basis: bill(basis).usd_span)
 
 
 def committed_outcomes(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:

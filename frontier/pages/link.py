@@ -369,9 +369,15 @@ def setting(
 
 def flag(label: str, *, key: str, default: bool = False, **how: Any) -> bool:
     """Draw a toggle whose state lives in the address under ``key``; return it."""
-    _restore(key, default, lambda asked: {"1": True, "0": False}.get(asked))
+    flagged(key=key, default=default)
     st.toggle(label, key=key, **how)
     st.session_state[_DRAWN].add(key)
+    return bool(st.session_state[key])
+
+
+def flagged(*, key: str, default: bool = False) -> bool:
+    """Return the state that `flag` is about to show, before it is drawn."""
+    _restore(key, default, lambda asked: {"1": True, "0": False}.get(asked))
     return bool(st.session_state[key])
 
 

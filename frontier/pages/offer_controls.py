@@ -38,11 +38,14 @@ def picked_offers(
     return serverless, dedicated
 
 
-def offers_in_words(serverless: str, dedicated: str, tables: Tables) -> str:
+def offers_in_words(
+    on_demand: str, dedicated: str, tables: Tables, *, are_nodes: bool = False
+) -> str:
     """Return the two offers as their chip shows them, in Markdown."""
-    one, other = tables.offers[serverless], tables.offers[dedicated]
+    one, other = tables.offers[on_demand], tables.offers[dedicated]
+    role = "as nodes" if are_nodes else SERVERLESS
     return text.money(
-        f"{text.plain(one.provider)} {spell.dollars(one.usd_per_gpu_h)} serverless, "
+        f"{text.plain(one.provider)} {spell.dollars(one.usd_per_gpu_h)} {role}, "
         f"{text.plain(other.provider)} {spell.dollars(other.usd_per_gpu_h)} {other.kind}"
     )
 
@@ -64,7 +67,7 @@ def offer_section(
         **choices,
         format_func=lambda offer_id: _label(tables.offers[offer_id], gpu, fits),
     )
-    st.caption(_about(tables.offers[chosen], tables))
+    st.caption(about(tables.offers[chosen], tables))
     problem = problem_of(chosen, fits, tables)
     if problem:
         st.error(text.plain(problem), icon=":material/block:")
@@ -158,7 +161,8 @@ def _label(offer: Offer, gpu: str, fits: Mapping[str, Fit]) -> str:
     return " · ".join(words)
 
 
-def _about(offer: Offer, tables: Tables) -> str:
+def about(offer: Offer, tables: Tables) -> str:
+    """Return what an offer is, its age and where it was read, in Markdown."""
     today = dt.date.today()
     words = [text.plain(offer.product)]
     if offer.region:

@@ -17,11 +17,13 @@ from frontier.edits import Edit, ScenarioFile, cell_text, problems_of, with_edit
 from frontier.models.own import with_model
 from frontier.pages import link, model_controls
 from frontier.prices import PriceUpload, with_prices
+from frontier.prices.owned import OwnedMachine, with_owned
 from frontier.tables import Tables, load_tables
 
 HOURS = "hours"
 _EDITS, _UPLOAD, _MADE = "session_edits", "session_upload", "session_tables"
 _PRICE = "price."
+_OWNED = "session_owned"
 _LINKED = ("offers", "usd_per_gpu_h")
 
 
@@ -29,7 +31,7 @@ def tables() -> Tables:
     """Return the tables in force: with the session's prices, changes, model and hours."""
     hours = st.session_state.get(HOURS)
     own = model_controls.own_model()
-    key = (_edits(), upload(), own, hours, dt.date.today())
+    key = (_edits(), upload(), own, owned(), hours, dt.date.today())
     made = st.session_state.get(_MADE)
     if made is None or made[0] != key:
         found = with_edits(unedited(), key[0].values(), today=key[-1])
@@ -42,9 +44,15 @@ def tables() -> Tables:
 
 
 def unedited() -> Tables:
-    """Return the tables with the session's own price table, and without its changes."""
-    own = upload()
-    return load_tables() if own is None else with_prices(load_tables(), own)
+    """Return the tables with the session's own prices and machine, and without its changes."""
+    own, machine = upload(), owned()
+    found = load_tables() if own is None else with_prices(load_tables(), own)
+    if machine is None:
+        return found
+    hours = st.session_state.get(HOURS)
+    spread = found if hours is None else _with_hours(found, hours)
+    offers = with_owned(spread, machine, dt.date.today()).offers
+    return dataclasses.replace(found, offers=offers)
 
 
 def _with_hours(found: Tables, hours: float) -> Tables:
@@ -61,9 +69,21 @@ def upload() -> PriceUpload | None:
     return st.session_state.get(_UPLOAD)
 
 
+def owned() -> OwnedMachine | None:
+    """Return the machine that the session's user bought, if there is one."""
+    return st.session_state.get(_OWNED)
+
+
+def use_owned(machine: OwnedMachine | None) -> None:
+    """Put a bought machine among the offers, or none; changes of a row now gone go with it."""
+    if machine != owned():
+        st.session_state[_OWNED] = machine
+        _drop_stale_edits()
+
+
 def is_changed() -> bool:
-    """Whether the session has prices, changes or a model of its own."""
-    own = (upload(), model_controls.own_model())
+    """Whether the session has prices, changes, a machine or a model of its own."""
+    own = (upload(), owned(), model_controls.own_model())
     return any(brought is not None for brought in own) or bool(_edits())
 
 
@@ -103,6 +123,10 @@ def reset(edit: Edit | None = None) -> None:
 def use_prices(own: PriceUpload | None) -> None:
     """Use the offers of a price table, or those of none; changes of rows now gone go with them."""
     st.session_state[_UPLOAD] = own
+    _drop_stale_edits()
+
+
+def _drop_stale_edits() -> None:
     rows = unedited()
     st.session_state[_EDITS] = {
         where: edit

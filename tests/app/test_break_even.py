@@ -42,9 +42,8 @@ def test_the_first_sentence_is_the_break_even_and_this_traffic(page):
     assert app.subheader[0].value.startswith("On cost alone always-on wins above ")
     assert "you have 508" in app.subheader[0].value
     assert "standard error" in said(app)
-    assert len(app.get("plotly_chart")) == 4
+    assert len(app.get("plotly_chart")) == 3
     assert all(row.label in said(app) for row in load_tables().folklore.values())
-    assert "85.7 % of the metered seconds are wasted" in said(app)
     assert "for the verdict to flip" in said(app)
 
 
@@ -56,13 +55,12 @@ def test_no_break_even_is_said(page):
 
 
 def test_choices_come_from_the_address(page):
-    """Timeout, start and worked example; the example is computed, not printed."""
-    app = page(keep="cheapest", faster="gpu-snapshot", ex_work_s="10", ex_start_s="10")
+    """Timeout and start of scale-to-zero."""
+    app = page(keep="cheapest", faster="gpu-snapshot")
     assert not app.exception
     assert not app.warning
     assert app.selectbox(key="keep").value == "cheapest"
     assert app.selectbox(key="faster").value == "gpu-snapshot"
-    assert "50 % of the metered seconds are wasted" in said(app)
 
 
 def test_the_price_of_latency_is_off_until_asked_for(page):
@@ -126,6 +124,6 @@ def test_a_long_trace_is_computed_when_asked_for(page, monkeypatch):
     assert not app.exception
     assert not app.subheader
     assert "Serving it at other rates" in app.info[0].value
-    next(one for one in app.button if one.label == "Compute the break-even").click().run()
+    next(b for b in app.button if b.label == "Compute the break-even").click().run()
     assert not app.exception
     assert "On cost alone" in app.subheader[0].value
