@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +144,32 @@ def clock_ticks(
     origin = "counted from the start of the trace" if t0_utc is None else "UTC"
     when = "Days" if is_long else f"Time on {day(from_s)}"
     return ticks_s.tolist(), labels, f"{when} ({origin})"
+
+
+def spread(at: Mapping[str, float], least: float) -> dict[str, float]:
+    """Return heights within 0 to 1, moved as little apart as labels need, in the same order.
+
+    Parameters
+    ----------
+    at : mapping of str to float
+        Where each would stand [share of the axis].
+    least : float
+        The height of a label [share of the axis].
+    """
+    names = sorted(at, key=at.__getitem__)
+    heights = np.array([at[name] for name in names])
+    slots = least * np.arange(len(names))
+    # Of what is left after the labels take their place, each keeps to its order: least squares.
+    blocks: list[list[float]] = []
+    for height in (heights - slots).tolist():
+        blocks.append([height, 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (one, n), (other, m) = blocks[-2:]
+            blocks[-2:] = [[(one * n + other * m) / (n + m), n + m]]
+    free = [height for height, weight in blocks for _ in range(int(weight))]
+    room = max(1.0 - least * len(names), 0.0)
+    placed = np.clip(free, least / 2, least / 2 + room) + slots
+    return dict(zip(names, placed.tolist(), strict=True))
 
 
 def count_ticks(top: float, most: int = 6) -> list[float]:
