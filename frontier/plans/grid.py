@@ -91,7 +91,7 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
     traffic may need, the same with as many as needed is a plan of its own.
     """
     behaviour = deployed.supply.behaviour
-    shipped = _most_as_shipped(deployed)
+    shipped = most_as_shipped(deployed)
     for chosen in deployed.mitigation_sets:
         mitigated = _with(deployed, chosen, tables)
         for timeout_s in idle_timeouts_s(behaviour, tables):
@@ -113,7 +113,7 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
                 )
 
 
-def _most_as_shipped(deployed: Deployed) -> int:
+def most_as_shipped(deployed: Deployed) -> int:
     """Return the most replicas of the provider's default, unless the user said how many."""
     default = deployed.supply.behaviour.max_replicas_default
     if default is None or deployed.scenario.max_replicas is not None:

@@ -337,7 +337,15 @@ def deploy_at(
     if supply.nodes is not None:
         offer = tables.offers[supply.offer_id]
         pool = nodes.node_pool(supply.nodes, offer, speed.gpus_per_replica, busiest, tables)
-        words = nodes.nodes_in_words(supply.nodes, pool, speed.gpus_per_replica, tables)
+        pod = nodes.node_up(supply.nodes, tables).rewrite_start(start, inputs, tables)
+        words = nodes.nodes_in_words(
+            supply.nodes,
+            pool,
+            speed.gpus_per_replica,
+            tables,
+            start_s=start.typical_s,
+            pod_start_s=pod.typical_s,
+        )
         refused = (*words, *refused)
         if not nodes.provisions(supply.nodes, tables):
             # Nothing is started beyond what is kept, and the words above say how much that is.
