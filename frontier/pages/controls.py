@@ -110,8 +110,14 @@ def scenario_bar() -> Choices | NoTraffic:
     )
 
 
-def focus(offer_id: str) -> None:
-    """Take an offer into focus on every page, with its GPU; from a callback."""
+def focus(offer_id: str, gpus: int | None = None) -> None:
+    """Take an offer into focus on every page, with its GPU; from a callback.
+
+    Parameters
+    ----------
+    gpus : int, optional
+        GPUs of a replica; the fewest that fit if None.
+    """
     offer = session.tables().offers[offer_id]
     kind = (
         offer_controls.SERVERLESS
@@ -119,7 +125,7 @@ def focus(offer_id: str) -> None:
         else offer_controls.DEDICATED
     )
     place = {"place": kind} if kind == offer_controls.SERVERLESS else {}
-    link.choose(gpu=offer.gpu, **{kind: offer_id}, **place)
+    link.choose(gpu=offer.gpu, gpus=gpus or "fewest", **{kind: offer_id}, **place)
 
 
 def current() -> Choices | NoTraffic:
@@ -158,7 +164,7 @@ def _scenario(
         model, precision = model_controls.model_section(tables, example)
         kv_precision = _kv_section()
     what = gpu_controls.wanted(model, precision, kv_precision, traffic.trace, tables)
-    fits = gpu_controls.fits_on(what, tables)
+    fits = gpu_controls.fits_on(what, tables, example)
     gpu = gpu_controls.picked_gpu(tables, example)
     fit = fits.get(gpu)
     with bar.chip(
@@ -234,6 +240,7 @@ def _scenario(
         office=office,
         kv_precision=kv_precision,
         nodes=nodes,
+        gpus_per_replica=gpu_controls.chosen_count() if fit and fit.gpus else None,
     )
     return scenario, deal, api
 

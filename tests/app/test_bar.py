@@ -151,3 +151,41 @@ def test_an_offer_that_is_not_sold_any_more_is_not_offered():
             if (o.provider, o.kind) == (offer.provider, offer.kind) and o.gpu != "L40S"
         )
         assert offer_controls.nearest(other, without, "L40S") != key
+
+
+def test_the_gpus_of_a_replica_are_a_choice():
+    """Four instead of the fewest: the chip, the scenario and the link say so; undo takes it back.
+
+    On a GPU where so many do not go, it is the fewest again.
+    """
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_string(_BAR, default_timeout=90).run()
+    assert app.session_state["choices"].scenario.gpus_per_replica is None
+    app.selectbox(key="gpus").set_value("4").run()
+    assert _chip(app, "GPUs") == "● 4 × L40S"
+    assert app.session_state["choices"].scenario.gpus_per_replica == 4
+    assert dict(app.query_params)["gpus"] in ("4", ["4"])
+    app.button(key="undo").click().run()
+    assert app.session_state["choices"].scenario.gpus_per_replica is None
+    app.selectbox(key="gpus").set_value("2").run()
+    app.selectbox(key="model").set_value("Llama-3.1-70B-Instruct").run()
+    assert app.session_state["choices"].scenario.gpus_per_replica is None
+    assert not app.exception
+
+
+def test_an_offer_is_taken_into_focus_from_anywhere():
+    """The callback of another page sets GPU, count and offer; the other offer follows the GPU."""
+    from streamlit.testing.v1 import AppTest
+
+    script = _BAR + (
+        'st.button("focus", key="focus", on_click=controls.focus, args=("modal-h100", 2))\n'
+    )
+    app = AppTest.from_string(script, default_timeout=90).run()
+    app.button(key="focus").click().run()
+    scenario = app.session_state["choices"].scenario
+    tables = load_tables()
+    assert scenario.serverless_offer == "modal-h100"
+    assert scenario.gpus_per_replica == 2
+    assert tables.offers[scenario.dedicated_offer].gpu == tables.offers["modal-h100"].gpu
+    assert not app.warning
