@@ -50,6 +50,8 @@ SAME_INSTANT_S = 1e-9
 LARGEST_CLOCK = 65536.0
 # The request to stop is looked at once in so many events.
 EVENTS_A_CHECK = 65536
+# Room for so many sessions at first, more than which few runs have; it doubles when it is full.
+SESSIONS_AT_FIRST = 2048
 
 # What `_run` returns.
 DONE, STOPPED, FULL = 0, 1, 2
@@ -1021,9 +1023,10 @@ def run_replicas(
         start_wait_s=np.zeros(n),
         caused_start=np.zeros(n, np.bool_),
     )
+    rows = 2 * max_replicas + min(n, SESSIONS_AT_FIRST)
     sessions = Sessions(
-        owners=np.zeros((2 * max_replicas, 2), np.int64),
-        seconds=np.zeros((2 * max_replicas, IN_TIERS + kind.stay_s.size)),
+        owners=np.zeros((rows, 2), np.int64),
+        seconds=np.zeros((rows, IN_TIERS + kind.stay_s.size)),
     )
     progress = Progress(np.zeros(UNLOOKED + 1, np.int64), np.zeros(1), stop)
     progress.slots[UNLOOKED] = max_replicas

@@ -23,6 +23,8 @@ def _require(field: str, holds: bool, expected: str, found: object) -> None:
 
 def _is_count(value: object) -> bool:
     """Say whether a value is a whole number (a bool is not); numpy integers and 3.0 are."""
+    if type(value) is int:
+        return True
     if isinstance(value, bool):
         return False
     try:

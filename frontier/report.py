@@ -231,6 +231,9 @@ def _plain(value: Any) -> Any:
 # --- the workbook -------------------------------------------------------------------------------
 
 
+_BOOK_OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+
+
 def workbook(report: Report) -> bytes:
     """Return an .xlsx workbook: Bill, Inputs, Meters, Plans, Assumptions, Sources.
 
@@ -240,10 +243,7 @@ def workbook(report: Report) -> bytes:
     import xlsxwriter
 
     buffer = io.BytesIO()
-    book = xlsxwriter.Workbook(
-        buffer,
-        {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
-    )
+    book = xlsxwriter.Workbook(buffer, _BOOK_OPTIONS)
     book.set_properties({"title": report.title, "comments": report.link})
     book.set_calc_mode("auto")
     styles = {
@@ -271,6 +271,17 @@ def workbook(report: Report) -> bytes:
     _write_plans(sheets["Plans"], styles, report.plans)
     _write_lists(sheets["Assumptions"], styles, report)
     _write_sources(sheets["Sources"], styles, report)
+    book.close()
+    return buffer.getvalue()
+
+
+def table_workbook(name: str, table: pd.DataFrame) -> bytes:
+    """Return an .xlsx workbook of one table, numbers as numbers and text as text."""
+    import xlsxwriter
+
+    buffer = io.BytesIO()
+    book = xlsxwriter.Workbook(buffer, _BOOK_OPTIONS)
+    _write_plans(book.add_worksheet(name), {"head": book.add_format({"bold": True})}, table)
     book.close()
     return buffer.getvalue()
 

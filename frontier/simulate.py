@@ -78,6 +78,7 @@ Where these words leave room, they are read as follows.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 
@@ -364,9 +365,9 @@ def simulate_replicas(
             raise InputError(
                 f"{name} must have one entry a request, {arrival_s.size}, got {values.size}"
             )
-    backwards = np.flatnonzero(arrival_s[1:] < arrival_s[:-1])
-    if backwards.size:
-        at = int(backwards[0])
+    backwards = arrival_s[1:] < arrival_s[:-1]
+    if backwards.any():
+        at = int(np.flatnonzero(backwards)[0])
         raise InputError(
             "arrival_s must be sorted, but entry "
             f"{at + 1} ({arrival_s[at + 1]:g} s) comes before entry {at} ({arrival_s[at]:g} s)"
@@ -431,20 +432,7 @@ def simulate_replicas(
 
     rejected = np.isinf(fates.finish_s)
     tiers = len(policy.parked)
-    sessions = np.empty(
-        len(seconds),
-        dtype=[
-            ("replica", np.int32),
-            ("started_s", np.float64),
-            ("ready_s", np.float64),
-            ("ended_s", np.float64),
-            ("starting_s", np.float64),
-            ("busy_s", np.float64),
-            ("idle_s", np.float64),
-            ("parked_s", np.float64, (tiers,)),
-            ("cold_start_index", np.int64),
-        ],
-    )
+    sessions = np.empty(len(seconds), dtype=_session_type(tiers))
     sessions["replica"], sessions["cold_start_index"] = owners.T
     sessions["started_s"], sessions["ready_s"], ended_s = seconds.T[:IN_START]
     last_s = max(float(horizon_s), float(np.max(fates.finish_s, where=~rejected, initial=0.0)))
@@ -471,6 +459,24 @@ def simulate_replicas(
     for name in RunResult.__slots__[:-1]:  # all but horizon_s
         getattr(result, name).setflags(write=False)
     return result
+
+
+@functools.cache
+def _session_type(tiers: int) -> np.dtype[np.void]:
+    """Return the type of a row of ``RunResult.sessions`` with so many parked tiers."""
+    return np.dtype(
+        [
+            ("replica", np.int32),
+            ("started_s", np.float64),
+            ("ready_s", np.float64),
+            ("ended_s", np.float64),
+            ("starting_s", np.float64),
+            ("busy_s", np.float64),
+            ("idle_s", np.float64),
+            ("parked_s", np.float64, (tiers,)),
+            ("cold_start_index", np.int64),
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -677,9 +683,9 @@ def _times(name: str, values: ArrayLike, *, least_size: int = 0) -> NDArray[np.f
     vector = _vector(name, values)
     if vector.size < least_size:
         raise InputError(f"{name} must have at least one entry, got none")
-    wrong = np.flatnonzero(~((vector >= 0) & (vector < math.inf)))
-    if wrong.size:
-        at = int(wrong[0])
+    # A NaN is neither: it fails the first look, which is all that most vectors need.
+    if vector.size and not (vector.min() >= 0 and vector.max() < math.inf):
+        at = int(np.flatnonzero(~((vector >= 0) & (vector < math.inf)))[0])
         raise InputError(
             f"{name} must hold finite times of at least 0 s, got {vector[at]} in entry {at}"
         )
@@ -689,10 +695,10 @@ def _times(name: str, values: ArrayLike, *, least_size: int = 0) -> NDArray[np.f
 def _counts(name: str, values: ArrayLike) -> NDArray[np.int64]:
     vector = _vector(name, values)
     most = np.iinfo(np.int32).max
-    whole = vector == np.floor(vector)
-    wrong = np.flatnonzero(~((vector >= 1) & (vector <= most) & whole))
-    if wrong.size:
-        at = int(wrong[0])
+    whole = vector.dtype.kind in "iu" or bool((vector == np.floor(vector)).all())
+    if vector.size and not (whole and vector.min() >= 1 and vector.max() <= most):
+        fits = (vector >= 1) & (vector <= most) & (vector == np.floor(vector))
+        at = int(np.flatnonzero(~fits)[0])
         raise InputError(
             f"{name} must hold whole numbers from 1 to {most}, got {vector[at]} in entry {at}"
         )

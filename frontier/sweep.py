@@ -34,10 +34,10 @@ from frontier.billing import (
     billed_start_s,
     machine_shapes,
     months,
-    replica_usd_per_h,
 )
 from frontier.economics import (
     Tolerance,
+    cheapest_under,
     efficient,
     kept_sessions,
     needed_sessions,
@@ -46,7 +46,6 @@ from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployed
-from frontier.policy import NodePool
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
@@ -232,7 +231,7 @@ def simulate_plans(
     workers : int, optional
         Threads; as many as there are cores if None. The kernel lets go of the GIL.
     """
-    draws = start_draws(plans, tables)
+    draws = start_draws((plan.start for plan in plans), tables)
 
     def run(plan: Plan, stop: NDArray[np.uint8]) -> Outcome:
         return outcome_of(plan, trace, draws[plan.start], stop)
@@ -240,11 +239,10 @@ def simulate_plans(
     return tuple(in_threads(run, plans, progress=progress, workers=workers))
 
 
-def start_draws(plans: Iterable[Plan], tables: Tables) -> dict[ColdStart, StartDraws]:
-    """Return the draws of each different start of these plans, all from the same luck."""
+def start_draws(starts: Iterable[ColdStart], tables: Tables) -> dict[ColdStart, StartDraws]:
+    """Return the draws of each different start, all from the same luck."""
     normals = start_normals(tables)
-    starts = dict.fromkeys(plan.start for plan in plans)
-    return {start: start.draw(normals) for start in starts}
+    return {start: start.draw(normals) for start in dict.fromkeys(starts)}
 
 
 def in_threads(
@@ -336,8 +334,23 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
     InfeasibleError
         If a replica needs more GPUs than any machine in question has.
     """
-    usage = Usage(
-        settled(outcome, tables).sessions,
+    usage = usage_of(settled(outcome, tables))
+    bases = []
+    refused: InfeasibleError | None = None
+    for contract in deal.contracts(outcome.plan, tables):
+        try:
+            bases.append(bill_basis(usage, contract, tables))
+        except InfeasibleError as error:
+            refused = refused or error
+    if refused is not None and not bases:
+        raise refused
+    return bases[0] if len(bases) == 1 else min(bases, key=lambda basis: bill(basis).usd_span)
+
+
+def usage_of(outcome: Outcome) -> Usage:
+    """Return what a run used, for a bill."""
+    return Usage(
+        outcome.sessions,
         outcome.stage_s,
         gpus_per_replica=outcome.plan.speed.gpus_per_replica,
         horizon_s=outcome.horizon_s,
@@ -350,16 +363,6 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
             outcome.plan.weights_stay,
         ),
     )
-    bases = []
-    refused: InfeasibleError | None = None
-    for contract in deal.contracts(outcome.plan, tables):
-        try:
-            bases.append(bill_basis(usage, contract, tables))
-        except InfeasibleError as error:
-            refused = refused or error
-    if refused is not None and not bases:
-        raise refused
-    return bases[0] if len(bases) == 1 else min(bases, key=lambda basis: bill(basis).usd_span)
 
 
 def committed_outcomes(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
@@ -428,9 +431,12 @@ def frontier_table(
     # The bound is no plan anybody can buy, and an API is not this model on these GPUs.
     real = np.array([FAMILIES[key].is_buyable for key in table["family"]], dtype=np.bool_)
     table["efficient"] = False
-    table.loc[real, "efficient"] = efficient(
-        table.loc[real, "usd_per_month"].to_numpy(), table.loc[real, "p99_ttft_s"].to_numpy()
-    )
+    cost, wait = (table.loc[real, name].to_numpy() for name in ("usd_per_month", "p99_ttft_s"))
+    stands_out = efficient(cost, wait, tolerance_of(tables))
+    # The cheapest within the limit is the answer, however close another plan comes to it.
+    if (answer := cheapest_under(cost, wait, slo_p99_ttft_s)) is not None:
+        stands_out[answer] = True
+    table.loc[real, "efficient"] = stands_out
     table["meets_slo"] = table["p99_ttft_s"] <= slo_p99_ttft_s
     return table
 
@@ -519,44 +525,6 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
         horizon_s=outcome.horizon_s,
     )
     return dataclasses.replace(outcome, sessions=sessions)
-
-
-def usd_per_replica_h(
-    offer: Offer,
-    gpus_per_replica: int,
-    tables: Tables,
-    deal: Deal = LIST_DEAL,
-    *,
-    replicas: int = 1,
-    is_committed: bool = False,
-    nodes: NodePool | None = None,
-    need: HostNeed | None = None,
-) -> float:
-    """Return an hour of one of so many held replicas, on the shape of machine that costs least.
-
-    All meters are included, as in `billing.replica_usd_per_h`; on nodes, those of whole nodes of
-    the size they have. [$/h]
-
-    Raises
-    ------
-    InfeasibleError
-        If a replica needs more GPUs than any machine in question has.
-    """
-    shapes = deal.shapes(offer, tables)
-    if nodes is not None:
-        shapes = (dataclasses.replace(offer, gpus_min=nodes.gpus_per_node or offer.gpus_min),)
-    fitting = [shape for shape in shapes if shape.gpus_max >= gpus_per_replica]
-    return min(
-        replica_usd_per_h(
-            shape,
-            gpus_per_replica=gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(shape, tables, is_committed=is_committed, are_nodes=nodes is not None),
-            replicas=replicas,
-            need=need,
-        )
-        for shape in fitting or shapes
-    )
 
 
 def host_need(deployed: Deployed, tables: Tables) -> HostNeed:

@@ -32,7 +32,16 @@ from frontier.billing.host import (
     most_host,
     refused_amounts,
 )
-from frontier.billing.meters import METERED, Usage, billed_start_s, machine_shape
+from frontier.billing.meters import (
+    METERED,
+    Meters,
+    Usage,
+    billed_start_s,
+    machine_shape,
+    metering_key,
+    read_meters,
+    summed,
+)
 from frontier.billing.shapes import machine_shapes
 from frontier.billing.terms import (
     LIST_PRICE,
@@ -56,6 +65,7 @@ __all__ = [
     "BillBasis",
     "CommitmentFacts",
     "Contract",
+    "Meters",
     "HostChoice",
     "HostNeed",
     "HostShare",
@@ -75,9 +85,12 @@ __all__ = [
     "least_host",
     "machine_shape",
     "machine_shapes",
+    "metering_key",
     "months",
     "most_host",
     "pool_lines",
+    "read_meters",
     "refused_amounts",
     "replica_usd_per_h",
+    "summed",
 ]

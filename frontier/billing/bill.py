@@ -132,7 +132,7 @@ class PoolBasis:
     unused_committed_gpu_s, extra_start_gpu_s : float
         GPU-seconds committed and not used; of starts, beyond the replicas' own. [s]
     kept_ram_gib_s : float
-        Host memory that a mitigation keeps beyond that of a replica, times how long. [GiB s]
+        Host memory that a mitigation keeps beside that of a replica, times how long. [GiB s]
     vcpus, ram_gib : float
         Cores and host memory billed with each replica; 0 where none are metered. [vCPU], [GiB]
     fee_usd_per_month, credit_usd_per_month : float
@@ -234,7 +234,9 @@ def bill(basis: BillBasis) -> Bill:
     )
 
 
-def bill_basis(usage: Usage, contract: Contract, tables: Tables) -> BillBasis:
+def bill_basis(
+    usage: Usage, contract: Contract, tables: Tables, meters: Meters | None = None
+) -> BillBasis:
     """Return what the bill of a run is computed from.
 
     Parameters
@@ -246,6 +248,8 @@ def bill_basis(usage: Usage, contract: Contract, tables: Tables) -> BillBasis:
     tables : Tables
         For the settings: hours of a month; cores, memory and storage where the price list is
         silent on them.
+    meters : Meters, optional
+        What was read before under a contract with the same `metering_key`, and is not read again.
 
     Raises
     ------
@@ -258,14 +262,15 @@ def bill_basis(usage: Usage, contract: Contract, tables: Tables) -> BillBasis:
         storage_usd = tables.setting("storage_usd_per_gb_month")
     charged_plans: set[str] = set()
     pools = []
-    for part, meters in read_meters(usage, contract):
+    parts = read_meters(usage, contract) if meters is None else ((contract, meters),)
+    for part, read in parts:
         # A plan is charged, and its credit used up, once.
         is_charged = part.rules.rules_id not in charged_plans
         charged_plans.add(part.rules.rules_id)
         pools.append(
             _pool_basis(
                 part,
-                meters,
+                read,
                 is_base=part is contract.base,
                 is_charged=is_charged,
                 usage=usage,
@@ -313,8 +318,7 @@ def _pool_basis(
         covered_share=covered_share,
         unused_committed_gpu_s=unused_gpu_s,
         extra_start_gpu_s=meters.extra_start_gpu_s,
-        # Weights that stay in host memory anyway are not kept there a second time.
-        kept_ram_gib_s=max(0.0, usage.standing.host_ram_gib - host.weights_gib) * meters.held_s,
+        kept_ram_gib_s=usage.standing.host_ram_gib * meters.held_s,
         usd_per_gib_h=(offer.usd_per_gib_s or 0.0) * SECONDS_PER_HOUR,
         fee_usd_per_month=(
             rules.platform_fee_usd_month if is_charged and terms.platform_fee else 0.0

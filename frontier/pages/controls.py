@@ -96,7 +96,6 @@ def scenario_bar() -> Choices | NoTraffic:
             traffic = traffic_section(tables)
         scenario, deal, api = _scenario(tables, example, traffic)
         session.carry((scenario.serverless_offer, scenario.dedicated_offer))
-        model_controls.carry_model()
         bar.actions()
     bar.settle()
     if traffic.trace is None:

@@ -48,7 +48,6 @@ def cores_section(
     offer = metered[0]
     rules = tables.rules_of(offer)
     need = _need(offer, model, precision, gpus, tables)
-    st.markdown(f":small[Cores and memory of a replica, metered by {text.plain(offer.provider)}]")
     stay = link.flag(
         "Weights stay in host memory",
         key=_WEIGHTS,
@@ -120,7 +119,8 @@ def _about(
     usd = share.usd_per_h(offer)
     assumed = " (assumed)" if "cores_metered" in rules.assumed else ""
     words = (
-        f"{METERED_WORDS[rules.cores_metered].capitalize()}{assumed}: {amount_in_words(share)}, "
+        f"Cores and memory of a replica are metered by {offer.provider}, "
+        f"{METERED_WORDS[rules.cores_metered]}{assumed}: {amount_in_words(share)}, "
         f"{spell.dollars(usd)} an hour, "
         f"{spell.percent(usd / (usd + offer.usd_per_gpu_h * need.gpus))} of a replica's price."
     )

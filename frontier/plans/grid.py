@@ -25,7 +25,6 @@ from frontier.plans.scenario import (
     office_hours,
     replica_limit,
     replicas_for_bursts,
-    replicas_to_serve,
     same_replica,
     week_offset_s,
 )
@@ -92,7 +91,7 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
     traffic may need, the same with as many as needed is a plan of its own.
     """
     behaviour = deployed.supply.behaviour
-    shipped = _most_as_shipped(deployed)
+    shipped = most_as_shipped(deployed)
     for chosen in deployed.mitigation_sets:
         mitigated = _with(deployed, chosen, tables)
         for timeout_s in idle_timeouts_s(behaviour, tables):
@@ -114,7 +113,7 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
                 )
 
 
-def _most_as_shipped(deployed: Deployed) -> int:
+def most_as_shipped(deployed: Deployed) -> int:
     """Return the most replicas of the provider's default, unless the user said how many."""
     default = deployed.supply.behaviour.max_replicas_default
     if default is None or deployed.scenario.max_replicas is not None:
@@ -230,13 +229,14 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
     """Yield machines by the hour that run in office hours and on demand outside them.
 
     In the windows the minimum is the size, started a start's length before; a request outside
-    them starts a replica at the same offer, with the start of that offer's platform.
+    them starts a replica at the same offer, with the start of that offer's platform. There is no
+    such plan for a reserved machine, which is paid for whether it runs or not.
     """
     behaviour = deployed.supply.behaviour
     if deployed.supply.kind == "reserved":
         return  # paid for whether used or not: no hour of it is saved
     speed, office = deployed.speed, office_hours(deployed.scenario, tables)
-    start = deployed.start
+    start, most = deployed.start, _most_dedicated(deployed, trace, tables)
     for size in _few_sizes(deployed, tables):
         changes = weekly_schedule(
             office.windows,
@@ -252,7 +252,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
             policy = ScalingPolicy(
                 min_replicas=changes[0][1] if begun else 0,
                 schedule=changes[1:] if begun else changes,
-                max_replicas=max(size, _most_dedicated(deployed, trace, tables)),
+                max_replicas=max(size, most),
                 idle_timeout_s=timeout_s,
                 target_concurrency=_target(deployed),
             )
@@ -275,7 +275,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
 def _most_dedicated(deployed: Deployed, trace: Trace, tables: Tables) -> int:
     speed = deployed.speed
     most = max(
-        replicas_to_serve(trace, speed) * int(tables.setting("replica_headroom")),
+        deployed.busiest_replicas * int(tables.setting("replica_headroom")),
         replicas_for_bursts(trace, speed, tables) + 1,
         deployed.scenario.max_replicas or 0,
     )
@@ -310,11 +310,10 @@ def _few_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
 
 def _under(behaviour: Behaviour, policy: ScalingPolicy) -> ScalingPolicy:
     """Return a policy with what the product decides and the buyer cannot set."""
-    return dataclasses.replace(
-        policy,
-        scale_down=behaviour.scale_down_rule,
-        refuses_cold=behaviour.cold_request == "reject",
-    )
+    rule, refuses = behaviour.scale_down_rule, behaviour.cold_request == "reject"
+    if (rule, refuses) == (policy.scale_down, policy.refuses_cold):
+        return policy
+    return dataclasses.replace(policy, scale_down=rule, refuses_cold=refuses)
 
 
 def _retry_s(behaviour: Behaviour) -> float | None:

@@ -293,11 +293,23 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     return Deployment(**(both | {"assumed": tuple(assumed)}), machines=machines)
 
 
-def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) -> Deployed:
+def deploy_at(
+    scenario: Scenario,
+    supply: Supply,
+    trace: Trace,
+    tables: Tables,
+    *,
+    speed: ServingSpeed | None = None,
+) -> Deployed:
     """Work out speed, start and limits of a scenario at one offer, whatever its own offers are.
 
     What the user changed or measured of a start is of the serverless platform: machines by the
     hour start as their own platform does, and take no mitigations.
+
+    Parameters
+    ----------
+    speed : ServingSpeed, optional
+        Of a replica there, where it is known already.
 
     Raises
     ------
@@ -307,11 +319,8 @@ def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) 
         If the model does not fit; the message names the GPUs it needs.
     """
     model = tables.model(scenario.model)
-    context_tokens = min(
-        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
-        float(model.max_context_tokens),
-    )
-    speed = _fit(supply, model, scenario, context_tokens, tables)
+    if speed is None:
+        speed = _fit(supply, model, scenario, context_of(trace, model), tables)
     refused: tuple[str, ...] = ()
     if supply.scales_to_zero:
         inputs, start = start_of(scenario, supply, speed, tables)
@@ -328,7 +337,15 @@ def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) 
     if supply.nodes is not None:
         offer = tables.offers[supply.offer_id]
         pool = nodes.node_pool(supply.nodes, offer, speed.gpus_per_replica, busiest, tables)
-        words = nodes.nodes_in_words(supply.nodes, pool, speed.gpus_per_replica, tables)
+        pod = nodes.node_up(supply.nodes, tables).rewrite_start(start, inputs, tables)
+        words = nodes.nodes_in_words(
+            supply.nodes,
+            pool,
+            speed.gpus_per_replica,
+            tables,
+            start_s=start.typical_s,
+            pod_start_s=pod.typical_s,
+        )
         refused = (*words, *refused)
         if not nodes.provisions(supply.nodes, tables):
             # Nothing is started beyond what is kept, and the words above say how much that is.
@@ -351,6 +368,14 @@ def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) 
         mitigation_sets=sets,
         assumed=(*start.assumed, *refused),
         nodes=pool,
+    )
+
+
+def context_of(trace: Trace, model: Model) -> float:
+    """Return the tokens that a running sequence of this trace holds on average [tokens]."""
+    return min(
+        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
+        float(model.max_context_tokens),
     )
 
 

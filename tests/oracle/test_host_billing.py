@@ -17,6 +17,7 @@ from frontier.billing import (
     refused_amounts,
 )
 from frontier.errors import InputError
+from frontier.mitigations.base import Standing
 from frontier.tables import load_tables
 from tests.oracle.test_billing import bill_of, wake_up
 
@@ -117,17 +118,15 @@ def test_a_machine_that_two_replicas_share_has_the_cores_of_both():
     assert bill.lines["CPU and RAM"] == pytest.approx(2 * (10 * 0.01667 + 30 * 0.00833), rel=1e-4)
 
 
-def test_weights_in_host_memory_are_not_paid_twice():
-    """What a mitigation keeps there anyway costs only what it keeps beyond them."""
-    offer = TABLES.offers["modal-l40s"]
-    from frontier.mitigations.base import Standing
-
+def test_what_a_mitigation_pins_comes_on_top_of_the_page_cache():
+    """Weights that loading left in the cache are no copy that a sleeping engine can wake from."""
     need = HostNeed(1, 15.0, weights_stay=True)
     with_, without = (
-        bill_of(offer, wake_up(60), standing=Standing(host_ram_gib=gib), host=need).usd_span
+        bill_of("modal-l40s", wake_up(60), standing=Standing(host_ram_gib=gib), host=need)
         for gib in (15.0, 0.0)
     )
-    assert with_ == without
+    extra = with_.lines["CPU and RAM"] - without.lines["CPU and RAM"]
+    assert extra == pytest.approx(15 * 0.00000222 * (75 + 31.4 + 60))
 
 
 def test_every_price_of_cores_has_a_rule_and_every_rule_a_price():

@@ -22,7 +22,7 @@ from frontier.prices.owned import (
     with_owned,
 )
 from frontier.scope import asked, included, sources_used
-from frontier.sensitivity import Rivals, ceiling, sensitivity
+from frontier.sensitivity import Rivals, sensitivity
 from frontier.study import content, simulate, study_of
 from frontier.sweep import LIST_DEAL, bill_outcome, clairvoyant_outcome, simulate_plans
 from frontier.tables import load_columns, load_tables
@@ -181,10 +181,6 @@ def test_all_that_a_page_or_a_report_says_can_be_said():
     bar = next(bar for bar in moved.bars if bar.swing.key == "serverless_price")
     assert bar.swing.label == "Node price"
     assert bar.spread > 0
-    # A whole node of four is paid for a replica: four times its GPU price.
-    node_usd = 4 * TABLES.offers["aws-l40s-4x"].usd_per_gpu_h
-    share = TABLES.offers["aws-l40s"].usd_per_gpu_h / node_usd
-    assert ceiling(found.deployment, 1, TABLES) == pytest.approx(share)
 
 
 def test_the_bound_is_known_where_no_replicas_share_a_node():
