@@ -154,6 +154,11 @@ def _draw_start(outcome: Outcome) -> None:
         f"{spell.percent(round(wall_s[dominant] / plan.start.typical_s, 2))} of it "
         f"{in_sentence(dominant)}"
     )
+    on_node = plan.start.on_node
+    if on_node is not None and on_node.typical_s < plan.start.typical_s:
+        st.caption(
+            f"With a node to bring; on a node that is up {spell.seconds(on_node.typical_s)}."
+        )
     show.parts(
         wall_s,
         key="start_bar",
