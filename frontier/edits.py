@@ -62,6 +62,11 @@ EDITABLE = {
         "storage_usd_per_gb_month",
         "region_multiplier",
         "availability_multiplier",
+        "cores_metered",
+        "least_cores",
+        "least_ram_gib",
+        "most_cores",
+        "most_gib_per_vcpu",
     ),
     "behaviours": (
         "idle_default_s",

@@ -17,6 +17,8 @@ are followed in a time that does not grow with the length of the run.
 - A parked replica takes no events: where it is follows from the time when it was parked, and is
   worked out when a replica has to be started. It leaves a tier when its stay is *over*: at the
   very instant it can still be resumed from it, as an idle replica can still be used.
+- Where prompts are read in chunks, chunks and decode steps pass at the same rate. So the same
+  clock counts both, and a replica's next event is whichever has fewer steps to go.
 - A node takes no events either. Whether it is up follows from the replicas on it and from the
   time when the last of them ended, and is looked at when a replica has to be started.
 
@@ -24,6 +26,11 @@ Instants are compared exactly, as floating-point numbers, with one exception: re
 same replica whose finishes differ by less than `SAME_INSTANT_S` finish together. They have the
 same number of steps left, but for rounding; otherwise a prompt taken in between would hold up
 the second by a whole prefill.
+
+Chunks and caches are arguments that are None where there are none: numba compiles the loop anew
+for each, without the branches that cannot be taken, so that they cost nothing to those who do
+without. All that is compiled stands in this one file, because numba looks at the date of no other
+before it takes a function from its cache.
 
 Where no directory for numba's cache can be written the functions are compiled for this process
 alone, and with NUMBA_DISABLE_JIT=1 they run as plain Python.
@@ -43,6 +50,8 @@ SAME_INSTANT_S = 1e-9
 LARGEST_CLOCK = 65536.0
 # The request to stop is looked at once in so many events.
 EVENTS_A_CHECK = 65536
+# Room for so many sessions at first, more than which few runs have; it doubles when it is full.
+SESSIONS_AT_FIRST = 2048
 
 # What `_run` returns.
 DONE, STOPPED, FULL = 0, 1, 2
@@ -61,6 +70,15 @@ STARTED, FIRST_READY, ENDED, IN_START, IN_BUSY, IN_IDLE, IN_TIERS = 0, 1, 2, 3, 
 # Columns of `Fleet.node_time`, one row a node.
 NODE_READY = 0  # when the replica that started it is ready; 0 if it was up from the start [s]
 NODE_LEFT = 1  # when the last session on it ended; minus infinity before there was one [s]
+# Columns of `Chunks.prompts`; a ring of as many places as a replica has slots follows from RING on.
+READING = 0  # the request whose prompt is read, -1 if none is
+WAITING, FIRST, RING = 1, 2, 3  # how many prompts wait, the place of the first, the places
+# Columns of `Chunks.chunk`: of the prompt that is read, chunks to go and seconds of one.
+CHUNKS_LEFT, CHUNK_S = 0, 1
+# Columns of `Caches.state`: how often a replica's cache was lost, and tokens that went through.
+EPOCH, TOKENS = 0, 1
+# Columns of `Caches.served`: the replica (-1: none), and its cache thereafter.
+SERVED_BY, SERVED_EPOCH, SERVED_TOKENS = 0, 1, 2
 # Slots of `Progress.slots`: how far a run had come when its tables of sessions were full.
 ARRIVED, HEAD, IN_SERVICE, UP, MINIMUM, CHANGES, SESSIONS, NEXT_DRAW, UNLOOKED = range(9)
 
@@ -168,6 +186,64 @@ class Fleet(NamedTuple):
     request: NDArray[np.int64]
     node_time: NDArray[np.float64]
     node_live: NDArray[np.int64]
+
+
+class Chunks(NamedTuple):
+    """Prompts read between the answers.
+
+    Attributes
+    ----------
+    chunks : int64, shape (n,)
+        Engine steps in which each prompt is read, at least 1.
+    prompt_s : float64, shape (n,)
+        Seconds of each prompt, written when it is dispatched [s].
+    prompts : int64, shape (replicas, 3 + C)
+    chunk : float64, shape (replicas, 2)
+        What each replica reads and what waits there; columns as named above.
+    """
+
+    chunks: NDArray[np.int64]
+    prompt_s: NDArray[np.float64]
+    prompts: NDArray[np.int64]
+    chunk: NDArray[np.float64]
+
+
+class Caches(NamedTuple):
+    """Prefix caches.
+
+    Attributes
+    ----------
+    parent : int64, shape (n,)
+        The earlier request that each prompt begins as; -1: none.
+    saved_s : float64, shape (n,)
+        Prompt processing saved where that is found [s].
+    tokens : int64, shape (n,)
+        What goes through a replica with each request.
+    keeps : bool, shape (tiers,)
+        Whether one that is resumed from that tier still has its cache.
+    capacity_tokens : float
+        Tokens that may go through before what was there is gone.
+    least_prefill_s : float
+        What a prompt takes at least [s].
+    to_prefix : bool
+        Send a request where its prefix is, if that replica is ready and has a free slot.
+    prompt_s : float64, shape (n,)
+        Seconds of each prompt, written when it is dispatched [s].
+    served : int64, shape (n, 3)
+    state : int64, shape (replicas, 2)
+        Columns as named above.
+    """
+
+    parent: NDArray[np.int64]
+    saved_s: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+    keeps: NDArray[np.bool_]
+    capacity_tokens: float
+    least_prefill_s: float
+    to_prefix: bool
+    prompt_s: NDArray[np.float64]
+    served: NDArray[np.int64]
+    state: NDArray[np.int64]
 
 
 class Fates(NamedTuple):
@@ -339,6 +415,17 @@ def _leave_idle_list(count, replica):
 
 
 @_inlined
+def _show_room(fleet, most, replica, pack):
+    held = fleet.counts[replica, HELD]
+    if held == most:
+        _set_room(fleet.room, replica, 0)
+    elif pack:
+        _set_room(fleet.room, replica, held + 1)
+    else:
+        _set_room(fleet.room, replica, most - held)
+
+
+@_inlined
 def _show(fleet, decode_step_s, replica, pack):
     """Enter in the trees when a ready replica next finishes and how much room it has.
 
@@ -351,12 +438,17 @@ def _show(fleet, decode_step_s, replica, pack):
         steps = fleet.finish_step[replica * most] - fleet.time[replica, CLOCK]
         next_s = fleet.time[replica, DECODE_FROM] + steps * decode_step_s[held - 1]
     _set_event(fleet.events_s, replica, next_s)
-    if held == most:
-        _set_room(fleet.room, replica, 0)
-    elif pack:
-        _set_room(fleet.room, replica, held + 1)
-    else:
-        _set_room(fleet.room, replica, most - held)
+    _show_room(fleet, most, replica, pack)
+
+
+@_inlined
+def _set_back(fleet, base, entries, replica):
+    """Start a clock that has counted far anew, so that its fractions stay fine."""
+    clock = fleet.time[replica, CLOCK]
+    if clock > LARGEST_CLOCK:
+        for entry in range(base, base + entries):
+            fleet.finish_step[entry] -= clock
+        fleet.time[replica, CLOCK] = 0.0
 
 
 @_inlined
@@ -373,10 +465,7 @@ def _take(fleet, decode_step_s, replica, now, new, prefill_s, steps):
         if step_s > 0.0:
             time[replica, CLOCK] += (now - time[replica, DECODE_FROM]) / step_s
         time[replica, DECODE_FROM] = now
-        if time[replica, CLOCK] > LARGEST_CLOCK:
-            for entry in range(base, base + held):
-                finish_step[entry] -= time[replica, CLOCK]
-            time[replica, CLOCK] = 0.0
+        _set_back(fleet, base, held, replica)
     time[replica, DECODE_FROM] += prefill_s
     _push(finish_step, fleet.request, base, held, time[replica, CLOCK] + steps, new)
     fleet.counts[replica, HELD] = held + 1
@@ -400,6 +489,168 @@ def _finish(fleet, decode_step_s, replica, now, finish_s):
     fleet.time[replica, CLOCK] = clock
     fleet.time[replica, DECODE_FROM] = now
     return held - left
+
+
+@_inlined
+def _decoding(fleet, reads, replica):
+    """Return how many requests on a replica have their first token and not their last."""
+    held = fleet.counts[replica, HELD] - reads.prompts[replica, WAITING]
+    return held - (reads.prompts[replica, READING] >= 0)
+
+
+@_inlined
+def _pace_s(reads, decode_step_s, replica, decoding):
+    """Return the seconds of one engine step as things stand."""
+    pace_s = 0.0
+    if decoding > 0:
+        pace_s = decode_step_s[decoding - 1]
+    if reads.prompts[replica, READING] >= 0:
+        pace_s += reads.chunk[replica, CHUNK_S]
+    return pace_s
+
+
+@_inlined
+def _steps_to_go(fleet, reads, base, replica, decoding):
+    """Return the steps until the prompt is read or an answer is done; infinite if idle."""
+    steps = np.inf
+    if reads.prompts[replica, READING] >= 0:
+        steps = reads.chunk[replica, CHUNKS_LEFT]
+    if decoding > 0:
+        steps = min(steps, fleet.finish_step[base] - fleet.time[replica, CLOCK])
+    return steps
+
+
+@_inlined
+def _read(reads, replica, new):
+    """Begin to read a prompt."""
+    reads.prompts[replica, READING] = new
+    reads.chunk[replica, CHUNKS_LEFT] = reads.chunks[new]
+    reads.chunk[replica, CHUNK_S] = reads.prompt_s[new] / reads.chunks[new]
+
+
+@_inlined
+def _show_chunked(fleet, reads, decode_step_s, replica, pack):
+    """Enter in the trees when a prompt or an answer is next done, and the room there is."""
+    most = decode_step_s.size
+    next_s = np.inf
+    if fleet.counts[replica, HELD] > 0:
+        decoding = _decoding(fleet, reads, replica)
+        steps = _steps_to_go(fleet, reads, replica * most, replica, decoding)
+        pace_s = _pace_s(reads, decode_step_s, replica, decoding)
+        next_s = fleet.time[replica, DECODE_FROM] + steps * pace_s
+    _set_event(fleet.events_s, replica, next_s)
+    _show_room(fleet, most, replica, pack)
+
+
+@_inlined
+def _take_chunked(fleet, reads, decode_step_s, replica, now, new, prompt_s):
+    """Put a request on a replica: read it now, or after the prompts that wait there."""
+    time, prompts = fleet.time, reads.prompts
+    most = decode_step_s.size
+    reads.prompt_s[new] = prompt_s
+    if fleet.counts[replica, HELD] == 0:
+        time[replica, CLOCK] = 0.0
+        time[replica, DECODE_FROM] = now
+    if prompts[replica, READING] >= 0:
+        place = prompts[replica, FIRST] + prompts[replica, WAITING]
+        prompts[replica, RING + (place if place < most else place - most)] = new
+        prompts[replica, WAITING] += 1
+    else:
+        decoding = _decoding(fleet, reads, replica)
+        pace_s = _pace_s(reads, decode_step_s, replica, decoding)
+        if pace_s > 0.0:
+            time[replica, CLOCK] += (now - time[replica, DECODE_FROM]) / pace_s
+        time[replica, DECODE_FROM] = now
+        _set_back(fleet, replica * most, decoding, replica)
+        _read(reads, replica, new)
+    fleet.counts[replica, HELD] += 1
+
+
+@_inlined
+def _finish_chunked(fleet, reads, requests, decode_step_s, replica, now, fates):
+    """Let a prompt that is read become an answer, and answers that are done leave.
+
+    Returns how many requests left.
+    """
+    finish_step, request, prompts = fleet.finish_step, fleet.request, reads.prompts
+    most = decode_step_s.size
+    base = replica * most
+    decoding = _decoding(fleet, reads, replica)
+    pace_s = _pace_s(reads, decode_step_s, replica, decoding)
+    steps = _steps_to_go(fleet, reads, base, replica, decoding)
+    fleet.time[replica, CLOCK] += steps
+    fleet.time[replica, DECODE_FROM] = now
+    left = decoding
+    clock = fleet.time[replica, CLOCK]
+    while left > 0 and (finish_step[base] - clock) * pace_s <= SAME_INSTANT_S:
+        fates.finish_s[request[base]] = now
+        _pop(finish_step, request, base, left)
+        left -= 1
+    gone = decoding - left
+    reading = prompts[replica, READING]
+    if reading >= 0:
+        reads.chunk[replica, CHUNKS_LEFT] -= steps
+        if reads.chunk[replica, CHUNKS_LEFT] * pace_s <= SAME_INSTANT_S:
+            fates.first_token_s[reading] = now
+            steps = requests.output_tokens[reading] - 1
+            if steps > 0:
+                _push(finish_step, request, base, left, clock + steps, reading)
+                left += 1
+            else:
+                fates.finish_s[reading] = now
+                gone += 1
+            prompts[replica, READING] = -1
+            if prompts[replica, WAITING] > 0:
+                first = prompts[replica, FIRST]
+                prompts[replica, WAITING] -= 1
+                prompts[replica, FIRST] = first + 1 if first + 1 < most else 0
+                _read(reads, replica, prompts[replica, RING + first])
+    fleet.counts[replica, HELD] -= gone
+    _set_back(fleet, base, left, replica)
+    return gone
+
+
+@_inlined
+def _holds(caches, replica, parent):
+    """Whether a replica still has what an earlier request left in its cache."""
+    if caches.served[parent, SERVED_BY] != replica:
+        return False
+    if caches.served[parent, SERVED_EPOCH] != caches.state[replica, EPOCH]:
+        return False
+    since = caches.state[replica, TOKENS] - caches.served[parent, SERVED_TOKENS]
+    return since <= caches.capacity_tokens
+
+
+@_inlined
+def _uncached_prompt_s(caches, requests, replica, new):
+    """Return the seconds of a prompt on a replica, and remember what it leaves there."""
+    prompt_s = requests.prefill_s[new]
+    parent = caches.parent[new]
+    if parent >= 0 and _holds(caches, replica, parent):
+        least_s = min(prompt_s, caches.least_prefill_s)
+        prompt_s = max(prompt_s - caches.saved_s[new], least_s)
+    caches.state[replica, TOKENS] += caches.tokens[new]
+    caches.served[new, SERVED_BY] = replica
+    caches.served[new, SERVED_EPOCH] = caches.state[replica, EPOCH]
+    caches.served[new, SERVED_TOKENS] = caches.state[replica, TOKENS]
+    caches.prompt_s[new] = prompt_s
+    return prompt_s
+
+
+@_inlined
+def _route_to_prefix(fleet, caches, most, head):
+    """Return the ready replica with a free slot that has the prefix, else the one to pack."""
+    parent = caches.parent[head]
+    if caches.to_prefix and parent >= 0:
+        replica = caches.served[parent, SERVED_BY]
+        if (
+            replica >= 0
+            and fleet.counts[replica, STATE] == READY
+            and fleet.counts[replica, HELD] < most
+            and _holds(caches, replica, parent)
+        ):
+            return replica
+    return _winner(fleet.room)
 
 
 @_inlined
@@ -499,11 +750,12 @@ def _ready(count, max_replicas):
 
 
 @_compiled
-def _run(requests, kind, rules, fleet, fates, sessions, progress):
+def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches):
     """Run the events in order of time and write what happened into the arrays.
 
     Returns `DONE`, `STOPPED`, or `FULL`: then it goes on from where it was when it is called
-    again with longer tables of sessions.
+    again with longer tables of sessions. ``reads`` is a `Chunks` or None, ``caches`` a `Caches` or
+    None.
     """
     arrival_s, decode_step_s, stay_s = requests.arrival_s, kind.decode_step_s, kind.stay_s
     change_s, horizon_s, pack = rules.change_s, rules.horizon_s, rules.pack
@@ -525,7 +777,10 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
             count[replica, SESSION] = replica
             owners[replica, 0], owners[replica, 1] = replica, -1
             seconds[replica, ENDED] = np.inf
-            _show(fleet, decode_step_s, replica, pack)
+            if reads is None:
+                _show(fleet, decode_step_s, replica, pack)
+            else:
+                _show_chunked(fleet, reads, decode_step_s, replica, pack)
             if replica >= rules.pinned_replicas:
                 unlooked = _become_idle(fleet, replica, now, unlooked)
                 if rules.replicas_per_node > 0:
@@ -574,8 +829,16 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
                     time[replica, READY_AT] = now
                 else:
                     part = IN_BUSY
-                    held -= _finish(fleet, decode_step_s, replica, now, fates.finish_s)
-                _show(fleet, decode_step_s, replica, pack)
+                    if reads is None:
+                        held -= _finish(fleet, decode_step_s, replica, now, fates.finish_s)
+                    else:
+                        held -= _finish_chunked(
+                            fleet, reads, requests, decode_step_s, replica, now, fates
+                        )
+                if reads is None:
+                    _show(fleet, decode_step_s, replica, pack)
+                else:
+                    _show_chunked(fleet, reads, decode_step_s, replica, pack)
                 if count[replica, HELD] == 0:
                     _count_seconds(seconds, session, part, time[replica, SINCE], now, horizon_s)
                     time[replica, SINCE] = now
@@ -626,7 +889,11 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
                     session = count[replica, SESSION]
                     _leave_tiers(seconds, session, time[replica, SINCE], stay_s, now, horizon_s)
                     ready_s = now + kind.resume_s[tier]
+                    if caches is not None and not caches.keeps[tier]:
+                        caches.state[replica, EPOCH] += 1
                 else:
+                    if caches is not None:
+                        caches.state[replica, EPOCH] += 1
                     ready_s = now + kind.cold_start_s[next_draw]
                     owners[begun, 0], owners[begun, 1] = replica, next_draw
                     if rules.replicas_per_node > 0:
@@ -653,7 +920,10 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
             head += 1
 
         while head < arrived and room[1] > 0:
-            replica = _winner(room)
+            if caches is None:
+                replica = _winner(room)
+            else:
+                replica = _route_to_prefix(fleet, caches, decode_step_s.size, head)
             if count[replica, HELD] == 0:
                 session = count[replica, SESSION]
                 _count_seconds(seconds, session, IN_IDLE, time[replica, SINCE], now, horizon_s)
@@ -662,11 +932,21 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
                     if unlooked == replica:
                         unlooked = count[replica, IDLE_AFTER]
                     _leave_idle_list(count, replica)
-            steps = requests.output_tokens[head] - 1
-            fates.first_token_s[head] = _take(
-                fleet, decode_step_s, replica, now, head, requests.prefill_s[head], steps
-            )
-            _show(fleet, decode_step_s, replica, pack)
+            if caches is None:
+                prompt_s = requests.prefill_s[head]
+            else:
+                prompt_s = _uncached_prompt_s(caches, requests, replica, head)
+            if reads is None:
+                steps = requests.output_tokens[head] - 1
+                fates.first_token_s[head] = _take(
+                    fleet, decode_step_s, replica, now, head, prompt_s, steps
+                )
+            else:
+                _take_chunked(fleet, reads, decode_step_s, replica, now, head, prompt_s)
+            if reads is None:
+                _show(fleet, decode_step_s, replica, pack)
+            else:
+                _show_chunked(fleet, reads, decode_step_s, replica, pack)
             if head < count[replica, ARRIVED_BEFORE]:
                 fates.waited_on_start[head] = True
                 fates.start_wait_s[head] = time[replica, READY_AT] - arrival_s[head]
@@ -689,7 +969,14 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress):
 
 
 def run_replicas(
-    requests: Requests, kind: Replicas, rules: Rules, *, max_replicas: int, stop: NDArray[np.uint8]
+    requests: Requests,
+    kind: Replicas,
+    rules: Rules,
+    *,
+    max_replicas: int,
+    stop: NDArray[np.uint8],
+    reads: Chunks | None = None,
+    caches: Caches | None = None,
 ) -> tuple[bool, Fates, Sessions]:
     """Serve every request and return what became of requests and replicas.
 
@@ -701,6 +988,10 @@ def run_replicas(
     max_replicas : int
     stop : uint8, shape (1,)
         The run ends early soon after another thread has set it.
+    reads : Chunks, optional
+        From `chunks_for`; without, prompts are read in one go.
+    caches : Caches, optional
+        From `caches_for`; without, prompts are read whole.
 
     Returns
     -------
@@ -732,16 +1023,60 @@ def run_replicas(
         start_wait_s=np.zeros(n),
         caused_start=np.zeros(n, np.bool_),
     )
+    rows = 2 * max_replicas + min(n, SESSIONS_AT_FIRST)
     sessions = Sessions(
-        owners=np.zeros((2 * max_replicas, 2), np.int64),
-        seconds=np.zeros((2 * max_replicas, IN_TIERS + kind.stay_s.size)),
+        owners=np.zeros((rows, 2), np.int64),
+        seconds=np.zeros((rows, IN_TIERS + kind.stay_s.size)),
     )
     progress = Progress(np.zeros(UNLOOKED + 1, np.int64), np.zeros(1), stop)
     progress.slots[UNLOOKED] = max_replicas
-    while (outcome := _run(requests, kind, rules, fleet, fates, sessions, progress)) == FULL:
+    while (
+        outcome := _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches)
+    ) == FULL:
         sessions = Sessions(
             owners=np.concatenate((sessions.owners, np.zeros_like(sessions.owners))),
             seconds=np.concatenate((sessions.seconds, np.zeros_like(sessions.seconds))),
         )
     begun = progress.slots[SESSIONS]
     return outcome == DONE, fates, Sessions(sessions.owners[:begun], sessions.seconds[:begun])
+
+
+def chunks_for(chunks: NDArray[np.int64], max_replicas: int, most: int) -> Chunks:
+    """Return the state of replicas that read nothing yet.
+
+    Parameters
+    ----------
+    chunks : int64, shape (n,)
+        Engine steps in which each prompt is read.
+    most : int
+        Requests that a replica holds.
+    """
+    prompts = np.zeros((max_replicas, RING + most), np.int64)
+    prompts[:, READING] = -1
+    return Chunks(chunks, np.zeros(chunks.size), prompts, np.zeros((max_replicas, 2)))
+
+
+def caches_for(
+    parent: NDArray[np.int64],
+    saved_s: NDArray[np.float64],
+    tokens: NDArray[np.int64],
+    *,
+    keeps: NDArray[np.bool_],
+    capacity_tokens: float,
+    least_prefill_s: float,
+    to_prefix: bool,
+    max_replicas: int,
+) -> Caches:
+    """Return caches with nothing in them; the parameters are fields of `Caches`."""
+    return Caches(
+        parent,
+        saved_s,
+        tokens,
+        keeps,
+        capacity_tokens,
+        least_prefill_s,
+        to_prefix,
+        prompt_s=np.zeros(parent.size),
+        served=np.full((parent.size, 3), -1),
+        state=np.zeros((max_replicas, 2), np.int64),
+    )

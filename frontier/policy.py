@@ -12,7 +12,7 @@ from typing import Any, SupportsInt
 
 from frontier.errors import InputError
 
-ROUTINGS = ("pack", "spread")
+ROUTINGS = ("pack", "spread", "prefix")
 SCALE_DOWNS = ("all", "half_per_window")
 
 
@@ -23,6 +23,8 @@ def _require(field: str, holds: bool, expected: str, found: object) -> None:
 
 def _is_count(value: object) -> bool:
     """Say whether a value is a whole number (a bool is not); numpy integers and 3.0 are."""
+    if type(value) is int:
+        return True
     if isinstance(value, bool):
         return False
     try:
@@ -54,6 +56,9 @@ class ParkedTier:
     held_fraction : float
         Share of a running replica's price that is still paid while it is parked here [1].
         Only billing reads it.
+    keeps_cache : bool
+        Whether the prefix cache survives, as it does where the memory of the GPU is copied to the
+        host and back, and not where the engine starts anew.
 
     Raises
     ------
@@ -64,6 +69,7 @@ class ParkedTier:
     stay_s: float = math.inf
     resume_s: float = 0.0
     held_fraction: float = 0.0
+    keeps_cache: bool = False
 
     def __post_init__(self) -> None:
         _require("stay_s", _is_time(self.stay_s, finite=False), "at least 0 s", self.stay_s)
@@ -132,8 +138,9 @@ class ScalingPolicy:
         Requests in the system to one replica wanted; None means the most a replica holds.
     buffer_replicas : int
         Replicas wanted beyond that while any request is in the system.
-    routing : {"pack", "spread"}
-        Send a request to the replica with a free slot that holds most, or fewest, requests.
+    routing : {"pack", "spread", "prefix"}
+        Send a request to the replica with a free slot that holds most, or fewest, requests; or to
+        one that has the beginning of its prompt in its cache, else as "pack".
     parked : tuple of ParkedTier
         Where a released replica waits before it goes off; empty: it goes off at once.
     queue_timeout_s : float

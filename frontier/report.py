@@ -144,8 +144,8 @@ def report_of(
     outcome, said = study.outcomes[plan_id], study.included()
     return Report(
         title="What scale-to-zero costs",
-        headline=study.answer.headline,
-        reasons=study.answer.reasons,
+        headline=study.verdict.headline,
+        reasons=(study.verdict.below, *study.verdict.reasons),
         made_on=made_on,
         version=frontier.__version__,
         link=link,
@@ -231,6 +231,9 @@ def _plain(value: Any) -> Any:
 # --- the workbook -------------------------------------------------------------------------------
 
 
+_BOOK_OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+
+
 def workbook(report: Report) -> bytes:
     """Return an .xlsx workbook: Bill, Inputs, Meters, Plans, Assumptions, Sources.
 
@@ -240,10 +243,7 @@ def workbook(report: Report) -> bytes:
     import xlsxwriter
 
     buffer = io.BytesIO()
-    book = xlsxwriter.Workbook(
-        buffer,
-        {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
-    )
+    book = xlsxwriter.Workbook(buffer, _BOOK_OPTIONS)
     book.set_properties({"title": report.title, "comments": report.link})
     book.set_calc_mode("auto")
     styles = {
@@ -271,6 +271,17 @@ def workbook(report: Report) -> bytes:
     _write_plans(sheets["Plans"], styles, report.plans)
     _write_lists(sheets["Assumptions"], styles, report)
     _write_sources(sheets["Sources"], styles, report)
+    book.close()
+    return buffer.getvalue()
+
+
+def table_workbook(name: str, table: pd.DataFrame) -> bytes:
+    """Return an .xlsx workbook of one table, numbers as numbers and text as text."""
+    import xlsxwriter
+
+    buffer = io.BytesIO()
+    book = xlsxwriter.Workbook(buffer, _BOOK_OPTIONS)
+    _write_plans(book.add_worksheet(name), {"head": book.add_format({"bold": True})}, table)
     book.close()
     return buffer.getvalue()
 
@@ -322,6 +333,8 @@ def _write_inputs(book: Any, sheet: Any, styles: dict[str, Any], report: Report)
     per_pool = (
         ("gpu_price", "Price of a GPU", "usd_per_gpu_h", "$/GPU/h"),
         ("cpu_price", "Price of CPU and RAM with it", "cpu_ram_usd_per_gpu_h", "$/GPU/h"),
+        ("vcpus", "Cores billed with a replica", "vcpus", "vCPU"),
+        ("ram", "Host memory billed with a replica", "ram_gib", "GiB"),
         ("multiplier", "Region and availability", "multiplier", "×"),
         ("discount", "Discount of the commitment", "discount", "share"),
         ("covered", "Share of the hours it covers", "covered_share", "share"),

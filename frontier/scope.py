@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import datetime as dt
 
-from frontier import spell
+from frontier import spell, units
+from frontier.billing import (
+    METERED_WORDS,
+    amount_in_words,
+    host_billed,
+    is_metered,
+    machine_shape,
+)
 from frontier.models.own import OWN_MODEL_SOURCE, in_words
+from frontier.plans.nodes import scalers_used, summary
 from frontier.plans.scenario import Deployment, office_hours
 from frontier.prices import origin_in_words
+from frontier.prices.owned import OWNED_OFFER
 from frontier.start.labels import in_sentence
-from frontier.sweep import Deal
+from frontier.sweep import Deal, host_need
 from frontier.tables import OWN_SOURCE, Source, Tables
 from frontier.trace import Trace
 from frontier.trace.generate import NOMINAL_MONDAY
@@ -58,15 +67,10 @@ def included(
     serverless = tables.offers[scenario.serverless_offer]
     dedicated = tables.offers[scenario.dedicated_offer]
     rules = tables.rules_of(serverless)
-    cores = ""
-    if serverless.usd_per_vcpu_s:
-        vcpus = serverless.vcpus_per_gpu or tables.setting("vcpus_per_gpu")
-        ram_gib = serverless.ram_gib_per_gpu or tables.setting("ram_gib_per_gpu")
-        cores = f", with {vcpus:g} vCPU and {ram_gib:g} GiB a GPU on meters of their own"
     prices = [
         f"{offer.provider} {offer.product}, {offer.gpu}: {spell.dollars(offer.usd_per_gpu_h)} a "
-        f"GPU-hour ({origin_in_words(offer, tables)}){extra}"
-        for offer, extra in ((serverless, cores), (dedicated, ""))
+        f"GPU-hour ({origin_in_words(offer, tables)})"
+        for offer in (serverless, dedicated)
     ]
     unbilled = [
         in_sentence(stage.name)
@@ -76,6 +80,7 @@ def included(
     return {
         "In the number": (
             *prices,
+            *host_in_words(deployment, tables, deal),
             *_terms_in_words(deployment, tables, deal),
             f"Billing rules of {rules.provider}: by {spell.seconds(rules.increment_s)}, "
             + (
@@ -99,11 +104,45 @@ def included(
     }
 
 
+def host_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> tuple[str, ...]:
+    """Return what cores and host memory are billed, and their share of a replica's price.
+
+    One sentence for each offer that has them on meters of their own.
+    """
+    words = []
+    for deployed in (deployment, deployment.machines):
+        offer = tables.offers[deployed.supply.offer_id]
+        rules, terms = tables.rules_of(offer), deal.terms(offer, tables)
+        if not is_metered(offer, rules):
+            continue
+        need = host_need(deployed, tables)
+        share = host_billed(offer, rules, terms.host, need, tables)
+        usd = share.usd_per_h(offer)
+        gpu_usd = machine_shape(offer, need.gpus)[0] * offer.usd_per_gpu_h
+        assumed = "" if terms.host.vcpus and terms.host.ram_gib else ", by the model's size"
+        words.append(
+            f"Cores and memory of {offer.provider}, {METERED_WORDS[rules.cores_metered]}"
+            f"{' (assumed)' if 'cores_metered' in rules.assumed else ''}: "
+            f"{amount_in_words(share)} a replica{assumed}, {spell.dollars(usd)} an hour, "
+            f"{spell.percent(usd / (usd + gpu_usd))} of a replica's price"
+        )
+    return tuple(words)
+
+
 def _terms_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> list[str]:
     """Return what was negotiated or chosen beyond the list prices, as sentences."""
     words = []
     if deal.serverless.multiplier != 1:
         words.append(f"Region and availability: serverless × {deal.serverless.multiplier:g}")
+    if deployment.nodes is not None:
+        words.append(
+            "Whole nodes while they are up: from the start that brings one until its delay after "
+            "the last pod. GPUs of a node beside its pods are “unused GPUs”; a node with no pod on "
+            "it is “empty nodes”"
+        )
+    for offer_id in {deployment.serverless.offer_id, deployment.dedicated.offer_id}:
+        if offer_id == OWNED_OFFER:
+            words.append(tables.offers[offer_id].note or "")
     if deal.commitment is not None:
         words.append(
             f"Reserved machines under “{deal.commitment.label}” ({deal.commitment.basis}): paid "
@@ -145,7 +184,7 @@ def asked(
         ("p99 TTFT limit", spell.seconds(limit_s)),
     ]
     for label, offer_id in (
-        ("Serverless offer", scenario.serverless_offer),
+        ("Serverless offer" if scenario.nodes is None else "Own nodes", scenario.serverless_offer),
         ("Dedicated offer", scenario.dedicated_offer),
     ):
         offer = tables.offers[offer_id]
@@ -157,6 +196,8 @@ def asked(
                 f"{spell.dollars(offer.usd_per_gpu_h)}/GPU-h{whose} of {offer.priced_on}",
             )
         )
+    if scenario.nodes is not None and deployment.nodes is not None:
+        pairs.append(("Nodes and pods", summary(scenario.nodes, deployment.nodes, tables)))
     if deal.serverless.multiplier != 1:
         pairs.append(("Region and availability", f"× {deal.serverless.multiplier:g}"))
     if deal.commitment is not None:
@@ -167,6 +208,8 @@ def asked(
                 f"({deal.commitment.basis})",
             )
         )
+    if host := host_in_words(deployment, tables, deal):
+        pairs.append(("Cores and memory", "; ".join(host)))
     return (
         *pairs,
         ("Office hours", str(office_hours(scenario, tables))),
@@ -187,6 +230,7 @@ def sources_used(
         *((f"price of {offer.offer_id}", offer.source_id) for offer in offers),
         *((f"billing rules of {row.provider}", row.source_id) for row in rules),
         *((f"scaling of {supply.offer_id}", supply.behaviour.source_id) for supply in supplies),
+        *(() if (choice := deployment.scenario.nodes) is None else scalers_used(choice, tables)),
         (f"GPU {gpu.gpu}", gpu.source_id),
         (f"model {deployment.model.model}", deployment.model.source_id),
         ("hours in a month", tables.settings["hours_per_month"].source_id),
@@ -252,6 +296,34 @@ def _assumed(sentences: tuple[str, ...], *, brief: bool) -> str:
     if brief:
         return spell.count(len(sentences), "assumption")
     return f"assumed: {' '.join(sentences)}"
+
+
+def cautions(trace: Trace) -> tuple[tuple[str, str], ...]:
+    """Return what a reader of a trace should beware of: a few words each, and a sentence."""
+    report, dropped = trace.report, sum(trace.report.dropped.values())
+    found = []
+    if trace.horizon_s < units.SECONDS_PER_DAY:
+        found.append(
+            ("Less than a day", "A month is this traffic repeated: nights and weekends are not in.")
+        )
+    if dropped:
+        reasons = ", ".join(f"{number:,} {why}" for why, number in report.dropped.items() if number)
+        found.append(
+            (f"{dropped:,} of {spell.count(report.rows_read, 'row')} dropped", f"{reasons}.")
+        )
+    if report.bucket_s is not None:
+        width = spell.seconds(report.bucket_s)
+        found.append(
+            (
+                f"Counted per {width}",
+                f"Where within {width} a request came is not known: it stands at random.",
+            )
+        )
+    if trace.t0_utc is None:
+        found.append(("No date", "Hours of the day and days of the week are not known."))
+    if report.assumed:
+        found.append((spell.count(len(report.assumed), "assumption"), " ".join(report.assumed)))
+    return tuple(found)
 
 
 def understood(trace: Trace) -> tuple[str, ...]:

@@ -36,6 +36,22 @@ the next entry of ``cold_start_s``, and the node is ready when it is over. On on
 the same entry of ``pod_start_s`` instead, and ends no sooner than its node is ready: it shares
 what the first start brings. No pod is moved to empty a node.
 
+With ``prefill_chunks`` prompts are read between the answers instead. A replica then works in
+engine steps. While it reads a prompt, and ``b`` requests on it have their first token and not
+their last, a step takes ``prefill_s / prefill_chunks`` of that prompt, plus ``decode_step_s[b -
+1]`` if b is at least 1; it does one chunk and takes each of the b requests one decode step
+further. Progress inside a step counts as continuous: when b changes, the rest goes on at the new
+pace. One prompt is read at a time, in order of dispatch; requests that are dispatched and not yet
+read hold a slot and do not count in b. The first token comes at the end of the last chunk. With
+no prompt to read, a decode step takes ``decode_step_s[b - 1]``.
+
+With `Prefixes` each replica has a prefix cache, empty at a start and after a parked tier that
+does not keep it. Where the parent of a request was dispatched to the same replica since, and the
+requests dispatched there after it have no more than ``cache_tokens`` tokens together (read and
+written, each counted whole at its dispatch), ``prefill_s`` is less by ``saved_s``, yet never
+below ``least_prefill_s`` (or itself, if that is less). ``routing="prefix"`` prefers the ready
+replica with a free slot of which that is true, else it is "pack".
+
 At one instant: finishes and readies, then changes of the minimum, then queue timeouts, then
 arrivals, then releases.
 
@@ -43,7 +59,8 @@ Where these words leave room, they are read as follows.
 
 - All finishes and readies of one instant precede the dispatch that they cause.
 - A request with one output token has no step left after its prefill and leaves at the replica's
-  next finish: at its first token, or at the end of the prompts that joined behind it by then.
+  next finish: at its first token, or (prompts in one go) at the end of the prompts that joined
+  behind it by then.
 - Replicas idle since the same instant are released lowest index first.
 - The second look when the minimum falls is a release, so it comes last in its instant. So does a
   parked replica's move to the next tier: at that very instant it is still in the tier it leaves.
@@ -61,6 +78,7 @@ Where these words leave room, they are read as follows.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 
@@ -76,6 +94,67 @@ from frontier.trace import Trace
 
 class Cancelled(Exception):
     """The run was stopped through its ``cancel`` flag; there is no result."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prefixes:
+    """Which prompts begin with what an earlier request left in a cache.
+
+    Parameters
+    ----------
+    parent : array_like of int, shape (n,)
+        The earlier request (by position) whose tokens a prompt begins with; -1 for none.
+    saved_s : array_like, shape (n,)
+        Prompt processing that is saved where those tokens are still there [s].
+    tokens : array_like of int, shape (n,)
+        Tokens that pass through a replica with each request, read and written.
+    cache_tokens : float
+        Tokens that may pass through before what was there is gone.
+    least_prefill_s : float
+        What a prompt takes at least, however much of it is found: the launch of one chunk [s].
+
+    Raises
+    ------
+    InputError
+        If an array has the wrong shape, or a parent does not come before its child.
+    """
+
+    parent: NDArray[np.int64]
+    saved_s: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+    cache_tokens: float = math.inf
+    least_prefill_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        parent = _vector("prefix.parent", self.parent)
+        late = np.flatnonzero(
+            (parent < -1) | (parent >= np.arange(parent.size)) | (parent != np.floor(parent))
+        )
+        if late.size:
+            at = int(late[0])
+            raise InputError(
+                "prefix.parent must hold the position of an earlier request or -1, "
+                f"got {parent[at]} in entry {at}"
+            )
+        for name in ("cache_tokens", "least_prefill_s"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} must be at least 0, got {getattr(self, name)!r}")
+        object.__setattr__(self, "parent", _read_only(parent, np.int64))
+        object.__setattr__(self, "saved_s", _times("prefix.saved_s", self.saved_s))
+        tokens = _vector("prefix.tokens", self.tokens)
+        object.__setattr__(self, "tokens", _read_only(tokens, np.int64))
+        if not parent.size == self.saved_s.size == self.tokens.size:
+            raise InputError(
+                "prefix.parent, saved_s and tokens must have one entry a request each, got "
+                f"{parent.size}, {self.saved_s.size} and {self.tokens.size}"
+            )
+
+    def check_size(self, requests: int) -> None:
+        """Raise an `InputError` unless there is one entry for each of so many requests."""
+        if self.parent.size != requests:
+            raise InputError(
+                f"prefix.parent must have one entry a request, {requests}, got {self.parent.size}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +176,8 @@ class RunResult:
     delay_s : ndarray, shape (n,)
         The part of ``ttft_s`` spent away from queue and replica: the overhead of a request and
         the wait for a client's next try [s]; 0 from `simulate_replicas`.
+    prompt_s : ndarray, shape (n,)
+        Its own prompt processing, less what a cache saved [s]; 0 if rejected.
     rejected : ndarray of bool, shape (n,)
         It left the queue without being served.
     sessions : structured ndarray, shape (m,)
@@ -118,6 +199,7 @@ class RunResult:
     start_wait_s: NDArray[np.float64]
     caused_start: NDArray[np.bool_]
     delay_s: NDArray[np.float64]
+    prompt_s: NDArray[np.float64]
     rejected: NDArray[np.bool_]
     sessions: NDArray[np.void]
     horizon_s: float
@@ -199,6 +281,8 @@ def simulate_replicas(
     cold_start_s: ArrayLike,
     horizon_s: float,
     pod_start_s: ArrayLike | None = None,
+    prefill_chunks: ArrayLike | None = None,
+    prefix: Prefixes | None = None,
     cancel: NDArray[np.uint8] | None = None,
 ) -> RunResult:
     """Serve a trace on replicas that come and go by the policy's rules.
@@ -224,6 +308,11 @@ def simulate_replicas(
         Seconds inside sessions count from 0 to here.
     pod_start_s : array_like, shape (m,), optional
         Starts on a node that is up, where the policy has nodes [s].
+    prefill_chunks : array_like of int, shape (n,), optional
+        Engine steps in which each prompt is read between the answers; in one go if not given.
+    prefix : Prefixes, optional
+        Which prompts begin as an earlier one did, and what a cache of it saves; without, every
+        prompt is read whole.
     cancel : ndarray of uint8, shape (1,), optional
         Set it to 1 from another thread to stop the run soon.
 
@@ -248,6 +337,8 @@ def simulate_replicas(
         Replicas,
         Requests,
         Rules,
+        caches_for,
+        chunks_for,
         run_replicas,
     )
 
@@ -263,15 +354,20 @@ def simulate_replicas(
             f"pod_start_s must have {starts} entries (one for each of cold_start_s where the "
             f"policy has nodes, else none), got {pods_s.size}"
         )
-    tokens = _tokens(output_tokens)
+    tokens = _counts("output_tokens", output_tokens)
+    chunks = _counts("prefill_chunks", () if prefill_chunks is None else prefill_chunks)
+    if prefill_chunks is not None and chunks.size != arrival_s.size:
+        raise InputError(
+            f"prefill_chunks must have one entry a request, {arrival_s.size}, got {chunks.size}"
+        )
     for name, values in (("prefill_s", prefill_s), ("output_tokens", tokens)):
         if values.size != arrival_s.size:
             raise InputError(
                 f"{name} must have one entry a request, {arrival_s.size}, got {values.size}"
             )
-    backwards = np.flatnonzero(arrival_s[1:] < arrival_s[:-1])
-    if backwards.size:
-        at = int(backwards[0])
+    backwards = arrival_s[1:] < arrival_s[:-1]
+    if backwards.any():
+        at = int(np.flatnonzero(backwards)[0])
         raise InputError(
             "arrival_s must be sorted, but entry "
             f"{at + 1} ({arrival_s[at + 1]:g} s) comes before entry {at} ({arrival_s[at]:g} s)"
@@ -283,6 +379,24 @@ def simulate_replicas(
     minima = [policy.min_replicas, *(minimum for _, minimum in policy.schedule)]
     # No more than this can ever be wanted, so no room is kept for more.
     reachable = max(*minima, math.ceil(arrival_s.size / target) + policy.buffer_replicas, 1)
+    most = int(min(policy.max_replicas, reachable))
+    reads = caches = None
+    if prefill_chunks is not None:
+        reads = chunks_for(chunks, most, decode_step_s.size)
+    if prefix is not None:
+        prefix.check_size(arrival_s.size)
+        keeps = np.array([tier.keeps_cache for tier in policy.parked], dtype=np.bool_)
+        caches = caches_for(
+            prefix.parent,
+            prefix.saved_s,
+            prefix.tokens,
+            # What was lost on the way to a tier is not there in it either.
+            keeps=np.logical_and.accumulate(keeps),
+            capacity_tokens=float(prefix.cache_tokens),
+            least_prefill_s=float(prefix.least_prefill_s),
+            to_prefix=policy.routing == "prefix",
+            max_replicas=most,
+        )
     completed, fates, (owners, seconds) = run_replicas(
         Requests(arrival_s, prefill_s, tokens),
         Replicas(
@@ -299,7 +413,7 @@ def simulate_replicas(
             pinned_replicas=int(policy.pinned_replicas),
             buffer_replicas=int(policy.buffer_replicas),
             target_concurrency=target,
-            pack=policy.routing == "pack",
+            pack=policy.routing != "spread",
             refuses_cold=bool(policy.refuses_cold),
             idle_timeout_s=float(policy.idle_timeout_s),
             queue_timeout_s=float(policy.queue_timeout_s),
@@ -308,28 +422,17 @@ def simulate_replicas(
             kept_nodes=0 if nodes is None else int(nodes.kept_nodes),
             node_delay_s=0.0 if nodes is None else float(nodes.scale_down_delay_s),
         ),
-        max_replicas=int(min(policy.max_replicas, reachable)),
+        max_replicas=most,
         stop=np.zeros(1, dtype=np.uint8) if cancel is None else cancel,
+        reads=reads,
+        caches=caches,
     )
     if not completed:
         raise Cancelled("the simulation was stopped before its end")
 
     rejected = np.isinf(fates.finish_s)
     tiers = len(policy.parked)
-    sessions = np.empty(
-        len(seconds),
-        dtype=[
-            ("replica", np.int32),
-            ("started_s", np.float64),
-            ("ready_s", np.float64),
-            ("ended_s", np.float64),
-            ("starting_s", np.float64),
-            ("busy_s", np.float64),
-            ("idle_s", np.float64),
-            ("parked_s", np.float64, (tiers,)),
-            ("cold_start_index", np.int64),
-        ],
-    )
+    sessions = np.empty(len(seconds), dtype=_session_type(tiers))
     sessions["replica"], sessions["cold_start_index"] = owners.T
     sessions["started_s"], sessions["ready_s"], ended_s = seconds.T[:IN_START]
     last_s = max(float(horizon_s), float(np.max(fates.finish_s, where=~rejected, initial=0.0)))
@@ -348,6 +451,7 @@ def simulate_replicas(
         start_wait_s=fates.start_wait_s,
         caused_start=fates.caused_start,
         delay_s=np.zeros(ttft_s.size),
+        prompt_s=np.where(rejected, 0.0, prefill_s if caches is None else caches.prompt_s),
         rejected=rejected,
         sessions=sessions,
         horizon_s=float(horizon_s),
@@ -355,6 +459,24 @@ def simulate_replicas(
     for name in RunResult.__slots__[:-1]:  # all but horizon_s
         getattr(result, name).setflags(write=False)
     return result
+
+
+@functools.cache
+def _session_type(tiers: int) -> np.dtype[np.void]:
+    """Return the type of a row of ``RunResult.sessions`` with so many parked tiers."""
+    return np.dtype(
+        [
+            ("replica", np.int32),
+            ("started_s", np.float64),
+            ("ready_s", np.float64),
+            ("ended_s", np.float64),
+            ("starting_s", np.float64),
+            ("busy_s", np.float64),
+            ("idle_s", np.float64),
+            ("parked_s", np.float64, (tiers,)),
+            ("cold_start_index", np.int64),
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,18 +552,21 @@ def simulate_plan(
     plan : Plan
     trace : Trace
     draws : StartDraws
-        Starts of this plan, used in order.
+        Starts of this plan, used in order. Where it runs on nodes the second half are starts on
+        a node that is up.
     cancel : ndarray of uint8, shape (1,), optional
         As for `simulate_replicas`.
     """
     prefill_s = plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s
+    starts = draws.total_s.size // (1 if plan.policy.nodes is None else 2)
     result = simulate_replicas(
         trace.arrival_s,
         prefill_s,
         trace.output_tokens,
         plan.speed.decode_step_s,
         policy=plan.policy,
-        cold_start_s=draws.total_s,
+        cold_start_s=draws.total_s[:starts],
+        pod_start_s=None if plan.policy.nodes is None else draws.total_s[starts:],
         horizon_s=trace.horizon_s,
         cancel=cancel,
     )
@@ -558,25 +683,24 @@ def _times(name: str, values: ArrayLike, *, least_size: int = 0) -> NDArray[np.f
     vector = _vector(name, values)
     if vector.size < least_size:
         raise InputError(f"{name} must have at least one entry, got none")
-    wrong = np.flatnonzero(~((vector >= 0) & (vector < math.inf)))
-    if wrong.size:
-        at = int(wrong[0])
+    # A NaN is neither: it fails the first look, which is all that most vectors need.
+    if vector.size and not (vector.min() >= 0 and vector.max() < math.inf):
+        at = int(np.flatnonzero(~((vector >= 0) & (vector < math.inf)))[0])
         raise InputError(
             f"{name} must hold finite times of at least 0 s, got {vector[at]} in entry {at}"
         )
     return _read_only(vector, np.float64)
 
 
-def _tokens(values: ArrayLike) -> NDArray[np.int64]:
-    vector = _vector("output_tokens", values)
+def _counts(name: str, values: ArrayLike) -> NDArray[np.int64]:
+    vector = _vector(name, values)
     most = np.iinfo(np.int32).max
-    whole = vector == np.floor(vector)
-    wrong = np.flatnonzero(~((vector >= 1) & (vector <= most) & whole))
-    if wrong.size:
-        at = int(wrong[0])
+    whole = vector.dtype.kind in "iu" or bool((vector == np.floor(vector)).all())
+    if vector.size and not (whole and vector.min() >= 1 and vector.max() <= most):
+        fits = (vector >= 1) & (vector <= most) & (vector == np.floor(vector))
+        at = int(np.flatnonzero(~fits)[0])
         raise InputError(
-            f"output_tokens must hold whole numbers from 1 to {most}, "
-            f"got {vector[at]} in entry {at}"
+            f"{name} must hold whole numbers from 1 to {most}, got {vector[at]} in entry {at}"
         )
     return _read_only(vector, np.int64)
 

@@ -24,6 +24,8 @@ from frontier.billing import (
     Bill,
     BillBasis,
     Contract,
+    HostChoice,
+    HostNeed,
     Terms,
     TokenPrice,
     Usage,
@@ -32,11 +34,10 @@ from frontier.billing import (
     billed_start_s,
     machine_shapes,
     months,
-    replica_usd_per_h,
 )
 from frontier.economics import (
     Tolerance,
-    break_even_utilisation,
+    cheapest_under,
     efficient,
     kept_sessions,
     needed_sessions,
@@ -44,7 +45,7 @@ from frontier.economics import (
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
-from frontier.plans.scenario import Deployment
+from frontier.plans.scenario import Deployed
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
@@ -103,7 +104,8 @@ class Deal:
     Attributes
     ----------
     serverless, machines : Terms
-        Of replicas that scale to zero, and of machines paid by the hour.
+        Of replicas that scale to zero, on nodes of the buyer's own too, and of machines paid by
+        the hour.
     commitment : Commitment or None
         Under which `committed_outcomes` buys the machines that are always on.
     interruptions_per_h : float or None
@@ -119,16 +121,23 @@ class Deal:
     interruptions_per_h: float | None = None
     exact_machine: bool = False
 
-    def terms(self, offer: Offer, tables: Tables, *, is_committed: bool = False) -> Terms:
-        """Return the terms of an offer."""
+    def terms(
+        self,
+        offer: Offer,
+        tables: Tables,
+        *,
+        is_committed: bool = False,
+        are_nodes: bool = False,
+    ) -> Terms:
+        """Return the terms of an offer; its machines may be nodes on which pods come and go."""
         if offer.kind == "serverless":
             return self.serverless
         rate = self.interruptions_per_h
         if rate is None:
             rate = tables.setting("interruptions_per_h")
         return dataclasses.replace(
-            self.machines,
-            commitment=self.commitment if is_committed else None,
+            self.serverless if are_nodes else self.machines,
+            commitment=self.commitment if is_committed and not are_nodes else None,
             interruptions_per_h=rate if offer.kind == "spot" else 0.0,
         )
 
@@ -138,19 +147,27 @@ class Deal:
 
     def contracts(self, plan: Plan, tables: Tables) -> Iterator[Contract]:
         """Yield the contracts under which a plan can be billed, one for each shape of machine."""
+        on_nodes = plan.policy.nodes is not None
 
-        def of(offer: Offer, base: Contract | None = None) -> Contract:
-            terms = self.terms(offer, tables, is_committed=plan.is_committed)
+        def of(offer: Offer, base: Contract | None = None, are_nodes: bool = False) -> Contract:
+            terms = self.terms(offer, tables, is_committed=plan.is_committed, are_nodes=are_nodes)
             return Contract(offer, tables.rules_of(offer), terms, base)
 
         offer = tables.offers[plan.offer_id]
         if plan.base_offer_id is None:
             # Nodes are the machines that the replicas were simulated on, and no others.
-            exact = plan.policy.nodes is not None
-            yield from map(of, (offer,) if exact else self.shapes(offer, tables))
+            for machine in (offer,) if on_nodes else self.shapes(offer, tables):
+                yield of(machine, are_nodes=on_nodes)
         else:
             for machine in self.shapes(tables.offers[plan.base_offer_id], tables):
-                yield of(offer, of(machine))
+                yield of(offer, of(machine), on_nodes)
+
+    def with_host(self, host: HostChoice) -> Deal:
+        """Return this deal with these cores and memory of a replica, at every offer."""
+        serverless, machines = (
+            dataclasses.replace(terms, host=host) for terms in (self.serverless, self.machines)
+        )
+        return dataclasses.replace(self, serverless=serverless, machines=machines)
 
     def at(self, factor: float) -> Deal:
         """Return this deal with every metered price times a factor; fees stay."""
@@ -214,7 +231,7 @@ def simulate_plans(
     workers : int, optional
         Threads; as many as there are cores if None. The kernel lets go of the GIL.
     """
-    draws = start_draws(plans, tables)
+    draws = start_draws((plan.start for plan in plans), tables)
 
     def run(plan: Plan, stop: NDArray[np.uint8]) -> Outcome:
         return outcome_of(plan, trace, draws[plan.start], stop)
@@ -222,11 +239,10 @@ def simulate_plans(
     return tuple(in_threads(run, plans, progress=progress, workers=workers))
 
 
-def start_draws(plans: Iterable[Plan], tables: Tables) -> dict[ColdStart, StartDraws]:
-    """Return the draws of each different start of these plans, all from the same luck."""
+def start_draws(starts: Iterable[ColdStart], tables: Tables) -> dict[ColdStart, StartDraws]:
+    """Return the draws of each different start, all from the same luck."""
     normals = start_normals(tables)
-    starts = dict.fromkeys(plan.start for plan in plans)
-    return {start: start.draw(normals) for start in starts}
+    return {start: start.draw(normals) for start in dict.fromkeys(starts)}
 
 
 def in_threads(
@@ -300,7 +316,9 @@ def rerun_with_instant_starts(outcome: Outcome, trace: Trace) -> RunResult:
         policy=dataclasses.replace(policy, parked=parked, refuses_cold=False),
         retry_s=None,
     )
-    return simulate_plan(plan, trace, StartDraws(np.zeros(1), np.zeros((1, len(STAGES)))))
+    # One start and, where there are nodes, one on a node that is up.
+    starts = 1 if policy.nodes is None else 2
+    return simulate_plan(plan, trace, StartDraws(np.zeros(starts), np.zeros((starts, len(STAGES)))))
 
 
 def bill_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> Bill:
@@ -316,15 +334,7 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
     InfeasibleError
         If a replica needs more GPUs than any machine in question has.
     """
-    usage = Usage(
-        settled(outcome, tables).sessions,
-        outcome.stage_s,
-        gpus_per_replica=outcome.plan.speed.gpus_per_replica,
-        horizon_s=outcome.horizon_s,
-        policy=outcome.plan.policy,
-        requests=outcome.requests,
-        standing=outcome.plan.standing,
-    )
+    usage = usage_of(settled(outcome, tables))
     bases = []
     refused: InfeasibleError | None = None
     for contract in deal.contracts(outcome.plan, tables):
@@ -335,6 +345,24 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
     if refused is not None and not bases:
         raise refused
     return bases[0] if len(bases) == 1 else min(bases, key=lambda basis: bill(basis).usd_span)
+
+
+def usage_of(outcome: Outcome) -> Usage:
+    """Return what a run used, for a bill."""
+    return Usage(
+        outcome.sessions,
+        outcome.stage_s,
+        gpus_per_replica=outcome.plan.speed.gpus_per_replica,
+        horizon_s=outcome.horizon_s,
+        policy=outcome.plan.policy,
+        requests=outcome.requests,
+        standing=outcome.plan.standing,
+        host=HostNeed(
+            outcome.plan.speed.gpus_per_replica,
+            outcome.plan.weights_gib,
+            outcome.plan.weights_stay,
+        ),
+    )
 
 
 def committed_outcomes(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
@@ -403,9 +431,12 @@ def frontier_table(
     # The bound is no plan anybody can buy, and an API is not this model on these GPUs.
     real = np.array([FAMILIES[key].is_buyable for key in table["family"]], dtype=np.bool_)
     table["efficient"] = False
-    table.loc[real, "efficient"] = efficient(
-        table.loc[real, "usd_per_month"].to_numpy(), table.loc[real, "p99_ttft_s"].to_numpy()
-    )
+    cost, wait = (table.loc[real, name].to_numpy() for name in ("usd_per_month", "p99_ttft_s"))
+    stands_out = efficient(cost, wait, tolerance_of(tables))
+    # The cheapest within the limit is the answer, however close another plan comes to it.
+    if (answer := cheapest_under(cost, wait, slo_p99_ttft_s)) is not None:
+        stands_out[answer] = True
+    table.loc[real, "efficient"] = stands_out
     table["meets_slo"] = table["p99_ttft_s"] <= slo_p99_ttft_s
     return table
 
@@ -443,13 +474,17 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     Raises
     ------
     InfeasibleError
-        If there is no always-on plan that serves every request, or no autoscaled one.
+        If there is no always-on plan that serves every request, or no autoscaled one; where
+        replicas share nodes or nodes are kept, for no gap can be decided on its own.
     """
     served = [o for o in outcomes if o.plan.family is DEDICATED and not o.latency.rejected_share]
     scaled = [o for o in outcomes if o.plan.family is SCALE_TO_ZERO and not o.plan.mitigations]
     if not served or not scaled:
         raise InfeasibleError("the clairvoyant bound needs an always-on and a scale-to-zero plan")
     largest, plain = served[-1], scaled[0]
+    nodes = plain.plan.policy.nodes
+    if nodes is not None and (nodes.replicas_per_node > 1 or nodes.kept_nodes):
+        raise InfeasibleError("no clairvoyant bound is known where replicas share nodes")
     sessions = needed_sessions(
         trace.arrival_s,
         rerun(largest, trace).finish_s,
@@ -462,9 +497,14 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
         label=BOUND.head,
         detail="knows the trace; no real plan can",
         family=BOUND,
+        # Whoever knows when it is needed again keeps no node in case it might be.
+        policy=dataclasses.replace(
+            plain.plan.policy,
+            nodes=nodes and dataclasses.replace(nodes, scale_down_delay_s=0.0),
+        ),
         is_provider_default=False,
     )
-    stage_s = np.array([list(plan.start.wall_s.values())])
+    stage_s = np.array([list(plan.start.wall_s.values())] * (1 if nodes is None else 2))
     return dataclasses.replace(largest, plan=plan, sessions=sessions, stage_s=stage_s)
 
 
@@ -479,7 +519,7 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
     rules = tables.rules_of(tables.offers[outcome.plan.offer_id])
     sessions = kept_sessions(
         outcome.sessions,
-        start_s=float(outcome.stage_s.sum()),
+        start_s=float(outcome.stage_s[0].sum()),
         billed_start_s=float(billed_start_s(outcome.stage_s, rules)[0]),
         idle_rate_factor=rules.idle_rate_factor if rules.bills_idle else 0.0,
         horizon_s=outcome.horizon_s,
@@ -487,51 +527,12 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
     return dataclasses.replace(outcome, sessions=sessions)
 
 
-def usd_per_replica_h(
-    offer: Offer,
-    gpus_per_replica: int,
-    tables: Tables,
-    deal: Deal = LIST_DEAL,
-    *,
-    replicas: int = 1,
-    is_committed: bool = False,
-) -> float:
-    """Return an hour of one of so many held replicas, on the shape of machine that costs least.
-
-    All meters are included, as in `billing.replica_usd_per_h`. [$/h]
-
-    Raises
-    ------
-    InfeasibleError
-        If a replica needs more GPUs than any machine in question has.
-    """
-    shapes = deal.shapes(offer, tables)
-    fitting = [shape for shape in shapes if shape.gpus_max >= gpus_per_replica]
-    return min(
-        replica_usd_per_h(
-            shape,
-            gpus_per_replica=gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(shape, tables, is_committed=is_committed),
-            replicas=replicas,
-        )
-        for shape in fitting or shapes
+def host_need(deployed: Deployed, tables: Tables) -> HostNeed:
+    """Return what decides how much host a replica takes there, before any mitigation."""
+    inputs = deployed.start_inputs
+    return HostNeed(
+        deployed.speed.gpus_per_replica, inputs.weights_gib, inputs.weights_stay(tables)
     )
-
-
-def break_even_of(deployment: Deployment, tables: Tables, deal: Deal = LIST_DEAL) -> float:
-    """Return the share of the time a replica may be billed before always-on is cheaper [1].
-
-    Always-on is by the hour here, whatever the commitment: that is a plan of its own.
-    """
-    dedicated, serverless = (
-        usd_per_replica_h(tables.offers[supply.offer_id], speed.gpus_per_replica, tables, deal)
-        for supply, speed in (
-            (deployment.dedicated, deployment.dedicated_speed),
-            (deployment.serverless, deployment.speed),
-        )
-    )
-    return break_even_utilisation(dedicated, serverless)
 
 
 def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:

@@ -37,6 +37,8 @@ class Replica:
     cause: int | None = None
     tier: int = -1
     log: list | None = None  # of the session: (state, from, to)
+    unread: list[list] = field(default_factory=list)  # [request, chunks left, seconds of a chunk]
+    cache: list[int] = field(default_factory=list)  # requests since the cache was lost, in order
 
     @property
     def up(self):
@@ -58,8 +60,23 @@ class Session:
     node_ready: object = None  # if it started its node: when that was to be ready
 
 
-def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horizon, pod_start=()):
+def simulate(
+    arrival,
+    prefill,
+    output_tokens,
+    step,
+    *,
+    policy,
+    cold_start,
+    horizon,
+    pod_start=(),
+    chunks=None,
+    prefix=None,
+):
     """Return a list a request each, by name, and ``sessions``, a list of dicts.
+
+    ``prefix`` is a dict of the fields of `Prefixes`. With ``chunks``, the prompts that a replica
+    has not read are a list of their own, and its requests are those that decode.
 
     Nodes are not kept anywhere: whether one is up is read from all the sessions there ever were.
     """
@@ -74,6 +91,7 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
     ttft, finish = [INF] * n, [INF] * n
     waited, rejected = [False] * n, [False] * n
     start_wait, caused = [0] * n, [False] * n
+    own_prompt = [0] * n
     now, arrived, drawn = 0, 0, 0
 
     def turn(replica, state):
@@ -84,6 +102,7 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
         replica.looked_at = False
         if state == "off":
             sessions.pop(replica.index).ended = now
+            replica.cache = []
 
     def open_session(replica, ready, draw):
         sessions[replica.index] = Session(replica.index, now, ready, draw)
@@ -106,10 +125,34 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
             return max([now, *latest])
         return INF
 
+    def held_by(replica):
+        return len(replica.requests) + len(replica.unread)
+
     def step_of(replica):
-        return step[len(replica.requests) - 1]
+        seconds = step[len(replica.requests) - 1] if replica.requests else 0
+        return seconds + (replica.unread[0][2] if replica.unread else 0)
+
+    def has_prefix(replica, request):
+        """Whether the parent's tokens are there still: not too many have passed since."""
+        parent = prefix["parent"][request] if prefix else -1
+        if parent < 0 or parent not in replica.cache:
+            return False
+        after = replica.cache[replica.cache.index(parent) + 1 :]
+        return sum(prefix["tokens"][r] for r in after) <= prefix["cache_tokens"]
+
+    def prompt_of(replica, request):
+        seconds = prefill[request]
+        if has_prefix(replica, request):
+            least = min(seconds, prefix["least_prefill_s"])
+            seconds = max(least, seconds - prefix["saved_s"][request])
+        replica.cache.append(request)
+        return seconds
 
     def next_finish(replica):
+        if chunks is not None:
+            left = [held.steps_left for held in replica.requests]
+            left += [replica.unread[0][1]] if replica.unread else []
+            return now + min(left) * step_of(replica)
         fewest = min(held.steps_left for held in replica.requests)
         return max(now, replica.prefill_until) + fewest * step_of(replica)
 
@@ -119,6 +162,14 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
 
     def advance(to):
         for replica in fleet:
+            if chunks is not None:
+                if held_by(replica) and step_of(replica) > 0:
+                    steps = (to - now) / step_of(replica)
+                    for held in replica.requests:
+                        held.steps_left -= steps
+                    if replica.unread:
+                        replica.unread[0][1] -= steps
+                continue
             decoding = to - max(now, replica.prefill_until)
             if replica.requests and decoding > 0 and step_of(replica) > 0:
                 for held in replica.requests:
@@ -126,17 +177,24 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
 
     def dispatch():
         while queue:
-            free = [r for r in fleet if r.ready and len(r.requests) < most]
+            free = [r for r in fleet if r.ready and held_by(r) < most]
             if not free:
                 return
-            sign = -1 if policy.routing == "pack" else 1
-            replica = min(free, key=lambda r: (sign * len(r.requests), r.index))
+            sign = 1 if policy.routing == "spread" else -1
+            replica = min(free, key=lambda r: (sign * held_by(r), r.index))
             request = queue.popleft()
+            if policy.routing == "prefix":
+                replica = next((r for r in free if has_prefix(r, request)), replica)
             if replica.state == "idle":
                 turn(replica, "busy")
-            replica.prefill_until = max(now, replica.prefill_until) + prefill[request]
-            replica.requests.append(Held(request, output_tokens[request] - 1))
-            ttft[request] = replica.prefill_until - arrival[request]
+            own_prompt[request] = prompt_of(replica, request)
+            if chunks is None:
+                replica.prefill_until = max(now, replica.prefill_until) + own_prompt[request]
+                replica.requests.append(Held(request, output_tokens[request] - 1))
+                ttft[request] = replica.prefill_until - arrival[request]
+            else:
+                a_chunk = own_prompt[request] / chunks[request]
+                replica.unread.append([request, chunks[request], a_chunk])
             waited[request] = request < replica.arrivals_seen
             if waited[request]:
                 start_wait[request] = replica.ready_at - arrival[request]
@@ -144,7 +202,7 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
 
     def scale_up(cause=None):
         nonlocal drawn
-        in_system = len(queue) + sum(len(r.requests) for r in fleet)
+        in_system = len(queue) + sum(map(held_by, fleet))
         wanted = minimum
         if in_system:
             wanted = max(wanted, math.ceil(in_system / target) + policy.buffer_replicas)
@@ -154,6 +212,8 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
             if parked:
                 quickest = min(parked, key=lambda r: (policy.parked[r.tier].resume_s, r.index))
                 quickest.ready_at = now + policy.parked[quickest.tier].resume_s
+                if not all(tier.keeps_cache for tier in policy.parked[: quickest.tier + 1]):
+                    quickest.cache = []
                 quickest.tier, quickest.cause = -1, cause
                 turn(quickest, "starting")
             else:
@@ -223,7 +283,9 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
                     replica.arrivals_seen = arrived
                     continue
                 step_s = step_of(replica)
-                fewest = min(held.steps_left for held in replica.requests)
+                fewest = min((held.steps_left for held in replica.requests), default=0)
+                if chunks is not None:
+                    fewest = 0
                 done = [
                     held
                     for held in replica.requests
@@ -232,9 +294,18 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
                 for held in done:
                     finish[held.request] = now
                     replica.requests.remove(held)
-                if not replica.requests:
+                if replica.unread and replica.unread[0][1] * step_s <= LEFTOVER_S:
+                    request = replica.unread.pop(0)[0]
+                    ttft[request] = now - arrival[request]
+                    if output_tokens[request] > 1:
+                        replica.requests.append(Held(request, output_tokens[request] - 1))
+                    else:
+                        finish[request] = now
+                if not held_by(replica):
                     turn(replica, "idle")
-            dispatch()
+            # A prompt of no length, or an answer of one token, may end at this very instant too.
+            if not any(r.state == "busy" and next_finish(r) == now for r in fleet):
+                dispatch()
         elif what == "change":
             _, new = changes.popleft()
             if new < minimum:
@@ -297,6 +368,7 @@ def simulate(arrival, prefill, output_tokens, step, *, policy, cold_start, horiz
         "finish_s": finish,
         "waited_on_start": waited,
         "start_wait_s": start_wait,
+        "prompt_s": own_prompt,
         "caused_start": caused,
         "rejected": rejected,
         "sessions": rows,
@@ -309,7 +381,7 @@ def assert_same(result, expected, *, tolerance_s=1e-6):
     as_floats = lambda values: np.array([float(v) for v in values])  # noqa: E731
     for name in ("rejected", "waited_on_start", "caused_start"):
         np.testing.assert_array_equal(getattr(result, name), expected[name], err_msg=name)
-    for name in ("finish_s", "ttft_s", "start_wait_s"):
+    for name in ("finish_s", "ttft_s", "start_wait_s", "prompt_s"):
         found, wanted = getattr(result, name), as_floats(expected[name])
         np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance_s, err_msg=name)
     assert len(result.sessions) == len(rows)

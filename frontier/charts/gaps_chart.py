@@ -23,10 +23,13 @@ MOST_TIMEOUTS = 160
 _LOW_S, _HIGH_S = 1.0, units.SECONDS_PER_DAY
 _HEIGHT_PX = 340
 _MOST_TICKS = 7
-# Above 100 % there is room for the names of two timeouts.
-_TOP, _SHARE_TICKS = 1.2, (0, 0.2, 0.4, 0.6, 0.8, 1)
+# Above 100 % there is room for the name of a line and, over it, of two timeouts.
+_TOP, _SHARE_TICKS = 1.32, (0, 0.2, 0.4, 0.6, 0.8, 1)
+_NAME_HEIGHT = 0.09
+# Without it the tick at the very end is left out.
+_EDGE = 0.01
 _LINES = {
-    "cold_share": ("Requests that find it off", theme.BLUE, "solid"),
+    "cold_share": ("Requests that<br>find it off", theme.BLUE, "solid"),
     "held_share": ("Time it is held", theme.ORANGE, "dash"),
 }
 
@@ -110,9 +113,10 @@ def gaps_figure(table: pd.DataFrame, *, bucket_s: float | None = None) -> go.Fig
                 y=shown[name],
                 mode="lines",
                 name=label,
-                line={"color": colour, "dash": dash, "width": 2},
+                showlegend=False,
+                line={"color": colour, "dash": dash, "width": 2.5},
                 text=[
-                    f"Timeout {spell.seconds(row.idle_timeout_s)}<br>{label}: "
+                    f"Timeout {spell.seconds(row.idle_timeout_s)}<br>{label.replace('<br>', ' ')}: "
                     f"{spell.percent(getattr(row, name))}"
                     for row in shown.itertuples()
                 ],
@@ -120,6 +124,20 @@ def gaps_figure(table: pd.DataFrame, *, bucket_s: float | None = None) -> go.Fig
             )
         )
     low, high = np.log10(_LOW_S), np.log10(_HIGH_S)
+    # Each line is named at the end where it is the upper one.
+    for name, row, at, side in (
+        ("cold_share", shown.iloc[0], low, "left"),
+        ("held_share", shown.iloc[-1], high, "right"),
+    ):
+        theme.label_line(
+            figure,
+            f"<b>{_LINES[name][0]}</b>",
+            at,
+            row[name],
+            xanchor=side,
+            yanchor="bottom",
+            align=side,
+        )
     if bucket_s is not None and bucket_s > _LOW_S:
         figure.add_vrect(
             x0=_LOW_S,
@@ -147,21 +165,20 @@ def gaps_figure(table: pd.DataFrame, *, bucket_s: float | None = None) -> go.Fig
         on_left = x > (low + high) / 2
         figure.add_annotation(
             x=x,
-            y=_TOP - 0.09 * height,
+            y=_TOP - _NAME_HEIGHT * height,
             yanchor="top",
             xanchor="right" if on_left else "left",
             text=f"{row.name} {spell.seconds(row.idle_timeout_s)}",
             showarrow=False,
             font={"size": 12},
         )
-    ticks_s, labels = theme.time_ticks(_LOW_S, _HIGH_S)
-    every = -(-len(ticks_s) // _MOST_TICKS)
+    ticks_s, labels = theme.time_ticks(_LOW_S, _HIGH_S, _MOST_TICKS)
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     figure.update_xaxes(
         type="log",
-        range=[low, high],
-        tickvals=ticks_s[::every],
-        ticktext=labels[::every],
+        range=[low, high + _EDGE],
+        tickvals=ticks_s,
+        ticktext=labels,
         tickangle=0,
         title="Idle timeout",
     )

@@ -66,9 +66,9 @@ def stacked_bar_figure(
                 x=[row.amount],
                 y=[""],
                 orientation="h",
-                name=row.label,
+                name=f"{row.label} {words}",
                 marker={"color": colours.get(row.part, theme.GREY), "line": {"width": 0}},
-                # Parts too narrow for their words keep them in the legend and the hover.
+                # The legend has them all; here stand those that there is room for.
                 text=[words if row.share >= _NAMED_SHARE else ""],
                 textposition="inside",
                 insidetextanchor="middle",
@@ -88,7 +88,10 @@ def stacked_bar_figure(
             "y": -4 / _BAR_PX,
             "x": 0,
             "traceorder": "normal",
-            "font": {"size": 11},
+            "font": {"size": theme.TEXT_PX},
+            # Columns of one width stand under each other, however long their words.
+            "entrywidth": 1 / _LEGEND_COLUMNS,
+            "entrywidthmode": "fraction",
         },
         margin={"l": 0, "r": 0, "t": 2, "b": legend_px + 4},
     )

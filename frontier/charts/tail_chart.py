@@ -31,11 +31,11 @@ CAUSE_MARKS = {
 # The two kinds of start lie on one curve: the squares look out from under the circles.
 _SIZES_PX = {"joined a start": 10, "caused a start": 6}
 PART_LABELS = {
-    "start_s": "waiting for a start",
-    "retry_s": "until the client's retry",
-    "queue_s": "queue",
-    "prompt_s": "its own prompt (prefill)",
-    "overhead_s": "API overhead",
+    "start_s": "a start",
+    "retry_s": "the client's retry",
+    "queue_s": "the queue",
+    "prompt_s": "its own prompt",
+    "overhead_s": "the API",
 }
 PART_COLOURS = {
     "start_s": theme.BLUE,
@@ -149,7 +149,7 @@ def tail_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    _add_limit(figure, slo_p99_ttft_s, high_s)
+    _add_limit(figure, slo_p99_ttft_s, low_s, high_s)
     for row in table[table["percentile"] != ""].itertuples():
         on_left = np.log10(row.ttft_s / low_s) > 0.6 * np.log10(high_s / low_s)
         figure.add_annotation(
@@ -165,13 +165,12 @@ def tail_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
             xanchor="right" if on_left else "left",
             font={"size": 12},
         )
-    ticks_s, labels = theme.time_ticks(low_s, high_s)
-    every = -(-len(ticks_s) // _MOST_TICKS)
+    ticks_s, labels = theme.time_ticks(low_s, high_s, _MOST_TICKS)
     figure.update_xaxes(
         type="log",
         range=[np.log10(low_s), np.log10(high_s)],
-        tickvals=ticks_s[::every],
-        ticktext=labels[::every],
+        tickvals=ticks_s,
+        ticktext=labels,
         tickangle=0,
         title="Time to first token",
     )
@@ -188,7 +187,7 @@ def tail_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
     return figure.update_layout(legend={"itemsizing": "constant"})
 
 
-def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, high_s: float) -> None:
+def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, low_s: float, high_s: float) -> None:
     if high_s > slo_p99_ttft_s:
         figure.add_vrect(
             x0=slo_p99_ttft_s, x1=high_s, fillcolor=theme.TINT, line_width=0, layer="below"
@@ -196,9 +195,10 @@ def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, high_s: float) -> None:
     figure.add_vline(
         x=slo_p99_ttft_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"}
     )
+    # Towards the middle, where there is room for its words.
     figure.add_annotation(
         x=np.log10(slo_p99_ttft_s),
-        xanchor="left",
+        xanchor="right" if slo_p99_ttft_s > np.sqrt(low_s * high_s) else "left",
         y=0,
         yref="paper",
         yanchor="bottom",

@@ -1,22 +1,27 @@
 """What every chart shares: human ticks, colours of stages and lines, the base layout.
 
-Colours are Okabe and Ito's, which stay apart for colour-blind readers on a light and on a dark
-page; a symbol always repeats what a colour says. Text colours are left to the page's theme.
+Colours are Okabe and Ito's, which stay apart for colour-blind readers, the bright ones darkened
+until all stand out by 3:1 from a light and from a dark page; a symbol or a label always repeats
+what a colour says. Text colours are left to the page's theme.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from frontier import spell, units
 
-BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-VERMILION, SKY, GREY = "#D55E00", "#56B4E9", "#8A97A3"
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#C07F00", "#009E73", "#C46C9C"
+VERMILION, SKY, GREY = "#D55E00", "#2F93CF", "#7F8C98"
+VIOLET, PLUM, OLIVE, FOREST = "#7A70C8", "#A0457B", "#A39300", "#1F8463"
+BLUE_FILL = "rgba(0, 114, 178, 0.45)"
 TINT = "rgba(213, 94, 0, 0.08)"
 
 
@@ -30,16 +35,16 @@ class Mark:
 
 
 STAGE_COLOURS = {
-    "allocate": "#56B4E9",
-    "pull": "#0072B2",
-    "boot": "#00507D",
-    "engine_init": "#E69F00",
-    "fetch": "#009E73",
-    "load": "#00634A",
-    "compile": "#CC79A7",
-    "kv_cache": "#A0457B",
-    "graph_capture": "#D55E00",
-    "other": "#8A97A3",
+    "allocate": SKY,
+    "pull": BLUE,
+    "boot": VIOLET,
+    "engine_init": ORANGE,
+    "fetch": GREEN,
+    "load": FOREST,
+    "compile": PINK,
+    "kv_cache": PLUM,
+    "graph_capture": VERMILION,
+    "other": GREY,
 }
 
 BILL_COLOURS = {
@@ -49,10 +54,10 @@ BILL_COLOURS = {
     "parked": SKY,
     "rounding": PINK,
     "unused GPUs": VERMILION,
-    "empty nodes": "#00634A",
-    "unused commitment": "#A0457B",
-    "CPU and RAM": "#00507D",
-    "storage": "#F0E442",
+    "empty nodes": FOREST,
+    "unused commitment": PLUM,
+    "CPU and RAM": VIOLET,
+    "storage": OLIVE,
     "fees": GREY,
 }
 
@@ -61,6 +66,14 @@ _TIME_TICKS_S = (
     60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400,
 )  # fmt: skip
 _MOST_CLOCK_TICKS = 7
+TEXT_PX = 12
+# What is left of the ticks where there are too many, step by step.
+_FEWER_TICKS_S = (
+    (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 14400, 86400),
+    (0.001, 0.01, 0.1, 1, 10, 60, 600, 3600, 14400, 86400),
+    (0.001, 0.1, 1, 60, 3600, 86400),
+    (0.001, 1, 3600, 86400),
+)
 _CLOCK_STEPS_S = (
     *(step * units.SECONDS_PER_MINUTE for step in (1, 5, 10, 30)),
     *(step * units.SECONDS_PER_HOUR for step in (1, 3, 6, 12)),
@@ -68,10 +81,36 @@ _CLOCK_STEPS_S = (
 )
 
 
-def time_ticks(low_s: float, high_s: float) -> tuple[list[float], list[str]]:
-    """Return tick positions [s] and labels that people read: 0.5 s, 10 s, 1 min."""
-    chosen = [tick for tick in _TIME_TICKS_S if low_s * 0.99 <= tick <= high_s * 1.01]
+def time_ticks(
+    low_s: float, high_s: float, most: int | None = None
+) -> tuple[list[float], list[str]]:
+    """Return tick positions [s] and labels that people read: 0.5 s, 10 s, 1 min.
+
+    With ``most``, the finest round steps of which there are no more, in order of their size.
+    """
+    chosen: list[float] = []
+    for ladder in (_TIME_TICKS_S, *_FEWER_TICKS_S):
+        within = [tick for tick in ladder if low_s * 0.99 <= tick <= high_s * 1.01]
+        chosen = within if within or not chosen else chosen
+        if most is None or len(chosen) <= most:
+            break
     return chosen, [spell.seconds(tick) for tick in chosen]
+
+
+def label_line(
+    figure: go.Figure, words: str, x: float, y: float, *, xanchor: str, yanchor: str, **how: Any
+) -> None:
+    """Write the name of a line beside it, in place of a legend; x and y as an axis counts them."""
+    figure.add_annotation(
+        x=x,
+        y=y,
+        text=words,
+        xanchor=xanchor,
+        yanchor=yanchor,
+        showarrow=False,
+        font={"size": TEXT_PX},
+        **how,
+    )
 
 
 def clock_ticks(
@@ -107,6 +146,43 @@ def clock_ticks(
     return ticks_s.tolist(), labels, f"{when} ({origin})"
 
 
+def spread(at: Mapping[str, float], least: float) -> dict[str, float]:
+    """Return heights within 0 to 1, moved as little apart as labels need, in the same order.
+
+    Parameters
+    ----------
+    at : mapping of str to float
+        Where each would stand [share of the axis].
+    least : float
+        The height of a label [share of the axis].
+    """
+    names = sorted(at, key=at.__getitem__)
+    heights = np.array([at[name] for name in names])
+    slots = least * np.arange(len(names))
+    # Of what is left after the labels take their place, each keeps to its order: least squares.
+    blocks: list[list[float]] = []
+    for height in (heights - slots).tolist():
+        blocks.append([height, 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (one, n), (other, m) = blocks[-2:]
+            blocks[-2:] = [[(one * n + other * m) / (n + m), n + m]]
+    free = [height for height, weight in blocks for _ in range(int(weight))]
+    room = max(1.0 - least * len(names), 0.0)
+    placed = np.clip(free, least / 2, least / 2 + room) + slots
+    return dict(zip(names, placed.tolist(), strict=True))
+
+
+def count_ticks(top: float, most: int = 6) -> list[float]:
+    """Return ticks from 0 in steps of 1, 2 or 5 times a power of ten, whole and at most so many."""
+    step = next(
+        digit * 10.0**power
+        for power in range(math.ceil(math.log10(max(top, 1))) + 1)
+        for digit in (1, 2, 5)
+        if top / (digit * 10.0**power) < most
+    )
+    return [float(tick) for tick in np.arange(0, top, step)]
+
+
 def money_ticks(low_usd: float, high_usd: float) -> tuple[list[float], list[str]]:
     """Return tick positions [$] on a logarithmic axis and their labels: $500, $1,000, $2,000."""
     decades = range(math.floor(math.log10(low_usd)), math.ceil(math.log10(high_usd)) + 1)
@@ -124,14 +200,23 @@ def log_range(values: list[float], pad: float = 0.08) -> tuple[float, float]:
 
 
 def base_layout(figure: go.Figure, *, height_px: int) -> go.Figure:
-    """Give a figure the margins, legend and hover that all charts have; returns it."""
+    """Give a figure the margins, legend, hover and text sizes that all charts have; returns it."""
     figure.update_layout(
         height=height_px,
+        font={"size": TEXT_PX},
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         hovermode="closest",
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None},
+        legend={
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.02,
+            "x": 0,
+            "title": None,
+            "font": {"size": TEXT_PX},
+        },
         dragmode=False,
     )
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
+    axis = {"automargin": True, "tickfont": {"size": TEXT_PX}, "title": {"font": {"size": TEXT_PX}}}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
     return figure

@@ -11,7 +11,11 @@ from frontier.charts import theme
 from frontier.trace import Trace
 
 _HEIGHT_PX = 260
+_MOST_TICKS = 6
 _SHARES = np.concatenate([np.linspace(0.0, 0.98, 99), np.linspace(0.981, 0.999, 19), [1.0]])
+# Where the lines are named: half-way up, the shorter on its left, the longer on its right.
+_NAMED_AT = 0.5
+_MARGIN = 0.12
 _LINES = {
     "prompt_tokens": ("Prompt", theme.BLUE, "solid"),
     "output_tokens": ("Output", theme.ORANGE, "dash"),
@@ -41,7 +45,8 @@ def tokens_figure(table: pd.DataFrame) -> go.Figure:
                 y=table["share_at_most"],
                 mode="lines",
                 name=label,
-                line={"color": colour, "dash": dash, "width": 2},
+                showlegend=False,
+                line={"color": colour, "dash": dash, "width": 2.5},
                 text=[
                     f"{label}: {spell.percent(row.share_at_most)} of requests have at most "
                     f"{getattr(row, name):,} tokens"
@@ -50,13 +55,39 @@ def tokens_figure(table: pd.DataFrame) -> go.Figure:
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    most = float(table[list(_LINES)].max().max())
-    ticks = [10.0**power for power in range(int(np.log10(max(most, 10))) + 1)]
+    drawn = table[list(_LINES)].clip(lower=1)
+    low, high = np.log10(drawn.min().min()), np.log10(drawn.max().max())
+    half = {
+        name: float(drawn[name][(table["share_at_most"] - _NAMED_AT).abs().idxmin()])
+        for name in _LINES
+    }
+    for name, side in zip(sorted(half, key=half.__getitem__), ("right", "left"), strict=True):
+        theme.label_line(
+            figure,
+            f"<b>{_LINES[name][0]}</b>",
+            np.log10(half[name]),
+            _NAMED_AT,
+            xanchor=side,
+            yanchor="middle",
+            xshift=8 if side == "left" else -8,
+        )
+    margin = max((high - low) * _MARGIN, 0.3)
+    low, high = low - margin, high + margin
+    ticks = [
+        digit * 10.0**power
+        for power in range(int(high) + 1)
+        for digit in (1, 2, 5)
+        if low <= np.log10(digit * 10.0**power) <= high
+    ]
+    if len(ticks) > _MOST_TICKS:
+        ticks = [tick for tick in ticks if np.isclose(np.log10(tick) % 1, 0)]
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     figure.update_xaxes(
         type="log",
+        range=[low, high],
         tickvals=ticks,
         ticktext=[f"{tick:,.0f}" for tick in ticks],
+        tickangle=0,
         title="At most so many tokens",
     )
     return figure.update_yaxes(tickformat=".0%", range=[0, 1.02], title="Share of requests")

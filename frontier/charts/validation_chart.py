@@ -93,13 +93,12 @@ def validation_figure(table: pd.DataFrame) -> go.Figure:
                     hovertemplate="%{text}<extra></extra>",
                 )
             )
-    ticks_s, labels = theme.time_ticks(low_s, high_s)
-    every = -(-len(ticks_s) // _MOST_TICKS)
+    ticks_s, labels = theme.time_ticks(low_s, high_s, _MOST_TICKS)
     axis = {
         "type": "log",
         "range": [np.log10(low_s), np.log10(high_s)],
-        "tickvals": ticks_s[::every],
-        "ticktext": labels[::every],
+        "tickvals": ticks_s,
+        "ticktext": labels,
         "tickangle": 0,
     }
     figure.update_xaxes(**axis, title="Measured")

@@ -11,10 +11,48 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from frontier.pages import link, session
+from frontier.pages import link, made_with, session, text
 
 _SHOWN, _LINK = "bar_shown", "bar_link"
 _CHANGED = "● "
+# Streamlit draws what a popover opens at the end of the document and leaves the focus where it
+# was: with the keyboard alone nobody would get there. This moves the focus in, and out at its ends.
+_KEYS_JS = """
+const FIELDS = 'button, input, textarea, summary, a[href], [tabindex]:not([tabindex="-1"])';
+const last = (found) => found[found.length - 1];
+const body = () => last(document.querySelectorAll('[data-testid="stPopoverBody"]'));
+const fields = () =>
+  [...(body()?.querySelectorAll(FIELDS) ?? [])].filter(
+    (field) => field.tabIndex >= 0 && !field.disabled && field.offsetParent !== null
+  );
+const moveIn = (tries) => {
+  const within = fields();
+  const first = within.find((field) => !field.ariaLabel?.startsWith('Help')) ?? within[0];
+  if (first) first.focus();
+  else if (tries) setTimeout(() => moveIn(tries - 1), 40);
+};
+const clicked = (event) => {
+  const chip = event.target.closest?.('[data-testid="stPopoverButton"]');
+  // A click that no pointer made has no detail: Enter or Space.
+  if (chip && event.detail === 0) setTimeout(() => moveIn(25), 40);
+};
+const pressed = (event) => {
+  if (event.key !== 'Tab' || !body()?.contains(event.target)) return;
+  const within = fields();
+  if (event.target !== (event.shiftKey ? within[0] : last(within))) return;
+  event.preventDefault();
+  document.querySelector('[data-testid="stPopoverButton"][aria-expanded="true"]')?.focus();
+};
+export default function () {
+  document.addEventListener('click', clicked);
+  document.addEventListener('keydown', pressed, true);
+  return () => {
+    document.removeEventListener('click', clicked);
+    document.removeEventListener('keydown', pressed, true);
+  };
+}
+"""
+_keys = st.components.v2.component("frontier_bar_keys", js=_KEYS_JS)
 
 
 @contextmanager
@@ -105,12 +143,21 @@ def actions() -> None:
 
 def finish() -> None:
     """Write the link of this run, once everything that is in it was drawn."""
+    _keys(key="bar_keys")
     place = st.session_state.pop(_LINK, None)
     if place is None:
         return
     with place.container():
-        st.caption("Opens this view again, choices and changed prices included.")
+        st.caption("Opens this view again on every page, with the chosen plan.")
         st.code(link.address(), language=None, wrap_lines=True)
+        left_out = made_with.left_out()
+        if left_out:
+            st.caption(
+                text.plain(
+                    f"Not in the link, which only names it: {' and '.join(left_out)}. The scenario "
+                    "file (Frontier, Take away) holds all but the trace."
+                )
+            )
 
 
 def _undo() -> None:

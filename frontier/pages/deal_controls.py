@@ -26,7 +26,7 @@ def deal_section(tables: Tables, serverless: str, dedicated: str) -> Deal:
             terms,
             machines,
             commitment,
-            _interruptions_per_h(tables, dedicated),
+            _interruptions_per_h(tables, serverless, dedicated),
             _exact_machine(tables, dedicated),
         )
 
@@ -148,8 +148,8 @@ def _shape(offer: Offer) -> str:
     return f"{offer.product}, {spell.count(offer.gpus_min, 'GPU')}"
 
 
-def _interruptions_per_h(tables: Tables, dedicated: str) -> float | None:
-    if tables.offers[dedicated].kind != "spot":
+def _interruptions_per_h(tables: Tables, *offer_ids: str) -> float | None:
+    if all(tables.offers[offer_id].kind != "spot" for offer_id in offer_ids):
         return None
     row = tables.settings["interruptions_per_h"]
     rate = link.setting(

@@ -8,7 +8,7 @@ import streamlit as st
 from frontier import spell, units
 from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_drawn
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
-from frontier.pages import controls, link, results, session, show, takeaway, text
+from frontier.pages import cards, controls, link, results, session, show, takeaway, text
 from frontier.pages.plans import choose_plan
 from frontier.report import latency_rows
 from frontier.simulate import session_seconds
@@ -34,13 +34,18 @@ def render() -> None:
         _draw_chart(study, chosen)
     with card_column:
         _draw_card(study, study.outcomes[chosen])
+    study = results.with_break_even(choices, study)
+    _draw_answer(answer_place, study)
     _draw_details(study, chosen)
 
 
 def _draw_answer(place: st.delta_generator.DeltaGenerator, study: Study) -> None:
     with place.container():
-        st.subheader(text.money(study.answer.headline), anchor=False)
-        st.markdown(text.money(" ".join(study.answer.reasons)))
+        st.subheader(text.money(study.verdict.answer), anchor=False)
+        if study.verdict.beside:
+            st.markdown(text.money(study.verdict.beside))
+        st.caption(text.money(study.verdict.below))
+        cards.draw(study.verdict)
 
 
 def _clicked(plan_ids: list[str]) -> None:
@@ -67,14 +72,14 @@ def _draw_chart(study: Study, chosen: str) -> None:
     figure = frontier_figure(
         points,
         slo_p99_ttft_s=limit_s,
-        marked=study.answer.marked(),
+        marked=study.verdict.marked(),
         chosen_plan_id=chosen,
     )
     with chart_place:
         show.figure(
             figure,
             key="frontier_chart",
-            alt=f"Dollars a month against p99 time to first token. {study.answer.headline}.",
+            alt=f"Dollars a month against p99 time to first token. {study.verdict.headline}.",
             on_select=lambda: _clicked(list(study.outcomes)),
             selection_mode="points",
         )
@@ -84,7 +89,7 @@ def _draw_chart(study: Study, chosen: str) -> None:
     )
     if hidden:
         words += f"; {hidden} not drawn because they refuse more than one request in a hundred"
-    st.caption(words + ". Large points: no other plan is both cheaper and faster.")
+    st.caption(words + ". Large points: no other plan is cheaper without being noticeably slower.")
 
 
 def _draw_card(study: Study, outcome: Outcome) -> None:
@@ -112,8 +117,9 @@ def _describe(study: Study, outcome: Outcome) -> str:
         offer = study.tables.offers[plan.offer_id]
         where = f"{offer.provider} {offer.product}"
     gpus = plan.speed.gpus_per_replica
+    each = f"{gpus} × {plan.speed.gpu} a replica" if gpus > 1 else plan.speed.gpu
     return (
-        f"{where}; {f'{gpus} × ' if gpus > 1 else ''}{plan.speed.gpu} a replica; "
+        f"{where}; {each}; "
         f"{plan.detail}; at most {spell.count(plan.policy.max_replicas, 'replica')}"
     )
 
@@ -148,6 +154,11 @@ def _draw_start(outcome: Outcome) -> None:
         f"{spell.percent(round(wall_s[dominant] / plan.start.typical_s, 2))} of it "
         f"{in_sentence(dominant)}"
     )
+    on_node = plan.start.on_node
+    if on_node is not None and on_node.typical_s < plan.start.typical_s:
+        st.caption(
+            f"With a node to bring; on a node that is up {spell.seconds(on_node.typical_s)}."
+        )
     show.parts(
         wall_s,
         key="start_bar",
@@ -160,7 +171,14 @@ def _draw_start(outcome: Outcome) -> None:
 def _draw_details(study: Study, chosen: str) -> None:
     outcome = study.outcomes[chosen]
     tabs = st.tabs(
-        ["This plan", "All plans", "What is in the number", "Traffic that was read", "Take away"],
+        [
+            "This plan",
+            "Why",
+            "All plans",
+            "What is in the number",
+            "Traffic that was read",
+            "Take away",
+        ],
         key="detail",
         on_change="rerun",
     )
@@ -169,15 +187,18 @@ def _draw_details(study: Study, chosen: str) -> None:
             _draw_plan_tables(study, outcome)
     if tabs[1].open:
         with tabs[1]:
-            _draw_all(study)
+            st.markdown("\n".join(f"- {text.money(said)}" for said in study.verdict.reasons))
     if tabs[2].open:
         with tabs[2]:
-            _draw_included(study)
+            _draw_all(study)
     if tabs[3].open:
         with tabs[3]:
-            _draw_traffic(study)
+            _draw_included(study)
     if tabs[4].open:
         with tabs[4]:
+            _draw_traffic(study)
+    if tabs[5].open:
+        with tabs[5]:
             takeaway.draw(study, chosen)
 
 

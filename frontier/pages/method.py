@@ -7,7 +7,8 @@ import streamlit as st
 
 from frontier import spell
 from frontier.charts.validation_chart import validation_figure, validation_table
-from frontier.pages import show, text
+from frontier.pages import session, show, text
+from frontier.pages.method_pictures import draw_metered_hour
 from frontier.pages.store import store
 from frontier.scope import NOT_BILLED, NOT_SIMULATED
 from frontier.serving.validate import validate_speed
@@ -112,6 +113,7 @@ def render() -> None:
     for title, body in _SECTIONS:
         st.markdown(f"#### {title}")
         st.markdown(text.money(body))
+    draw_metered_hour(session.tables())
     _draw_validation()
 
 

@@ -1,4 +1,4 @@
-"""A figure with its text alternative and its table as CSV, in one call."""
+"""A figure with its text alternative and its table, on screen and as CSV, in one call."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90
 
 from frontier import spell
 from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
 from frontier.export import csv_bytes
 
 _NO_BUTTONS = {"displayModeBar": False}
+# Streamlit's own placeholder for the text of a page: dark on light, light on dark. What it gives
+# the text of charts unasked is too faint to read.
+_INK = GRAY_90
+_TABLE_PX, _ROW_PX = 260, 36
 
 
 def figure(
@@ -22,6 +27,7 @@ def figure(
     alt: str,
     table: pd.DataFrame | None = None,
     file_name: str | None = None,
+    shown: pd.DataFrame | None = None,
     **how: Any,
 ) -> None:
     """Draw a figure and offer its table.
@@ -34,14 +40,35 @@ def figure(
     alt : str
         What it says, in words, for who cannot see it.
     table, file_name : DataFrame and str, optional
-        What to download as CSV, and under which name; none for a figure whose numbers stand
-        beside it.
+        Its numbers, folded beneath it, and under which name they are downloaded as CSV; none for
+        a figure whose numbers stand beside it.
+    shown : DataFrame, optional
+        What of the table to show on screen, in words for people; the whole table if None.
     **how
         Passed on to ``st.plotly_chart``.
     """
-    st.plotly_chart(drawn, key=key, config=_NO_BUTTONS, alt=alt, **how)
+    st.plotly_chart(inked(drawn), key=key, config=_NO_BUTTONS, alt=alt, **how)
     if table is not None and file_name is not None:
-        download(table, file_name)
+        with st.expander("The numbers of this chart"):
+            st.dataframe(
+                table if shown is None else shown,
+                hide_index=True,
+                height=_TABLE_PX if len(table) > _TABLE_PX // _ROW_PX else "content",
+            )
+            download(table, file_name)
+
+
+def inked(drawn: go.Figure) -> go.Figure:
+    """Give all text outside the marks of a figure the colour of the page's text; returns it."""
+    ink = {"color": _INK}
+    drawn.update_layout(font=ink, legend={"font": ink})
+    axis = {"tickfont": ink, "title": {"font": ink}}
+    drawn.update_xaxes(**axis)
+    drawn.update_yaxes(**axis)
+    for annotation in drawn.layout.annotations:
+        if annotation.font.color is None:
+            annotation.font.color = _INK
+    return drawn
 
 
 def parts(

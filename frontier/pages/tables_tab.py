@@ -43,6 +43,13 @@ _GROUPS = {
             "region_multiplier",
             "availability_multiplier",
         ),
+        "Cores and memory": (
+            "cores_metered",
+            "least_cores",
+            "least_ram_gib",
+            "most_cores",
+            "most_gib_per_vcpu",
+        ),
     },
     "behaviours": {
         "Idle timeout": ("idle_default_s", "idle_min_s", "idle_max_s", "scale_down_rule"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]()#+-.!$|~<>:^"})
 
@@ -15,6 +16,11 @@ def plain(text: str) -> str:
 def money(text: str) -> str:
     """Return a sentence of ours with its dollar signs kept from starting a formula."""
     return text.replace("$", "\\$")
+
+
+def bullets(sentences: Iterable[str]) -> str:
+    """Return sentences as a list, each kept as plain text."""
+    return "\n".join(f"- {plain(sentence)}" for sentence in sentences)
 
 
 def age(day: dt.date, today: dt.date) -> str:

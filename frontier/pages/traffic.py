@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from frontier import spell, units
@@ -18,29 +17,19 @@ from frontier.charts.hour_of_week_chart import hour_of_week_figure, hour_of_week
 from frontier.charts.rate_chart import rate_figure, rate_table
 from frontier.charts.tokens_chart import tokens_figure, tokens_table
 from frontier.errors import FrontierError
-from frontier.export import csv_bytes
-from frontier.pages import controls, link, session, text
+from frontier.pages import controls, link, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import store
-from frontier.plans.grid import default_grid, mitigated_plan
+from frontier.pages.traffic_beside import EXACTLY, draw_other_draws, draw_published
+from frontier.plans.grid import default_grid
 from frontier.plans.scenario import Deployment, deploy
-from frontier.scope import badge, date_of, understood
-from frontier.sweep import Outcome, bill_outcome, simulate_plans
+from frontier.scope import badge, cautions, date_of, understood
 from frontier.tables import Tables
 from frontier.trace import Trace, TraceStatistics, alike, trace_statistics
 from frontier.trace.statistics import TURN_GAP_LEVELS
 
 _PROVIDER, _PLAN = "provider's default", "chosen plan"
-_PUBLISHED = {
-    "mean_rps": "Mean rate",
-    "peak_60s": "Busiest minute",
-    "iat_cv": "CV of gaps",
-    "dispersion_60s": "Dispersion",
-    "longest_gap_s": "Longest gap",
-    "gaps_over_60s": "Time in gaps > 60 s",
-    "gaps_over_300s": "> 300 s",
-    "gaps_over_600s": "> 600 s",
-}
+_WEAK = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,18 +76,16 @@ def render() -> None:
         ("traffic", *choices.content, plan_id), lambda: _view(choices, plan_id)
     )
     st.subheader(_headline(view), anchor=False)
-    st.markdown(text.plain(" ".join(view.alike[:2])))
-    st.caption(text.plain(badge(trace, brief=True)))
-    with st.expander("What was understood, dropped and assumed"):
-        st.markdown(_bullets(understood(trace)))
     _draw_rate(view, trace)
+    _draw_cautions(view, trace)
+    st.markdown(text.plain(" ".join(view.alike[:2])))
     _draw_hours(view, trace)
     _draw_gaps(view, trace)
     _draw_burstiness(view, trace)
     _draw_tokens(view)
     _draw_sessions(view)
-    _draw_published(view)
-    _draw_other_draws(choices)
+    draw_published(view.statistics, view.alike)
+    draw_other_draws(choices)
 
 
 def _view(choices: Choices, plan_id: str | None) -> View:
@@ -169,15 +156,33 @@ def _headline(view: View) -> str:
 
 
 def _draw_rate(view: View, trace: Trace) -> None:
-    st.markdown("**Requests over time**")
     width_s = float((view.rate["to_s"] - view.rate["from_s"]).max())
     most = int(view.rate["requests"].max())
-    _draw_chart(
-        "rate",
+    show.figure(
         rate_figure(view.rate, t0_utc=date_of(trace)),
-        view.rate,
-        f"Requests over time in steps of {spell.seconds(width_s)}, at most {most:,} in one.",
+        key="rate_chart",
+        table=view.rate,
+        file_name="rate.csv",
+        alt=f"Requests over time in steps of {spell.seconds(width_s)}, at most {most:,} in one.",
     )
+
+
+def _draw_cautions(view: View, trace: Trace) -> None:
+    """Draw what to beware of as badges, and where the traffic is from, folded."""
+    found = [*cautions(trace)]
+    if view.no_residence:
+        found.append(("Serving takes no time", view.no_residence))
+    with st.container(horizontal=True, gap="small", key="cautions"):
+        for words, sentence in found:
+            st.badge(
+                text.plain(words),
+                icon=":material/warning:",
+                color="gray",
+                help=text.plain(sentence),
+            )
+    with st.expander("Where this traffic is from: read, dropped, assumed"):
+        st.caption(text.plain(badge(trace, brief=True)))
+        st.markdown(text.bullets(understood(trace)))
 
 
 def _draw_hours(view: View, trace: Trace) -> None:
@@ -192,11 +197,12 @@ def _draw_hours(view: View, trace: Trace) -> None:
         return
     observed = view.hours.dropna(subset=["requests_per_h"])
     busiest = observed.loc[observed["requests_per_h"].idxmax()]
-    _draw_chart(
-        "hour_of_week",
+    show.figure(
         hour_of_week_figure(view.hours, clock="as generated" if date_of(trace) is None else "UTC"),
-        view.hours,
-        f"Rate by hour of the week. Busiest: {busiest['day']} {busiest['hour']}:00 with "
+        key="hour_of_week_chart",
+        table=view.hours,
+        file_name="hour_of_week.csv",
+        alt=f"Rate by hour of the week. Busiest: {busiest['day']} {busiest['hour']}:00 with "
         f"{spell.significant(busiest['requests_per_h'])} requests an hour.",
     )
     if len(observed) < len(view.hours):
@@ -217,12 +223,13 @@ def _draw_gaps(view: View, trace: Trace) -> None:
             index=False
         )
     )
-    _draw_chart(
-        "gaps",
+    show.figure(
         gaps_figure(view.gaps, bucket_s=bucket_s),
-        view.gaps,
-        "Share of requests that find one replica off, and share of time it is held, against the "
-        f"idle timeout. {said}",
+        key="gaps_chart",
+        table=view.gaps,
+        file_name="gaps.csv",
+        alt="Share of requests that find one replica off, and share of time it is held, against "
+        f"the idle timeout. {said}",
     )
     if said:
         st.markdown(f"{said[0].upper()}{said[1:]}.")
@@ -242,20 +249,30 @@ def _draw_gaps(view: View, trace: Trace) -> None:
 
 def _draw_burstiness(view: View, trace: Trace) -> None:
     statistics = view.statistics
-    st.markdown("**Burstiness**")
-    facts: list[tuple[str, float | None, Callable[[float], str]]] = [
-        ("CV of gaps", statistics.iat_cv, spell.significant),
-        ("Dispersion of minutes", statistics.dispersion_60s, spell.significant),
-        ("Longest gap", statistics.longest_gap_s, spell.seconds),
-        ("Busiest minute", statistics.peak_60s, lambda number: spell.count(number, "request")),
+    st.markdown("**How evenly they come**")
+    facts: list[tuple[str, float | None, Callable[[float], str], str | None]] = [
+        ("Uneven gaps", statistics.iat_cv, spell.significant, EXACTLY["iat_cv"]),
+        (
+            "Uneven minutes",
+            statistics.dispersion_60s,
+            spell.significant,
+            EXACTLY["dispersion_60s"],
+        ),
+        ("Longest gap", statistics.longest_gap_s, spell.seconds, None),
+        (
+            "Busiest minute",
+            statistics.peak_60s,
+            lambda number: spell.count(number, "request"),
+            None,
+        ),
     ]
-    for column, (label, value, words) in zip(st.columns(4), facts, strict=True):
-        column.metric(label, "—" if value is None else words(value))
+    for column, (label, value, words, exactly) in zip(st.columns(4), facts, strict=True):
+        column.metric(label, "—" if value is None else words(value), help=exactly)
     cv = statistics.iat_cv
     if cv is None:
         return
     meaning = (
-        "Nearly random (Poisson is 1): requests come one by one"
+        "Nearly at random: requests come one by one"
         if 0.8 <= cv <= 1.25
         else "More regular than random: gaps are alike, so one timeout suits nearly all of them"
         if cv < 0.8
@@ -263,9 +280,7 @@ def _draw_burstiness(view: View, trace: Trace) -> None:
         "start serves several requests, and those in one burst share its wait"
     )
     st.caption(
-        f"{meaning}. CV is the standard deviation of the times between requests over their mean; "
-        "dispersion the variance of the requests in a minute over their mean. Day and night alone "
-        "raise both."
+        f"{meaning}. At random, both numbers are 1; day and night alone raise them."
         + (
             ""
             if trace.report.bucket_s is None
@@ -297,19 +312,27 @@ def _draw_tokens(view: View) -> None:
         st.table(pd.DataFrame(cells, index=["Prompt", "Output"]).T.rename_axis("Tokens"))
         if statistics.prompt_output_spearman is not None:
             st.caption(
-                "Rank correlation of prompt and output: "
-                f"{spell.significant(statistics.prompt_output_spearman, 2)}."
+                _together(statistics.prompt_output_spearman),
+                help="Rank correlation (Spearman) of prompt and output: "
+                f"{spell.significant(statistics.prompt_output_spearman, 2)}, of −1 to 1.",
             )
     if all(length.minimum == length.maximum for length in lengths):
         return
     with right:
-        _draw_chart(
-            "tokens",
+        show.figure(
             tokens_figure(view.tokens),
-            view.tokens,
-            f"Distribution of tokens: half of the prompts have at most {lengths[0].p50:,}, half "
-            f"of the outputs at most {lengths[1].p50:,}.",
+            key="tokens_chart",
+            table=view.tokens,
+            file_name="tokens.csv",
+            alt=f"Distribution of tokens: half of the prompts have at most {lengths[0].p50:,}, "
+            f"half of the outputs at most {lengths[1].p50:,}.",
         )
+
+
+def _together(correlation: float) -> str:
+    if abs(correlation) < _WEAK:
+        return "Long prompts get answers no longer than short ones do."
+    return f"Longer prompts tend to get {'longer' if correlation > 0 else 'shorter'} answers."
 
 
 def _draw_sessions(view: View) -> None:
@@ -333,155 +356,3 @@ def _draw_sessions(view: View) -> None:
         )
         words += "."
     st.markdown(words)
-
-
-def _draw_published(view: View) -> None:
-    st.markdown("**Beside published traces**")
-    st.markdown(_bullets(view.alike))
-    tables = session.tables()
-    rows: dict[str, dict[str, float | None]] = {
-        "This traffic": {name: getattr(view.statistics, name) for name in _PUBLISHED}
-    }
-    sources = []
-    for row in tables.trace_published.values():
-        if row.share_at_most is None and row.statistic in _PUBLISHED:
-            label = row.label.removeprefix("the ").removeprefix("a week of the ")
-            rows.setdefault(label, {})[row.statistic] = row.value
-            sources.append(tables.source_of(row).title)
-    written = {
-        "mean_rps": spell.rate,
-        "peak_60s": lambda value: f"{value:,.0f}",
-        "longest_gap_s": spell.seconds,
-        **{f"gaps_over_{gap}s": spell.percent for gap in (60, 300, 600)},
-    }
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "Trace": label[:1].upper() + label[1:],
-                    **{
-                        heading: _cell(values.get(name), written.get(name, spell.significant))
-                        for name, heading in _PUBLISHED.items()
-                    },
-                }
-                for label, values in rows.items()
-            ]
-        ),
-        hide_index=True,
-        height="content",
-    )
-    st.caption(
-        "— not published. Sources: "
-        + "; ".join(text.plain(title) for title in dict.fromkeys(sources))
-        + "."
-    )
-
-
-def _cell(value: float | None, words: Callable[[float], str]) -> str:
-    return "—" if value is None else words(value)
-
-
-# --- Other draws --------------------------------------------------------------------------------
-
-
-def _draw_other_draws(choices: Choices) -> None:
-    redraw = choices.redraw
-    if redraw is None:
-        return
-    tables = session.tables()
-    number = int(tables.setting("traffic_draws"))
-    bucket_s = choices.trace.report.bucket_s
-    st.markdown("**How much hangs on the draw**")
-    wanted = link.flag(
-        f"Compare {number} draws of this traffic",
-        key="draws",
-        default=bucket_s is not None,
-        help="The same counts or the same preset with other random numbers: scale-to-zero at the "
-        "provider's idle timeout, simulated for each.",
-    )
-    if not wanted:
-        return
-    try:
-        outcomes = store(private=choices.is_private).get_or_make(
-            ("draws", number, *choices.content), lambda: _outcomes_of_draws(choices, redraw, number)
-        )
-    except FrontierError as error:
-        st.caption(text.plain(str(error)))
-        return
-    hours = tables.setting("hours_per_month")
-    p99_s = [outcome.latency.p99_ttft_s for outcome in outcomes]
-    usd = [bill_outcome(o, tables, choices.deal).usd_per_month(hours) for o in outcomes]
-    st.markdown(
-        text.money(
-            f"{outcomes[0].plan.label} on {number} draws: p99 from {spell.seconds(min(p99_s))} to "
-            f"{spell.seconds(max(p99_s))}, {spell.dollars(min(usd))} to "
-            f"{spell.dollars(max(usd))} a month."
-        )
-    )
-    table = pd.DataFrame(
-        {
-            "draw": range(number),
-            "p99_ttft_s": p99_s,
-            "usd_per_month": usd,
-            "waited_on_start_share": [o.latency.waited_on_start_share for o in outcomes],
-        }
-    )
-    st.table(
-        pd.DataFrame(
-            {
-                "Draw": [f"{draw}{' (shown)' if not draw else ''}" for draw in table["draw"]],
-                "p99 TTFT": table["p99_ttft_s"].map(spell.seconds),
-                "Dollars a month": [text.money(spell.dollars(value)) for value in usd],
-                "Waited on a start": table["waited_on_start_share"].map(spell.percent),
-            }
-        ).set_index("Draw")
-    )
-    timeout_s = outcomes[0].plan.policy.idle_timeout_s
-    if bucket_s is not None and timeout_s < bucket_s:
-        st.caption(
-            f"The idle timeout of {spell.seconds(timeout_s)} is shorter than the "
-            f"{spell.seconds(bucket_s)} over which requests were counted: the draws agree on what "
-            "we assume within a bucket, not on what happened there."
-        )
-    _download(table, "draws.csv", key="draws_csv")
-
-
-def _outcomes_of_draws(
-    choices: Choices, redraw: Callable[[int], Trace], number: int
-) -> tuple[Outcome, ...]:
-    tables = session.tables()
-    outcomes: list[Outcome] = []
-    bar = st.progress(0.0, "Simulating other draws")
-    for draw in range(number):
-        trace = redraw(draw) if draw else choices.trace
-        plan = mitigated_plan(deploy(choices.scenario, trace, tables), (), tables)
-        outcomes += simulate_plans([plan], trace, tables)
-        bar.progress((draw + 1) / number, f"Simulated {draw + 1} of {number} draws")
-    bar.empty()
-    return tuple(outcomes)
-
-
-# --- What every part needs ----------------------------------------------------------------------
-
-
-def _bullets(sentences: Iterable[str]) -> str:
-    return "\n".join(f"- {text.plain(sentence)}" for sentence in sentences)
-
-
-def _draw_chart(name: str, figure: go.Figure, table: pd.DataFrame, alt: str) -> None:
-    st.plotly_chart(figure, key=f"{name}_chart", config={"displayModeBar": False}, alt=alt)
-    with st.expander("As a table"):
-        st.dataframe(table, hide_index=True, height=260)
-        _download(table, f"{name}.csv", key=f"{name}_csv")
-
-
-def _download(table: pd.DataFrame, name: str, *, key: str) -> None:
-    st.download_button(
-        "Download as CSV",
-        lambda: csv_bytes(table),
-        name,
-        "text/csv",
-        key=key,
-        on_click="ignore",
-        icon=":material/download:",
-    )

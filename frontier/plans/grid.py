@@ -16,6 +16,7 @@ import numpy as np
 
 from frontier import spell
 from frontier.mitigations.base import Mitigated, Mitigation, apply_mitigations
+from frontier.plans import nodes
 from frontier.plans.families import DEDICATED, HYBRID, SCALE_TO_ZERO, SCHEDULED, WARM_POOL, Family
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import (
@@ -24,7 +25,6 @@ from frontier.plans.scenario import (
     office_hours,
     replica_limit,
     replicas_for_bursts,
-    replicas_to_serve,
     same_replica,
     week_offset_s,
 )
@@ -91,7 +91,7 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
     traffic may need, the same with as many as needed is a plan of its own.
     """
     behaviour = deployed.supply.behaviour
-    shipped = _most_as_shipped(deployed)
+    shipped = most_as_shipped(deployed)
     for chosen in deployed.mitigation_sets:
         mitigated = _with(deployed, chosen, tables)
         for timeout_s in idle_timeouts_s(behaviour, tables):
@@ -113,7 +113,7 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
                 )
 
 
-def _most_as_shipped(deployed: Deployed) -> int:
+def most_as_shipped(deployed: Deployed) -> int:
     """Return the most replicas of the provider's default, unless the user said how many."""
     default = deployed.supply.behaviour.max_replicas_default
     if default is None or deployed.scenario.max_replicas is not None:
@@ -220,6 +220,8 @@ def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
             start=start,
             speed=speed,
             offer_id=deployed.supply.offer_id,
+            weights_gib=deployed.start_inputs.weights_gib,
+            weights_stay=deployed.start_inputs.weights_stay(tables),
         )
 
 
@@ -227,11 +229,14 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
     """Yield machines by the hour that run in office hours and on demand outside them.
 
     In the windows the minimum is the size, started a start's length before; a request outside
-    them starts a replica at the same offer, with the start of that offer's platform.
+    them starts a replica at the same offer, with the start of that offer's platform. There is no
+    such plan for a reserved machine, which is paid for whether it runs or not.
     """
     behaviour = deployed.supply.behaviour
+    if deployed.supply.kind == "reserved":
+        return  # paid for whether used or not: no hour of it is saved
     speed, office = deployed.speed, office_hours(deployed.scenario, tables)
-    start = deployed.start
+    start, most = deployed.start, _most_dedicated(deployed, trace, tables)
     for size in _few_sizes(deployed, tables):
         changes = weekly_schedule(
             office.windows,
@@ -247,7 +252,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
             policy = ScalingPolicy(
                 min_replicas=changes[0][1] if begun else 0,
                 schedule=changes[1:] if begun else changes,
-                max_replicas=max(size, _most_dedicated(deployed, trace, tables)),
+                max_replicas=max(size, most),
                 idle_timeout_s=timeout_s,
                 target_concurrency=_target(deployed),
             )
@@ -261,6 +266,8 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
                 start=start,
                 speed=speed,
                 offer_id=deployed.supply.offer_id,
+                weights_gib=deployed.start_inputs.weights_gib,
+                weights_stay=deployed.start_inputs.weights_stay(tables),
                 retry_s=_retry_s(behaviour),
             )
 
@@ -268,7 +275,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
 def _most_dedicated(deployed: Deployed, trace: Trace, tables: Tables) -> int:
     speed = deployed.speed
     most = max(
-        replicas_to_serve(trace, speed) * int(tables.setting("replica_headroom")),
+        deployed.busiest_replicas * int(tables.setting("replica_headroom")),
         replicas_for_bursts(trace, speed, tables) + 1,
         deployed.scenario.max_replicas or 0,
     )
@@ -303,11 +310,10 @@ def _few_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
 
 def _under(behaviour: Behaviour, policy: ScalingPolicy) -> ScalingPolicy:
     """Return a policy with what the product decides and the buyer cannot set."""
-    return dataclasses.replace(
-        policy,
-        scale_down=behaviour.scale_down_rule,
-        refuses_cold=behaviour.cold_request == "reject",
-    )
+    rule, refuses = behaviour.scale_down_rule, behaviour.cold_request == "reject"
+    if (rule, refuses) == (policy.scale_down, policy.refuses_cold):
+        return policy
+    return dataclasses.replace(policy, scale_down=rule, refuses_cold=refuses)
 
 
 def _retry_s(behaviour: Behaviour) -> float | None:
@@ -321,9 +327,14 @@ def _target(deployed: Deployed) -> float:
 
 def _with(deployed: Deployed, mitigations: tuple[Mitigation, ...], tables: Tables) -> Mitigated:
     """Return start and speed there with these mitigations, to be used for any policy."""
-    return apply_mitigations(
-        deployed.start, ScalingPolicy(), deployed.speed, mitigations, deployed.start_inputs, tables
-    )
+    start, inputs, choice = deployed.start, deployed.start_inputs, deployed.supply.nodes
+    policy = ScalingPolicy()
+    found = apply_mitigations(start, policy, deployed.speed, mitigations, inputs, tables)
+    if choice is None:
+        return found
+    on_node = (nodes.node_up(choice, tables), *mitigations)
+    pod = apply_mitigations(start, policy, None, on_node, inputs, tables).start
+    return dataclasses.replace(found, start=dataclasses.replace(found.start, on_node=pod))
 
 
 def _autoscaled(
@@ -335,7 +346,7 @@ def _autoscaled(
     *,
     is_default: bool = False,
 ) -> Plan:
-    policy = _under(deployed.supply.behaviour, policy)
+    policy = _under(deployed.supply.behaviour, dataclasses.replace(policy, nodes=deployed.nodes))
     names = [item.label for item in chosen]
     keep = f"{policy.idle_timeout_s:g} s"
     capped = ""
@@ -361,6 +372,8 @@ def _autoscaled(
         offer_id=deployed.supply.offer_id,
         mitigations=tuple(item.key for item in mitigated.applied),
         standing=mitigated.standing,
+        weights_gib=mitigated.inputs.weights_gib,
+        weights_stay=mitigated.weights_stay,
         retry_s=_retry_s(deployed.supply.behaviour),
         is_provider_default=is_default,
     )

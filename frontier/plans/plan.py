@@ -27,6 +27,8 @@ class Plan:
         Words for a list, and beneath it.
     offer_id : str
         The offer whose price and rules bill it; ``base_offer_id`` bills pinned replicas.
+    weights_gib, weights_stay : float, bool
+        Weights of a replica [GiB]; whether its loading leaves them in host memory.
     retry_s : float or None
         A cold request is refused and retried by the client so often [s]; None: it waits.
     is_provider_default : bool
@@ -46,6 +48,8 @@ class Plan:
     base_offer_id: str | None = None
     mitigations: tuple[str, ...] = ()
     standing: Standing = field(default_factory=Standing)
+    weights_gib: float = 0.0
+    weights_stay: bool = False
     retry_s: float | None = None
     is_provider_default: bool = False
     is_committed: bool = False

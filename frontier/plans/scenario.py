@@ -19,7 +19,8 @@ from frontier import spell, units
 from frontier.errors import InfeasibleError, InputError
 from frontier.mitigations.base import Mitigation, apply_mitigations, missing_for
 from frontier.mitigations.registry import mitigation
-from frontier.policy import ScalingPolicy
+from frontier.plans import nodes
+from frontier.policy import NodePool, ScalingPolicy
 from frontier.serving import ServingSpeed, serving_speed
 from frontier.start.log import OwnStart
 from frontier.start.predict import StartInputs, platform_of, start_inputs_for
@@ -84,7 +85,7 @@ class Scenario:
     model, precision : str
         A row of data/models.csv, and the precision of its weights.
     serverless_offer, dedicated_offer : str
-        Rows of data/offers.csv.
+        Rows of data/offers.csv. Where there are ``nodes`` the first is a machine by the hour.
     slo_p99_ttft_s : float
         The limit on p99 TTFT [s].
     mitigations : tuple of str
@@ -103,6 +104,9 @@ class Scenario:
         Precision of the key-value cache.
     gpus_per_replica : int or None
         GPUs of a replica, a power of two; None: the fewest that fit.
+    nodes : NodeChoice or None
+        The first offer's machines are nodes of the user's own cluster, and replicas are pods on
+        them; None: it is serverless.
     """
 
     model: str
@@ -118,6 +122,7 @@ class Scenario:
     office: OfficeHours | None = None
     kv_precision: str = "bf16"
     gpus_per_replica: int | None = None
+    nodes: nodes.NodeChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +133,24 @@ class Supply:
     ----------
     offer_id : str
         By which its price and its billing rules are looked up.
-    gpus_max : int
-        GPUs of its largest machine.
+    gpus_min, gpus_max : int
+        GPUs of its smallest and of its largest machine.
+    nodes : NodeChoice or None
+        Its machines are nodes on which replicas come and go as pods; None: they are not.
     """
 
     offer_id: str
     kind: str
     gpu: str
+    gpus_min: int
     gpus_max: int
     behaviour: Behaviour
+    nodes: nodes.NodeChoice | None = None
+
+    @property
+    def scales_to_zero(self) -> bool:
+        """Whether replicas come and go here, serverless or as pods on nodes."""
+        return self.kind == "serverless" or self.nodes is not None
 
 
 def supply_of(offer_id: str, tables: Tables) -> Supply:
@@ -148,7 +162,30 @@ def supply_of(offer_id: str, tables: Tables) -> Supply:
         If there is no such offer.
     """
     offer = look_up(tables.offers, offer_id, "offer")
-    return Supply(offer.offer_id, offer.kind, offer.gpu, offer.gpus_max, tables.behaviour_of(offer))
+    return Supply(
+        offer.offer_id,
+        offer.kind,
+        offer.gpu,
+        offer.gpus_min,
+        offer.gpus_max,
+        tables.behaviour_of(offer),
+    )
+
+
+def supplies_of(scenario: Scenario, tables: Tables) -> tuple[Supply, Supply]:
+    """Return where replicas of a scenario scale to zero, and where they are always on.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or an offer is of the wrong kind.
+    """
+    choice = scenario.nodes
+    on_demand = _supply(scenario.serverless_offer, tables, serverless=choice is None)
+    if choice is not None:
+        behaviour = nodes.pods_behaviour(choice, tables)
+        on_demand = dataclasses.replace(on_demand, behaviour=behaviour, nodes=choice)
+    return on_demand, _supply(scenario.dedicated_offer, tables, serverless=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +209,8 @@ class Deployed:
         alone for machines by the hour.
     assumed : tuple of str
         Sentences for the screen: what was assumed, and which mitigation cannot be used and why.
+    nodes : NodePool or None
+        The nodes that replicas run on as pods; None: there are none.
     """
 
     scenario: Scenario
@@ -184,6 +223,7 @@ class Deployed:
     max_replicas: int
     mitigation_sets: tuple[tuple[Mitigation, ...], ...]
     assumed: tuple[str, ...]
+    nodes: NodePool | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,8 +264,9 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     InfeasibleError
         If the model does not fit; the message names the GPUs it needs.
     """
-    on_demand = deploy_at(scenario, _supply(scenario.serverless_offer, tables, True), trace, tables)
-    machines = deploy_at(scenario, _supply(scenario.dedicated_offer, tables, False), trace, tables)
+    on_demand, machines = (
+        deploy_at(scenario, supply, trace, tables) for supply in supplies_of(scenario, tables)
+    )
     model, serverless, dedicated = on_demand.model, on_demand.supply, machines.supply
     assumed = [*on_demand.assumed]
     if not same_replica(on_demand.speed, machines.speed):
@@ -234,6 +275,10 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         )
     if dedicated.kind == "spot":
         assumed.append("No hybrid plans: their base must stay, and a spot machine may not.")
+    if dedicated.kind == "reserved":
+        assumed.append(
+            "No office-hours plans: the dedicated machines are paid for whether used or not."
+        )
     if trace.t0_utc is None:
         assumed.append(
             "The trace has no date: for office hours it is taken to begin on a Monday at 0 h."
@@ -248,11 +293,23 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     return Deployment(**(both | {"assumed": tuple(assumed)}), machines=machines)
 
 
-def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) -> Deployed:
+def deploy_at(
+    scenario: Scenario,
+    supply: Supply,
+    trace: Trace,
+    tables: Tables,
+    *,
+    speed: ServingSpeed | None = None,
+) -> Deployed:
     """Work out speed, start and limits of a scenario at one offer, whatever its own offers are.
 
     What the user changed or measured of a start is of the serverless platform: machines by the
     hour start as their own platform does, and take no mitigations.
+
+    Parameters
+    ----------
+    speed : ServingSpeed, optional
+        Of a replica there, where it is known already.
 
     Raises
     ------
@@ -262,13 +319,10 @@ def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) 
         If the model does not fit; the message names the GPUs it needs.
     """
     model = tables.model(scenario.model)
-    context_tokens = min(
-        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
-        float(model.max_context_tokens),
-    )
-    speed = _fit(supply, model, scenario, context_tokens, tables)
+    if speed is None:
+        speed = _fit(supply, model, scenario, context_of(trace, model), tables)
     refused: tuple[str, ...] = ()
-    if supply.kind == "serverless":
+    if supply.scales_to_zero:
         inputs, start = start_of(scenario, supply, speed, tables)
         platform = platform_of(supply.behaviour.platform_id, tables)
         sets, refused = _mitigation_sets(scenario.mitigations, start, inputs, platform, tables)
@@ -279,6 +333,23 @@ def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) 
     busiest = replicas_to_serve(trace, speed)
     wanted = scenario.max_replicas or busiest * int(tables.setting("replica_headroom"))
     most = min(wanted, replica_limit(supply.behaviour, speed, tables))
+    pool = None
+    if supply.nodes is not None:
+        offer = tables.offers[supply.offer_id]
+        pool = nodes.node_pool(supply.nodes, offer, speed.gpus_per_replica, busiest, tables)
+        pod = nodes.node_up(supply.nodes, tables).rewrite_start(start, inputs, tables)
+        words = nodes.nodes_in_words(
+            supply.nodes,
+            pool,
+            speed.gpus_per_replica,
+            tables,
+            start_s=start.typical_s,
+            pod_start_s=pod.typical_s,
+        )
+        refused = (*words, *refused)
+        if not nodes.provisions(supply.nodes, tables):
+            # Nothing is started beyond what is kept, and the words above say how much that is.
+            most = wanted = min(most, pool.kept_nodes * pool.replicas_per_node)
     if most < min(wanted, int(tables.setting("most_replicas"))):
         refused = (
             *refused,
@@ -296,6 +367,15 @@ def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) 
         max_replicas=most,
         mitigation_sets=sets,
         assumed=(*start.assumed, *refused),
+        nodes=pool,
+    )
+
+
+def context_of(trace: Trace, model: Model) -> float:
+    """Return the tokens that a running sequence of this trace holds on average [tokens]."""
+    return min(
+        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
+        float(model.max_context_tokens),
     )
 
 
@@ -356,7 +436,7 @@ def same_replica(one: ServingSpeed, other: ServingSpeed) -> bool:
     return one.gpu == other.gpu and one.gpus_per_replica == other.gpus_per_replica
 
 
-def _supply(offer_id: str, tables: Tables, serverless: bool) -> Supply:
+def _supply(offer_id: str, tables: Tables, *, serverless: bool) -> Supply:
     supply = supply_of(offer_id, tables)
     if (supply.kind == "serverless") != serverless:
         wanted = "a serverless" if serverless else "a dedicated"
@@ -369,6 +449,8 @@ def start_of(
 ) -> tuple[StartInputs, ColdStart]:
     """Return a start on that platform and GPU: the model's, or as the user measured it."""
     changes, gpu = dict(scenario.start_changes), supply.gpu
+    if supply.nodes is not None:
+        changes = nodes.start_changes(supply.nodes, tables) | changes
     inputs = start_inputs_for(
         supply.behaviour.platform_id,
         scenario.model,
@@ -391,9 +473,16 @@ def start_of(
         )
         inputs = dataclasses.replace(own.calibrate(inputs), assumed=(*inputs.assumed, said))
         start = inputs.predict(tables)
-    if "allocate_s" in changes and start["allocate"].basis != "measured":
+    if start["allocate"].basis != "measured":
         # The platform's own word is for the platform's own time.
-        start = start.replace("allocate", basis="assumed", source_ids=(), note="as you set it")
+        if "allocate_s" in dict(scenario.start_changes):
+            start = start.replace("allocate", basis="assumed", source_ids=(), note="as you set it")
+        elif supply.nodes is not None:
+            start = start.replace("allocate", **nodes.told_by(supply.nodes, tables))
+    if supply.nodes is not None and not nodes.provisions(supply.nodes, tables):
+        # Every node is there: what starts is a pod, and nothing else ever does.
+        up = nodes.node_up(supply.nodes, tables)
+        start, inputs = up.rewrite_start(start, inputs, tables), up.rewrite_inputs(inputs)
     return inputs, start
 
 
@@ -409,7 +498,7 @@ def _fit(
         gpus_per_replica=scenario.gpus_per_replica,
         kv_precision=scenario.kv_precision,
     )
-    if speed.gpus_per_replica > supply.gpus_max and supply.kind == "serverless":
+    if speed.gpus_per_replica > supply.gpus_max and supply.scales_to_zero:
         raise InfeasibleError(
             f"{model.model} in {speed.precision} needs {speed.gpus_per_replica} × {supply.gpu}, "
             "but "

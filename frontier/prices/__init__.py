@@ -9,7 +9,16 @@ table and says where; a strange one is kept and said. Rows that no plan could us
 a GPU, an unknown GPU) are left out and counted. Nothing is fetched: exchange rates are the user's.
 """
 
-from frontier.prices.age import age_days, days_left, origin_in_words, stale_at_release, staleness
+from frontier.prices.age import (
+    NOT_SOLD,
+    age_days,
+    days_left,
+    going_stale,
+    origin_in_words,
+    stale_at_release,
+    stale_in_words,
+    staleness,
+)
 from frontier.prices.own import REQUIRED
 from frontier.prices.upload import (
     FORMATS,
@@ -21,14 +30,17 @@ from frontier.prices.who_sells import security_of
 
 __all__ = [
     "FORMATS",
+    "NOT_SOLD",
     "REQUIRED",
     "PriceUpload",
     "age_days",
     "days_left",
+    "going_stale",
     "origin_in_words",
     "read_prices",
     "security_of",
     "stale_at_release",
+    "stale_in_words",
     "staleness",
     "with_prices",
 ]

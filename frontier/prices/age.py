@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+from frontier import spell
 from frontier.tables import OWN_SOURCE, Offer, Release, Tables
+
+NOT_SOLD = "no"
+"""What ``Offer.available`` says of an offer that is not sold any more."""
 
 
 def age_days(offer: Offer, today: dt.date) -> int:
@@ -21,9 +25,51 @@ def staleness(offer: Offer, today: dt.date, tables: Tables) -> str:
 
 
 def days_left(offer: Offer, today: dt.date, tables: Tables) -> int | None:
-    """Return in how many days a price goes stale, None where that is not soon or has been."""
-    left = int(tables.setting("price_stale_days")) - age_days(offer, today)
-    return left if 0 <= left < tables.setting("price_warn_days") else None
+    """Return in how many days a price counts as stale; None where that is not soon or is so now."""
+    left = int(tables.setting("price_stale_days")) + 1 - age_days(offer, today)
+    return left if 1 <= left <= tables.setting("price_warn_days") else None
+
+
+def going_stale(today: dt.date, tables: Tables) -> dict[str, int]:
+    """Return the days left to each offer that goes stale soon, the first to go first [days].
+
+    What is stale already, what somebody brought and what is not sold any more is not among them.
+    """
+    left = {
+        offer.offer_id: days
+        for offer in tables.offers.values()
+        if offer.source_id != OWN_SOURCE
+        and offer.available != NOT_SOLD
+        and (days := days_left(offer, today, tables)) is not None
+    }
+    return dict(sorted(left.items(), key=lambda pair: pair[1]))
+
+
+def stale_in_words(today: dt.date, tables: Tables) -> str | None:
+    """Return what a page says of prices that are stale or soon will be, None if there are none."""
+    soon = going_stale(today, tables)
+    stale = [
+        offer.offer_id
+        for offer in tables.offers.values()
+        if offer.source_id != OWN_SOURCE
+        and offer.available != NOT_SOLD
+        and staleness(offer, today, tables) != "fresh"
+    ]
+    limit = f"{tables.setting('price_stale_days'):g} days"
+    within = f"within {tables.setting('price_warn_days'):g} days"
+    if not soon:
+        return f"{_prices(len(stale))} older than {limit}." if stale else None
+    first, days = next(iter(soon.items()))
+    next_one = f"the next, {first}, in {spell.count(days, 'day')}"
+    if not stale:
+        count = spell.count(len(soon), "price")
+        return f"{count} will be older than {limit} {within}; {next_one}."
+    more = f"{len(soon):,} more will be {within}"
+    return f"{_prices(len(stale))} older than {limit}, {more}; {next_one}."
+
+
+def _prices(count: int) -> str:
+    return f"{spell.count(count, 'price')} {'is' if count == 1 else 'are'}"
 
 
 def newest_release(tables: Tables) -> Release:

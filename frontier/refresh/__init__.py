@@ -8,9 +8,10 @@ pages: only the command line asks for it.
 """
 
 from frontier.refresh.apply import Applied, apply
+from frontier.refresh.items import Accepted, Item, Proposal
 from frontier.refresh.match import match
 from frontier.refresh.network import fetch, inputs_from_network
-from frontier.refresh.proposal import Accepted, Item, Proposal, propose
+from frontier.refresh.proposal import propose
 from frontier.refresh.read import Brought, Reading, inputs_from, read
 from frontier.refresh.words import as_json, in_words, records
 

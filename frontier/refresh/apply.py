@@ -20,7 +20,7 @@ from pathlib import Path
 
 from frontier.errors import InputError, TableError
 from frontier.prices.age import newest_release
-from frontier.refresh.proposal import GONE, NEW, Item
+from frontier.refresh.items import GONE, NEW, Item
 from frontier.tables import DATA_DIR, Offer, Source, Tables, load_tables
 
 _PUBLISHED = {"gpuhunt": "gpuhunt catalogue of {}", "skypilot": "SkyPilot catalogue of {}"}
@@ -44,7 +44,7 @@ def apply(
     Parameters
     ----------
     items : sequence of Item
-        What `frontier.refresh.proposal.Accepted.taken` returned.
+        What `frontier.refresh.items.Accepted.taken` returned.
     tables : Tables
         What stands in ``data_dir``.
     today : date

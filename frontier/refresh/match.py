@@ -88,8 +88,12 @@ class _Matcher:
             for offer in alike
             if offer.gpus_min <= line.gpus_min and line.gpus_max <= offer.gpus_max
         ]
-        if not mine and not line.is_sized:
-            mine = alike
+        if not mine and not line.is_sized and alike:
+            mine = [o for o in alike if o.product.casefold() == line.product.casefold()]
+            sizes = sorted({o.gpus_min for o in alike})
+            if not mine:
+                told = " or ".join(f"{size:g}" for size in sizes)
+                return Unmatched(row, f"gpu_count is missing: sold as machines of {told} GPUs")
         forms = [o.gpu for o in sells if o.gpu in line.or_else and line.kind in (None, o.kind)]
         if forms:
             named = " or ".join(dict.fromkeys((line.gpu, *forms)))

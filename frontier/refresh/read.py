@@ -20,6 +20,7 @@ from typing import IO, TypeVar
 
 from frontier.errors import InputError
 from frontier.prices.catalogues import catalogue_of, gpuhunt_lines, skypilot_lines
+from frontier.prices.gpu_names import GpuNames
 from frontier.prices.own import own_lines
 from frontier.prices.remarks import Line, Remarks
 from frontier.prices.sheet import Sheet, read_sheet
@@ -98,12 +99,15 @@ class Reading:
         Rows that gave one and are strange.
     files : mapping of str to str
         Format by name of each file that was read.
+    unpriced : frozenset of (provider or None, GPU)
+        What is listed without a machine that holds it, as GPUs that are attached to one by choice.
     """
 
     rows: tuple[PriceRow, ...]
     left_out: tuple[LeftOut, ...]
     remarks: tuple[LeftOut, ...]
     files: Mapping[str, str]
+    unpriced: frozenset[tuple[str | None, str]] = frozenset()
 
 
 def inputs_from(path: Path, tables: Tables, provider: str | None = None) -> list[Brought]:
@@ -198,10 +202,11 @@ def read(
     left_out: list[LeftOut] = []
     told: list[LeftOut] = []
     files: dict[str, str] = {}
+    unpriced: set[tuple[str | None, str]] = set()
     for item in brought:
         remarks = Remarks()
         try:
-            kind, found, floors = _rows_of(item, large, as_of, usd_per or {}, remarks)
+            kind, found, floors, apart = _rows_of(item, large, as_of, usd_per or {}, remarks)
         except InputError as error:
             left_out.append(LeftOut(item.name, (), str(error)))
             continue
@@ -209,6 +214,7 @@ def read(
             left_out.append(LeftOut(item.name, (), "Not a price table"))
             continue
         files[item.name] = kind
+        unpriced |= apart
         # A table with rows that could not be read does not tell what is missing from it.
         whole = kind != "own" or (complete and not remarks.wrong and not floors)
         rows += [
@@ -230,20 +236,23 @@ def read(
     if not rows and not files:
         reasons = "; ".join(f"{item.file}: {item.reason}" for item in left_out[:3])
         raise InputError(f"No price table was found{': ' + reasons if reasons else ''}")
-    return Reading(tuple(rows), tuple(left_out), tuple(told), MappingProxyType(files))
+    return Reading(
+        tuple(rows), tuple(left_out), tuple(told), MappingProxyType(files), frozenset(unpriced)
+    )
 
 
 def _rows_of(
     item: Brought, tables: Tables, as_of: dt.date, usd_per: Mapping[str, float], remarks: Remarks
-) -> tuple[str | None, list[PriceRow], dict[str, list[int]]]:
-    """Return the format of a table (None: it is no price table), its prices, its floors."""
+) -> tuple[str | None, list[PriceRow], dict[str, list[int]], set[tuple[str | None, str]]]:
+    """Return format (None: it is no price table), prices, floors and GPUs without a machine."""
     sheet = read_sheet(item.content, tables, remarks)
     if not _speaks_of_prices(sheet.header):
-        return None, [], {}
+        return None, [], {}, set()
     kind = catalogue_of(sheet.header)
     names = ProviderNames(tables)
     owner = item.provider or _named_after(item.name, names)
     floors: dict[str, list[int]] = {}
+    apart: set[tuple[str | None, str]] = set()
     if kind == "gpuhunt":
         if owner is None:
             raise InputError(
@@ -253,6 +262,11 @@ def _rows_of(
         lines = list(gpuhunt_lines(sheet, tables, as_of, owner, remarks))
     elif kind == "skypilot":
         lines = list(skypilot_lines(sheet, tables, as_of, owner, remarks))
+        gpus = GpuNames(tables, "skypilot")
+        bare = {cells["AcceleratorName"] for _, cells in sheet.rows if not cells["InstanceType"]}
+        held = {line.gpu for line in lines}
+        found = {gpu for name in bare if name and (gpu := gpus.find(name).gpu)}
+        apart = {(owner, gpu) for gpu in found - held}
     else:
         sheet, floors = _without_floors(sheet)
         lines = list(own_lines(sheet, tables, as_of, usd_per, remarks))
@@ -260,7 +274,7 @@ def _rows_of(
         PriceRow(line, names.find(line.provider), kind or "own", item.name, item.url)
         for line in lines
     ]
-    return kind or "own", made, floors
+    return kind or "own", made, floors, apart
 
 
 def _link(source: str) -> str | None:

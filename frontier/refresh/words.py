@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from frontier import spell
-from frontier.refresh.proposal import (
+from frontier.refresh.items import (
     CHANGED,
     CONFIRMED,
     GONE,
@@ -90,7 +90,7 @@ def _by_reason(items: Sequence[Item]) -> Iterator[str]:
 
 
 def _line(item: Item) -> str:
-    old, new = _usd(item.old_usd), _usd(item.new_usd)
+    old, new = _usd(item.old_usd), "open" if item.prices else _usd(item.new_usd)
     move = "" if item.move is None else f"{item.move:+.1%}"
     dates = f"{'' if item.old_date is None else str(item.old_date):<10} → {item.new_date}"
     name = item.offer_id or f"{item.provider} {item.product}"

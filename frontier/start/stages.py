@@ -214,6 +214,8 @@ class ColdStart:
         Sentences for the screen: what was assumed about this start.
     risk : StartRisk
         What goes wrong with a share of the starts; medians do not contain it, draws do.
+    on_node : ColdStart or None
+        The same start where its node is already up, for replicas on nodes that come and go.
     """
 
     stages: tuple[Stage, ...]
@@ -221,6 +223,7 @@ class ColdStart:
     total_runs_s: tuple[float, ...] = ()
     assumed: tuple[str, ...] = ()
     risk: StartRisk = dataclasses.field(default_factory=StartRisk)
+    on_node: ColdStart | None = None
 
     def __post_init__(self) -> None:
         if tuple(stage.name for stage in self.stages) != STAGES:
@@ -255,6 +258,8 @@ class ColdStart:
     def draw(self, normals: npt.NDArray[np.float64]) -> StartDraws:
         """Return one start for each row of standard normals.
 
+        Where there is ``on_node`` as many more follow, its own, of the same luck row by row.
+
         Parameters
         ----------
         normals : ndarray, shape (n, 12)
@@ -270,7 +275,7 @@ class ColdStart:
         needed = LUCK_COLUMNS if self.risk.needs_luck else len(STAGES)
         if normals.ndim != 2 or not needed <= normals.shape[1] <= LUCK_COLUMNS:
             raise InputError(f"normals must have the shape (n, {needed}), got {normals.shape}")
-        luck = normals[:, len(STAGES) :]
+        given, luck = normals, normals[:, len(STAGES) :]
         normals = self.risk.correlated(normals)
         drawn = np.column_stack(
             [stage.seconds(normals[:, i]) for i, stage in enumerate(self.stages)]
@@ -282,6 +287,8 @@ class ColdStart:
             stage_s = _stretch(stage_s, whole.seconds(normals[:, 0]))
         if self.risk.needs_luck:
             stage_s = self.risk.lengthen(stage_s, luck)
+        if self.on_node is not None:
+            stage_s = np.concatenate((stage_s, self.on_node.draw(given).stage_s))
         total_s = stage_s.sum(axis=1)
         total_s.setflags(write=False)
         stage_s.setflags(write=False)

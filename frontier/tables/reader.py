@@ -43,9 +43,11 @@ from frontier.tables.rows import (
     Loader,
     MitigationNumber,
     Model,
+    NodeScaler,
     Offer,
     Place,
     Platform,
+    PodScaler,
     ProviderName,
     ProviderRules,
     Release,
@@ -93,6 +95,8 @@ class Tables:
     restores: Mapping[str, Restore] = field(metadata={"row": Restore})
     start_risks: Mapping[str, StartRiskPreset] = field(metadata={"row": StartRiskPreset})
     platforms: Mapping[str, Platform] = field(metadata={"row": Platform})
+    node_scalers: Mapping[str, NodeScaler] = field(metadata={"row": NodeScaler})
+    pod_scalers: Mapping[str, PodScaler] = field(metadata={"row": PodScaler})
     mitigations: Mapping[str, MitigationNumber] = field(metadata={"row": MitigationNumber})
     stage_timings: Mapping[str, StageTiming] = field(metadata={"row": StageTiming})
     serving_points: Mapping[str, ServingPoint] = field(metadata={"row": ServingPoint})

@@ -249,6 +249,11 @@ class Loader:
     source_id: str
     description: str
 
+    @property
+    def leaves_weights(self) -> bool:
+        """Whether it reads through the page cache, which leaves the weights in host memory."""
+        return self.mode in ("download", "mmap")
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -333,6 +338,38 @@ class Platform:
     restore: str | None
     own_nodes: bool
     offers: tuple[str, ...]
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeScaler:
+    """What starts and releases the nodes of a cluster of one's own, or keeps them."""
+
+    node_scaler: str
+    label: str
+    provisions: bool
+    node_start_s: float | None
+    node_start_spread: float | None
+    scale_down_delay_s: float | None
+    basis: str
+    source_id: str
+    start_basis: str
+    start_source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodScaler:
+    """What starts and releases the pods of a model on a cluster of one's own."""
+
+    pod_scaler: str
+    label: str
+    detect_s: float
+    idle_default_s: float
+    idle_min_s: float | None
+    idle_max_s: float | None
     basis: str
     source_id: str
     description: str
@@ -651,6 +688,12 @@ class ProviderRules:
     storage_usd_per_gb_month: float | None
     region_multiplier: float | None
     availability_multiplier: float | None
+    cores_metered: str
+    vcpus_per_core: float | None
+    least_cores: float | None
+    least_ram_gib: float | None
+    most_cores: float | None
+    most_gib_per_vcpu: float | None
     assumed: tuple[str, ...]
     basis: str
     source_id: str

@@ -304,7 +304,7 @@ def _placed(statistic: str, value: float, rows: list[TracePublished], tables: Ta
     between = f"{low} to {high}" if low and high else f"at most {high}" if high else f"over {low}"
     what = {
         "requests_per_day": f"Requests a day: {between}",
-        "iat_cv": f"Coefficient of variation of the times between requests: {between}",
+        "iat_cv": f"Unevenness of the times between requests: {between}",
     }[statistic]
     share = percent(shares_at_most[at + 1] - shares_at_most[at])
     return f"{what} (here {significant(value)}), like {share} of {label}."

@@ -251,16 +251,14 @@ class Tipping:
         The limit on p99 TTFT [s], or the GPU price alone of the winner's offer [$/GPU-h].
     value, now : float
         There, and as it is.
-    plan_id : str
-        Which plan wins from there on; ``vendor`` and ``policy`` are its.
+    plan : PlanFacts
+        Which plan wins from there on.
     """
 
     what: str
     value: float
     now: float
-    plan_id: str
-    vendor: str
-    policy: str
+    plan: PlanFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,8 +353,8 @@ class Verdict:
         Where no plan holds the limit.
     break_even : BreakEvenRate or None
         None until it is computed, which takes more simulations.
-    headline, below : str
-        One sentence or three, and the line under it.
+    answer, beside, below : str
+        The answer in one sentence, what stands beside it, and the line under both.
     reasons : tuple of str
         What the facts above come to, a sentence each.
     """
@@ -376,7 +374,8 @@ class Verdict:
     tippings: tuple[Tipping, ...] = ()
     obstacle: Obstacle | None = None
     break_even: BreakEvenRate | None = None
-    headline: str = ""
+    answer: str = ""
+    beside: str = ""
     below: str = ""
     reasons: tuple[str, ...] = ()
 
@@ -384,6 +383,11 @@ class Verdict:
     def is_short(self) -> bool:
         """Whether less than a day was seen, so that a month would say more than is known."""
         return self.span_s < units.SECONDS_PER_DAY
+
+    @property
+    def headline(self) -> str:
+        """The answer and what stands beside it, as one line."""
+        return f"{self.answer} {self.beside}".strip()
 
     def marked(self) -> dict[str, str]:
         """Return the plans to name on the chart, with the words to use."""

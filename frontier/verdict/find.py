@@ -10,10 +10,18 @@ import numpy as np
 import pandas as pd
 
 from frontier import units
-from frontier.billing import GPU_LINES, BillBasis, bill, commitment_facts, pool_lines
+from frontier.billing import (
+    GPU_LINES,
+    METERED,
+    BillBasis,
+    bill,
+    commitment_facts,
+    pool_lines,
+)
 from frontier.economics import as_fast_as_any, break_even_value_usd, cheapest_under
 from frontier.errors import FrontierError
 from frontier.plans.families import DEDICATED, FAMILIES, RESERVED
+from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
 from frontier.serving import precisions_of, serving_speed
 from frontier.simulate import THOUSAND, session_seconds
@@ -73,7 +81,7 @@ def find_verdict(
             outcomes[plan_id],
             bases[plan_id],
             limit_s=limit_s,
-            needed=deployment.busiest_replicas,
+            needed=needed_by(outcomes[plan_id].plan, deployment),
             tables=tables,
         )
 
@@ -87,7 +95,7 @@ def find_verdict(
         requests_per_day=trace.arrival_s.size / trace.horizon_s * units.SECONDS_PER_DAY,
         span_s=trace.horizon_s,
         cheapest_within=facts(within),
-        cheapest=facts(_cheapest(served[~_capped(served, deployment.busiest_replicas)])),
+        cheapest=facts(_cheapest(served[~_capped(served, outcomes, deployment)])),
         fastest=facts(_cheapest_of_fastest(served, tables)),
         shipped=shipped,
         rival=facts(rival if rival is not None else _cheapest_of_fastest(kept, tables)),
@@ -97,7 +105,7 @@ def find_verdict(
         found,
         saving=_saving(found.shipped, found.rival, bases),
         waiting=_waiting(found, tables.setting("hours_per_month")),
-        utilisation=_utilisation(found.shipped, found.rival, tables),
+        utilisation=utilisation_of(found.shipped, found.rival, tables),
         commitment=_commitment((found.cheapest_within, found.rival), tables, deal),
         tippings=_tippings(found, own, outcomes, bases, tables, deal),
     )
@@ -113,7 +121,8 @@ def spoken(verdict: Verdict) -> Verdict:
     """Return the verdict with its facts in words."""
     return dataclasses.replace(
         verdict,
-        headline=words.headline(verdict),
+        answer=words.answer(verdict),
+        beside=words.beside(verdict),
         below=words.below(verdict),
         reasons=words.reasons(verdict),
     )
@@ -214,10 +223,19 @@ def _cheapest_of_fastest(rows: pd.DataFrame, tables: Tables) -> pd.Series | None
     )
 
 
-def _capped(rows: pd.DataFrame, needed: int) -> pd.Series:
+def needed_by(plan: Plan, deployment: Deployment) -> int:
+    """Return the replicas that the busiest minute keeps busy where a plan runs."""
+    is_on_machines = plan.offer_id == deployment.machines.supply.offer_id
+    return (deployment.machines if is_on_machines else deployment).busiest_replicas
+
+
+def _capped(
+    rows: pd.DataFrame, outcomes: Mapping[str, Outcome], deployment: Deployment
+) -> pd.Series:
     """Return which plans may have fewer replicas than the busiest minute keeps busy."""
+    needed = [needed_by(outcomes[plan_id].plan, deployment) for plan_id in rows["plan_id"]]
     grows = rows["min_replicas"] < rows["max_replicas"]
-    return grows & (rows["max_replicas"] < needed)
+    return grows & (rows["max_replicas"] < np.array(needed, dtype=np.int64))
 
 
 def _saving(
@@ -242,7 +260,7 @@ def _saving(
 def _parts(plan: PlanFacts) -> tuple[float, float, float, float]:
     """Return dollars a month: GPUs in use, unused ones, cores and memory, all else."""
     usd = dict(plan.usd_by_line)
-    unused = usd["unused GPUs"] + usd["unused commitment"]
+    unused = usd["unused GPUs"] + usd["unused commitment"] + usd["empty nodes"]
     gpus = math.fsum(usd[name] for name in GPU_LINES) - unused
     cpu_ram = usd["CPU and RAM"]
     return gpus, unused, cpu_ram, math.fsum(usd.values()) - gpus - unused - cpu_ram
@@ -250,8 +268,9 @@ def _parts(plan: PlanFacts) -> tuple[float, float, float, float]:
 
 def _used_gpu_h(basis: BillBasis) -> float:
     """Return the GPU-hours a month that are billed and not unused [h]."""
+    used = [name not in ("unused", "empty") for name in METERED]
     gpu_s = math.fsum(
-        float(pool.meters.gpu_s[:-1].sum()) + pool.extra_start_gpu_s for pool in basis.pools
+        float(pool.meters.gpu_s[used].sum()) + pool.extra_start_gpu_s for pool in basis.pools
     )
     return gpu_s / units.SECONDS_PER_HOUR / basis.months
 
@@ -271,9 +290,13 @@ def _waiting(found: Verdict, hours_per_month: float) -> WaitingCost | None:
     )
 
 
-def _utilisation(
+def utilisation_of(
     zero: PlanFacts | None, rival: PlanFacts | None, tables: Tables
 ) -> Utilisation | None:
+    """Return how much of the rival's time scale-to-zero is billed and busy, and may be.
+
+    None where there is no rival, or nothing is billed.
+    """
     if zero is None or rival is None or not zero.billed_replicas or not zero.usd_per_month:
         return None
     billed, busy = zero.billed_replicas / rival.kept, zero.busy_replicas / rival.kept
@@ -335,7 +358,7 @@ def _tippings(
         plan = plan_facts(
             outcomes[plan_id], bases[plan_id], limit_s=found.limit_s, needed=0, tables=tables
         )
-        return Tipping(what, value, now, plan_id, plan.vendor, plan.policy)
+        return Tipping(what, value, now, plan)
 
     tippings = []
     cheaper = own[

@@ -23,18 +23,20 @@ NOT_IN_IT = "Tax, network traffic and staff are not in it."
 _SAME_USD = 0.005
 
 
-def headline(verdict: Verdict) -> str:
-    """Return the answer: what to buy, what scale-to-zero would do instead, where break-even is."""
+def answer(verdict: Verdict) -> str:
+    """Return what to buy, under which limit, at what price; or why nothing will do."""
     within = verdict.cheapest_within
     if within is None:
         return _no_plan(verdict)
-    sentences = (
+    return (
         f"Cheapest plan that holds p99 ≤ {spell.seconds(verdict.limit_s)}: {named(within)}, "
-        f"{price(verdict, within)}.",
-        _other_side(verdict, within),
-        _rate_in_short(verdict),
+        f"{price(verdict, within)}."
     )
-    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def beside(verdict: Verdict) -> str:
+    """Return what the other way to buy it would cost and do, and where break-even lies."""
+    return f"{_other_side(verdict)} {rate_in_words(verdict.break_even, verdict.rival)}".strip()
 
 
 def below(verdict: Verdict) -> str:
@@ -42,8 +44,9 @@ def below(verdict: Verdict) -> str:
     plans = (verdict.cheapest_within, verdict.shipped, verdict.rival, verdict.fastest)
     dates = dict.fromkeys(pair for plan in plans if plan is not None for pair in plan.priced_on)
     prices = ", ".join(f"{vendor} {date}" for vendor, date in dates)
-    flips = " or ".join(map(_tipping, verdict.tippings))
+    flips = " or ".join(_tipping(verdict, one) for one in verdict.tippings)
     sentences = (
+        _short(verdict),
         NOT_IN_IT,
         f"Prices of {prices}." if prices else "",
         f"It flips with {flips}." if flips else "",
@@ -58,34 +61,33 @@ def reasons(verdict: Verdict) -> tuple[str, ...]:
         _about_rival(verdict),
         _about_saving(verdict),
         _about_waiting(verdict),
-        _about_utilisation(verdict),
+        utilisation_in_words(verdict.utilisation, verdict.rival),
         _about_rate(verdict),
         commitment_in_words(verdict.commitment),
     )
     return tuple(sentence for sentence in found if sentence)
 
 
-def named(plan: PlanFacts) -> str:
-    """Return a plan as it stands in a sentence: "one always-on Crusoe L40S"."""
+def named(plan: PlanFacts, *, brief: bool = False) -> str:
+    """Return a plan as it stands in a sentence: "one always-on Crusoe L40S"; brief, no detail."""
+    detail = "" if brief else f" ({plan.detail})"
     count = "one" if plan.kept == 1 else f"{plan.kept:,}"
     each = plan.gpus_per_replica
     gpu = f"{plan.vendor} {plan.gpu}" if each == 1 else f"{each} × {plan.vendor} {plan.gpu}"
     if plan.family in (DEDICATED.key, RESERVED.key, HYBRID.key):
-        how = "spot" if plan.kind == "spot" else "always-on"
-        if plan.is_committed or plan.kind == "reserved":
-            how = "reserved"
+        how = _kept(plan)
         replicas = "replica" if plan.kept == 1 else "replicas"
         words = f"{count} {how} {gpu}" if each == 1 else f"{count} {how} {replicas} of {gpu}"
         if plan.machines is not None and plan.machines.gpus_unused:
             words += f" ({plan.machines})"
         if plan.family == HYBRID.key:
-            words += f" with overflow to {plan.overflow_vendor} ({plan.detail})"
+            words += f" with overflow to {plan.overflow_vendor}{detail}"
         return words
     if plan.family == WARM_POOL.key:
-        return f"a warm pool of {plan.kept:,} on {gpu} ({plan.detail})"
+        return f"a warm pool of {plan.kept:,} on {gpu}{detail}"
     if plan.family == SCHEDULED.key:
-        return f"{gpu} by the hour ({plan.detail})"
-    return f"scale-to-zero on {gpu} ({plan.detail})"
+        return f"{gpu} by the hour{detail}"
+    return f"scale-to-zero on {gpu}{detail}"
 
 
 def amount(verdict: Verdict, plan: PlanFacts) -> float:
@@ -101,6 +103,23 @@ def price(verdict: Verdict, plan: PlanFacts) -> str:
 def of_thousand(count: int) -> str:
     """Return how many requests of a thousand."""
     return f"{count:,} of 1,000 requests"
+
+
+def _short(verdict: Verdict) -> str:
+    """Return what a month would need where less than a day was seen."""
+    if not verdict.is_short:
+        return ""
+    return (
+        f"Only {spell.seconds(verdict.span_s)} of traffic was seen: to say a month takes a week of "
+        "it, with its nights and its weekend."
+    )
+
+
+def _kept(plan: PlanFacts) -> str:
+    """Return how the machines of a plan are kept: a spot machine may go, so it is not always on."""
+    if plan.kind == "spot":
+        return "spot"
+    return "reserved" if plan.is_committed or plan.kind == "reserved" else "always-on"
 
 
 def _per(verdict: Verdict) -> str:
@@ -130,9 +149,11 @@ def _set_beside(verdict: Verdict, plan: PlanFacts, within: PlanFacts, subject: s
     return f"{subject} {compared} {joint} {_does(verdict, plan)}."
 
 
-def _other_side(verdict: Verdict, within: PlanFacts) -> str:
+def _other_side(verdict: Verdict) -> str:
     """Return what the other way to buy it would cost and do."""
-    zero, rival = verdict.shipped, verdict.rival
+    zero, rival, within = verdict.shipped, verdict.rival, verdict.cheapest_within
+    if within is None:
+        return ""
     if within.family != SCALE_TO_ZERO.key:
         if zero is None:
             return ""
@@ -173,11 +194,12 @@ def _what_would(why: Obstacle, limit: str) -> str:
     return f"Within {limit} such a prompt needs {' or '.join(ways)}."
 
 
-def _tipping(one: Tipping) -> str:
+def _tipping(verdict: Verdict, one: Tipping) -> str:
     if one.what == "limit":
-        return f"a limit of {spell.seconds(one.value)} ({one.vendor}, {one.policy})"
+        return f"a limit of {spell.seconds(one.value)} ({named(one.plan, brief=True)})"
+    vendor = "" if verdict.cheapest_within is None else f" of {verdict.cheapest_within.vendor}"
     return (
-        f"a GPU price above {spell.dollars(one.value)} an hour, that price alone "
+        f"a GPU price{vendor} above {spell.dollars(one.value)} an hour, that price alone "
         f"(now {spell.dollars(one.now)})"
     )
 
@@ -208,12 +230,10 @@ def _about_rival(verdict: Verdict) -> str:
     rival, within = verdict.rival, verdict.cheapest_within
     if rival is None or (within is not None and rival.plan_id == within.plan_id):
         return ""
-    kept = "on spot machines" if rival.kind == "spot" else "always-on"
-    said = named(rival)
+    which = "within the limit" if rival.p99_ttft_s <= verdict.limit_s else "as fast as any"
     return (
-        f"The cheapest {kept} "
-        + ("within the limit " if rival.p99_ttft_s <= verdict.limit_s else "as fast as any ")
-        + f"is {said}: {price(verdict, rival)} at {spell.seconds(rival.p99_ttft_s)}."
+        f"The cheapest {_kept(rival)} plan {which} is {named(rival)}: {price(verdict, rival)} at "
+        f"{spell.seconds(rival.p99_ttft_s)}."
     )
 
 
@@ -250,8 +270,8 @@ def _about_waiting(verdict: Verdict) -> str:
     )
 
 
-def _about_utilisation(verdict: Verdict) -> str:
-    found, rival = verdict.utilisation, verdict.rival
+def utilisation_in_words(found: Utilisation | None, rival: PlanFacts | None) -> str:
+    """Return the break-even as billed and as busy time, and how much of both this traffic has."""
     if found is None or rival is None:
         return ""
     return (
@@ -290,11 +310,11 @@ def _rates(found: BreakEvenRate) -> list[str]:
     return spans
 
 
-def _rate_in_short(verdict: Verdict) -> str:
-    found, rival = verdict.break_even, verdict.rival
+def rate_in_words(found: BreakEvenRate | None, rival: PlanFacts | None) -> str:
+    """Return at which rates the rival is the cheaper plan, and the rate of this traffic."""
     if found is None or rival is None:
         return ""
-    kept = "spot" if rival.kind == "spot" else "always-on"
+    kept = _kept(rival)
     has = f"you have {spell.significant(found.requests_per_day)}"
     if not found.crossings:
         winner = kept if found.rival_wins_now else "scale-to-zero"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from frontier.tables import load_tables
@@ -130,3 +132,22 @@ def test_every_gpu_and_model_of_the_tables_leaves_the_bar_standing():
             app.selectbox(key="gpu").set_value(gpu).run()
             assert not app.exception, (model, gpu)
             assert any(gpu in label for label in _chips(app).values())
+
+
+def test_an_offer_that_is_not_sold_any_more_is_not_offered():
+    """Neither in the list nor as what another GPU's offer is nearest to."""
+    from frontier.pages import offer_controls
+
+    tables = load_tables()
+    for key, kind in (("modal-l40s", "serverless"), ("crusoe-l40s", "dedicated")):
+        offer = tables.offers[key]
+        gone = dataclasses.replace(offer, available="no")
+        without = dataclasses.replace(tables, offers={**tables.offers, key: gone})
+        assert key in offer_controls._offers(kind, tables, "L40S")
+        assert key not in offer_controls._offers(kind, without, "L40S")
+        other = next(
+            o.offer_id
+            for o in tables.offers.values()
+            if (o.provider, o.kind) == (offer.provider, offer.kind) and o.gpu != "L40S"
+        )
+        assert offer_controls.nearest(other, without, "L40S") != key

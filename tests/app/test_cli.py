@@ -37,7 +37,7 @@ def test_sweep_prints_the_answer_and_writes_the_table(trace_file, tmp_path, caps
     out = tmp_path / f"frontier.{suffix}"
     assert main(["sweep", f"--trace={trace_file}", *_SCENARIO, f"--out={out}"]) == 0
     printed = capsys.readouterr().out
-    assert "a month at" in printed
+    assert "an hour." in printed
     plans = (
         pd.read_csv(out)
         if suffix == "csv"
@@ -62,13 +62,53 @@ def test_sweep_writes_what_the_page_offers(trace_file, tmp_path, capsys):
     assert json.loads(everything)["plan"]["id"] == "reserved-1"
 
 
+def test_a_cluster_of_one_s_own_is_an_offer(trace_file, tmp_path, capsys):
+    """Nodes are named with what scales them; what a bought machine amortises to is said."""
+    told = ["sweep", f"--trace={trace_file}", "--model=Llama-3.1-8B-Instruct", "--included"]
+    rented = ["--serverless=aws-l40s-4x", "--dedicated=aws-l40s", "--nodes=karpenter"]
+    assert main([*told, *rented, "--pods=knative", "--node-delay=45", "--weights-on-node"]) == 0
+    printed = capsys.readouterr().out
+    assert "kept 45 s after its last pod (as you set it)" in printed
+    assert "Pods by Knative" in printed
+    assert "the weights on its disk" in printed
+    assert "4 replicas share a node of 4 GPUs" in printed
+    out = tmp_path / "owned.json"
+    owned = ["--serverless=on-premises", "--dedicated=on-premises", "--nodes=kept"]
+    owned += ["--owned-machine=gpu=L40S,usd=90000,gpus=8", "--kept-nodes=1", f"--out={out}"]
+    assert main([*told, *owned]) == 0
+    printed = capsys.readouterr().out
+    assert "An amortisation, not a price" in printed
+    assert "1 node of 8 GPUs kept" in printed
+    assert json.loads(out.read_text(encoding="utf-8"))["usd_by_line"]["unused GPUs"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--nodes=slurm"], "slurm"),
+        (["--nodes=karpenter", "--pods=cron"], "cron"),
+        (["--nodes=karpenter", "--node-delay=-1"], "at least 0 s"),
+        (["--node-delay=30"], "--node-delay needs --nodes"),
+        (["--nodes=karpenter", "--owned-machine=usd=1"], "name its GPU"),
+    ],
+)
+def test_nodes_that_make_no_sense_are_one_line(trace_file, capsys, arguments, words):
+    """The refusal names what was given."""
+    told = ["sweep", f"--trace={trace_file}", "--model=Llama-3.1-8B-Instruct"]
+    told += ["--serverless=aws-l40s-4x", "--dedicated=aws-l40s", *arguments]
+    assert main(told) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
 def test_break_even_prints_the_page_s_sentences_and_writes_its_points(trace_file, tmp_path, capsys):
     """Where the lines cross or that they do not, what would flip it, and a row a line and rate."""
     out = tmp_path / "rates.csv"
     assert main(["break-even", f"--trace={trace_file}", *_SCENARIO, f"--out={out}"]) == 0
     printed = capsys.readouterr().out
-    assert "this traffic has 300" in printed
-    assert "Replica for replica" in printed
+    assert "you have 300" in printed
+    assert "Break-even by the bills" in printed
     points = pd.read_csv(out)
     assert set(points["line"]) == {"shipped", "cheapest", "always-on"}
 
@@ -237,3 +277,35 @@ def test_what_is_no_config_is_refused_in_one_line(trace_file, tmp_path, capsys, 
     refusal = capsys.readouterr().err
     assert words in refusal
     assert refusal.count("\n") == 1
+
+
+def test_cores_and_memory_of_a_replica_change_the_bill_alone(trace_file, tmp_path, capsys):
+    """More of both: the same p99 of every plan, and a dearer scale-to-zero."""
+    tables = []
+    for name, more in (("few", []), ("many", ["--vcpus=32", "--ram-gib=200"])):
+        out = tmp_path / f"{name}.csv"
+        told = ["sweep", f"--trace={trace_file}", *_SCENARIO, *more, "--included", f"--out={out}"]
+        assert main(told) == 0
+        tables.append(pd.read_csv(out).set_index("plan_id"))
+    printed = capsys.readouterr().out
+    assert "32 vCPU (16 physical cores) and 200 GiB of host memory a replica" in printed
+    few, many = tables
+    assert few["p99_ttft_s"].equals(many["p99_ttft_s"])
+    scaled, dedicated = few["family"] == "scale-to-zero", few["family"] == "dedicated"
+    assert (many["usd_per_month"] > few["usd_per_month"])[scaled].all()
+    assert few["usd_per_month"][dedicated].equals(many["usd_per_month"][dedicated])
+
+
+@pytest.mark.parametrize(
+    ("offer", "option", "words"),
+    [
+        ("modal-l40s", "--vcpus=1e6", "cores a replica uses: expected 0.1 to 512 vCPU"),
+        ("modal-l40s", "--vcpus=0", "vcpus: expected a number above 0, found 0.0"),
+        ("koyeb-l40s", "--ram-gib=40", "--ram-gib: neither offer has cores or memory on meters"),
+    ],
+)
+def test_absurd_or_idle_amounts_are_refused(trace_file, capsys, offer, option, words):
+    """One line: what was expected, or that it would change nothing."""
+    scenario = [part.replace("modal-l40s", offer) for part in _SCENARIO]
+    assert main(["sweep", f"--trace={trace_file}", *scenario, option]) == 2
+    assert words in capsys.readouterr().err

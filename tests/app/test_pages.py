@@ -17,7 +17,7 @@ def test_first_visit_shows_an_answer_without_any_upload(open_app):
     """The default example works at once: a headline with dollars and seconds, a chart, a plan."""
     app = open_app()
     assert not app.exception
-    assert "a month at" in app.subheader[0].value
+    assert "a month." in app.subheader[0].value
     assert app.get("plotly_chart")
     assert {metric.label for metric in app.metric} >= {"A month", "p99 TTFT", "Waited on a start"}
 
@@ -32,7 +32,7 @@ def test_every_page_opens_with_and_without_traffic(render, traffic):
     assert [*app.header, *app.subheader]
 
 
-def _run_page(module: str, traffic: str):
+def _run_page(module: str, traffic: str, **query: str):
     """Run a page as the shell does: AppTest cannot follow pages that are functions."""
     from streamlit.testing.v1 import AppTest
 
@@ -45,7 +45,8 @@ def _run_page(module: str, traffic: str):
         f"importlib.import_module('{module}').render()\n"
     )
     app = AppTest.from_string(script, default_timeout=90)
-    app.query_params["traffic"] = traffic
+    for key, value in {"traffic": traffic, **query}.items():
+        app.query_params[key] = value
     return app.run()
 
 
@@ -59,7 +60,7 @@ def test_changing_the_limit_simulates_nothing_again(open_app, monkeypatch):
     )
     app.number_input(key="limit").set_value(300.0).run()
     assert not app.exception
-    assert "Scale-to-zero wins here" in app.subheader[0].value
+    assert "scale-to-zero on Modal L40S" in app.subheader[0].value
     assert calls == []
 
 
@@ -96,7 +97,7 @@ def test_an_uploaded_trace_is_used_and_named(open_app):
     content = ("timestamp,prompt_tokens,output_tokens\n" + rows).encode()
     app.file_uploader(key="trace_file").set_value(("mine.csv", content, "text/csv")).run()
     assert not app.exception
-    assert "a month at" in app.subheader[0].value
+    assert "a month." in app.subheader[0].value
     assert "400 requests" in _said(app)
 
 
@@ -138,13 +139,23 @@ def test_the_method_page_draws_predicted_against_measured():
     """A chart with its text, a table with the kept-back kinds first, every case and its CSV."""
     app = _run_page("frontier.pages.method", "internal-rag")
     assert not app.exception
-    assert len(app.get("plotly_chart")) == 1
-    table = app.table[0].value
+    assert "validation_chart" in {
+        chart.proto.id.rpartition("-")[2] for chart in app.get("plotly_chart")
+    }
+    table = next(t.value for t in app.table if "Median error" in t.value)
     assert set(table.index[:2]) == {"Serving speeds: all", "Cold starts: all"}
     assert list(table["Used in a fit"].iloc[:2]) == ["no", "no"]
-    cases = app.dataframe[0].value
+    cases = next(frame.value for frame in app.dataframe if "Case" in frame.value)
     assert {"Case", "Measured", "Predicted", "Error", "Used in a fit", "Source"} <= set(cases)
     assert len(cases) > 200
+
+
+def test_the_worked_example_is_computed_from_its_fields():
+    """Five seconds behind thirty: 85.7 % wasted; ten behind ten, from the address: half."""
+    app = _run_page("frontier.pages.method", "internal-rag")
+    assert "85.7 % of the metered seconds are wasted" in _said(app)
+    app = _run_page("frontier.pages.method", "internal-rag", ex_work_s="10", ex_start_s="10")
+    assert "50 % of the metered seconds are wasted" in _said(app)
 
 
 def test_an_fp8_cache_is_a_choice_that_travels_in_the_link(open_app):

@@ -72,6 +72,30 @@ def _radio(app, parameter):
     return next(radio for radio in app.radio if radio.key.endswith(f"_{parameter}"))
 
 
+def test_the_page_starts_with_its_picture_and_folds_where_the_traffic_is_from(open_traffic):
+    """Headline, then the chart of the rate; what to beware of as badges; the record in a fold."""
+    app = open_traffic()
+    drawn = [element.type for element in app.main]
+    drawn = drawn[drawn.index("subheader") :]
+    assert drawn[:2] == ["subheader", "plotly_chart"]
+    folded = next(fold for fold in app.expander if fold.label.startswith("Where this traffic"))
+    assert any("rows read = " in words.value for words in folded.markdown)
+    badges = [words.value for words in app.markdown if "-badge[" in words.value]
+    assert any("rows dropped" in words for words in badges)
+    assert any("assumptions" in words for words in badges)
+
+
+def test_terms_of_statistics_are_in_tooltips_only(open_traffic):
+    """The page says how uneven the traffic is; coefficient, index and rank stand in the help."""
+    app = open_traffic()
+    said = _said(app) + " ".join(metric.label for metric in app.metric)
+    for term in ("CV", "ispersion", "oefficient of variation", "ank correlation"):
+        assert term not in said
+    helped = " ".join(metric.help for metric in app.metric)
+    assert "Coefficient of variation" in helped
+    assert "Index of dispersion" in helped
+
+
 def test_the_page_stands_between_start_and_break_even():
     """The order of the pages is the order in which questions come up."""
     titles = [title for title, *_ in shell.PAGES]

@@ -65,7 +65,13 @@ def test_sources_are_distinct_and_used(tables):
         pair = (source.title, source.url)
         assert pair not in seen, f"{source.source_id} repeats {seen.get(pair)}"
         seen[pair] = source.source_id
-    used = {row.source_id for name in WITH_SOURCE for row in getattr(tables, name).values()}
+    used = {
+        getattr(row, column)
+        for name in WITH_SOURCE
+        for row in getattr(tables, name).values()
+        for column in ("source_id", "start_source_id")
+        if hasattr(row, column)
+    }
     assert set(tables.sources) - used == {"own-prices", "own-model"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 
@@ -9,8 +10,15 @@ import pytest
 
 from frontier.billing import replica_usd_per_h
 from frontier.errors import InputError
-from frontier.prices import read_prices, staleness, with_prices
-from frontier.tables import load_tables
+from frontier.prices import (
+    NOT_SOLD,
+    days_left,
+    read_prices,
+    stale_in_words,
+    staleness,
+    with_prices,
+)
+from frontier.tables import OWN_SOURCE, load_tables
 
 TABLES = load_tables()
 TODAY = dt.date(2026, 11, 24)
@@ -382,3 +390,38 @@ def test_the_age_of_a_price():
     ages = {days: offer.priced_on + dt.timedelta(days=days) for days in (90, 91, 365, 366)}
     words = {days: staleness(offer, day, TABLES) for days, day in ages.items()}
     assert words == {90: "fresh", 91: "stale", 365: "stale", 366: "ask"}
+
+
+def test_a_price_warns_thirty_days_before_it_goes_stale():
+    """From 30 days before day 91 on the days left are told; a stale price has none left."""
+    offer = TABLES.offers["crusoe-l40s"]
+    left = {
+        age: days_left(offer, offer.priced_on + dt.timedelta(days=age), TABLES)
+        for age in (60, 61, 90, 91)
+    }
+    assert left == {60: None, 61: 30, 90: 1, 91: None}
+
+
+def test_what_is_said_of_prices_that_age():
+    """How many are stale, how many soon will be and which is the first; of yours nothing."""
+
+    def said(**ages):
+        offers = {}
+        for name, age in ages.items():
+            priced_on = TODAY - dt.timedelta(days=age)
+            row = dataclasses.replace(
+                TABLES.offers["crusoe-l40s"], offer_id=name, priced_on=priced_on
+            )
+            yours = dataclasses.replace(row, source_id=OWN_SOURCE)
+            gone = dataclasses.replace(row, available=NOT_SOLD)
+            offers[name] = {"yours": yours, "gone": gone}.get(name, row)
+        return stale_in_words(TODAY, dataclasses.replace(TABLES, offers=offers))
+
+    assert said(a=10, yours=200, gone=200) is None
+    assert said(a=91) == "1 price is older than 90 days."
+    assert said(a=86, b=90) == (
+        "2 prices will be older than 90 days within 30 days; the next, b, in 1 day."
+    )
+    assert said(a=91, b=400, c=85) == (
+        "2 prices are older than 90 days, 1 more will be within 30 days; the next, c, in 6 days."
+    )

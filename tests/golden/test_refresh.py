@@ -124,6 +124,17 @@ def test_a_list_of_secure_machines_says_nothing_of_community_ones():
     assert not [key for key in gone if "reserved" in key or key.startswith(("modal", "sagemaker"))]
 
 
+def test_a_gpu_that_is_attached_by_choice_is_not_gone():
+    """SkyPilot lists Google's T4 without a machine: nothing is said of an N1 machine with one."""
+    path = HERE / "skypilot" / "v8" / "gcp" / "vms.csv"
+    text = path.read_text(encoding="utf-8")
+    for more, gone in (("", True), (",T4,1,,,us-central1,0.14,0.35,us-central1-a,\n", False)):
+        brought = [refresh.Brought("gcp/vms.csv", (text + more).encode())]
+        reading = refresh.read(brought, TABLES, as_of=TODAY)
+        proposal = refresh.propose(reading, TABLES, as_of=TODAY, today=TODAY)
+        assert ("gcp-t4" in {item.offer_id for item in proposal.of("gone")}) == gone
+
+
 def test_tables_of_ones_own_make_nothing_gone_unless_they_are_said_to_be_whole():
     """A price list that somebody typed is a part; a refused row keeps it one."""
     assert not proposed("own.csv").of("gone")
@@ -148,6 +159,14 @@ def test_a_move_of_the_size_of_a_mistaken_unit_is_called_by_its_name(offer_id, w
     item = item_of(proposed("own.csv"), offer_id)
     assert any("mistake of the unit" in ask and words in ask for ask in item.asks), item.asks
     assert any(ask.startswith("Moves by") for ask in item.asks)
+
+
+def test_a_machine_of_two_at_the_price_of_one_is_named():
+    """RunPod sells one to eight: the row is of two, at half the price of a GPU."""
+    text = "provider,gpu,price,unit,kind,product,gpu_count\n"
+    text += "RunPod,L40S,1.09,usd_per_instance_hour,on-demand,Secure Cloud pod,2\n"
+    asks = item_of(of_table(text), "runpod-secure-l40s").asks
+    assert any("a machine of 2 GPUs against one of them" in ask for ask in asks), asks
 
 
 def test_a_decimal_place_is_named_as_well():
@@ -192,6 +211,7 @@ def test_two_prices_of_one_offer_are_shown_and_the_choice_is_the_readers():
     proposal = proposed("own.csv")
     item = item_of(proposal, "cerebrium-l4")
     assert item.prices == (0.81, 0.85)
+    assert item.new_usd is None
     assert item.asks == ("Rows disagree: 0.81 (own.csv row 17), 0.85 (own.csv row 18)",)
     taken, waiting = refresh.Accepted.of(["all"]).taken(proposal)
     assert "cerebrium-l4" not in {found.offer_id for found in taken}
@@ -246,6 +266,66 @@ def test_a_new_offer_takes_its_rules_from_the_providers_others():
     assert not offer.featured
     spot = item_of(proposed("skypilot"), "verda-b200-8x-spot").offer
     assert (spot.rules_id, spot.kind, spot.usd_per_gpu_h) == ("verda", "spot", 1.71125)
+
+
+def of_table(text, tables=TABLES, **how):
+    reading = refresh.read([refresh.Brought("list.csv", text.encode())], tables, as_of=TODAY, **how)
+    return refresh.propose(reading, tables, as_of=TODAY, today=TODAY)
+
+
+def test_another_currency_needs_a_rate():
+    """1.10 euros at 1.2 dollars are 1.32 dollars."""
+    text = "provider,gpu,price,unit,kind\nKoyeb,L40S,1.10,eur_per_gpu_hour,serverless\n"
+    item = item_of(of_table(text, usd_per={"EUR": 1.2}), "koyeb-l40s")
+    assert item.new_usd == pytest.approx(1.32)
+    assert not of_table(text).items
+
+
+def test_two_lists_that_disagree_are_shown_side_by_side():
+    """Neither catalogue outranks the other."""
+    rows = "instance_name,location,price,gpu_count,gpu_name,gpu_memory,spot\n"
+    rows += "g6e.xlarge,us-east-1,{},1,L40S,48,False\n"
+    brought = [
+        refresh.Brought(f"{folder}/aws.csv", rows.format(price).encode())
+        for folder, price in (("one", 1.9), ("two", 2.0))
+    ]
+    reading = refresh.read(brought, TABLES, as_of=TODAY)
+    item = item_of(refresh.propose(reading, TABLES, as_of=TODAY, today=TODAY), "aws-l40s")
+    assert item.asks == ("Rows disagree: 1.9 (one/aws.csv row 2), 2 (two/aws.csv row 2)",)
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ("CoreWeave,H100,6.2,usd_per_gpu_hour,on-demand,8-GPU node,", "coreweave-h100-8x"),
+        ("CoreWeave,H100,6.2,usd_per_gpu_hour,on-demand,,8", "coreweave-h100-8x"),
+        ("CoreWeave,H100,49.6,usd_per_instance_hour,on-demand,,8", "coreweave-h100-8x"),
+        ("CoreWeave,H100,6.2,usd_per_gpu_hour,on-demand,,", "machines of 8 GPUs"),
+        ("AWS,L40S,1.9,usd_per_gpu_hour,on-demand,g6e.xlarge,", "aws-l40s"),
+        ("Modal,L40S,1.9,usd_per_gpu_hour,,,", "modal-l40s"),
+        ("Azure,H100,6.9,usd_per_gpu_hour,on-demand,Standard_NC40ads_H100_v5,", "azure-h100-nvl"),
+    ],
+)
+def test_the_size_of_a_machine_is_never_guessed(row, found):
+    """A price of a GPU is one of a machine of eight only where the row says so."""
+    text = f"provider,gpu,price,unit,kind,product,gpu_count\n{row}\n"
+    told = {item.offer_id or item.reason for item in of_table(text).items}
+    assert any(found == words or found in words for words in told), told
+
+
+def test_an_offer_that_is_named_must_be_of_that_gpu():
+    """offer_id says which offer is meant, and a slip in it is told."""
+    text = "offer_id,provider,gpu,price,unit,kind\n{},Modal,L40S,1.9,usd_per_gpu_hour,serverless\n"
+    assert item_of(of_table(text.format("modal-l40s")), "modal-l40s").new_usd == 1.9
+    [item] = of_table(text.format("modal-h100")).items
+    assert item.reason == "modal-h100 is a GPU H100-SXM-80GB, the row says L40S"
+
+
+def test_a_market_is_not_renewed_by_one_of_its_hosts():
+    """The price of Vast here is a median."""
+    text = "provider,gpu,price,unit,kind\nVast.ai,H100 SXM,1.9,usd_per_gpu_hour,on-demand\n"
+    [item] = of_table(text).items
+    assert "median of a market" in item.reason
 
 
 # --- what is written ----------------------------------------------------------------------------
@@ -341,6 +421,41 @@ def test_nothing_is_replaced_if_the_new_tables_are_not_sound(data):
     assert {path.name: path.read_bytes() for path in data.iterdir()} == before
 
 
+def test_a_table_of_a_spreadsheet_keeps_its_marks_and_line_ends(data):
+    """Byte-order mark, CRLF, needless quotes and a missing last line end stay where they were."""
+    path = data / "offers.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[1] = lines[1].replace("modal-t4,Modal,", '"modal-t4","Modal",')
+    strange = ("\ufeff" + "\r\n".join(lines)).encode()
+    path.write_bytes(strange)
+    taken, _ = refresh.Accepted().taken(proposed("gpuhunt_runpod.csv"))
+    refresh.apply(taken, TABLES, today=TODAY, data_dir=data)
+    before, after = strange.split(b"\r\n"), path.read_bytes().split(b"\r\n")
+    assert len(before) == len(after)
+    changed = {new.split(b",")[0] for old, new in zip(before, after, strict=True) if old != new}
+    assert changed == {item.offer_id.encode() for item in taken}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_a_stop_between_two_files_leaves_sound_tables(data, monkeypatch, steps):
+    """Whatever file the disk fills up at, every source that a price names is there."""
+    taken, _ = refresh.Accepted.of(["all"]).taken(proposed("gpuhunt_runpod.csv"))
+    replace, done = Path.replace, []
+
+    def stops(path, target):
+        if len(done) == steps:
+            raise OSError(28, "No space left on device")
+        done.append(target)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", stops)
+    later = TODAY + dt.timedelta(days=1)
+    with pytest.raises(InputError, match="No space left"):
+        refresh.apply(taken, TABLES, today=later, data_dir=data)
+    load_tables.__wrapped__(data)
+    assert not [path for path in data.iterdir() if path.name.startswith(".")]
+
+
 def test_a_second_renewal_from_the_same_list_changes_nothing(data):
     """What was applied is confirmed with the same date, and there is nothing to write."""
     taken, _ = refresh.Accepted().taken(proposed("gpuhunt_runpod.csv"))
@@ -398,6 +513,14 @@ def test_a_published_catalogue_is_fetched_only_by_the_function_that_is_handed_in
         refresh.inputs_from_network("gpuhunt-runpod", TABLES, lambda *a: b"<html>")
     with pytest.raises(InputError, match="catalogue"):
         refresh.inputs_from_network("nobody", TABLES, recorded)
+
+
+def test_an_address_that_does_not_answer_is_said_in_a_sentence():
+    """A port on this machine where nobody listens, and an address that is not encrypted."""
+    with pytest.raises(InputError, match="did not answer"):
+        refresh.fetch("https://127.0.0.1:9/catalog.zip", TABLES)
+    with pytest.raises(InputError, match="https"):
+        refresh.fetch("http://127.0.0.1:9/catalog.zip", TABLES)
 
 
 def test_the_command_proposes_and_changes_nothing_until_it_is_told_to(data, capsys, tmp_path):

@@ -1,178 +1,322 @@
-"""Every branch of every sentence that says what wins, on tables small enough to check by hand.
+"""Every branch of every sentence that says what wins, on facts small enough to check by hand.
 
 The expected sentences are written out in full: whoever turns "less" into "more", swaps the rivals
-or takes the wrong row breaks one of them.
+or takes the wrong plan breaks one of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from frontier.economics import Crossing, Swing
-from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, HYBRID, SCALE_TO_ZERO
+from frontier.plans.families import (
+    DEDICATED,
+    HYBRID,
+    RESERVED,
+    SCALE_TO_ZERO,
+    SCHEDULED,
+    WARM_POOL,
+)
 from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, BreakEven, Flip, RatePoint
 from frontier.trace import TraceReport, make_trace
 from frontier.verdict import (
-    break_even_headline,
-    find_answer,
+    BreakEvenRate,
+    Machines,
+    Obstacle,
+    PlanFacts,
+    RateCrossing,
+    Saving,
+    Tipping,
+    Utilisation,
+    Verdict,
+    WaitingCost,
     flip_sentence,
     gap_sentence,
     how_sure,
+    named,
+    spoken,
     swing_value,
-    utilisation_sentences,
     worth_sentence,
 )
 
 DAY = 86400.0
 
 
-def row(plan_id, family, usd, p99_s, **more):
-    return {
+def plan(plan_id, family=DEDICATED, usd=1000.0, p99_s=0.5, **more):
+    """Return facts of a plan: one Acme L40S, unless told otherwise."""
+    fields = {
         "plan_id": plan_id,
         "label": f"Plan {plan_id}",
         "detail": "keep-alive 1 min",
         "family": family.key,
-        "is_provider_default": False,
-        "max_replicas": 1,
+        "vendor": "Acme" if family is DEDICATED else "Moon",
+        "product": "box",
+        "gpu": "L40S",
+        "kind": "dedicated" if family in (DEDICATED, RESERVED, SCHEDULED) else "serverless",
+        "overflow_vendor": "",
+        "offer_id": "acme" if family is DEDICATED else "moon",
+        "gpus_per_replica": 1,
+        "kept": 0 if family in (SCALE_TO_ZERO, SCHEDULED) else 1,
+        "most": 4 if family in (SCALE_TO_ZERO, WARM_POOL, HYBRID, SCHEDULED) else 1,
+        "machines": None,
         "usd_per_month": usd,
+        "usd_per_h": usd / 730,
+        "usd_by_line": (),
         "p99_ttft_s": p99_s,
-        "waited_on_start_share": 0.0,
+        "waiting_of_thousand": 0,
+        "typical_wait_s": 0.0,
+        "over_of_thousand": 0,
+        "refused_of_thousand": 0,
         "billed_replicas": 0.25,
-    } | more
+        "busy_replicas": 0.05,
+        "priced_on": (("Acme" if family is DEDICATED else "Moon", dt.date(2026, 9, 1)),),
+        "needed": 1,
+        "is_provider_default": False,
+        "is_committed": False,
+    }
+    return PlanFacts(**(fields | more))
 
 
-def answer_of(*rows, limit_s=2.0, share=0.5, short=False):
-    return find_answer(
-        pd.DataFrame(rows),
-        slo_p99_ttft_s=limit_s,
-        break_even_utilisation=share,
-        span_is_short=short,
-    )
-
-
-SHIPPED = row(
-    "zero", SCALE_TO_ZERO, 700.0, 60.0, is_provider_default=True, waited_on_start_share=0.4
+ONE = plan("dedicated-1")
+ZERO = plan(
+    "zero",
+    SCALE_TO_ZERO,
+    700.0,
+    60.0,
+    waiting_of_thousand=400,
+    typical_wait_s=40.0,
+    over_of_thousand=410,
 )
-ONE = row("dedicated-1", DEDICATED, 1000.0, 0.5)
-TWO = row("dedicated-2", DEDICATED, 2000.0, 0.4, max_replicas=2)
+RATE = BreakEvenRate(
+    500.0, 50.0, 5000.0, (RateCrossing(1140.0, 1100.0, 1200.0, True),), False, None
+)
 
 
-def test_always_on_wins_and_scale_to_zero_costs_less_but_waits():
-    """The cheapest under the limit is always-on; as shipped costs 300 less and breaks the limit."""
-    answer = answer_of(SHIPPED, ONE, TWO)
-    assert answer.headline == "Always-on wins here: $1,000 a month at 0.5 s"
-    assert answer.reasons == (
-        "Scale-to-zero as shipped (keep-alive 1 min) would cost $700 a month, $300 less, but 40 % "
-        "of requests would wait on a start, one in a hundred 60 s or longer.",
-        "Break-even: scale-to-zero costs less than an always-on replica while it is billed for "
-        "under 50 % of its time; this traffic makes that 25 %.",
+def verdict_of(within=ONE, shipped=ZERO, rival=ONE, **more):
+    fields = {
+        "limit_s": 2.0,
+        "requests_per_day": 508.0,
+        "span_s": 7 * DAY,
+        "cheapest_within": within,
+        "cheapest": shipped,
+        "fastest": rival,
+        "shipped": shipped,
+        "rival": rival,
+    }
+    return spoken(Verdict(**(fields | more)))
+
+
+def test_always_on_wins_and_scale_to_zero_costs_less_but_breaks_the_limit():
+    """The headline: what to buy, what scale-to-zero would do, where this traffic is."""
+    assert verdict_of(break_even=RATE).headline == (
+        "Cheapest plan that holds p99 ≤ 2 s: one always-on Acme L40S, $1,000 a month. "
+        "Scale-to-zero costs $300 less and breaks the limit for 410 of 1,000 requests. "
+        "On cost alone always-on wins above 1,140 requests a day; you have 500."
     )
-    assert (answer.cheapest_plan_id, answer.default_plan_id, answer.dedicated_plan_id) == (
-        "dedicated-1",
-        "zero",
-        "dedicated-1",
+
+
+def test_before_the_break_even_is_computed_the_headline_does_without_it():
+    """The verdict is complete without the rate, which takes more simulations."""
+    assert verdict_of().headline == (
+        "Cheapest plan that holds p99 ≤ 2 s: one always-on Acme L40S, $1,000 a month. "
+        "Scale-to-zero costs $300 less and breaks the limit for 410 of 1,000 requests."
     )
 
 
-def test_scale_to_zero_that_costs_more_says_and_instead_of_but():
-    """Dearer and slower: nothing speaks for it, so the two are joined by "and"."""
-    dearer = SHIPPED | {"usd_per_month": 1200.0}
-    reasons = answer_of(dearer, ONE).reasons
-    assert "would cost $1,200 a month, $200 more, and 40 % of requests" in reasons[0]
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"usd_per_month": 1200.0}, "costs $200 more and breaks the limit for 410 of 1,000"),
+        ({"usd_per_month": 1000.0}, "costs the same and breaks the limit for 410 of 1,000"),
+        (
+            {"usd_per_month": 1200.0, "p99_ttft_s": 1.5, "over_of_thousand": 3},
+            "costs $200 more and also holds the limit.",
+        ),
+        (
+            {"refused_of_thousand": 20, "p99_ttft_s": math.inf},
+            "costs $300 less and breaks the limit for 410 of 1,000 requests, 20 refused.",
+        ),
+    ],
+)
+def test_what_scale_to_zero_does_beside_the_winner(change, expected):
+    """Dearer, equally dear, holding the limit, refusing: each has its words."""
+    zero = dataclasses.replace(ZERO, **change)
+    assert f"Scale-to-zero {expected}" in verdict_of(shipped=zero).headline
 
 
-@pytest.mark.parametrize("family", [f for f in FAMILIES.values() if f.is_buyable])
-def test_any_family_can_win_and_is_named(family):
-    """The headline names whichever family wins; the saving is a share of the always-on price."""
-    winner = row("winner", family, 750.0, 1.0)
-    rows = (winner,) if family is DEDICATED else (winner, ONE)
-    headline = answer_of(*rows).headline
-    expected = f"{family.noun} wins here: $750 a month at 1 s"
-    assert headline == expected + ("" if family is DEDICATED else ", 25 % less than always-on")
-
-
-def test_a_winner_that_saves_nothing_claims_no_saving():
-    """At the price of always-on, or where always-on is free or absent, no percentage stands."""
-    hybrid = row("hybrid", HYBRID, 1000.0, 0.3)
-    assert answer_of(hybrid, ONE).headline == "A hybrid wins here: $1,000 a month at 0.3 s"
-    assert answer_of(hybrid).headline == "A hybrid wins here: $1,000 a month at 0.3 s"
-    free = row("dedicated-1", DEDICATED, 0.0, 5.0)
-    assert answer_of(hybrid, free).headline == "A hybrid wins here: $1,000 a month at 0.3 s"
-
-
-def test_what_nobody_can_buy_never_wins():
-    """The bound and the API are cheaper and faster here, and are neither answer nor fastest."""
-    bound, api = row("bound", BOUND, 1.0, 0.1), row("api", API, 1.0, 0.1)
-    assert answer_of(bound, api, ONE).cheapest_plan_id == "dedicated-1"
-    assert "plan dedicated-1" in answer_of(bound, api, ONE, limit_s=0.2).headline
-
-
-def test_no_plan_holds_the_limit():
-    """The fastest is named with its cost; the always-on rival is the fastest one, not the first."""
-    answer = answer_of(SHIPPED, ONE, TWO, limit_s=0.1)
-    assert answer.headline == (
-        "No plan holds a p99 of 0.1 s: the fastest, plan dedicated-2, is $2,000 a month at 0.4 s"
+def test_scale_to_zero_wins_and_always_on_is_set_beside_it():
+    """Then it is the always-on rival whose price and waits are said."""
+    verdict = verdict_of(within=ZERO, limit_s=100.0)
+    assert verdict.headline == (
+        "Cheapest plan that holds p99 ≤ 1 min 40 s: scale-to-zero on Moon L40S (keep-alive 1 min), "
+        "$700 a month. One always-on Acme L40S costs $300 more and also holds the limit."
     )
-    assert answer.cheapest_plan_id is None
-    assert answer.dedicated_plan_id == "dedicated-2"
-    # Nothing to compare the cost with: it is only said.
-    assert "would cost $700 a month; 40 % of requests" in answer.reasons[0]
-    assert "under 50 % of their time; this traffic makes that 12.5 %." in answer.reasons[1]
-    assert "2 always-on replicas" in answer.reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (plan("a", kept=3, most=3), "3 always-on Acme L40S"),
+        (plan("a", gpus_per_replica=2), "one always-on replica of 2 × Acme L40S"),
+        (
+            plan("a", kept=3, most=3, gpus_per_replica=2),
+            "3 always-on replicas of 2 × Acme L40S",
+        ),
+        (plan("a", kind="spot"), "one spot Acme L40S"),
+        (plan("a", kind="reserved"), "one reserved Acme L40S"),
+        (plan("a", RESERVED, is_committed=True), "one reserved Moon L40S"),
+        (
+            plan("a", machines=Machines("a", "Acme", "p5.48xlarge", "H100", 1, 8, 1)),
+            "one always-on Acme L40S (1 × p5.48xlarge, 7 of 8 GPUs unused)",
+        ),
+        (plan("a", WARM_POOL, kept=2), "a warm pool of 2 on Moon L40S (keep-alive 1 min)"),
+        (
+            plan("a", HYBRID, kind="dedicated", overflow_vendor="Sun"),
+            "one always-on Moon L40S with overflow to Sun (keep-alive 1 min)",
+        ),
+        (plan("a", SCHEDULED), "Moon L40S by the hour (keep-alive 1 min)"),
+        (
+            plan("a", SCALE_TO_ZERO, gpus_per_replica=2),
+            "scale-to-zero on 2 × Moon L40S (keep-alive 1 min)",
+        ),
+    ],
+)
+def test_every_kind_of_plan_is_named_by_vendor_shape_and_policy(one, expected):
+    """Spot and reserved machines are not called always-on; unused GPUs are in the name."""
+    assert named(one) == expected
+
+
+def test_a_trace_under_a_day_leads_with_dollars_an_hour():
+    """No month in headline or reasons, and what a month would need."""
+    verdict = verdict_of(span_s=DAY / 2)
+    assert "$1.37 an hour" in verdict.headline
+    assert "costs $0.41 less" in verdict.headline
+    assert "a month" not in verdict.headline + " ".join(verdict.reasons)
+    assert verdict.below.startswith(
+        "Only 12 h of traffic was seen: to say a month takes a week of it, with its nights and its "
+        "weekend. Tax,"
+    )
+
+
+def test_no_plan_holds_the_limit_says_why_and_what_would():
+    """A prompt that takes longer alone needs another GPU, precision or limit."""
+    slow = Obstacle(17.0, ("H100", "B200"), ("fp8",), 17.4)
+    fast = plan("dedicated-5", kept=5, most=5, usd=5475.0, p99_s=17.4)
+    headline = verdict_of(within=None, rival=fast, obstacle=slow).headline
+    assert headline == (
+        "No plan holds p99 ≤ 2 s: a prompt alone takes 17 s on this GPU, one in a hundred; the "
+        "fastest, 5 always-on Acme L40S at $5,475 a month, reaches 17.4 s. Within 2 s such a "
+        "prompt needs a faster GPU (H100, B200) or fp8 on this one."
+    )
+    never = dataclasses.replace(slow, gpus=(), precisions=())
+    assert "On no GPU of the list" in verdict_of(within=None, rival=fast, obstacle=never).headline
+
+
+def test_no_plan_holds_the_limit_though_every_prompt_would():
+    """Then it is the waiting behind others, and no GPU is blamed."""
+    headline = verdict_of(within=None, obstacle=Obstacle(1.5, (), (), 0.5)).headline
+    assert headline == (
+        "No plan holds p99 ≤ 2 s: the fastest, one always-on Acme L40S at $1,000 a month, reaches "
+        "0.5 s. One prompt in a hundred takes 1.5 s alone, the rest is waiting."
+    )
 
 
 def test_plans_that_refuse_too_much_serve_nothing():
-    """An infinite p99 is a refusal, in the headline and in the sentence on scale-to-zero."""
-    refusing = SHIPPED | {"p99_ttft_s": math.inf}
-    assert answer_of(refusing).headline == (
-        "No plan serves this traffic: each refuses more than one request in a hundred"
-    )
-    assert (
-        answer_of(refusing, ONE)
-        .reasons[0]
-        .endswith("$300 less, but it would refuse over one request in a hundred.")
+    """No finite p99 at all: nothing is recommended."""
+    verdict = verdict_of(within=None, rival=None, obstacle=Obstacle(0.1, (), (), math.inf))
+    assert verdict.headline == (
+        "No plan serves this traffic: each refuses more than one request in a hundred."
     )
 
 
-def test_scale_to_zero_as_shipped_can_be_the_answer():
-    """Then it is said to be that plan, and how many wait in it."""
-    answer = answer_of(SHIPPED, ONE, limit_s=100.0)
-    assert (
-        answer.headline == "Scale-to-zero wins here: $700 a month at 60 s, 30 % less than always-on"
+def test_the_line_under_the_headline():
+    """What is not in it, from when the prices are, and what would flip it."""
+    flips = (
+        Tipping("limit", 43.0, 2.0, ZERO),
+        Tipping("price", 2.24, 1.5, plan("pool", WARM_POOL)),
     )
-    assert answer.reasons[0] == (
-        "Scale-to-zero as shipped (keep-alive 1 min) is that plan: 40 % of requests wait on a "
-        "start."
-    )
-
-
-def test_no_break_even_and_short_traces_are_said():
-    """A ratio of prices of one or more has no break-even; under a day is an extrapolation."""
-    reasons = answer_of(SHIPPED, ONE, share=1.2, short=True).reasons
-    assert reasons[1:] == (
-        "Replica for replica there is no break-even: an always-on hour costs 120 % of a serverless "
-        "one, all meters counted.",
-        "The trace covers less than a day: the monthly cost is an extrapolation.",
+    assert verdict_of(tippings=flips).below == (
+        "Tax, network traffic and staff are not in it. Prices of Acme 2026-09-01, Moon 2026-09-01. "
+        "It flips with a limit of 43 s (scale-to-zero on Moon L40S) or a GPU price of Acme above "
+        "$2.24 an hour, that price alone (now $1.50)."
     )
 
 
-def test_without_a_plan_as_shipped_the_break_even_stands_alone():
-    """No default in the grid: no sentence about it, and no share of this traffic."""
-    assert answer_of(ONE).reasons == (
-        "Break-even: scale-to-zero costs less than an always-on replica while it is billed for "
-        "under 50 % of its time.",
+def test_the_reasons_say_what_a_saving_is_made_of_and_what_waiting_costs():
+    """Largest part first, each as what it saves or costs; cents a spared request."""
+    verdict = verdict_of(
+        saving=Saving(-300.0, -700.0, 150.0, 0.0, 200.0, 50.0),
+        waiting=WaitingCost(300.0, 6000.0, 0.05),
+    )
+    assert verdict.reasons == (
+        "Scale-to-zero as shipped (Moon, keep-alive 1 min) is $700 a month: 400 of 1,000 requests "
+        "wait on a start, typically 40 s; one in a hundred waits 60 s or longer.",
+        "Against one always-on Acme L40S, scale-to-zero as shipped saves $300 a month: GPU-hours "
+        "save $700, cores and memory cost $200, price of a GPU-hour cost $150, storage, fees and "
+        "credits cost $50.00.",
+        "$300 a month more spare 6,000 requests a wait over 2 s: $0.05 each.",
+    )
+
+
+def test_break_even_as_billed_and_as_busy_time():
+    """The bill's share beside the busy share, and the rule of thumb that means the latter."""
+    use = Utilisation(1, 0.25, 0.05, 0.5, 0.1, (0.4, 0.5))
+    assert verdict_of(utilisation=use).reasons[-1] == (
+        "Break-even by the bills: scale-to-zero costs less than one always-on Acme L40S while it "
+        "is billed for under 50 % of its time; this traffic makes that 25 %. As busy time that is "
+        "10 %, and this traffic is busy 5 %; rules of thumb of 40 % to 50 % mean busy time."
+    )
+
+
+@pytest.mark.parametrize(
+    ("crossings", "wins_now", "expected"),
+    [
+        ((), True, "always-on wins from 50 to 5,000 requests a day; you have 500."),
+        ((), False, "scale-to-zero wins from 50 to 5,000 requests a day; you have 500."),
+        (((1000, True),), False, "always-on wins above 1,000 requests a day; you have 500."),
+        (((1000, False),), True, "always-on wins below 1,000 requests a day; you have 500."),
+        (
+            ((1000, True), (2000, False)),
+            False,
+            "always-on wins from 1,000 to 2,000 requests a day; you have 500.",
+        ),
+        (
+            ((1000, False), (2000, True)),
+            False,
+            "always-on wins below 1,000 and above 2,000 requests a day; you have 500.",
+        ),
+    ],
+)
+def test_where_break_even_lies_in_the_headline(crossings, wins_now, expected):
+    """Each number of crossings and each direction has its words."""
+    found = tuple(RateCrossing(at, at * 0.9, at * 1.1, above) for at, above in crossings)
+    rate = BreakEvenRate(500.0, 50.0, 5000.0, found, wins_now, None)
+    assert verdict_of(break_even=rate).headline.endswith(f"On cost alone {expected}")
+
+
+def test_a_line_that_hits_its_cap_ends_the_comparison():
+    """Where scale-to-zero may not grow any more it is said, and nothing is claimed beyond."""
+    rate = dataclasses.replace(RATE, capped_from_per_day=4000.0)
+    assert verdict_of(break_even=rate).reasons[-1] == (
+        "The break-even lies within 1,100 to 1,200 requests a day, one standard error. Above 4,000 "
+        "requests a day scale-to-zero may not have the replicas that it needs: there the "
+        "comparison ends."
     )
 
 
 def test_marked_points_say_cheapest_last():
-    """Where two names fall on one plan, the more telling one stands."""
-    marked = answer_of(SHIPPED, ONE).marked()
-    assert marked == {"zero": "provider's default", "dedicated-1": "cheapest under the limit"}
+    """Where two names fall on one plan, the more telling one stands; spot is not always-on."""
+    assert verdict_of().marked() == {
+        "zero": "provider's default",
+        "dedicated-1": "cheapest under the limit",
+    }
+    spot = plan("dedicated-2", kind="spot")
+    assert verdict_of(rival=spot).marked()["dedicated-2"] == "spot"
 
 
 def trace_of(requests=1000, days=2.0):
@@ -209,65 +353,6 @@ def compared(*crossings, zero_usd=400.0, holds=(False, False, True), always_hold
 
 
 UP = Crossing(2.0, 1.9, 2.1, True)
-DOWN = Crossing(4.0, 3.9, 4.1, False)
-
-
-@pytest.mark.parametrize(
-    ("found", "share", "expected"),
-    [
-        (
-            compared(UP),
-            0.5,
-            "Always-on is the cheaper plan above 1,000 requests a day, scale-to-zero below; this "
-            "traffic has 500.",
-        ),
-        (
-            compared(DOWN),
-            0.5,
-            "Scale-to-zero is the cheaper plan above 2,000 requests a day, always-on below; this "
-            "traffic has 500.",
-        ),
-        (
-            compared(),
-            0.5,
-            "There is no break-even: scale-to-zero is the cheaper plan from 50 to 5,000 requests a "
-            "day; this traffic has 500.",
-        ),
-        (
-            compared(),
-            1.5,
-            "There is no break-even: scale-to-zero is the cheaper plan from 50 to 5,000 requests a "
-            "day, for an always-on hour costs no less than a serverless one; this traffic has 500.",
-        ),
-        (
-            compared(),
-            1.0,
-            "There is no break-even: scale-to-zero is the cheaper plan from 50 to 5,000 requests a "
-            "day, for an always-on hour costs no less than a serverless one; this traffic has 500.",
-        ),
-        (
-            compared(zero_usd=600.0),
-            1.5,
-            "There is no break-even: always-on is the cheaper plan from 50 to 5,000 requests a "
-            "day; this traffic has 500.",
-        ),
-        (
-            compared(UP, DOWN),
-            0.5,
-            "Always-on is the cheaper plan from 1,000 to 2,000 requests a day; this traffic has "
-            "500.",
-        ),
-        (
-            compared(Crossing(2.0, 1.9, 2.1, False), Crossing(4.0, 3.9, 4.1, True)),
-            0.5,
-            "Always-on is the cheaper plan from 50 to 1,000 and above 2,000 requests a day; this "
-            "traffic has 500.",
-        ),
-    ],
-)
-def test_where_break_even_lies(found, share, expected):
-    """Each number of crossings and each direction has its sentence."""
-    assert break_even_headline(found, AS_SHIPPED, trace_of(), share) == expected
 
 
 def sure(found, *, days=2.0, limit_s=2.0):
@@ -289,8 +374,8 @@ def test_what_no_plan_holds_is_said_of_each():
     never = sure(compared(holds=(False,) * 3, always_holds=False), days=0.5)
     assert never == (
         "The trace covers less than a day: a month is an extrapolation. No number of always-on "
-        "replicas holds a p99 of 2 s here; 3 replicas, as many as the busiest minute keeps busy, "
-        "are compared. Scale-to-zero holds it at none of these rates."
+        "replicas holds a p99 of 2 s here; 3 replicas, the fewest that are as fast as "
+        "more, stand for it. Scale-to-zero holds it at none of these rates."
     )
     assert sure(compared(holds=(True,) * 3)).endswith(
         "So does scale-to-zero, at all of these rates."
@@ -330,20 +415,6 @@ def test_a_flip_says_its_direction():
     swing = Swing("start", "Start time", "s", 10.0, 20.0, 40.0)
     assert flip_sentence(Flip(swing, 30.0)) == "Start time of **30 s** or more (now 20 s)"
     assert flip_sentence(Flip(swing, 12.0)) == "Start time of **12 s** or less (now 20 s)"
-
-
-def test_utilisation_with_and_without_a_break_even():
-    """Below one there is a share to stay under; from one on there is none."""
-    assert utilisation_sentences(0.5, 0.25, 0.05, 1) == (
-        "Replica for replica, always-on is cheaper once scale-to-zero is billed for more than "
-        "50 % of the time: that is its price over the serverless one, all meters counted. This "
-        "traffic is billed for 25 % of the time of one always-on replica, and works in 5 % of it."
-    )
-    assert utilisation_sentences(1.25, 0.25, 0.05, 2) == (
-        "Replica for replica there is no break-even: an hour of 2 always-on replicas costs 125 % "
-        "of an hour on scale-to-zero, all meters counted. This traffic is billed for 25 % of the "
-        "time of 2 always-on replicas, and works in 5 % of it."
-    )
 
 
 def test_what_sparing_a_wait_must_be_worth():

@@ -16,7 +16,7 @@ import pytest
 
 from frontier.errors import InfeasibleError, InputError
 from frontier.policy import ROUTINGS, NodePool, ParkedTier, ScalingPolicy
-from frontier.simulate import Cancelled, simulate_replicas
+from frontier.simulate import Cancelled, Prefixes, simulate_replicas
 from tests.reference import assert_same, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +33,8 @@ class Case:
     cold_start_s: np.ndarray
     horizon_s: float
     pod_start_s: np.ndarray | None = None
+    prefill_chunks: np.ndarray | None = None
+    prefix: Prefixes | None = None
 
     def run(self, **changes):
         case = dataclasses.replace(self, **changes)
@@ -45,6 +47,8 @@ class Case:
             cold_start_s=case.cold_start_s,
             horizon_s=case.horizon_s,
             pod_start_s=case.pod_start_s,
+            prefill_chunks=case.prefill_chunks,
+            prefix=case.prefix,
         )
 
 
@@ -130,6 +134,162 @@ def test_it_agrees_with_the_reference(on_grid):
             horizon=number(case.horizon_s),
         )
         assert_same(case.run(), expected)
+
+
+def draw_engine(seed, *, on_grid=False):
+    """Draw a case whose prompts are read in chunks, or are found in a cache, or both.
+
+    On the grid a chunk takes nothing or as long as a decode step, so that whatever an engine step
+    holds, it takes a power of two and floating-point arithmetic stays exact.
+    """
+    case = draw_case(seed, on_grid=on_grid)
+    rng = np.random.default_rng([seed, on_grid, 7])
+    n = case.arrival_s.size
+    prefix, chunks = None, None
+    if seed % 4 != 1:
+        chunks = rng.integers(1, 6, n)
+        if on_grid:
+            step_s = case.decode_step_s[0]
+            case = dataclasses.replace(
+                case,
+                decode_step_s=np.full(case.decode_step_s.size, step_s),
+                prefill_s=chunks * (step_s or 0.25),
+            )
+    if seed % 4 != 2:
+        parents = np.array([int(rng.integers(-1, i)) if i else -1 for i in range(n)], dtype=int)
+        shares = [0.0, 1.0] if on_grid else [0.25, 0.5, 1.0, 2.0]
+        prefix = Prefixes(
+            parent=np.where(rng.random(n) < 0.7, parents, -1),
+            saved_s=case.prefill_s * rng.choice(shares, n),
+            tokens=rng.integers(1, 10, n),
+            cache_tokens=float(rng.choice([0, 5, 20, math.inf])),
+            least_prefill_s=0.0 if on_grid else float(rng.choice([0, 0.25])),
+        )
+    tiers = tuple(
+        dataclasses.replace(tier, keeps_cache=bool((seed + k) % 3))
+        for k, tier in enumerate(case.policy.parked)
+    )
+    policy = dataclasses.replace(case.policy, parked=tiers)
+    return dataclasses.replace(case, policy=policy, prefill_chunks=chunks, prefix=prefix)
+
+
+@pytest.mark.parametrize("on_grid", [False, True], ids=["continuous", "full of ties"])
+def test_with_chunks_and_a_cache_it_agrees_with_the_reference(on_grid):
+    """Prompts read between the answers, and found in a cache: all is the reference's.
+
+    That keeps lists of what was not read and of what went through each cache, and no clock.
+    """
+    number = Fraction if on_grid else float
+    saved = 0
+    for seed in SEEDS:
+        case = draw_engine(seed, on_grid=on_grid)
+        chunks, prefix = case.prefill_chunks, case.prefix
+        expected = simulate(
+            [number(at) for at in case.arrival_s],
+            [number(time) for time in case.prefill_s],
+            [int(tokens) for tokens in case.output_tokens],
+            [number(step) for step in case.decode_step_s],
+            policy=case.policy,
+            cold_start=[number(start) for start in case.cold_start_s],
+            horizon=number(case.horizon_s),
+            chunks=None if chunks is None else chunks.tolist(),
+            prefix=prefix
+            and {
+                "parent": prefix.parent.tolist(),
+                "saved_s": [number(s) for s in prefix.saved_s],
+                "tokens": prefix.tokens.tolist(),
+                "cache_tokens": prefix.cache_tokens,
+                "least_prefill_s": number(prefix.least_prefill_s),
+            },
+        )
+        result = case.run()
+        assert_same(result, expected)
+        served = ~result.rejected
+        saved += np.count_nonzero(result.prompt_s[served] < case.prefill_s[served])
+    assert saved > 100
+
+
+def test_without_a_parent_or_with_one_chunk_alone_nothing_changes():
+    """A cache that nothing is found in changes no second, and neither do chunks read alone."""
+    for seed in SEEDS[:60]:
+        case = draw_case(seed)
+        n = case.arrival_s.size
+        nothing = Prefixes(np.full(n, -1), case.prefill_s, np.ones(n, int))
+        for name in ("ttft_s", "finish_s"):
+            np.testing.assert_array_equal(
+                getattr(case.run(prefix=nothing), name), getattr(case.run(), name)
+            )
+        # One replica that answers one request at a time reads no prompt beside an answer.
+        one = ScalingPolicy(min_replicas=1, idle_timeout_s=math.inf)
+        alone = dataclasses.replace(case, decode_step_s=case.decode_step_s[:1], policy=one)
+        chunks = np.random.default_rng(seed).integers(1, 9, n)
+        np.testing.assert_allclose(
+            alone.run(prefill_chunks=chunks).ttft_s, alone.run().ttft_s, rtol=0, atol=1e-9
+        )
+
+
+def test_a_cache_that_finds_every_prompt_whole_makes_nobody_wait_longer():
+    """On one replica, always on: a prompt that costs nothing is no slower than one that does."""
+    for seed in SEEDS[:60]:
+        case = draw_case(seed)
+        n = case.arrival_s.size
+        always = ScalingPolicy(min_replicas=1, max_replicas=1, idle_timeout_s=math.inf)
+        found = Prefixes(np.arange(-1, n - 1), case.prefill_s, np.ones(n, int))
+        case = dataclasses.replace(case, policy=always)
+        assert np.all(case.run(prefix=found).ttft_s <= case.run().ttft_s + 1e-9)
+
+
+def test_a_cache_is_lost_with_the_replica():
+    """After a start nothing is found; a tier keeps the cache or loses it, as it says."""
+    arrival_s, step_s = np.array([0.0, 10.0]), np.array([0.1])
+    prefix = Prefixes(np.array([-1, 0]), np.array([0.0, 0.9]), np.array([10, 10]))
+
+    def second_prompt_s(**rules):
+        result = simulate_replicas(
+            arrival_s,
+            [1.0, 1.0],
+            [1, 1],
+            step_s,
+            policy=ScalingPolicy(**rules),
+            cold_start_s=[2.0],
+            horizon_s=20.0,
+            prefix=prefix,
+        )
+        return result.prompt_s[1]
+
+    assert second_prompt_s(idle_timeout_s=60.0) == pytest.approx(0.1)
+    assert second_prompt_s(idle_timeout_s=1.0) == 1.0
+    sleeps = ParkedTier(resume_s=0.5, keeps_cache=True)
+    assert second_prompt_s(idle_timeout_s=1.0, parked=(sleeps,)) == pytest.approx(0.1)
+    loses = ParkedTier(resume_s=0.5)
+    assert second_prompt_s(idle_timeout_s=1.0, parked=(loses,)) == 1.0
+    on_the_way = (ParkedTier(stay_s=2.0, resume_s=0.5), sleeps)
+    assert second_prompt_s(idle_timeout_s=1.0, parked=on_the_way) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"parent": np.array([-1, 1])}, "an earlier request or -1, got 1 in entry 1"),
+        ({"saved_s": np.array([0.1])}, "one entry a request each, got 2, 1 and 2"),
+        ({"cache_tokens": -1.0}, "cache_tokens must be at least 0"),
+        ({"saved_s": np.array([0.1, math.inf])}, "prefix.saved_s must hold finite times"),
+    ],
+)
+def test_an_impossible_prefix_is_refused_by_name(change, words):
+    """What cannot be is said before anything is compiled or run."""
+    whole = {"parent": np.array([-1, 0]), "saved_s": np.zeros(2), "tokens": np.ones(2, int)}
+    with pytest.raises(InputError, match=words):
+        Prefixes(**(whole | change))
+
+
+def test_chunks_are_one_a_request():
+    """Chunks for other requests than there are, or fewer than one, are refused."""
+    case = draw_case(4)
+    n = case.arrival_s.size
+    for chunks, words in ((np.ones(n + 1, int), "one entry a request"), (np.zeros(n), "from 1 to")):
+        with pytest.raises(InputError, match=f"prefill_chunks must h.*{words}"):
+            case.run(prefill_chunks=chunks)
 
 
 def draw_case_on_nodes(seed, *, on_grid=False):

@@ -1,0 +1,111 @@
+"""What holds for every chart: colours that stand out, ticks that are round, text to be read."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from pathlib import Path
+
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontier.charts import theme
+from frontier.plans.families import FAMILIES
+
+_CONFIG = tomllib.loads(
+    (Path(__file__).resolve().parents[2] / ".streamlit" / "config.toml").read_text("utf-8")
+)
+PAGES = [_CONFIG["theme"][name]["backgroundColor"] for name in ("light", "dark")]
+COLOURS = {
+    **{name: getattr(theme, name) for name in dir(theme) if name.isupper() and name.isalpha()},
+    **theme.STAGE_COLOURS,
+    **theme.BILL_COLOURS,
+    **{family.label: family.colour for family in FAMILIES.values()},
+}
+COLOURS = {name: colour for name, colour in COLOURS.items() if str(colour).startswith("#")}
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of WCAG 2."""
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of WCAG 2, at least 1."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=["light", "dark"])
+@pytest.mark.parametrize("colour", COLOURS.values(), ids=COLOURS)
+def test_every_mark_stands_out_from_either_page(colour, page):
+    """WCAG asks 3:1 of graphical objects: lines, bars and points, on light and on dark."""
+    assert contrast(colour, page) >= 3.0
+
+
+def test_the_contrast_is_that_of_the_norm():
+    """Black on white is 21:1, and #767676 on white is the known grey of just over 4.5:1."""
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21.0)
+    assert contrast("#767676", "#FFFFFF") == pytest.approx(4.54, abs=0.01)
+
+
+@pytest.mark.parametrize(("low_s", "high_s"), [(0.001, 200.0), (0.3, 130.0), (1.0, 86_400.0)])
+@pytest.mark.parametrize("most", [4, 6, 8])
+def test_time_ticks_are_round_and_no_more_than_asked(low_s, high_s, most):
+    """Of too many, round ones are left: within the axis, rising, some, and each still a tick."""
+    ticks, labels = theme.time_ticks(low_s, high_s, most)
+    every, _ = theme.time_ticks(low_s, high_s)
+    assert 1 < len(ticks) <= most
+    assert ticks == sorted(set(ticks))
+    assert set(ticks) <= set(every)
+    assert len(labels) == len(ticks)
+
+
+def test_a_figure_has_no_text_under_twelve_pixels_and_none_fainter_than_the_page():
+    """Axes, legend and notes: at least 12 px, and in the colour of the page's own text."""
+    from frontier.pages.show import inked
+
+    figure = theme.base_layout(go.Figure(go.Scatter(x=[1], y=[1])), height_px=200)
+    theme.label_line(figure, "a line", 1, 1, xanchor="left", yanchor="bottom")
+    layout = inked(figure).layout
+    fonts = [layout.font, layout.legend.font, layout.annotations[0].font]
+    for axis in (layout.xaxis, layout.yaxis):
+        fonts += [axis.tickfont, axis.title.font]
+    assert all(font.size >= 12 for font in fonts)
+    assert len({font.color for font in fonts}) == 1
+    assert fonts[0].color is not None
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=6),
+)
+def test_labels_are_moved_apart_and_no_further(heights):
+    """Labels keep their order, do not overlap and stay within; those with room are not moved."""
+    least = 0.12
+    at = {f"line {index}": height for index, height in enumerate(heights)}
+    placed = theme.spread(at, least)
+    order = sorted(at, key=at.__getitem__)
+    values = [placed[name] for name in order]
+    assert all(high - low >= least - 1e-9 for low, high in itertools.pairwise(values))
+    assert values[0] >= least / 2 - 1e-9
+    assert values[-1] <= 1 - least / 2 + 1e-9
+    wanted = [at[name] for name in order]
+    inside = wanted[0] >= least / 2 and wanted[-1] <= 1 - least / 2
+    if inside and all(high - low >= least for low, high in itertools.pairwise(wanted)):
+        assert values == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("top", [1.0, 4.6, 7.2, 71.3, 999.0, 12_345.0])
+def test_count_ticks_are_whole_and_in_steps_of_one_two_or_five(top):
+    """From 0 to within the axis; their step is 1, 2 or 5 times a power of ten."""
+    ticks = theme.count_ticks(top)
+    assert ticks[0] == 0
+    assert ticks[-1] < top
+    assert len(ticks) <= 6
+    steps = {high - low for low, high in itertools.pairwise(ticks)}
+    assert len(steps) <= 1
+    assert all(f"{step:.0f}".rstrip("0") in ("1", "2", "5") for step in steps)
