@@ -12,7 +12,8 @@ from frontier import spell
 from frontier.charts.prices_chart import prices_chart_figure, prices_chart_table
 from frontier.edits import EDITABLE, cell_text
 from frontier.pages import cell_controls, controls, link, price_controls, session, show, text
-from frontier.prices import age_days, days_left, security_of, staleness
+from frontier.prices import NOT_SOLD, age_days, days_left, security_of, stale_in_words, staleness
+from frontier.prices.owned import OWNED_OFFER
 from frontier.tables import OWN_SOURCE, Offer, Tables
 
 _FILTERS = {
@@ -23,7 +24,7 @@ _FILTERS = {
     "hosts": ("Hosts", "security"),
     "ages": ("Age", "band"),
 }
-_FRESH, _SOON, _STALE = "fresh", "soon", "stale"
+_FRESH, _SOON, _STALE, _GONE = "fresh", "soon", "stale", "gone"
 _UNKNOWN = "not stated"
 _KINDS = {
     "serverless": "Serverless",
@@ -42,7 +43,7 @@ def draw() -> None:
     tables = session.tables()
     today = dt.date.today()
     everything = offers_frame(tables, session.unedited(), today)
-    _draw_warning(everything, tables, today)
+    _draw_warning(tables, today)
     found = _filtered(everything, tables)
     if found.empty:
         st.info(
@@ -74,7 +75,8 @@ def offers_frame(tables: Tables, listed: Tables, today: dt.date) -> pd.DataFrame
         By offer_id: provider, product, gpu, kind, security ("secure", "community" or "not
         stated"), region, usd_per_gpu_h [$/GPU/h], listed_usd_per_gpu_h (missing where it is the
         price in force), gpus (a machine), age_days [days], band ("fresh", "soon" where it goes
-        stale soon, "stale"), source, source_kind, url of the page to read again, note.
+        stale soon, "stale", "gone" where it is not sold any more), source, source_kind, url
+        (of the page to read again), note.
     """
     records = []
     for key, offer in tables.offers.items():
@@ -106,6 +108,8 @@ def offers_frame(tables: Tables, listed: Tables, today: dt.date) -> pd.DataFrame
 
 
 def _band(offer: Offer, today: dt.date, tables: Tables) -> str:
+    if offer.available == NOT_SOLD:
+        return _GONE
     if staleness(offer, today, tables) != "fresh":
         return _STALE
     return _FRESH if days_left(offer, today, tables) is None else _SOON
@@ -119,31 +123,16 @@ def _gpus(offer: Offer) -> str:
 # --- what grows old -----------------------------------------------------------------------------
 
 
-def _draw_warning(frame: pd.DataFrame, tables: Tables, today: dt.date) -> None:
+def _draw_warning(tables: Tables, today: dt.date) -> None:
     """Warn of prices that are stale, or will be soon; those in use by name."""
-    counts = frame["band"].value_counts()
-    stale, soon = int(counts.get(_STALE, 0)), int(counts.get(_SOON, 0))
-    if not stale and not soon:
+    words = stale_in_words(today, tables)
+    if words is None:
         return
-    days, warn_days = (tables.setting(f"price_{name}_days") for name in ("stale", "warn"))
-    words = []
-    if stale:
-        words.append(
-            f"{stale} of {spell.count(len(frame), 'price')} "
-            f"{'is' if stale == 1 else 'are'} older than {days:g} days"
-        )
-    if soon:
-        words.append(
-            f"{soon} {'more ' if stale else ''}will be within {warn_days:g} days"
-            if stale
-            else f"{spell.count(soon, 'price')} will be older than {days:g} days within "
-            f"{warn_days:g} days"
-        )
     used = [_grows_old(tables.offers[key], tables, today) for key in _in_use()]
     in_use = "; ".join(word for word in used if word)
     st.warning(
         text.plain(
-            f"{' and '.join(words)}. Read them again before you rely on them."
+            f"{words} Read them again before you rely on them."
             + (f" In use: {in_use}." if in_use else "")
         ),
         icon=":material/event_busy:",
@@ -155,7 +144,7 @@ def _grows_old(offer: Offer, tables: Tables, today: dt.date) -> str:
     if staleness(offer, today, tables) != "fresh":
         return f"{name}, {text.age(offer.priced_on, today)}"
     left = days_left(offer, today, tables)
-    return "" if left is None else f"{name}, stale in {spell.count(left + 1, 'day')}"
+    return "" if left is None else f"{name}, stale in {spell.count(left, 'day')}"
 
 
 def _in_use() -> tuple[str, ...]:
@@ -178,8 +167,9 @@ def _filtered(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         _FRESH: f"Up to {soon:g} days",
         _SOON: f"Over {soon:g} days: stale soon",
         _STALE: f"Over {stale:g} days: stale",
+        _GONE: "Not sold any more",
     }
-    ordered = {"band": (_FRESH, _SOON, _STALE), "kind": tuple(_KINDS)}
+    ordered = {"band": (_FRESH, _SOON, _STALE, _GONE), "kind": tuple(_KINDS)}
     found = frame
     with st.container(horizontal=True, gap="small"):
         for key, (name, column) in _FILTERS.items():
@@ -202,7 +192,9 @@ def _filtered(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
     shown = found.copy()
     shown["kind"] = shown["kind"].map(_KINDS)
-    shown["band"] = shown["band"].map({_FRESH: "", _SOON: "stale soon", _STALE: "stale"})
+    shown["band"] = shown["band"].map(
+        {_FRESH: "", _SOON: "stale soon", _STALE: "stale", _GONE: "not sold any more"}
+    )
     if shown["listed_usd_per_gpu_h"].isna().all():
         shown = shown.drop(columns="listed_usd_per_gpu_h")
     keys = tuple(found.index)
@@ -301,7 +293,10 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
     listed = session.unedited().offers[key]
     source = session.unedited().source_of(listed)
     with st.container(border=True):
-        price_controls.price_field(key, place="data")
+        if key == OWNED_OFFER:
+            st.markdown("An amortisation, not a price: it follows from what the machine costs.")
+        else:
+            price_controls.price_field(key, place="data")
         hosts = security_of(listed, session.unedited())
         where = [
             f"{_KINDS[offer.kind]}, {_gpus(offer)} × {offer.gpu} a machine",
@@ -341,6 +336,9 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
 
 
 def _draw_chart(found: pd.DataFrame, tables: Tables) -> None:
+    found = found[found["band"] != _GONE]
+    if found.empty:
+        return
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     left.markdown("**What a GPU-hour costs**")
     with right:
