@@ -155,8 +155,9 @@ def _terms_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> list[
             for shape in others
         )
         words.append(f"Or, where it makes the bill of a plan less: {shapes}")
-    if dedicated.kind == "spot":
-        rate = deal.terms(dedicated, tables).interruptions_per_h
+    machines = [tables.offers[deployment.scenario.serverless_offer], dedicated]
+    if spot := [offer for offer in machines if offer.kind == "spot"]:
+        rate = deal.terms(spot[0], tables).interruptions_per_h
         words.append(
             f"Spot machines are interrupted {rate:g} times an hour (assumed), each time repeating "
             "a start: that is in the cost, and in no percentile"

@@ -460,6 +460,10 @@ def start_of(
         tables=tables,
         **changes,
     )
+    are_brought = supply.nodes is not None and nodes.provisions(supply.nodes, tables)
+    if supply.nodes is not None and not are_brought:
+        # Every node is there: what starts, and what was measured, is a pod and never more.
+        inputs = nodes.node_up(supply.nodes, tables).rewrite_inputs(inputs)
     own = scenario.own_start
     if own is None:
         start = inputs.predict(tables)
@@ -477,12 +481,8 @@ def start_of(
         # The platform's own word is for the platform's own time.
         if "allocate_s" in dict(scenario.start_changes):
             start = start.replace("allocate", basis="assumed", source_ids=(), note="as you set it")
-        elif supply.nodes is not None:
+        elif supply.nodes is not None and are_brought:
             start = start.replace("allocate", **nodes.told_by(supply.nodes, tables))
-    if supply.nodes is not None and not nodes.provisions(supply.nodes, tables):
-        # Every node is there: what starts is a pod, and nothing else ever does.
-        up = nodes.node_up(supply.nodes, tables)
-        start, inputs = up.rewrite_start(start, inputs, tables), up.rewrite_inputs(inputs)
     return inputs, start
 
 
