@@ -20,7 +20,13 @@ from frontier.pages import (
     text,
 )
 from frontier.pages.cores_controls import cores_section
-from frontier.pages.deal_controls import api_section, deal_section, month_section, office_section
+from frontier.pages.deal_controls import (
+    api_section,
+    deal_section,
+    interruptions_section,
+    month_section,
+    office_section,
+)
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import Traffic, traffic_in_words, traffic_section
 from frontier.plans.scenario import DEFAULT_MITIGATIONS, Scenario
@@ -201,6 +207,7 @@ def _scenario(
         gpus = (fit and fit.gpus) or 1
         host = cores_section(tables, (serverless, dedicated), model, precision, gpus)
         deal = deal_section(tables, serverless, dedicated).with_host(host)
+        interruptions_per_h = interruptions_section(tables, serverless, dedicated)
     with bar.chip(
         "limit",
         lambda: f"p99 ≤ {spell.seconds(_limit(tables, example))}",
@@ -239,6 +246,7 @@ def _scenario(
         own_start=own_start,
         office=office,
         kv_precision=kv_precision,
+        interruptions_per_h=interruptions_per_h,
         nodes=nodes,
         gpus_per_replica=gpu_controls.chosen_count() if fit and fit.gpus else None,
     )
