@@ -131,7 +131,7 @@ def focus(offer_id: str, gpus: int | None = None) -> None:
         else offer_controls.DEDICATED
     )
     place = {"place": kind} if kind == offer_controls.SERVERLESS else {}
-    link.choose(gpu=offer.gpu, gpus=gpus or "fewest", **{kind: offer_id}, **place)
+    link.choose(gpu=offer.gpu, replica_gpus=gpus or "fewest", **{kind: offer_id}, **place)
 
 
 def current() -> Choices | NoTraffic:

@@ -15,7 +15,7 @@ from frontier.tables import Example, Tables
 from frontier.trace import Trace
 
 _MOST_OFFERED = 6
-_COUNT, _FEWEST = "gpus", "fewest"
+_COUNT, _FEWEST = "replica_gpus", "fewest"
 
 
 @dataclass(frozen=True, slots=True)

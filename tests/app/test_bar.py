@@ -163,13 +163,13 @@ def test_the_gpus_of_a_replica_are_a_choice():
 
     app = AppTest.from_string(_BAR, default_timeout=90).run()
     assert app.session_state["choices"].scenario.gpus_per_replica is None
-    app.selectbox(key="gpus").set_value("4").run()
+    app.selectbox(key="replica_gpus").set_value("4").run()
     assert _chip(app, "GPUs") == "● 4 × L40S"
     assert app.session_state["choices"].scenario.gpus_per_replica == 4
-    assert dict(app.query_params)["gpus"] in ("4", ["4"])
+    assert dict(app.query_params)["replica_gpus"] in ("4", ["4"])
     app.button(key="undo").click().run()
     assert app.session_state["choices"].scenario.gpus_per_replica is None
-    app.selectbox(key="gpus").set_value("2").run()
+    app.selectbox(key="replica_gpus").set_value("2").run()
     app.selectbox(key="model").set_value("Llama-3.1-70B-Instruct").run()
     assert app.session_state["choices"].scenario.gpus_per_replica is None
     assert not app.exception
