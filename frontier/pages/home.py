@@ -34,6 +34,8 @@ def render() -> None:
         _draw_chart(study, chosen)
     with card_column:
         _draw_card(study, study.outcomes[chosen])
+    study = results.with_break_even(choices, study)
+    _draw_answer(answer_place, study)
     _draw_details(study, chosen)
 
 
@@ -87,7 +89,7 @@ def _draw_chart(study: Study, chosen: str) -> None:
     )
     if hidden:
         words += f"; {hidden} not drawn because they refuse more than one request in a hundred"
-    st.caption(words + ". Large points: no other plan is both cheaper and faster.")
+    st.caption(words + ". Large points: no other plan is cheaper without being noticeably slower.")
 
 
 def _draw_card(study: Study, outcome: Outcome) -> None:
@@ -140,7 +142,7 @@ def _draw_start(outcome: Outcome) -> None:
     if plan.policy.min_replicas == plan.policy.max_replicas:
         is_spot = session.tables().offers[plan.offer_id].kind == "spot"
         st.caption(
-            "Spot: interruptions are in the cost, as repeated starts, and in no percentile."
+            "Spot: who comes while no machine is up waits for the first to be back."
             if is_spot
             else "Every replica is always up: no request waits on a start."
         )
@@ -152,6 +154,11 @@ def _draw_start(outcome: Outcome) -> None:
         f"{spell.percent(round(wall_s[dominant] / plan.start.typical_s, 2))} of it "
         f"{in_sentence(dominant)}"
     )
+    on_node = plan.start.on_node
+    if on_node is not None and on_node.typical_s < plan.start.typical_s:
+        st.caption(
+            f"With a node to bring; on a node that is up {spell.seconds(on_node.typical_s)}."
+        )
     show.parts(
         wall_s,
         key="start_bar",
@@ -161,6 +168,7 @@ def _draw_start(outcome: Outcome) -> None:
     )
 
 
+@link.part
 def _draw_details(study: Study, chosen: str) -> None:
     outcome = study.outcomes[chosen]
     tabs = st.tabs(

@@ -123,7 +123,7 @@ def test_a_bad_file_is_refused_in_a_sentence(open_app, name, content):
 
 def test_a_source_can_be_followed_from_the_table_to_the_screen():
     """The Data page shows, for every offer, the title, kind and date of its source."""
-    from frontier.pages.sources import table_frame
+    from frontier.pages.tables_tab import table_frame
 
     tables = load_tables()
     frame = table_frame(tables, "offers").set_index("offer_id")
@@ -148,6 +148,17 @@ def test_the_method_page_draws_predicted_against_measured():
     cases = next(frame.value for frame in app.dataframe if "Case" in frame.value)
     assert {"Case", "Measured", "Predicted", "Error", "Used in a fit", "Source"} <= set(cases)
     assert len(cases) > 200
+
+
+@pytest.mark.parametrize("traffic", ["internal-rag", "upload"])
+def test_the_method_page_has_its_pictures_whatever_the_traffic(traffic):
+    """One replica's life, starts side by side, a bill: each with words, alternative and table."""
+    app = _run_page("frontier.pages.method", traffic)
+    alternatives = " ".join(chart.proto.alt for chart in app.get("plotly_chart"))
+    for begins in ("One replica through time", "Stages of a start", "Each stretch of a replica"):
+        assert begins in alternatives
+    assert "The replica starts twice, and 3 of the requests wait for it" in _said(app)
+    assert sum(fold.label == "The numbers of this chart" for fold in app.expander) >= 3
 
 
 def test_the_worked_example_is_computed_from_its_fields():
