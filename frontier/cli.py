@@ -346,11 +346,15 @@ def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:
 
 
 def _sweep(told: argparse.Namespace) -> None:
-    from frontier.study import default_plan_id
+    from frontier.sensitivity import AS_SHIPPED, Rivals
+    from frontier.study import compare, default_plan_id, with_rate
 
     study, paths = _study(told, (".csv", ".json", ".xlsx", ".html"))
     plan_id = told.plan or default_plan_id(study)
     look_up(study.outcomes, plan_id, "plan")
+    if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
+        rivals = Rivals(study.deployment.scenario, study.trace, study.tables)
+        study = with_rate(study, compare(study, rivals, AS_SHIPPED, lines=(AS_SHIPPED,)))
     print(study.verdict.headline)
     print(f"  {study.verdict.below}")
     read = None if told.model_config is None else _read_model(told.model_config)
@@ -380,16 +384,14 @@ def _break_even(told: argparse.Namespace) -> None:
     from frontier.export import csv_bytes
     from frontier.sensitivity import ALWAYS_ON, Rivals
     from frontier.study import compare, what_it_hangs_on
-    from frontier.verdict import flip_sentence, gap_sentence, utilisation_sentences
+    from frontier.verdict import flip_sentence, gap_sentence
 
     study, paths = _study(told, (".csv",))
     scenario = study.deployment.scenario
     compared = compare(study, Rivals(scenario, study.trace, study.tables), told.line)
     print(compared.headline)
     print(f"  {compared.certainty}")
-    billed, busy = compared.billed_and_busy(study)
-    replicas = compared.now[ALWAYS_ON].replicas
-    print(f"  {utilisation_sentences(compared.share, billed, busy, replicas)}")
+    print(f"  {compared.utilisation}")
     moved = what_it_hangs_on(study, compared)
     print(f"  {gap_sentence(moved.gap_usd, compared.now[told.line], compared.now[ALWAYS_ON])}")
     for flip in moved.flips:

@@ -131,6 +131,20 @@ def cell_text(value: object) -> str:
     return value.isoformat() if isinstance(value, dt.date) else str(value)
 
 
+def is_questioned(usd_per_gpu_h: float, listed_usd_per_gpu_h: float, tables: Tables) -> bool:
+    """Return whether a typed price is so far from the listed one that it waits for a yes.
+
+    Parameters
+    ----------
+    usd_per_gpu_h, listed_usd_per_gpu_h : float
+        Both above 0. [$/GPU/h]
+    """
+    factor = tables.setting("price_sanity_factor")
+    apart = max(usd_per_gpu_h / listed_usd_per_gpu_h, listed_usd_per_gpu_h / usd_per_gpu_h)
+    # Exactly that many times is not yet over it, whatever the last digit of the quotient.
+    return apart > factor and not math.isclose(apart, factor)
+
+
 def problems_of(tables: Tables, edits: Iterable[Edit]) -> tuple[str, ...]:
     """Return a sentence for each edit, or row of edits, that cannot be applied."""
     return _edited(tables, edits, None)[1]

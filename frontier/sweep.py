@@ -34,10 +34,10 @@ from frontier.billing import (
     billed_start_s,
     machine_shapes,
     months,
-    replica_usd_per_h,
 )
 from frontier.economics import (
     Tolerance,
+    cheapest_under,
     efficient,
     kept_sessions,
     needed_sessions,
@@ -46,7 +46,6 @@ from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployed
-from frontier.policy import NodePool
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
@@ -109,8 +108,6 @@ class Deal:
         the hour.
     commitment : Commitment or None
         Under which `committed_outcomes` buys the machines that are always on.
-    interruptions_per_h : float or None
-        Of a spot machine [1/h]; None: the setting. It changes the cost and no percentile.
     exact_machine : bool
         Whether the buyer insists on the machine of the offer; else each plan is billed on that
         shape of it, of `machine_shapes`, which makes its bill least.
@@ -119,27 +116,23 @@ class Deal:
     serverless: Terms = LIST_PRICE
     machines: Terms = LIST_PRICE
     commitment: Commitment | None = None
-    interruptions_per_h: float | None = None
     exact_machine: bool = False
 
     def terms(
         self,
         offer: Offer,
-        tables: Tables,
         *,
         is_committed: bool = False,
         are_nodes: bool = False,
+        interruptions_per_h: float = 0.0,
     ) -> Terms:
         """Return the terms of an offer; its machines may be nodes on which pods come and go."""
         if offer.kind == "serverless":
             return self.serverless
-        rate = self.interruptions_per_h
-        if rate is None:
-            rate = tables.setting("interruptions_per_h")
         return dataclasses.replace(
             self.serverless if are_nodes else self.machines,
             commitment=self.commitment if is_committed and not are_nodes else None,
-            interruptions_per_h=rate if offer.kind == "spot" else 0.0,
+            interruptions_per_h=interruptions_per_h if offer.kind == "spot" else 0.0,
         )
 
     def shapes(self, offer: Offer, tables: Tables) -> tuple[Offer, ...]:
@@ -151,7 +144,12 @@ class Deal:
         on_nodes = plan.policy.nodes is not None
 
         def of(offer: Offer, base: Contract | None = None, are_nodes: bool = False) -> Contract:
-            terms = self.terms(offer, tables, is_committed=plan.is_committed, are_nodes=are_nodes)
+            terms = self.terms(
+                offer,
+                is_committed=plan.is_committed,
+                are_nodes=are_nodes,
+                interruptions_per_h=plan.interruptions_per_h,
+            )
             return Contract(offer, tables.rules_of(offer), terms, base)
 
         offer = tables.offers[plan.offer_id]
@@ -432,9 +430,12 @@ def frontier_table(
     # The bound is no plan anybody can buy, and an API is not this model on these GPUs.
     real = np.array([FAMILIES[key].is_buyable for key in table["family"]], dtype=np.bool_)
     table["efficient"] = False
-    table.loc[real, "efficient"] = efficient(
-        table.loc[real, "usd_per_month"].to_numpy(), table.loc[real, "p99_ttft_s"].to_numpy()
-    )
+    cost, wait = (table.loc[real, name].to_numpy() for name in ("usd_per_month", "p99_ttft_s"))
+    stands_out = efficient(cost, wait, tolerance_of(tables))
+    # The cheapest within the limit is the answer, however close another plan comes to it.
+    if (answer := cheapest_under(cost, wait, slo_p99_ttft_s)) is not None:
+        stands_out[answer] = True
+    table.loc[real, "efficient"] = stands_out
     table["meets_slo"] = table["p99_ttft_s"] <= slo_p99_ttft_s
     return table
 
@@ -523,44 +524,6 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
         horizon_s=outcome.horizon_s,
     )
     return dataclasses.replace(outcome, sessions=sessions)
-
-
-def usd_per_replica_h(
-    offer: Offer,
-    gpus_per_replica: int,
-    tables: Tables,
-    deal: Deal = LIST_DEAL,
-    *,
-    replicas: int = 1,
-    is_committed: bool = False,
-    nodes: NodePool | None = None,
-    need: HostNeed | None = None,
-) -> float:
-    """Return an hour of one of so many held replicas, on the shape of machine that costs least.
-
-    All meters are included, as in `billing.replica_usd_per_h`; on nodes, those of whole nodes of
-    the size they have. [$/h]
-
-    Raises
-    ------
-    InfeasibleError
-        If a replica needs more GPUs than any machine in question has.
-    """
-    shapes = deal.shapes(offer, tables)
-    if nodes is not None:
-        shapes = (dataclasses.replace(offer, gpus_min=nodes.gpus_per_node or offer.gpus_min),)
-    fitting = [shape for shape in shapes if shape.gpus_max >= gpus_per_replica]
-    return min(
-        replica_usd_per_h(
-            shape,
-            gpus_per_replica=gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(shape, tables, is_committed=is_committed, are_nodes=nodes is not None),
-            replicas=replicas,
-            need=need,
-        )
-        for shape in fitting or shapes
-    )
 
 
 def host_need(deployed: Deployed, tables: Tables) -> HostNeed:

@@ -23,7 +23,7 @@ WHOLE, WARM = "whole", "warm"
 _LABELS = {**STAGE_LABELS, WHOLE: "Whole start", WARM: "Warm replica"}
 _PATTERNS = {"measured": "", "vendor-stated": "-", "paper": "\\", "derived": ".", "assumed": "/"}
 _LOW, _HIGH = 5, 95
-_ROW_PX = 38
+_ROW_PX, _AXIS_PX = 38, 45
 _TICKS = 6
 _STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 
@@ -110,14 +110,6 @@ def start_waterfall_figure(table: pd.DataFrame) -> go.Figure:
         figure.add_trace(
             _bars(of_basis, [theme.STAGE_COLOURS[s] for s in of_basis["stage"]], pattern)
         )
-        figure.add_trace(
-            go.Bar(
-                x=[None],
-                y=[rows["label"].iloc[0]],
-                name=basis,
-                marker={"color": theme.GREY, "pattern": _pattern(pattern)},
-            )
-        )
     ends = rows[rows["stage"].isin([WHOLE, WARM])]
     figure.add_trace(_bars(ends, [theme.GREY] * len(ends), ""))
     whole = table[table["stage"] == WHOLE].iloc[0]
@@ -128,11 +120,20 @@ def start_waterfall_figure(table: pd.DataFrame) -> go.Figure:
             mode="lines+markers",
             line={"color": theme.VERMILION, "width": 2},
             marker={"symbol": "line-ns-open", "size": 14, "line": {"width": 2}},
-            name="p5 to p95 of starts",
+            showlegend=False,
             hovertemplate="%{x:.3g} s<extra></extra>",
         )
     )
     most_s = max(float(table["end_s"].max()), float(whole["high_s"])) * 1.02
+    theme.label_line(
+        figure,
+        "nine of ten starts",
+        float(whole["high_s"]),
+        whole["label"],
+        xanchor="right",
+        yanchor="bottom",
+        yshift=8,
+    )
     ticks_s = _ticks(most_s)
     figure.update_xaxes(
         range=[0, most_s], tickvals=ticks_s, ticktext=[spell.seconds(tick) for tick in ticks_s]
@@ -145,9 +146,7 @@ def start_waterfall_figure(table: pd.DataFrame) -> go.Figure:
         range=[-0.6, len(rows) - 0.4],
     )
     figure.update_layout(barmode="overlay", bargap=0.35)
-    theme.base_layout(figure, height_px=_ROW_PX * len(rows) + 70)
-    figure.update_layout(legend={"traceorder": "normal"})
-    return figure
+    return theme.base_layout(figure, height_px=_ROW_PX * len(rows) + _AXIS_PX)
 
 
 def _bars(rows: pd.DataFrame, colours: list[str], pattern: str) -> go.Bar:

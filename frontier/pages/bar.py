@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from frontier.pages import link, session
+from frontier.pages import link, made_with, session, text
 
 _SHOWN, _LINK = "bar_shown", "bar_link"
 _CHANGED = "● "
@@ -148,8 +148,16 @@ def finish() -> None:
     if place is None:
         return
     with place.container():
-        st.caption("Opens this view again, choices and changed prices included.")
+        st.caption("Opens this view again on every page, with the chosen plan.")
         st.code(link.address(), language=None, wrap_lines=True)
+        left_out = made_with.left_out()
+        if left_out:
+            st.caption(
+                text.plain(
+                    f"Not in the link, which only names it: {' and '.join(left_out)}. The scenario "
+                    "file (Frontier, Take away) holds all but the trace."
+                )
+            )
 
 
 def _undo() -> None:

@@ -20,7 +20,6 @@ from frontier.mitigations.registry import mitigation
 from frontier.pages import controls, link, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.latency_price import draw_latency_price
-from frontier.pages.store import find, store
 from frontier.sensitivity import (
     ALWAYS_ON,
     AS_SHIPPED,
@@ -34,7 +33,6 @@ from frontier.verdict import (
     flip_sentence,
     gap_sentence,
     swing_value,
-    utilisation_sentences,
 )
 
 _AS_IT_IS = "as-it-is"
@@ -100,13 +98,7 @@ def _draw_rivals(choices: Choices, study: Study) -> tuple[Rivals, str]:
             ),
         )
     mitigations = tuple(item.key for item in sets[faster])
-    key = ("rivals", mitigations, *choices.content)
-    rivals = find(key)
-    if rivals is None:
-        # Kept before anything is simulated: what an interruption leaves is not lost.
-        rivals = Rivals(choices.scenario, choices.trace, tables, mitigations)
-        store(private=choices.is_private).put(key, rivals)
-    return rivals, line
+    return results.rivals(choices, mitigations), line
 
 
 def _is_wanted(choices: Choices, tables: Tables) -> bool:
@@ -192,12 +184,12 @@ def _draw_rates(compared: Comparison) -> None:
 
 def _draw_utilisation(compared: Comparison, study: Study) -> None:
     st.subheader("Utilisation", anchor=False)
-    tables, share = study.tables, compared.share
-    billed, busy = compared.billed_and_busy(study)
-    words = utilisation_sentences(share, billed, busy, compared.now[ALWAYS_ON].replicas)
-    st.markdown(words)
+    tables, use, words = study.tables, compared.use, compared.utilisation
+    if use is None:
+        return
+    st.markdown(text.money(words))
     folklore = list(tables.folklore.values())
-    table = utilisation_table(share, billed, busy, folklore)
+    table = utilisation_table(use.break_even_billed, use.billed, use.busy, folklore)
     table["source_url"] = [
         tables.sources[source_id].url if source_id else "" for source_id in table["source_id"]
     ]

@@ -20,7 +20,13 @@ from frontier.pages import (
     text,
 )
 from frontier.pages.cores_controls import cores_section
-from frontier.pages.deal_controls import api_section, deal_section, month_section, office_section
+from frontier.pages.deal_controls import (
+    api_section,
+    deal_section,
+    interruptions_section,
+    month_section,
+    office_section,
+)
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import Traffic, traffic_in_words, traffic_section
 from frontier.plans.scenario import DEFAULT_MITIGATIONS, Scenario
@@ -96,7 +102,6 @@ def scenario_bar() -> Choices | NoTraffic:
             traffic = traffic_section(tables)
         scenario, deal, api = _scenario(tables, example, traffic)
         session.carry((scenario.serverless_offer, scenario.dedicated_offer))
-        model_controls.carry_model()
         bar.actions()
     bar.settle()
     if traffic.trace is None:
@@ -196,6 +201,7 @@ def _scenario(
         gpus = (fit and fit.gpus) or 1
         host = cores_section(tables, (serverless, dedicated), model, precision, gpus)
         deal = deal_section(tables, serverless, dedicated).with_host(host)
+        interruptions_per_h = interruptions_section(tables, serverless, dedicated)
     with bar.chip(
         "limit",
         lambda: f"p99 ≤ {spell.seconds(_limit(tables, example))}",
@@ -234,6 +240,7 @@ def _scenario(
         own_start=own_start,
         office=office,
         kv_precision=kv_precision,
+        interruptions_per_h=interruptions_per_h,
         nodes=nodes,
     )
     return scenario, deal, api

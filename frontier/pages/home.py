@@ -45,15 +45,20 @@ def render() -> None:
         problem = str(error)
     with view_place:
         view = _view(choices)
+    pair = "" if view == PLANS else _pair(choices)
+    chosen = ""
     if study is not None:
-        _draw_answer(answer_place, study, "" if view == PLANS else _pair(choices))
+        _draw_answer(answer_place, study, pair)
         if view == PLANS:
-            _draw_details(study, _draw_plans(study))
-            return
-    with market_place:
-        market_view.draw(choices, problem)
+            chosen = _draw_plans(study)
+    if study is None or view == MARKET:
+        with market_place:
+            market_view.draw(choices, problem)
     if study is not None:
-        _draw_details(study, picked_plan(study))
+        # After all that is quicker: it needs other rates of the traffic.
+        study = results.with_break_even(choices, study)
+        _draw_answer(answer_place, study, pair)
+        _draw_details(study, chosen or picked_plan(study))
 
 
 def _view(choices: Choices) -> str:
@@ -132,7 +137,7 @@ def _draw_chart(study: Study, chosen: str) -> None:
     )
     if hidden:
         words += f"; {hidden} not drawn because they refuse more than one request in a hundred"
-    st.caption(words + ". Large points: no other plan is both cheaper and faster.")
+    st.caption(words + ". Large points: no other plan is cheaper without being noticeably slower.")
 
 
 def _draw_card(study: Study, outcome: Outcome) -> None:
@@ -185,7 +190,7 @@ def _draw_start(outcome: Outcome) -> None:
     if plan.policy.min_replicas == plan.policy.max_replicas:
         is_spot = session.tables().offers[plan.offer_id].kind == "spot"
         st.caption(
-            "Spot: interruptions are in the cost, as repeated starts, and in no percentile."
+            "Spot: who comes while no machine is up waits for the first to be back."
             if is_spot
             else "Every replica is always up: no request waits on a start."
         )
@@ -197,6 +202,11 @@ def _draw_start(outcome: Outcome) -> None:
         f"{spell.percent(round(wall_s[dominant] / plan.start.typical_s, 2))} of it "
         f"{in_sentence(dominant)}"
     )
+    on_node = plan.start.on_node
+    if on_node is not None and on_node.typical_s < plan.start.typical_s:
+        st.caption(
+            f"With a node to bring; on a node that is up {spell.seconds(on_node.typical_s)}."
+        )
     show.parts(
         wall_s,
         key="start_bar",

@@ -170,11 +170,7 @@ def _deals(choices: Choices, tables: Tables) -> Callable[[Offer], Deal]:
         if offer.rules_id in rules:
             return deal
         holds = commitment is not None and commitment.provider in (None, offer.provider)
-        return dataclasses.replace(
-            LIST_DEAL,
-            commitment=commitment if holds else None,
-            interruptions_per_h=deal.interruptions_per_h,
-        )
+        return dataclasses.replace(LIST_DEAL, commitment=commitment if holds else None)
 
     return of
 

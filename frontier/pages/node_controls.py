@@ -14,6 +14,7 @@ import streamlit as st
 from frontier import spell
 from frontier.pages import gpu_controls, link, offer_controls, text
 from frontier.plans.nodes import NodeChoice
+from frontier.prices import NOT_SOLD
 from frontier.prices.owned import OWNED_FIELDS, OWNED_OFFER, OwnedMachine
 from frontier.serving import Fit
 from frontier.tables import Example, NodeScaler, Offer, PodScaler, Tables, load_tables
@@ -39,8 +40,13 @@ def are_picked() -> bool:
 
 
 def picked_offer(tables: Tables, gpu: str) -> str:
-    """Return the machines that are nodes, before that choice is drawn."""
-    return link.picked(**_offers(tables, gpu))
+    """Return the machines that are nodes, before that choice is drawn.
+
+    Another GPU keeps the provider where it has that GPU.
+    """
+    return link.picked(
+        **_offers(tables, gpu), nearest=lambda old: offer_controls.nearest(old, tables, gpu)
+    )
 
 
 def problem_of(offer_id: str, fits: Mapping[str, Fit], tables: Tables) -> str:
@@ -129,8 +135,8 @@ def _details(
     """Draw what the scalers leave open."""
     delay_s = kept = gpus = None
     left, right = st.columns(2)
-    with left:
-        if nodes.provisions:
+    if nodes.provisions:
+        with left:
             row = tables.settings["node_delay_longest_s"]
             usual = nodes.scale_down_delay_s or 0.0
             asked = link.number(
@@ -143,7 +149,7 @@ def _details(
                 format="%.0f",
             )
             delay_s = None if asked == usual else asked
-    with right:
+    with right if nodes.provisions else left:
         asked = link.number(
             "Nodes kept anyway" if nodes.provisions else "Nodes kept (0: by the traffic)",
             0,
@@ -211,11 +217,12 @@ def owned_section(tables: Tables, gpu: str) -> None:
 
 def _offers(tables: Tables, gpu: str) -> dict[str, Any]:
     """Return the machines on that GPU, cheapest first, as `link.pick` takes them."""
-    found = {
+    machines = {
         key: offer
         for key, offer in tables.offers.items()
-        if offer.kind != _SERVERLESS and offer.gpu == gpu
-    } or {key: offer for key, offer in tables.offers.items() if offer.kind != _SERVERLESS}
+        if offer.kind != _SERVERLESS and offer.available != NOT_SOLD
+    }
+    found = {key: offer for key, offer in machines.items() if offer.gpu == gpu} or machines
     ordered = sorted(found, key=lambda key: found[key].usd_per_gpu_h)
     # Whoever added a machine wants to see it; nobody's first thought is a spot price.
     default = min(

@@ -11,6 +11,7 @@ import streamlit as st
 from frontier import spell
 from frontier.pages import link, session, text
 from frontier.prices import NOT_SOLD, staleness
+from frontier.prices.owned import OWNED_OFFER
 from frontier.serving import Fit
 from frontier.tables import OWN_SOURCE, Example, Offer, Tables
 
@@ -31,7 +32,7 @@ def picked_offers(
     serverless, dedicated = (
         link.picked(
             **_choices(kind, tables, gpu, example, fits),
-            nearest=lambda old: _nearest(old, tables, gpu),
+            nearest=lambda old: nearest(old, tables, gpu),
         )
         for kind in _KINDS
     )
@@ -132,7 +133,7 @@ def _offers(kind: str, tables: Tables, gpu: str) -> Mapping[str, Offer]:
     return dict(sorted((on_gpu or found).items(), key=lambda pair: pair[1].usd_per_gpu_h))
 
 
-def _nearest(old: str, tables: Tables, gpu: str) -> str | None:
+def nearest(old: str, tables: Tables, gpu: str) -> str | None:
     """Return the offer on that GPU that is most like another one: same provider, same product."""
     was = tables.offers.get(old)
     if was is None:
@@ -165,6 +166,8 @@ def about(offer: Offer, tables: Tables) -> str:
     """Return what an offer is, its age and where it was read, in Markdown."""
     today = dt.date.today()
     words = [text.plain(offer.product)]
+    if offer.offer_id == OWNED_OFFER:
+        return f"{words[0]}; an amortisation, not a price: its formula stands with the machine"
     if offer.region:
         words.append(text.plain(offer.region))
     listed = session.unedited().offers[offer.offer_id].usd_per_gpu_h

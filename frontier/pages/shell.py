@@ -12,6 +12,7 @@ from frontier.pages import (
     controls,
     home,
     link,
+    made_with,
     method,
     session,
     sources,
@@ -50,7 +51,19 @@ def run() -> None:
         page.run()
     except FrontierError as error:
         st.error(text.plain(str(error)), icon=":material/error:")
+    say_missing(notices)
     for sentence in link.ignored():
         notices.warning(text.plain(f"From your link: {sentence}."), icon=":material/link_off:")
     link.end()
     bar.finish()
+
+
+def say_missing(place: st.delta_generator.DeltaGenerator) -> None:
+    """Say in red what the link was made with and is not here."""
+    missing = made_with.missing()
+    if not missing:
+        return
+    with place:
+        for sentence in missing:
+            st.error(text.plain(sentence), icon=":material/link_off:")
+        st.button("Go on without", on_click=made_with.forget, key="go_on_without")

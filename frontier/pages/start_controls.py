@@ -8,12 +8,15 @@ from collections import Counter
 
 import streamlit as st
 
+from frontier.errors import InputError
 from frontier.pages import link, text
 from frontier.plans.nodes import CLUSTER_PLATFORM, NodeChoice, provisions, start_changes
 from frontier.start.log import OwnStart
+from frontier.start.own_text import read_own_start_text
 from frontier.start.predict import COMPILE_STATES, IMAGE_STATES, KERNEL_STATES, platform_of
 from frontier.tables import Tables
 
+TIMINGS = "timings"
 _OWN_START = "own_start"
 _FITS = 24  # letters that a selectbox of the bar shows whole
 _IMAGE_WORDS = {
@@ -48,6 +51,15 @@ def use_timings(own: OwnStart) -> None:
 def forget_timings() -> None:
     """Go back to the model's start."""
     st.session_state.pop(_OWN_START, None)
+
+
+def restore_timings(tables: Tables) -> None:
+    """Take own timings out of the link, if it has any."""
+    for words in link.taken(TIMINGS).values():
+        try:
+            use_timings(read_own_start_text(words, tables))
+        except InputError as error:
+            link.ignore(f"its start timings cannot be used: {error}; the model’s start is used")
 
 
 def start_section(

@@ -14,8 +14,8 @@ from typing import Any
 
 import streamlit as st
 
-_SHARED_ENTRIES = 12
-_SESSION_ENTRIES = 6
+_SHARED_ENTRIES = 18
+_SESSION_ENTRIES = 9
 # A market is some 350 groups of plans, each of some kilobytes.
 _MARKET_ENTRIES = 1200
 

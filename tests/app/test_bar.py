@@ -150,4 +150,4 @@ def test_an_offer_that_is_not_sold_any_more_is_not_offered():
             for o in tables.offers.values()
             if (o.provider, o.kind) == (offer.provider, offer.kind) and o.gpu != "L40S"
         )
-        assert offer_controls._nearest(other, without, "L40S") != key
+        assert offer_controls.nearest(other, without, "L40S") != key

@@ -107,8 +107,8 @@ def test_break_even_prints_the_page_s_sentences_and_writes_its_points(trace_file
     out = tmp_path / "rates.csv"
     assert main(["break-even", f"--trace={trace_file}", *_SCENARIO, f"--out={out}"]) == 0
     printed = capsys.readouterr().out
-    assert "this traffic has 300" in printed
-    assert "Replica for replica" in printed
+    assert "you have 300" in printed
+    assert "Break-even by the bills" in printed
     points = pd.read_csv(out)
     assert set(points["line"]) == {"shipped", "cheapest", "always-on"}
 

@@ -123,7 +123,7 @@ def test_a_bad_file_is_refused_in_a_sentence(open_app, name, content):
 
 def test_a_source_can_be_followed_from_the_table_to_the_screen():
     """The Data page shows, for every offer, the title, kind and date of its source."""
-    from frontier.pages.sources import table_frame
+    from frontier.pages.tables_tab import table_frame
 
     tables = load_tables()
     frame = table_frame(tables, "offers").set_index("offer_id")
