@@ -198,7 +198,7 @@ def ranked_figure(table: pd.DataFrame, *, focused: Collection[str] = ()) -> go.F
                 text=[part if value >= _NAMED_SHARE * widest else "" for value in usd],
                 textposition="inside",
                 insidetextanchor="middle",
-                textfont={"color": theme.ink(colour), "size": 12},
+                textfont={"color": theme.ink_on(colour), "size": 12},
                 textangle=0,
                 hovertemplate=[
                     f"{name}<br>{part}: {spell.dollars(value)} of {spell.dollars(all_)}"

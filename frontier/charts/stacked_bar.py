@@ -72,7 +72,7 @@ def stacked_bar_figure(
                 text=[words if row.share >= _NAMED_SHARE else ""],
                 textposition="inside",
                 insidetextanchor="middle",
-                textfont={"color": theme.ink(colours.get(row.part, theme.GREY)), "size": 12},
+                textfont={"color": theme.ink_on(colours.get(row.part, theme.GREY)), "size": 12},
                 textangle=0,
                 hovertemplate=f"{row.label}: {words} ({row.share:.0%})<extra></extra>",
             )
