@@ -216,6 +216,7 @@ def _draw_start(outcome: Outcome) -> None:
     )
 
 
+@link.part
 def _draw_details(study: Study, chosen: str) -> None:
     outcome = study.outcomes[chosen]
     tabs = st.tabs(
