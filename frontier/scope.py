@@ -112,7 +112,7 @@ def host_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> tuple[s
     words = []
     for deployed in (deployment, deployment.machines):
         offer = tables.offers[deployed.supply.offer_id]
-        rules, terms = tables.rules_of(offer), deal.terms(offer, tables)
+        rules, terms = tables.rules_of(offer), deal.terms(offer)
         if not is_metered(offer, rules):
             continue
         need = host_need(deployed, tables)
@@ -155,12 +155,17 @@ def _terms_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> list[
             for shape in others
         )
         words.append(f"Or, where it makes the bill of a plan less: {shapes}")
-    machines = [tables.offers[deployment.scenario.serverless_offer], dedicated]
-    if spot := [offer for offer in machines if offer.kind == "spot"]:
-        rate = deal.terms(spot[0], tables).interruptions_per_h
+    if dedicated.kind == "spot":
         words.append(
-            f"Spot machines are interrupted {rate:g} times an hour (assumed), each time repeating "
-            "a start: that is in the cost, and in no percentile"
+            f"Spot machines are interrupted {deployment.machines.interruptions_per_h:g} times an "
+            "hour (assumed), each by itself and back after a start, drawn once with a seed: "
+            "requests that come while none is up wait for the first to be back, and each start is "
+            "paid again"
+        )
+    if deployment.supply.kind == "spot":
+        words.append(
+            f"Nodes on spot are interrupted {deployment.interruptions_per_h:g} times an hour "
+            "(assumed): each start is paid again, and no percentile has it"
         )
     return words
 

@@ -86,6 +86,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frontier.errors import InfeasibleError, InputError
+from frontier.interruptions import draw_outages
 from frontier.plans.plan import Plan
 from frontier.policy import ScalingPolicy
 from frontier.start.stages import StartDraws
@@ -557,6 +558,16 @@ def simulate_plan(
     cancel : ndarray of uint8, shape (1,), optional
         As for `simulate_replicas`.
     """
+    policy = plan.policy
+    is_kept = policy.min_replicas == policy.max_replicas and policy.nodes is None
+    if plan.interruptions_per_h > 0 and is_kept:
+        return _interrupted(plan, trace, draws, cancel)
+    return _served(plan, trace, draws, cancel)
+
+
+def _served(
+    plan: Plan, trace: Trace, draws: StartDraws, cancel: NDArray[np.uint8] | None
+) -> RunResult:
     prefill_s = plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s
     starts = draws.total_s.size // (1 if plan.policy.nodes is None else 2)
     result = simulate_replicas(
@@ -579,6 +590,51 @@ def simulate_plan(
     for array in (ttft_s, finish_s, delay_s):
         array.setflags(write=False)
     return dataclasses.replace(result, ttft_s=ttft_s, finish_s=finish_s, delay_s=delay_s)
+
+
+def _interrupted(
+    plan: Plan, trace: Trace, draws: StartDraws, cancel: NDArray[np.uint8] | None
+) -> RunResult:
+    """Serve a trace on kept replicas that are taken away now and then, and come back.
+
+    Each request waits as it would on the replicas that are up when it arrives; while none is up,
+    until the first is back, in the queue of all that wait for it. What happens at the instant of
+    a change, when a queue moves from more replicas to fewer, is left out. The sessions are those
+    of replicas that stay: the bill counts interruptions by itself.
+    """
+    whole = _served(plan, trace, draws, cancel)
+    replicas = plan.policy.max_replicas
+    outages = draw_outages(
+        replicas,
+        interruptions_per_h=plan.interruptions_per_h,
+        start_s=draws.total_s,
+        horizon_s=trace.horizon_s,
+        seed=plan.interruption_seed,
+    )
+    up = outages.up_at(trace.arrival_s)
+    turn_s = outages.next_up_s(trace.arrival_s)
+    ttft_s, finish_s = np.array(whole.ttft_s), np.array(whole.finish_s)
+    for count in np.unique(np.maximum(up, 1)).tolist():
+        if count == replicas and count > 1:
+            continue
+        policy = dataclasses.replace(plan.policy, min_replicas=count, max_replicas=count)
+        fewer = dataclasses.replace(plan, policy=policy)
+        at_s = turn_s if count == 1 else trace.arrival_s
+        part = _served(fewer, dataclasses.replace(trace, arrival_s=at_s), draws, cancel)
+        there = np.maximum(up, 1) == count
+        ttft_s[there] = (part.ttft_s + (at_s - trace.arrival_s))[there]
+        finish_s[there] = part.finish_s[there]
+    waited = up == 0
+    start_wait_s = np.where(waited, turn_s - trace.arrival_s, 0.0)
+    for array in (ttft_s, finish_s, waited, start_wait_s):
+        array.setflags(write=False)
+    return dataclasses.replace(
+        whole,
+        ttft_s=ttft_s,
+        finish_s=finish_s,
+        waited_on_start=waited,
+        start_wait_s=start_wait_s,
+    )
 
 
 _ROUNDING_S = 1e-6

@@ -108,8 +108,6 @@ class Deal:
         the hour.
     commitment : Commitment or None
         Under which `committed_outcomes` buys the machines that are always on.
-    interruptions_per_h : float or None
-        Of a spot machine [1/h]; None: the setting. It changes the cost and no percentile.
     exact_machine : bool
         Whether the buyer insists on the machine of the offer; else each plan is billed on that
         shape of it, of `machine_shapes`, which makes its bill least.
@@ -118,27 +116,23 @@ class Deal:
     serverless: Terms = LIST_PRICE
     machines: Terms = LIST_PRICE
     commitment: Commitment | None = None
-    interruptions_per_h: float | None = None
     exact_machine: bool = False
 
     def terms(
         self,
         offer: Offer,
-        tables: Tables,
         *,
         is_committed: bool = False,
         are_nodes: bool = False,
+        interruptions_per_h: float = 0.0,
     ) -> Terms:
         """Return the terms of an offer; its machines may be nodes on which pods come and go."""
         if offer.kind == "serverless":
             return self.serverless
-        rate = self.interruptions_per_h
-        if rate is None:
-            rate = tables.setting("interruptions_per_h")
         return dataclasses.replace(
             self.serverless if are_nodes else self.machines,
             commitment=self.commitment if is_committed and not are_nodes else None,
-            interruptions_per_h=rate if offer.kind == "spot" else 0.0,
+            interruptions_per_h=interruptions_per_h if offer.kind == "spot" else 0.0,
         )
 
     def shapes(self, offer: Offer, tables: Tables) -> tuple[Offer, ...]:
@@ -150,7 +144,12 @@ class Deal:
         on_nodes = plan.policy.nodes is not None
 
         def of(offer: Offer, base: Contract | None = None, are_nodes: bool = False) -> Contract:
-            terms = self.terms(offer, tables, is_committed=plan.is_committed, are_nodes=are_nodes)
+            terms = self.terms(
+                offer,
+                is_committed=plan.is_committed,
+                are_nodes=are_nodes,
+                interruptions_per_h=plan.interruptions_per_h,
+            )
             return Contract(offer, tables.rules_of(offer), terms, base)
 
         offer = tables.offers[plan.offer_id]

@@ -12,8 +12,8 @@ over, and one from end to end for each kept node. While no replica is on it, a n
 What is billed of a start is decided stage by stage. Seconds are billed in the order of the
 stages, so a start cut off by the horizon is billed for the stages it got through.
 
-Left out, on purpose: dollars. Spot interruptions are an expected number of repeated starts, not a
-schedule: they change the cost and not the percentiles.
+Left out, on purpose: dollars. Spot interruptions are an expected number of repeated starts here,
+not the ones that `interruptions` drew for the waits.
 """
 
 from __future__ import annotations

@@ -273,7 +273,7 @@ def sentences(answer: MarketAnswer, hours_per_month: float) -> tuple[str, ...]:
     if answer.spot is not None:
         said.append(
             f"On spot machines it would be less: {at(answer.spot)}. They can be taken away, which "
-            "is in the cost and in no percentile."
+            "is in the cost and in the waits."
         )
     if answer.scale_to_zero is not None:
         said.append(_cold_in_words(answer, answer.scale_to_zero, hours_per_month))

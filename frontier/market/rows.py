@@ -34,7 +34,7 @@ from frontier.market.wanted import (
 )
 from frontier.plans.families import SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
-from frontier.plans.scenario import Scenario, supply_of
+from frontier.plans.scenario import Scenario, interruptions_per_h, supply_of
 from frontier.prices import age_days, staleness
 from frontier.serving import ServingSpeed
 from frontier.simulate import LatencySummary
@@ -293,7 +293,11 @@ class _Asking:
     def contract(self, offer: Offer, *, is_committed: bool = False) -> Contract:
         """Return the contract of an offer."""
         tables = self._tables
-        terms = self._deals(offer).terms(offer, tables, is_committed=is_committed)
+        terms = self._deals(offer).terms(
+            offer,
+            is_committed=is_committed,
+            interruptions_per_h=interruptions_per_h(self._scenario, offer.kind, tables),
+        )
         return Contract(offer, tables.rules_of(offer), terms)
 
     def alike(self, offer: Offer, count: int) -> Alike:

@@ -20,7 +20,13 @@ from frontier.pages import (
     text,
 )
 from frontier.pages.cores_controls import cores_section
-from frontier.pages.deal_controls import api_section, deal_section, month_section, office_section
+from frontier.pages.deal_controls import (
+    api_section,
+    deal_section,
+    interruptions_section,
+    month_section,
+    office_section,
+)
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import Traffic, traffic_in_words, traffic_section
 from frontier.plans.scenario import DEFAULT_MITIGATIONS, Scenario
@@ -110,8 +116,14 @@ def scenario_bar() -> Choices | NoTraffic:
     )
 
 
-def focus(offer_id: str) -> None:
-    """Take an offer into focus on every page, with its GPU; from a callback."""
+def focus(offer_id: str, gpus: int | None = None) -> None:
+    """Take an offer into focus on every page, with its GPU; from a callback.
+
+    Parameters
+    ----------
+    gpus : int, optional
+        GPUs of a replica; the fewest that fit if None.
+    """
     offer = session.tables().offers[offer_id]
     kind = (
         offer_controls.SERVERLESS
@@ -119,7 +131,7 @@ def focus(offer_id: str) -> None:
         else offer_controls.DEDICATED
     )
     place = {"place": kind} if kind == offer_controls.SERVERLESS else {}
-    link.choose(gpu=offer.gpu, **{kind: offer_id}, **place)
+    link.choose(gpu=offer.gpu, replica_gpus=gpus or "fewest", **{kind: offer_id}, **place)
 
 
 def current() -> Choices | NoTraffic:
@@ -158,7 +170,7 @@ def _scenario(
         model, precision = model_controls.model_section(tables, example)
         kv_precision = _kv_section()
     what = gpu_controls.wanted(model, precision, kv_precision, traffic.trace, tables)
-    fits = gpu_controls.fits_on(what, tables)
+    fits = gpu_controls.fits_on(what, tables, example)
     gpu = gpu_controls.picked_gpu(tables, example)
     fit = fits.get(gpu)
     with bar.chip(
@@ -195,6 +207,7 @@ def _scenario(
         gpus = (fit and fit.gpus) or 1
         host = cores_section(tables, (serverless, dedicated), model, precision, gpus)
         deal = deal_section(tables, serverless, dedicated).with_host(host)
+        interruptions_per_h = interruptions_section(tables, serverless, dedicated)
     with bar.chip(
         "limit",
         lambda: f"p99 ≤ {spell.seconds(_limit(tables, example))}",
@@ -233,7 +246,9 @@ def _scenario(
         own_start=own_start,
         office=office,
         kv_precision=kv_precision,
+        interruptions_per_h=interruptions_per_h,
         nodes=nodes,
+        gpus_per_replica=gpu_controls.chosen_count() if fit and fit.gpus else None,
     )
     return scenario, deal, api
 

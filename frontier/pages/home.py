@@ -142,7 +142,7 @@ def _draw_start(outcome: Outcome) -> None:
     if plan.policy.min_replicas == plan.policy.max_replicas:
         is_spot = session.tables().offers[plan.offer_id].kind == "spot"
         st.caption(
-            "Spot: interruptions are in the cost, as repeated starts, and in no percentile."
+            "Spot: who comes while no machine is up waits for the first to be back."
             if is_spot
             else "Every replica is always up: no request waits on a start."
         )
@@ -168,6 +168,7 @@ def _draw_start(outcome: Outcome) -> None:
     )
 
 
+@link.part
 def _draw_details(study: Study, chosen: str) -> None:
     outcome = study.outcomes[chosen]
     tabs = st.tabs(

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 import streamlit as st
 
 from frontier import spell
 from frontier.charts.validation_chart import validation_figure, validation_table
 from frontier.pages import session, show, text
-from frontier.pages.method_pictures import draw_metered_hour
+from frontier.pages.method_pictures import (
+    draw_bill,
+    draw_life,
+    draw_metered_hour,
+    draw_start_shapes,
+)
 from frontier.pages.store import store
 from frontier.scope import NOT_BILLED, NOT_SIMULATED
 from frontier.serving.validate import validate_speed
 from frontier.start.labels import STAGE_LABELS, in_sentence
 from frontier.start.validate import start_comparisons, validate_start
-from frontier.tables import load_tables
+from frontier.tables import Tables, load_tables
 from frontier.validation import Comparison, Summary, overall, summarise
 
 _KINDS = {"start": "Cold starts", "speed": "Serving speeds"}
@@ -105,15 +112,23 @@ extrapolation, and the page says so.
         + ".",
     ),
 )
+_PICTURES: dict[str, Callable[[Tables], None]] = {
+    "What is simulated": draw_life,
+    "A cold start": draw_start_shapes,
+    "The bill": draw_bill,
+    "Worth knowing": draw_metered_hour,
+}
 
 
 def render() -> None:
     """Draw the page."""
     st.subheader("How the numbers come about", anchor=False)
+    tables = session.tables()
     for title, body in _SECTIONS:
         st.markdown(f"#### {title}")
         st.markdown(text.money(body))
-    draw_metered_hour(session.tables())
+        if title in _PICTURES:
+            _PICTURES[title](tables)
     _draw_validation()
 
 

@@ -200,10 +200,11 @@ def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
     """Yield always-on replicas, from one to more than the densest moments can use.
 
     They start before the trace begins; how long a start takes matters where spot machines are
-    interrupted, and to the bill alone.
+    interrupted.
     """
     speed, start = deployed.speed, deployed.start
     word = _MACHINE_WORDS[deployed.supply.kind]
+    kept = "on spot machines" if deployed.supply.kind == "spot" else "always on"
     for count in range(1, _most_dedicated(deployed, trace, tables) + 1):
         policy = ScalingPolicy(
             min_replicas=count,
@@ -214,7 +215,7 @@ def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
         yield Plan(
             plan_id=DEDICATED.stem_of(count),
             label=f"{word} × {count}",
-            detail=f"{spell.count(count, 'replica')} always on",
+            detail=f"{spell.count(count, 'replica')} {kept}",
             family=DEDICATED,
             policy=policy,
             start=start,
@@ -222,6 +223,8 @@ def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
             offer_id=deployed.supply.offer_id,
             weights_gib=deployed.start_inputs.weights_gib,
             weights_stay=deployed.start_inputs.weights_stay(tables),
+            interruptions_per_h=deployed.interruptions_per_h,
+            interruption_seed=int(tables.setting("start_seed")),
         )
 
 
@@ -230,11 +233,11 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
 
     In the windows the minimum is the size, started a start's length before; a request outside
     them starts a replica at the same offer, with the start of that offer's platform. There is no
-    such plan for a reserved machine, which is paid for whether it runs or not.
+    such plan for a reserved machine, which is paid for whether it runs or not, nor for a spot one.
     """
     behaviour = deployed.supply.behaviour
-    if deployed.supply.kind == "reserved":
-        return  # paid for whether used or not: no hour of it is saved
+    if deployed.supply.kind in ("reserved", "spot"):
+        return  # paid for whether used or not; or not sure to be there when the hours begin
     speed, office = deployed.speed, office_hours(deployed.scenario, tables)
     start, most = deployed.start, _most_dedicated(deployed, trace, tables)
     for size in _few_sizes(deployed, tables):
@@ -374,6 +377,7 @@ def _autoscaled(
         standing=mitigated.standing,
         weights_gib=mitigated.inputs.weights_gib,
         weights_stay=mitigated.weights_stay,
+        interruptions_per_h=deployed.interruptions_per_h,
         retry_s=_retry_s(deployed.supply.behaviour),
         is_provider_default=is_default,
     )

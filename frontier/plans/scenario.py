@@ -104,6 +104,8 @@ class Scenario:
         Precision of the key-value cache.
     gpus_per_replica : int or None
         GPUs of a replica, a power of two; None: the fewest that fit.
+    interruptions_per_h : float or None
+        Of a spot machine [1/h]; None: that of data/settings.csv.
     nodes : NodeChoice or None
         The first offer's machines are nodes of the user's own cluster, and replicas are pods on
         them; None: it is serverless.
@@ -122,6 +124,7 @@ class Scenario:
     office: OfficeHours | None = None
     kv_precision: str = "bf16"
     gpus_per_replica: int | None = None
+    interruptions_per_h: float | None = None
     nodes: nodes.NodeChoice | None = None
 
 
@@ -211,6 +214,8 @@ class Deployed:
         Sentences for the screen: what was assumed, and which mitigation cannot be used and why.
     nodes : NodePool or None
         The nodes that replicas run on as pods; None: there are none.
+    interruptions_per_h : float
+        How often a machine there is taken away: 0 unless it is spot [1/h].
     """
 
     scenario: Scenario
@@ -224,6 +229,7 @@ class Deployed:
     mitigation_sets: tuple[tuple[Mitigation, ...], ...]
     assumed: tuple[str, ...]
     nodes: NodePool | None
+    interruptions_per_h: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,6 +281,9 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         )
     if dedicated.kind == "spot":
         assumed.append("No hybrid plans: their base must stay, and a spot machine may not.")
+        assumed.append(
+            "No office-hours plans: a spot machine may not be there when the hours begin."
+        )
     if dedicated.kind == "reserved":
         assumed.append(
             "No office-hours plans: the dedicated machines are paid for whether used or not."
@@ -368,7 +377,16 @@ def deploy_at(
         mitigation_sets=sets,
         assumed=(*start.assumed, *refused),
         nodes=pool,
+        interruptions_per_h=interruptions_per_h(scenario, supply.kind, tables),
     )
+
+
+def interruptions_per_h(scenario: Scenario, kind: str, tables: Tables) -> float:
+    """Return how often a machine of an offer of that kind is taken away: 0 but for spot [1/h]."""
+    if kind != "spot":
+        return 0.0
+    own = scenario.interruptions_per_h
+    return tables.setting("interruptions_per_h") if own is None else own
 
 
 def context_of(trace: Trace, model: Model) -> float:

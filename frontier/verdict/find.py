@@ -179,9 +179,17 @@ def plan_facts(
             )
         ),
         needed=needed,
+        up_share=_up_share(outcome),
         is_provider_default=plan.is_provider_default,
         is_committed=plan.is_committed,
     )
+
+
+def _up_share(outcome: Outcome) -> float:
+    """Return the share of the time that each machine is up, on average over many [1]."""
+    away_s = float(outcome.stage_s.sum(axis=1).mean())
+    gone = outcome.plan.interruptions_per_h / units.SECONDS_PER_HOUR * away_s
+    return 1 / (1 + gone)
 
 
 def machines_of(outcome: Outcome, basis: BillBasis, tables: Tables) -> Machines | None:

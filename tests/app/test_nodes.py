@@ -119,3 +119,5 @@ def test_other_pages_draw_a_cluster(name):
     app.run()
     assert not app.exception
     assert not app.error
+    if name == "cold_start":
+        assert "on a node that is still up it takes about" in _words(app)

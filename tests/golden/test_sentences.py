@@ -76,6 +76,7 @@ def plan(plan_id, family=DEDICATED, usd=1000.0, p99_s=0.5, **more):
         "busy_replicas": 0.05,
         "priced_on": (("Acme" if family is DEDICATED else "Moon", dt.date(2026, 9, 1)),),
         "needed": 1,
+        "up_share": 1.0,
         "is_provider_default": False,
         "is_committed": False,
     }
