@@ -628,6 +628,35 @@ def simulate_plan(
     return _served(plan, trace, draws, cancel)
 
 
+def prefixes_of(plan: Plan, trace: Trace) -> Prefixes | None:
+    """Return what the caches of a plan's replicas can save of a trace; None where it says nothing.
+
+    At least one token of a prompt is always read (`make_trace`), and the launch of its chunk is in
+    the overhead of every first token.
+    """
+    if trace.prefix_parent is None or trace.shared_tokens is None:
+        return None
+    return Prefixes(
+        parent=trace.prefix_parent.astype(np.int64),
+        saved_s=plan.speed.cached_s(trace.shared_tokens),
+        tokens=trace.prompt_tokens.astype(np.int64) + trace.output_tokens,
+        cache_tokens=plan.speed.cache_tokens,
+    )
+
+
+def found_share(result: RunResult, plan: Plan, trace: Trace) -> float:
+    """Return the share of all prompt tokens that was found in a cache [1]; 0 where none is known.
+
+    Those of refused requests were not.
+    """
+    if trace.shared_tokens is None:
+        return 0.0
+    whole_s = plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s
+    found = ~result.rejected & (result.prompt_s < whole_s) & (trace.shared_tokens > 0)
+    tokens = int(trace.shared_tokens[found].sum(dtype=np.int64))
+    return tokens / max(1, int(trace.prompt_tokens.sum(dtype=np.int64)))
+
+
 def _served(
     plan: Plan, trace: Trace, draws: StartDraws, cancel: NDArray[np.uint8] | None
 ) -> RunResult:
@@ -643,6 +672,7 @@ def _served(
         pod_start_s=None if plan.policy.nodes is None else draws.total_s[starts:],
         horizon_s=trace.horizon_s,
         prefill_chunks=plan.speed.chunks(trace.prompt_tokens),
+        prefix=prefixes_of(plan, trace),
         cancel=cancel,
     )
     delay_s = np.full(result.ttft_s.size, plan.speed.overhead_s)
