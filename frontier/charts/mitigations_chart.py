@@ -143,7 +143,7 @@ def _name(
         row.label: float(np.log10(row.p99_ttft_s / p99_s[0]) / span) for row in named.itertuples()
     }
     # Names stand towards the middle: of the left half beneath its steps, where there is never a
-    # point, of the right half beside their points.
+    # point, of the right half a little lower than their points.
     on_right = {row.label: row.usd_per_month > sum(usd) / 2 for row in named.itertuples()}
     left = named[named["efficient"] & ~named["label"].map(on_right).astype(bool)]
     column_usd = float(left["usd_per_month"].max()) if len(left) else usd[0]
@@ -155,7 +155,7 @@ def _name(
         if not row.efficient:
             height += _NAME_HEIGHT / 2
         elif on_right[row.label]:
-            height -= _NAME_HEIGHT / 2
+            height -= _NAME_HEIGHT
         else:
             # About the middle of the list, the lowest point first: so no two leaders cross.
             height = middle - height * 1e-6
