@@ -216,7 +216,7 @@ def _cold(market: Market, rows: Iterable[Row]) -> ColdFacts | None:
         pick=pick_of(row, choice),
         idle_timeout_s=choice.plan.policy.idle_timeout_s,
         longest_gap_s=float(np.diff(arrivals).max(initial=0.0)),
-        starts=choice.starts,
+        starts=choice.tried.starts,
     )
 
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier.billing import Bill, Contract, bill, bill_basis
+from frontier.billing import Bill, Contract, bill, bill_basis, is_metered, usd_of_runs
 from frontier.economics import as_fast_as_any, cheapest_under, efficient
 from frontier.errors import FrontierError
 from frontier.market.tried import Alike, Keeps, Key, Progress, Results, Tried, key_of, try_plans
@@ -56,25 +56,40 @@ class Choice:
     ----------
     plan : Plan
         Its ``offer_id`` is the offer's.
+    tried : Tried
+        What it did.
+    contract : Contract
+        Under which it is billed.
     usd_per_month : float
         [$/month]
-    usd_by_line : dict of str to float
-        The same by the lines of the bill. [$/month]
-    starts : int
-        Cold starts over the trace.
-    busy_share : float
-        Busy over held seconds. [1]
-    is_capped : bool
-        Whether it may have fewer replicas than the busiest minute keeps busy.
     """
 
     plan: Plan
-    latency: LatencySummary
+    tried: Tried
+    contract: Contract
     usd_per_month: float
-    usd_by_line: dict[str, float]
-    starts: int
-    busy_share: float
-    is_capped: bool
+    tables: Tables
+
+    @property
+    def latency(self) -> LatencySummary:
+        """Percentiles and shares of its run."""
+        return self.tried.latency
+
+    @property
+    def bill(self) -> Bill:
+        """Its bill over the span."""
+        return bill(bill_basis(self.tried.usage, self.contract, self.tables, self.tried.meters))
+
+    @property
+    def usd_by_line(self) -> dict[str, float]:
+        """Dollars a month by the lines of its bill. [$/month]."""
+        return self.bill.lines_per_month(self.tables.setting("hours_per_month"))
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether it may have fewer replicas than the busiest minute keeps busy."""
+        policy = self.plan.policy
+        return policy.min_replicas < policy.max_replicas < self.tried.needed
 
     @property
     def p99_s(self) -> float:
@@ -364,7 +379,7 @@ class _Asking:
                 return count if is_spare or kept * tried[-1] >= count else None
         return None
 
-    def row(self, offer: Offer, reason: str, tried: Iterable[Tried]) -> Row:
+    def row(self, offer: Offer, reason: str, tried: Sequence[Tried]) -> Row:
         """Return the row of an offer."""
         mark = Row(
             offer,
@@ -400,29 +415,36 @@ class _Asking:
             prompt_p99_s=min(map(self.fits.prompt_p99_s, speeds.values())),
         )
 
-    def _billed(self, offer: Offer, tried: Iterable[Tried]) -> list[Choice]:
-        hours = self._tables.setting("hours_per_month")
+    def _billed(self, offer: Offer, tried: Sequence[Tried]) -> list[Choice]:
+        tables, hours = self._tables, self._tables.setting("hours_per_month")
         contract, committing = self.contract(offer), self.contract(offer, is_committed=True)
         found = []
 
-        def add(item: Tried, plan: Plan, under: Contract) -> None:
-            cost: Bill = bill(bill_basis(item.usage, under, self._tables, item.meters))
-            found.append(
-                Choice(
-                    plan=dataclasses.replace(plan, offer_id=offer.offer_id),
-                    latency=item.latency,
-                    usd_per_month=cost.usd_per_month(hours),
-                    usd_by_line=cost.lines_per_month(hours),
-                    starts=item.starts,
-                    busy_share=item.busy_share,
-                    is_capped=plan.policy.min_replicas < plan.policy.max_replicas < item.needed,
-                )
+        def choice(item: Tried, plan: Plan, under: Contract, usd: float) -> Choice:
+            return Choice(
+                dataclasses.replace(plan, offer_id=offer.offer_id), item, under, usd, tables
             )
 
+        # Runs whose replicas take as much of a host cost by what they hold alone.
+        alike: dict[tuple[Hashable, ...], list[Tried]] = {}
+        metered = is_metered(offer, contract.rules)
         for item in tried:
-            add(item, item.plan, contract)
-            if committing.commitment is not None and (bound := committed(item.plan)) is not None:
-                add(item, bound, committing)
+            host = item.usage.host if metered else None
+            alike.setdefault((item.plan.speed.gpus_per_replica, host), []).append(item)
+        for items in alike.values():
+            basis = bill_basis(items[0].usage, contract, tables, items[0].meters)
+            gpu_s, kept_ram_gib_s, storage_gb = np.array([item.takes for item in items]).T
+            span_usd = usd_of_runs(
+                basis, gpu_s=gpu_s, kept_ram_gib_s=kept_ram_gib_s, storage_gb=storage_gb
+            )
+            for item, usd in zip(items, (span_usd / basis.months).tolist(), strict=True):
+                found.append(choice(item, item.plan, contract, usd))
+        if committing.commitment is not None:
+            for item in tried:
+                if (bound := committed(item.plan)) is not None:
+                    made = choice(item, bound, committing, 0.0)
+                    usd = made.bill.usd_per_month(hours)
+                    found.append(dataclasses.replace(made, usd_per_month=usd))
         return found
 
     def market(self, rows: Iterable[Row]) -> Market:

@@ -91,7 +91,7 @@ def _of_choice(name: str, choice: Choice | None) -> dict[str, Any]:
             "p50_ttft_s": latency.p50_ttft_s,
             "p99_ttft_s": latency.p99_ttft_s,
             "waited_on_start_share": latency.waited_on_start_share,
-            "starts": choice.starts,
-            "busy_share": choice.busy_share,
+            "starts": choice.tried.starts,
+            "busy_share": choice.tried.busy_share,
         }
     return {f"{name}_{key}": value for key, value in found.items()}
