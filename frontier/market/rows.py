@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier import spell
 from frontier.billing import Bill, Contract, bill, bill_basis, is_metered, usd_of_runs
 from frontier.economics import as_fast_as_any, cheapest_under, efficient
 from frontier.errors import FrontierError
@@ -32,9 +33,15 @@ from frontier.market.wanted import (
     reason_against,
     wanted_offers,
 )
-from frontier.plans.families import SCALE_TO_ZERO
+from frontier.plans.families import SCALE_TO_ZERO, SCHEDULED, WARM_POOL
 from frontier.plans.plan import Plan, committed
-from frontier.plans.scenario import Scenario, interruptions_per_h, supply_of
+from frontier.plans.scenario import (
+    OfficeHours,
+    Scenario,
+    interruptions_per_h,
+    office_hours,
+    supply_of,
+)
 from frontier.prices import age_days, staleness
 from frontier.serving import ServingSpeed
 from frontier.simulate import LatencySummary
@@ -62,12 +69,15 @@ class Choice:
         Under which it is billed.
     usd_per_month : float
         [$/month]
+    office : OfficeHours
+        When the machines of a scheduled plan run.
     """
 
     plan: Plan
     tried: Tried
     contract: Contract
     usd_per_month: float
+    office: OfficeHours
     tables: Tables
 
     @property
@@ -84,6 +94,34 @@ class Choice:
     def usd_by_line(self) -> dict[str, float]:
         """Dollars a month by the lines of its bill. [$/month]."""
         return self.bill.lines_per_month(self.tables.setting("hours_per_month"))
+
+    @property
+    def policy(self) -> str:
+        """The plan in words: "scale-to-zero, kept 1 h, weight streamer"."""
+        plan, rules = self.plan, self.plan.policy
+        words, kept = self.policy_in_short, spell.seconds(rules.idle_timeout_s)
+        if plan.family is SCHEDULED:
+            words += f" ({self.office}), on demand outside and kept {kept}"
+        elif plan.family is WARM_POOL and rules.min_replicas < rules.max_replicas:
+            words += f" and kept {kept}"
+        if plan.is_committed:
+            words += ", under your commitment"
+        mitigations = plan.label.split(" + ")[1:]
+        return ", ".join((words, *mitigations))
+
+    @property
+    def policy_in_short(self) -> str:
+        """The plan in few words: "scale-to-zero, kept 1 h"."""
+        rules, family = self.plan.policy, self.plan.family
+        if family is SCALE_TO_ZERO:
+            return f"scale-to-zero, kept {spell.seconds(rules.idle_timeout_s)}"
+        if family is SCHEDULED:
+            most = max(rules.min_replicas, *(least for _, least in rules.schedule))
+            return f"{spell.count(most, 'replica')} in office hours"
+        count = spell.count(rules.min_replicas, "replica")
+        if rules.min_replicas == rules.max_replicas:
+            return f"{count} {'on spot' if self.contract.offer.kind == 'spot' else 'always on'}"
+        return f"{count} always on, more on demand"
 
     @property
     def is_capped(self) -> bool:
@@ -297,6 +335,7 @@ class _Asking:
         self._scenario, self._trace, self._tables = scenario, trace, tables
         self._limit_s, self._today, self._deals = limit_s, today, deals
         self._tolerance = tolerance_of(tables)
+        self._office = office_hours(scenario, tables)
         self.fits = Fits(scenario, trace, tables)
         self._keys: dict[tuple[str, int], Key] = {}
         own = tables.offers.get(scenario.serverless_offer)
@@ -422,7 +461,12 @@ class _Asking:
 
         def choice(item: Tried, plan: Plan, under: Contract, usd: float) -> Choice:
             return Choice(
-                dataclasses.replace(plan, offer_id=offer.offer_id), item, under, usd, tables
+                dataclasses.replace(plan, offer_id=offer.offer_id),
+                item,
+                under,
+                usd,
+                self._office,
+                tables,
             )
 
         # Runs whose replicas take as much of a host cost by what they hold alone.
