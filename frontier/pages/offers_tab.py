@@ -12,9 +12,17 @@ from frontier import spell
 from frontier.charts.prices_chart import prices_chart_figure, prices_chart_table
 from frontier.edits import EDITABLE, cell_text
 from frontier.pages import cell_controls, controls, link, price_controls, session, show, text
-from frontier.prices import NOT_SOLD, age_days, days_left, security_of, stale_in_words, staleness
+from frontier.prices import (
+    NOT_SOLD,
+    age_days,
+    days_left,
+    hosting_of,
+    security_of,
+    stale_in_words,
+    staleness,
+)
 from frontier.prices.owned import OWNED_OFFER
-from frontier.tables import OWN_SOURCE, Offer, Tables
+from frontier.tables import OWN_SOURCE, Hosting, Offer, Tables
 
 _FILTERS = {
     "providers": ("Provider", "provider"),
@@ -304,11 +312,11 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
             st.markdown("An amortisation, not a price: it follows from what the machine costs.")
         else:
             price_controls.price_field(key, place="data")
-        hosts = security_of(listed, session.unedited())
+        hosts = hosting_of(listed, session.unedited())
         where = [
             f"{_KINDS[offer.kind]}, {_gpus(offer)} × {offer.gpu} a machine",
             f"Region: {offer.region}",
-            f"Hosts: {hosts or _UNKNOWN}",
+            f"Hosts: {_hosts(hosts)}",
         ]
         st.markdown("  \n".join(text.plain(line) for line in where))
         whose = "Your price" if listed.source_id == OWN_SOURCE else "Listed"
@@ -337,6 +345,12 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
             for column in EDITABLE["offers"]:
                 if column != "usd_per_gpu_h":
                     cell_controls.cell_field("offers", key, column)
+
+
+def _hosts(row: Hosting | None) -> str:
+    if row is None:
+        return _UNKNOWN
+    return f"{row.security}, assumed" if row.basis == "assumed" else row.security
 
 
 # --- the chart ----------------------------------------------------------------------------------

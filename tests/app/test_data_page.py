@@ -169,6 +169,18 @@ link.end()
     assert not app.exception
 
 
+def test_the_bar_has_a_field_beside_each_of_its_offers():
+    """A price typed into the bar stands on the Data page, in the link and in the list."""
+    app = _open()
+    app.number_input(key="price_bar_modal-l40s").set_value(1.37).run()
+    assert not app.exception
+    assert app.number_input(key="price_data_modal-l40s").value == 1.37
+    assert app.query_params["price.modal-l40s"] == "1.37"
+    app.number_input(key="price_bar_crusoe-l40s").set_value(44.0).run()
+    assert "$44" in _warned(app)
+    assert "price.crusoe-l40s" not in app.query_params
+
+
 def test_rules_that_contradict_each_other_are_refused_together():
     """An idle timeout above the provider's longest is wrong although each cell is in range."""
     app = _open()
