@@ -25,12 +25,12 @@ from frontier.prices.owned import OWNED_OFFER
 from frontier.tables import OWN_SOURCE, Hosting, Offer, Tables
 
 _FILTERS = {
-    "providers": ("Provider", "provider"),
-    "gpus": ("GPU", "gpu"),
-    "kinds": ("Kind", "kind"),
-    "regions": ("Region", "region"),
-    "hosts": ("Hosts", "security"),
-    "ages": ("Age", "band"),
+    "data_providers": ("Provider", "provider"),
+    "data_gpus": ("GPU", "gpu"),
+    "data_kinds": ("Kind", "kind"),
+    "data_regions": ("Region", "region"),
+    "data_hosts": ("Hosts", "security"),
+    "data_ages": ("Age", "band"),
 }
 _FRESH, _SOON, _STALE, _GONE = "fresh", "soon", "stale", "gone"
 _UNKNOWN = "not stated"
@@ -277,7 +277,7 @@ def _choose(keys: tuple[str, ...], before: int) -> None:
     by_cell = [row for row, _ in selection["cells"]]
     for row in (by_mark or by_cell)[:1]:
         if row < len(keys):
-            st.session_state["offer"] = keys[row]
+            st.session_state["data_offer"] = keys[row]
 
 
 # --- the chosen offer ---------------------------------------------------------------------------
@@ -289,7 +289,7 @@ def _pick(found: pd.DataFrame, tables: Tables) -> str:
         "Offer",
         list(found.index),
         default,
-        key="offer",
+        key="data_offer",
         format_func=lambda key: _name(tables.offers[key]),
     )
 
@@ -367,7 +367,7 @@ def _draw_chart(found: pd.DataFrame, tables: Tables) -> None:
             "Rows of the chart",
             list(_ROWS),
             "provider" if found["gpu"].nunique() == 1 else "gpu",
-            key="price_rows",
+            key="data_rows",
             format_func=_ROWS.__getitem__,
         )
     table = prices_chart_table(
