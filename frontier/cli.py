@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from frontier import spell
+from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
 from frontier.tables import load_tables, look_up
 
 if TYPE_CHECKING:
+    from frontier.billing import HostChoice
     from frontier.models.own import ReadModel
     from frontier.plans.nodes import NodeChoice
+    from frontier.plans.scenario import Scenario
     from frontier.study import Study
-    from frontier.tables import Tables
+    from frontier.sweep import Deal
+    from frontier.tables import Commitment, Model, Offer, Tables
     from frontier.trace import Trace
 
 EXIT_REFUSED = 2
@@ -70,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
         help="write the table (.csv), everything (.json), the workbook (.xlsx) or the record "
         "(.html); may be given several times",
     )
+    whole = commands.add_parser(
+        "market",
+        help="look at every offer that can run a model, the cheapest within the limit first",
+    )
+    whole.set_defaults(run=_market)
+    _add_traffic_and_model(whole)
+    add_market(whole)
     crossing = commands.add_parser(
         "break-even", help="cost against the request rate, and what the verdict hangs on"
     )
@@ -116,12 +129,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_scenario(parser: argparse.ArgumentParser) -> None:
-    """Add what every command asks that compares plans on a trace."""
+    """Add what every command asks that compares the plans of a pair of offers on a trace."""
     add = parser.add_argument
-    add("--trace", required=True, metavar="FILE", help="request log to read")
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--model", metavar="NAME", help="see: models")
-    which.add_argument("--model-config", metavar="FILE", help="config.json of your own model")
+    _add_traffic_and_model(parser)
     add("--serverless", required=True, metavar="OFFER", help="see: offers")
     add("--dedicated", required=True, metavar="OFFER", help="see: offers")
     add(
@@ -136,6 +146,29 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     add("--gpus-per-node", type=int, metavar="N", help="GPUs of a node, if the offer has several")
     add("--weights-on-node", action="store_true", help="the next pod reads them from its disk")
     add(
+        "--exact-machine",
+        action="store_true",
+        help="bill on the machine of the dedicated offer, not on the shape of it that costs least",
+    )
+    add("--vcpus", type=float, metavar="N", help="vCPU a replica uses, where they are metered")
+    add("--ram-gib", type=float, metavar="N", help="host memory a replica uses, where metered")
+    add("--asked-vcpus", type=float, metavar="N", help="vCPU requested for a replica")
+    add("--asked-ram-gib", type=float, metavar="N", help="host memory requested for a replica")
+    add(
+        "--weights-in-ram",
+        choices=("yes", "no"),
+        help="whether weights stay in host memory; by the loader",
+    )
+
+
+def _add_traffic_and_model(parser: argparse.ArgumentParser) -> None:
+    """Add what every command asks that looks at plans: traffic, model, limit, commitment."""
+    add = parser.add_argument
+    add("--trace", required=True, metavar="FILE", help="request log to read")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", metavar="NAME", help="see: models")
+    which.add_argument("--model-config", metavar="FILE", help="config.json of your own model")
+    add(
         "--owned-machine",
         metavar="gpu=NAME,…",
         help="a machine you bought becomes the offer on-premises: gpu, gpus, usd, months, watts, "
@@ -146,11 +179,6 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     add("--slo-p99-ttft", type=float, metavar="S", help="limit in seconds")
     add("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
     add("--commitment", metavar="ID", help="buy always-on machines under it: data/commitments.csv")
-    add(
-        "--exact-machine",
-        action="store_true",
-        help="bill on the machine of the dedicated offer, not on the shape of it that costs least",
-    )
     add("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
     add("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
     add("--trace-model", metavar="NAME", help="one of several in the trace, or all")
@@ -172,18 +200,40 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     add("--max-bytes", type=int, metavar="N", help="and up to N bytes, unpacked")
 
 
-def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, list[Path]]:
-    """Return the study that the arguments ask for, and the files to write."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What every command that looks at plans was told: tables in force, model, traffic, limit."""
+
+    tables: Tables
+    read: ReadModel | None
+    model: Model
+    trace: Trace
+    limit_s: float
+    commitment: Commitment | None
+    paths: list[Path]
+
+    def scenario(self, told: argparse.Namespace, **offers: Any) -> Scenario:
+        """Return the scenario with these offers."""
+        from frontier.plans.scenario import Scenario
+
+        return Scenario(
+            model=self.model.model,
+            precision=told.precision or self.model.native_precision,
+            slo_p99_ttft_s=self.limit_s,
+            max_replicas=told.max_replicas,
+            kv_precision=told.kv_precision or "bf16",
+            **offers,
+        )
+
+
+def _asked(told: argparse.Namespace, suffixes: tuple[str, ...]) -> _Asked:
     # Everything below needs pandas and numba, which a list of offers does not.
     from frontier.models.own import with_model
-    from frontier.plans.scenario import Scenario
     from frontier.prices.owned import owned_from_text, with_owned
-    from frontier.study import simulate, study_of
-    from frontier.sweep import Deal
 
     tables = load_tables()
     limit_s = tables.setting("slo_p99_ttft_s") if told.slo_p99_ttft is None else told.slo_p99_ttft
-    if not limit_s > 0:
+    if not 0 < limit_s < math.inf:
         raise InputError(f"--slo-p99-ttft: expected seconds above 0, found {limit_s:g}")
     if told.max_replicas is not None and told.max_replicas < 1:
         raise InputError(f"--max-replicas: expected at least 1, found {told.max_replicas}")
@@ -197,20 +247,83 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
     if told.owned_machine is not None:
         owned = owned_from_text(told.owned_machine, tables)
         tables = with_owned(tables, owned, dt.date.today())
-    trace = _read_trace(told)
-    scenario = Scenario(
-        model=model.model,
-        precision=told.precision or model.native_precision,
+    return _Asked(tables, read, model, _read_trace(told), limit_s, commitment, paths)
+
+
+def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, list[Path]]:
+    """Return the study that the arguments ask for, and the files to write."""
+    from frontier.study import simulate, study_of
+    from frontier.sweep import Deal
+
+    asked = _asked(told, suffixes)
+    tables, trace, limit_s = asked.tables, asked.trace, asked.limit_s
+    host = _host(told, tables)
+    scenario = asked.scenario(
+        told,
         serverless_offer=told.serverless,
         dedicated_offer=told.dedicated,
-        slo_p99_ttft_s=limit_s,
-        max_replicas=told.max_replicas,
-        kv_precision=told.kv_precision or "bf16",
         nodes=_nodes(told, tables),
     )
     found = simulate(scenario, trace, tables)
-    deal = Deal(commitment=commitment, exact_machine=told.exact_machine)
-    return study_of(found, tables, limit_s=limit_s, deal=deal), paths
+    deal = Deal(commitment=asked.commitment, exact_machine=told.exact_machine)
+    return study_of(found, tables, limit_s=limit_s, deal=deal.with_host(host)), asked.paths
+
+
+def _market(told: argparse.Namespace) -> None:
+    from frontier.market import market
+    from frontier.prices import read_prices, with_prices
+    from frontier.sweep import LIST_DEAL, Deal
+
+    today = dt.date.today()
+    wanted, asked = wanted_of(told), _asked(told, SUFFIXES)
+    tables, commitment = asked.tables, asked.commitment
+    about = [*_about_trace(asked.trace), *_about_model(asked.read)]
+    if told.prices is not None:
+        content = _readable(told.prices, "--prices").read_bytes()
+        own = read_prices(content, tables=tables, today=today, name=Path(told.prices).name)
+        tables, about = with_prices(tables, own), [*about, *own.warnings]
+
+    def deal(offer: Offer) -> Deal:
+        # A provider's own commitment is sold for its own machines.
+        holds = commitment is not None and commitment.provider in (None, offer.provider)
+        return Deal(commitment=commitment) if holds else LIST_DEAL
+
+    found = market(
+        asked.scenario(told, serverless_offer="", dedicated_offer=""),
+        asked.trace,
+        tables,
+        limit_s=asked.limit_s,
+        kept=Kept(),
+        today=today,
+        wanted=wanted,
+        deals=deal,
+    )
+    print(printed(found, tables, told, about))
+    for path in asked.paths:
+        _write(path, as_file(path.suffix, found, tables))
+        if not (told.json or told.markdown):
+            print(f"\nWrote {spell.count(len(found.rows), 'offer')} to {path}")
+
+
+def _host(told: argparse.Namespace, tables: Tables) -> HostChoice:
+    """Return the cores and memory of a replica that the arguments name, all of them usable."""
+    from frontier.billing import HostChoice, is_metered, refused_amounts
+
+    names = ("vcpus", "ram_gib", "asked_vcpus", "asked_ram_gib", "weights_in_ram")
+    given = {name: value for name in names if (value := getattr(told, name)) is not None}
+    if not given:
+        return HostChoice()
+    rows = [look_up(tables.offers, key, "offer") for key in (told.serverless, told.dedicated)]
+    metered = [offer for offer in rows if is_metered(offer, tables.rules_of(offer))]
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    if not metered:
+        raise InputError(f"{options}: neither offer has cores or memory on meters of their own")
+    weights = given.pop("weights_in_ram", None)
+    host = HostChoice(**given, weights_in_ram=None if weights is None else weights == "yes")
+    for offer in metered:
+        if refused := refused_amounts(host, tables.rules_of(offer), tables):
+            raise InputError("; ".join(refused))
+    return host
 
 
 def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:
@@ -233,23 +346,31 @@ def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:
 
 
 def _sweep(told: argparse.Namespace) -> None:
-    from frontier.study import default_plan_id
+    from frontier.sensitivity import AS_SHIPPED, Rivals
+    from frontier.study import compare, default_plan_id, with_rate
 
     study, paths = _study(told, (".csv", ".json", ".xlsx", ".html"))
     plan_id = told.plan or default_plan_id(study)
     look_up(study.outcomes, plan_id, "plan")
+    if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
+        rivals = Rivals(study.deployment.scenario, study.trace, study.tables)
+        study = with_rate(study, compare(study, rivals, AS_SHIPPED, lines=(AS_SHIPPED,)))
     print(study.verdict.headline)
     print(f"  {study.verdict.below}")
     read = None if told.model_config is None else _read_model(told.model_config)
     about = (*_about_trace(study.trace), *_about_model(read), *study.deployment.assumed)
     for sentence in (*study.verdict.reasons, *about):
         print(f"  {sentence}")
-    print(f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'waited':>8}  efficient plans")
+    print(
+        f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'p99/token':>10}  {'p99 in all':>11}  "
+        f"{'waited':>8}  efficient plans"
+    )
     best = study.table[study.table["efficient"]].sort_values("usd_per_month", kind="stable")
     best = best.drop_duplicates(["usd_per_month", "p99_ttft_s"])
     for row in best.itertuples():
         print(
             f"{spell.dollars(row.usd_per_month):>10}  {spell.seconds(row.p99_ttft_s):>12}  "
+            f"{_if_known(row.p99_tpot_s):>10}  {_if_known(row.p99_latency_s):>11}  "
             f"{spell.percent(row.waited_on_start_share):>8}  {row.label}"
         )
     if told.included:
@@ -262,21 +383,24 @@ def _sweep(told: argparse.Namespace) -> None:
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
 
 
+def _if_known(seconds: float | None) -> str:
+    """Return a time in words; a dash where it is not simulated."""
+    return "-" if seconds is None or math.isnan(seconds) else spell.seconds(seconds)
+
+
 def _break_even(told: argparse.Namespace) -> None:
     from frontier.charts.break_even_chart import break_even_table
     from frontier.export import csv_bytes
     from frontier.sensitivity import ALWAYS_ON, Rivals
     from frontier.study import compare, what_it_hangs_on
-    from frontier.verdict import flip_sentence, gap_sentence, utilisation_sentences
+    from frontier.verdict import flip_sentence, gap_sentence
 
     study, paths = _study(told, (".csv",))
     scenario = study.deployment.scenario
     compared = compare(study, Rivals(scenario, study.trace, study.tables), told.line)
     print(compared.headline)
     print(f"  {compared.certainty}")
-    billed, busy = compared.billed_and_busy(study)
-    replicas = compared.now[ALWAYS_ON].replicas
-    print(f"  {utilisation_sentences(compared.share, billed, busy, replicas)}")
+    print(f"  {compared.utilisation}")
     moved = what_it_hangs_on(study, compared)
     print(f"  {gap_sentence(moved.gap_usd, compared.now[told.line], compared.now[ALWAYS_ON])}")
     for flip in moved.flips:
@@ -466,10 +590,10 @@ def _validate_all(told: argparse.Namespace) -> None:
         print()
 
 
-def _readable(name: str) -> Path:
+def _readable(name: str, option: str = "--trace") -> Path:
     path = Path(name)
     if not path.is_file():
-        raise InputError(f"--trace: there is no file '{name}'")
+        raise InputError(f"{option}: there is no file '{name}'")
     return path
 
 

@@ -44,12 +44,16 @@ def as_fast_as_any(p99_s: ArrayLike, tolerance: Tolerance = EXACT) -> NDArray[np
     return wait <= (least + tolerance.of_wait(least) if np.isfinite(least) else least)
 
 
-def efficient(cost: ArrayLike, p99_s: ArrayLike) -> NDArray[np.bool_]:
+def efficient(cost: ArrayLike, p99_s: ArrayLike, tolerance: Tolerance = EXACT) -> NDArray[np.bool_]:
     """Return which plans no other plan beats on both cost and wait.
 
     A plan is beaten by one that is at least as good on both and better on one; plans that tie
     exactly are kept together. A plan without a number (NaN) is never efficient, and one that
     refuses its 99th percentile (infinite) only if nothing cheaper or equal waits less.
+
+    With a tolerance a plan has to differ from the next cheaper efficient one: one that is no
+    faster beyond it gives way to the cheaper, and the cheaper to one that is faster beyond it at
+    a cost within it. The cheapest plan of all always stays.
 
     Parameters
     ----------
@@ -57,6 +61,7 @@ def efficient(cost: ArrayLike, p99_s: ArrayLike) -> NDArray[np.bool_]:
         Dollars, over any span that is the same for all. [$]
     p99_s : array_like, shape (n,)
         99th percentile of the TTFT. [s]
+    tolerance : Tolerance
 
     Returns
     -------
@@ -66,21 +71,25 @@ def efficient(cost: ArrayLike, p99_s: ArrayLike) -> NDArray[np.bool_]:
     wait = np.asarray(p99_s, dtype=np.float64)
     mask = np.zeros(cost.size, dtype=np.bool_)
     known = np.flatnonzero(~(np.isnan(cost) | np.isnan(wait)))
-    order = known[np.lexsort((wait[known], cost[known]))]
-    if not order.size:
-        return mask
     # In order of cost, a plan survives if it waits less than every cheaper one; of equal cost,
     # only those with the least wait, which comes first.
-    before = np.concatenate([[np.inf], np.minimum.accumulate(wait[order])[:-1]])
-    better = wait[order] < before
-    better[0] = True
-    tied = np.concatenate(
-        [[False], (np.diff(cost[order]) == 0) & (wait[order][1:] == wait[order][:-1])]
-    )
-    # A tie shares the fate of the first of its kind.
-    leader = np.maximum.accumulate(np.where(tied, 0, np.arange(order.size)))
-    mask[order] = better[leader]
+    kept: list[int] = []
+    for at in known[np.lexsort((wait[known], cost[known]))].tolist():
+        if kept and not _is_faster(wait[at], wait[kept[-1]], tolerance):
+            continue
+        if len(kept) > 1 and cost[at] <= cost[kept[-1]] * (1 + tolerance.cost_share):
+            kept.pop()
+        kept.append(at)
+    for at in kept:
+        mask |= (cost == cost[at]) & (wait == wait[at])
     return mask
+
+
+def _is_faster(wait_s: float, than_s: float, tolerance: Tolerance) -> bool:
+    """Whether a wait is shorter than another by more than the tolerance."""
+    if math.isinf(than_s):
+        return bool(wait_s < than_s)
+    return bool(than_s - wait_s > tolerance.of_wait(than_s))
 
 
 def cheapest_under(cost: ArrayLike, p99_s: ArrayLike, limit_s: float) -> int | None:

@@ -62,6 +62,11 @@ EDITABLE = {
         "storage_usd_per_gb_month",
         "region_multiplier",
         "availability_multiplier",
+        "cores_metered",
+        "least_cores",
+        "least_ram_gib",
+        "most_cores",
+        "most_gib_per_vcpu",
     ),
     "behaviours": (
         "idle_default_s",
@@ -124,6 +129,20 @@ def cell_text(value: object) -> str:
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return value.isoformat() if isinstance(value, dt.date) else str(value)
+
+
+def is_questioned(usd_per_gpu_h: float, listed_usd_per_gpu_h: float, tables: Tables) -> bool:
+    """Return whether a typed price is so far from the listed one that it waits for a yes.
+
+    Parameters
+    ----------
+    usd_per_gpu_h, listed_usd_per_gpu_h : float
+        Both above 0. [$/GPU/h]
+    """
+    factor = tables.setting("price_sanity_factor")
+    apart = max(usd_per_gpu_h / listed_usd_per_gpu_h, listed_usd_per_gpu_h / usd_per_gpu_h)
+    # Exactly that many times is not yet over it, whatever the last digit of the quotient.
+    return apart > factor and not math.isclose(apart, factor)
 
 
 def problems_of(tables: Tables, edits: Iterable[Edit]) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ def require(field: str, holds: bool, expected: str, found: object) -> None:
 
 def is_count(value: object) -> bool:
     """Say whether a value is a whole number (a bool is not); numpy integers and 3.0 are."""
+    if type(value) is int:
+        return True
     if isinstance(value, bool):
         return False
     try:

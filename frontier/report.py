@@ -40,6 +40,12 @@ _PERCENTILES = {
     "p99.9": "p999_ttft_s",
     "Longest": "max_ttft_s",
 }
+_ANSWERS = {
+    "Median time per output token": "p50_tpot_s",
+    "p99 time per output token": "p99_tpot_s",
+    "Median until the last token": "p50_latency_s",
+    "p99 until the last token": "p99_latency_s",
+}
 _GPU_COLUMNS = tuple(name for name in METER.names or () if name.endswith("_gpu_s"))
 
 
@@ -157,7 +163,7 @@ def report_of(
         bill=study.bill(outcome),
         basis=study.basis(outcome),
         tokens=outcome.tokens,
-        latency=latency_rows(outcome.latency),
+        latency=(*latency_rows(outcome.latency), *answer_rows(outcome.latency)),
         plans=study.table,
         plan_id=plan_id,
         slo_p99_ttft_s=study.limit_s,
@@ -170,6 +176,12 @@ def report_of(
 def latency_rows(latency: LatencySummary) -> tuple[tuple[str, float], ...]:
     """Return the percentiles of a run as label and seconds [s]."""
     return tuple((label, getattr(latency, name)) for label, name in _PERCENTILES.items())
+
+
+def answer_rows(latency: LatencySummary) -> tuple[tuple[str, float], ...]:
+    """Return how fast answers came as label and seconds [s]; none where that is not simulated."""
+    found = ((label, getattr(latency, name)) for label, name in _ANSWERS.items())
+    return tuple((label, value_s) for label, value_s in found if value_s is not None)
 
 
 def meters_csv(basis: BillBasis) -> bytes:
@@ -231,6 +243,9 @@ def _plain(value: Any) -> Any:
 # --- the workbook -------------------------------------------------------------------------------
 
 
+_BOOK_OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+
+
 def workbook(report: Report) -> bytes:
     """Return an .xlsx workbook: Bill, Inputs, Meters, Plans, Assumptions, Sources.
 
@@ -240,10 +255,7 @@ def workbook(report: Report) -> bytes:
     import xlsxwriter
 
     buffer = io.BytesIO()
-    book = xlsxwriter.Workbook(
-        buffer,
-        {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
-    )
+    book = xlsxwriter.Workbook(buffer, _BOOK_OPTIONS)
     book.set_properties({"title": report.title, "comments": report.link})
     book.set_calc_mode("auto")
     styles = {
@@ -271,6 +283,17 @@ def workbook(report: Report) -> bytes:
     _write_plans(sheets["Plans"], styles, report.plans)
     _write_lists(sheets["Assumptions"], styles, report)
     _write_sources(sheets["Sources"], styles, report)
+    book.close()
+    return buffer.getvalue()
+
+
+def table_workbook(name: str, table: pd.DataFrame) -> bytes:
+    """Return an .xlsx workbook of one table, numbers as numbers and text as text."""
+    import xlsxwriter
+
+    buffer = io.BytesIO()
+    book = xlsxwriter.Workbook(buffer, _BOOK_OPTIONS)
+    _write_plans(book.add_worksheet(name), {"head": book.add_format({"bold": True})}, table)
     book.close()
     return buffer.getvalue()
 
@@ -322,6 +345,8 @@ def _write_inputs(book: Any, sheet: Any, styles: dict[str, Any], report: Report)
     per_pool = (
         ("gpu_price", "Price of a GPU", "usd_per_gpu_h", "$/GPU/h"),
         ("cpu_price", "Price of CPU and RAM with it", "cpu_ram_usd_per_gpu_h", "$/GPU/h"),
+        ("vcpus", "Cores billed with a replica", "vcpus", "vCPU"),
+        ("ram", "Host memory billed with a replica", "ram_gib", "GiB"),
         ("multiplier", "Region and availability", "multiplier", "×"),
         ("discount", "Discount of the commitment", "discount", "share"),
         ("covered", "Share of the hours it covers", "covered_share", "share"),

@@ -9,13 +9,20 @@ from __future__ import annotations
 import datetime as dt
 
 from frontier import spell, units
+from frontier.billing import (
+    METERED_WORDS,
+    amount_in_words,
+    host_billed,
+    is_metered,
+    machine_shape,
+)
 from frontier.models.own import OWN_MODEL_SOURCE, in_words
 from frontier.plans.nodes import scalers_used, summary
 from frontier.plans.scenario import Deployment, office_hours
 from frontier.prices import origin_in_words
 from frontier.prices.owned import OWNED_OFFER
 from frontier.start.labels import in_sentence
-from frontier.sweep import Deal
+from frontier.sweep import Deal, host_need
 from frontier.tables import OWN_SOURCE, Source, Tables
 from frontier.trace import Trace
 from frontier.trace.generate import NOMINAL_MONDAY
@@ -60,15 +67,10 @@ def included(
     serverless = tables.offers[scenario.serverless_offer]
     dedicated = tables.offers[scenario.dedicated_offer]
     rules = tables.rules_of(serverless)
-    cores = ""
-    if serverless.usd_per_vcpu_s:
-        vcpus = serverless.vcpus_per_gpu or tables.setting("vcpus_per_gpu")
-        ram_gib = serverless.ram_gib_per_gpu or tables.setting("ram_gib_per_gpu")
-        cores = f", with {vcpus:g} vCPU and {ram_gib:g} GiB a GPU on meters of their own"
     prices = [
         f"{offer.provider} {offer.product}, {offer.gpu}: {spell.dollars(offer.usd_per_gpu_h)} a "
-        f"GPU-hour ({origin_in_words(offer, tables)}){extra}"
-        for offer, extra in ((serverless, cores), (dedicated, ""))
+        f"GPU-hour ({origin_in_words(offer, tables)})"
+        for offer in (serverless, dedicated)
     ]
     unbilled = [
         in_sentence(stage.name)
@@ -78,6 +80,7 @@ def included(
     return {
         "In the number": (
             *prices,
+            *host_in_words(deployment, tables, deal),
             *_terms_in_words(deployment, tables, deal),
             f"Billing rules of {rules.provider}: by {spell.seconds(rules.increment_s)}, "
             + (
@@ -99,6 +102,31 @@ def included(
         "Traffic": understood(trace),
         "Assumed": deployment.assumed or ("Nothing beyond the sources",),
     }
+
+
+def host_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> tuple[str, ...]:
+    """Return what cores and host memory are billed, and their share of a replica's price.
+
+    One sentence for each offer that has them on meters of their own.
+    """
+    words = []
+    for deployed in (deployment, deployment.machines):
+        offer = tables.offers[deployed.supply.offer_id]
+        rules, terms = tables.rules_of(offer), deal.terms(offer)
+        if not is_metered(offer, rules):
+            continue
+        need = host_need(deployed, tables)
+        share = host_billed(offer, rules, terms.host, need, tables)
+        usd = share.usd_per_h(offer)
+        gpu_usd = machine_shape(offer, need.gpus)[0] * offer.usd_per_gpu_h
+        assumed = "" if terms.host.vcpus and terms.host.ram_gib else ", by the model's size"
+        words.append(
+            f"Cores and memory of {offer.provider}, {METERED_WORDS[rules.cores_metered]}"
+            f"{' (assumed)' if 'cores_metered' in rules.assumed else ''}: "
+            f"{amount_in_words(share)} a replica{assumed}, {spell.dollars(usd)} an hour, "
+            f"{spell.percent(usd / (usd + gpu_usd))} of a replica's price"
+        )
+    return tuple(words)
 
 
 def _terms_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> list[str]:
@@ -128,10 +156,16 @@ def _terms_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> list[
         )
         words.append(f"Or, where it makes the bill of a plan less: {shapes}")
     if dedicated.kind == "spot":
-        rate = deal.terms(dedicated, tables).interruptions_per_h
         words.append(
-            f"Spot machines are interrupted {rate:g} times an hour (assumed), each time repeating "
-            "a start: that is in the cost, and in no percentile"
+            f"Spot machines are interrupted {deployment.machines.interruptions_per_h:g} times an "
+            "hour (assumed), each by itself and back after a start, drawn once with a seed: "
+            "requests that come while none is up wait for the first to be back, and each start is "
+            "paid again"
+        )
+    if deployment.supply.kind == "spot":
+        words.append(
+            f"Nodes on spot are interrupted {deployment.interruptions_per_h:g} times an hour "
+            "(assumed): each start is paid again, and no percentile has it"
         )
     return words
 
@@ -180,6 +214,8 @@ def asked(
                 f"({deal.commitment.basis})",
             )
         )
+    if host := host_in_words(deployment, tables, deal):
+        pairs.append(("Cores and memory", "; ".join(host)))
     return (
         *pairs,
         ("Office hours", str(office_hours(scenario, tables))),

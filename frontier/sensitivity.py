@@ -11,15 +11,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frontier import units
 from frontier.analytic import replica_cycle
-from frontier.economics import Bar, Crossing, Swing, break_even_utilisation, crossings, flip_value
+from frontier.billing import HostChoice, HostNeed, host_billed, is_metered
+from frontier.economics import Bar, Crossing, Swing, crossings, flip_value
 from frontier.economics import tornado as tornado_of
 from frontier.errors import InputError
 from frontier.plans.grid import (
@@ -27,18 +30,20 @@ from frontier.plans.grid import (
     default_idle_timeout_s,
     idle_timeouts_s,
     mitigated_plan,
+    most_as_shipped,
 )
 from frontier.plans.plan import Plan, committed
-from frontier.plans.scenario import Deployment, Scenario, deploy, replicas_to_serve
+from frontier.plans.scenario import Deployment, Scenario, deploy
 from frontier.start.stages import ColdStart
 from frontier.sweep import (
     LIST_DEAL,
     Deal,
     Outcome,
     bill_outcome,
+    host_need,
     simulate_plans,
     start_normals,
-    usd_per_replica_h,
+    tolerance_of,
 )
 from frontier.tables import Tables
 from frontier.trace import Trace, make_trace, scale_rate
@@ -65,6 +70,8 @@ class Change:
         In place of the provider's own [s].
     target_concurrency : float or None
         In place of the scenario's, for the replicas that scale to zero.
+    as_shipped : bool
+        Scale-to-zero has no more replicas than the provider's default.
     """
 
     traffic: float = 1.0
@@ -72,6 +79,7 @@ class Change:
     start: float = 1.0
     idle_timeout_s: float | None = None
     target_concurrency: float | None = None
+    as_shipped: bool = False
 
 
 UNCHANGED = Change()
@@ -86,7 +94,7 @@ class AlwaysOn:
     outcomes : tuple of Outcome
         One for each seed of the traffic.
     replicas : int
-        How many; where no number holds the limit, those that the busiest minute keeps busy.
+        How many; where no number holds the limit, the fewest that are as fast as the most.
     holds_limit : bool
         Whether they hold it, with every seed.
     """
@@ -112,7 +120,7 @@ class Rivals:
     def __init__(
         self, scenario: Scenario, trace: Trace, tables: Tables, mitigations: tuple[str, ...] = ()
     ) -> None:
-        self._tables, self._mitigations = tables, mitigations
+        self._tables, self.mitigations = tables, mitigations
         # No other mitigation matters here, and trying their combinations takes time.
         self._scenario = dataclasses.replace(scenario, mitigations=mitigations)
         if trace.session_id is not None:
@@ -124,7 +132,7 @@ class Rivals:
         self.deployment = deploy(self._scenario, trace, tables)
         self._worlds: dict[int, tuple[tuple[float, float], Trace, Deployment]] = {}
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
-        self._most: dict[tuple[float, float, int], tuple[int, int]] = {}
+        self._most: dict[tuple[float, float, int], int] = {}
         self._stage_s: dict[ColdStart, NDArray[np.float64]] = {}
         self.idle_timeout_s = default_idle_timeout_s(self.deployment.serverless.behaviour, tables)
         self.idle_timeouts_s = idle_timeouts_s(self.deployment.serverless.behaviour, tables)
@@ -149,34 +157,50 @@ class Rivals:
 
     def always_on(self, change: Change, limit_s: float, tick: Tick = _no_tick) -> AlwaysOn:
         """Return the fewest dedicated replicas that hold the limit on p99 TTFT [s]."""
-        seeds, replicas, busiest = self.seeds(change), 1, 1
-        holds = True
+        seeds, replicas, holds = self.seeds(change), 1, True
         for seed in seeds:
-            most, busy = self._counts(change, seed)
-            busiest = max(busiest, min(most, busy))
+            most = self._most_dedicated(change, seed)
 
-            def held(count: int, seed: int = seed) -> bool:
-                return self._dedicated(change, seed, count, tick).latency.p99_ttft_s <= limit_s
+            def p99_s(count: int, seed: int = seed) -> float:
+                return self._dedicated(change, seed, count, tick).latency.p99_ttft_s
 
-            if replicas > most or not held(replicas):
-                tried = range(replicas + 1, most + 1)
-                at = bisect_left(tried, True, key=held)
-                holds = at < len(tried)
-                if not holds:
-                    break
-                replicas = tried[at]
+            found = _fewest(p99_s, limit_s, replicas, most)
+            holds = found is not None
+            if found is None:
+                break
+            replicas = found
         if not holds:
-            replicas = busiest
-        found = tuple(self._dedicated(change, seed, replicas, tick) for seed in seeds)
-        return AlwaysOn(found, replicas, holds)
+            # None holds the limit: then the fewest that are as fast as the most there may be.
+            for seed in seeds:
+                most = self._most_dedicated(change, seed)
 
-    def _counts(self, change: Change, seed: int) -> tuple[int, int]:
-        """Return how many replicas may be tried, and how many the busiest minute keeps busy."""
+                def p99_s(count: int, seed: int = seed) -> float:
+                    return self._dedicated(change, seed, count, tick).latency.p99_ttft_s
+
+                best_s = p99_s(most)
+                slack_s = float(tolerance_of(self._tables).of_wait(best_s))
+                as_fast_s = best_s + slack_s if math.isfinite(best_s) else best_s
+                replicas = max(replicas, _fewest(p99_s, as_fast_s, 1, most) or most)
+        found_all = tuple(self._dedicated(change, seed, replicas, tick) for seed in seeds)
+        return AlwaysOn(found_all, replicas, holds)
+
+    def is_capped(self, change: Change) -> bool:
+        """Whether scale-to-zero may have fewer replicas than the busiest minute keeps busy."""
+        for seed in self.seeds(change):
+            _, _, deployment = self._world(change, seed)
+            policy = self._plan(deployment, change).policy
+            if policy.max_replicas < deployment.busiest_replicas:
+                return True
+        return False
+
+    def _most_dedicated(self, change: Change, seed: int) -> int:
+        """Return how many always-on replicas may be tried."""
         key = (change.traffic, change.tokens, seed)
         if key not in self._most:
             _, trace, deployment = self._world(change, seed)
-            most = sum(1 for _ in dedicated_plans(deployment.machines, trace, self._tables))
-            self._most[key] = most, replicas_to_serve(trace, deployment.dedicated_speed)
+            self._most[key] = sum(
+                1 for _ in dedicated_plans(deployment.machines, trace, self._tables)
+            )
         return self._most[key]
 
     def _scaled(self, changes: list[Change], seed: int, tick: Tick) -> tuple[Outcome, ...]:
@@ -229,10 +253,10 @@ class Rivals:
 
     def _plan(self, deployment: Deployment, change: Change) -> Plan:
         for chosen in deployment.mitigation_sets:
-            if tuple(item.key for item in chosen) == self._mitigations:
+            if tuple(item.key for item in chosen) == self.mitigations:
                 break
         else:
-            raise InputError(f"These mitigations do not go together: {self._mitigations}.")
+            raise InputError(f"These mitigations do not go together: {self.mitigations}.")
         plan = mitigated_plan(deployment, chosen, self._tables)
         policy = dataclasses.replace(
             plan.policy,
@@ -240,10 +264,22 @@ class Rivals:
             if change.idle_timeout_s is None
             else change.idle_timeout_s,
             target_concurrency=change.target_concurrency or plan.policy.target_concurrency,
+            max_replicas=most_as_shipped(deployment)
+            if change.as_shipped
+            else plan.policy.max_replicas,
         )
         return dataclasses.replace(
             plan, start=scaled_start(plan.start, change.start), policy=policy
         )
+
+
+def _fewest(p99_s: Callable[[int], float], limit_s: float, least: int, most: int) -> int | None:
+    """Return the fewest replicas from ``least`` on that hold a limit; None where none does."""
+    if least <= most and p99_s(least) <= limit_s:
+        return least
+    tried = range(least + 1, most + 1)
+    at = bisect_left(tried, True, key=lambda count: p99_s(count) <= limit_s)
+    return tried[at] if at < len(tried) else None
 
 
 def scaled_tokens(trace: Trace, factor: float) -> Trace:
@@ -336,6 +372,9 @@ class BreakEven:
         The range of factors that was looked at [1].
     is_capped : bool
         Whether it ends early, for the number of requests there would be.
+    capped_from : float or None
+        From this factor on scale-to-zero, as chosen, may have fewer replicas than the traffic
+        needs: its line ends before, and so does the comparison.
     """
 
     points: tuple[RatePoint, ...]
@@ -343,6 +382,7 @@ class BreakEven:
     low: float
     high: float
     is_capped: bool
+    capped_from: float | None = None
 
 
 def rate_range(trace: Trace, tables: Tables) -> tuple[float, float, bool]:
@@ -367,6 +407,8 @@ def break_even(
     limit_s: float,
     tables: Tables,
     deal: Deal = LIST_DEAL,
+    lines: tuple[str, ...] = (AS_SHIPPED, CHEAPEST),
+    now: Mapping[str, Outcome] = MappingProxyType({}),
     progress: Callable[[int, int], None] | None = None,
 ) -> BreakEven:
     """Return the costs at scaled rates, and where the two rivals cost the same.
@@ -381,10 +423,14 @@ def break_even(
         Which scale-to-zero meets always-on: `AS_SHIPPED` or `CHEAPEST`.
     limit_s : float
         On p99 TTFT [s].
+    lines : tuple of str
+        Which lines of scale-to-zero are computed at each rate; ``line`` is one of them.
+    now : mapping of str to Outcome
+        What a line is at the traffic as it is, where that is known: the plans of a verdict.
     progress : callable, optional
         Called with (done, all) rates, at least ten times a second; what it raises stops all.
     """
-    low, high, is_capped = rate_range(rivals.trace, tables)
+    low, high, is_short = rate_range(rivals.trace, tables)
     samples = int(tables.setting("break_even_samples"))
     grid = [math.exp(at) for at in np.linspace(math.log(low), math.log(high), samples)]
     factors = sorted({_nine_digits(factor) for factor in (*grid, 1.0)})
@@ -398,12 +444,23 @@ def break_even(
         return usd_per_month(outcome, tables, deal)
 
     def zero(factor: float, which: str) -> tuple[float, tuple[Outcome, ...]]:
-        change, kept_s = Change(traffic=factor), rivals.idle_timeout_s
+        if factor == 1.0 and which in now:
+            return now[which].plan.policy.idle_timeout_s, (now[which],)
+        change = Change(traffic=factor, as_shipped=which == AS_SHIPPED)
+        kept_s = rivals.idle_timeout_s
         if which == CHEAPEST:
             tried = [cost(outcome) for outcome in rivals.each_idle_timeout(change, tick)]
             kept_s = rivals.idle_timeouts_s[int(np.argmin(tried))]
         change = dataclasses.replace(change, idle_timeout_s=kept_s)
         return kept_s, rivals.scale_to_zero(change, tick)
+
+    def is_capped(factor: float, which: str) -> bool:
+        return rivals.is_capped(Change(traffic=factor, as_shipped=which == AS_SHIPPED))
+
+    def always_on(factor: float) -> tuple[Outcome, ...]:
+        if factor == 1.0 and ALWAYS_ON in now:
+            return (now[ALWAYS_ON],)
+        return rivals.always_on(Change(traffic=factor), limit_s, tick).outcomes
 
     def point(
         which: str, factor: float, outcomes: tuple[Outcome, ...], idle_timeout_s: float
@@ -423,60 +480,45 @@ def break_even(
         )
 
     def rival_point(factor: float) -> RatePoint:
-        rival = rivals.always_on(Change(traffic=factor), limit_s, tick)
-        return point(ALWAYS_ON, factor, rival.outcomes, math.inf)
+        return point(ALWAYS_ON, factor, always_on(factor), math.inf)
 
     points = []
+    capped: dict[str, list[float]] = {which: [] for which in lines}
     for index, factor in enumerate(factors):
         done = index
         tick()
-        for which in (AS_SHIPPED, CHEAPEST):
+        for which in lines:
+            if is_capped(factor, which):
+                capped[which].append(factor)
+                if factor != 1.0:
+                    continue  # a line that has hit its cap ends there
             kept_s, outcomes = zero(factor, which)
             points.append(point(which, factor, outcomes, kept_s))
         points.append(rival_point(factor))
     done = len(factors)
+    capped_from = min(capped[line], default=None)
+    top = high
+    if capped_from is not None:
+        top = max((factor for factor in factors if factor < capped_from), default=low)
 
     def difference(factor: float) -> NDArray[np.float64]:
         factor = _nine_digits(factor)
-        _, outcomes = zero(factor, line)
-        rival = rivals.always_on(Change(traffic=factor), limit_s, tick)
-        usd, rival_usd = [cost(o) for o in outcomes], [cost(o) for o in rival.outcomes]
-        return np.array(usd) - np.array(rival_usd)
+        usd = [cost(outcome) for outcome in zero(factor, line)[1]]
+        rival_usd = [cost(outcome) for outcome in always_on(factor)]
+        # One draw may stand against several: at the traffic as it is nothing is drawn.
+        return np.subtract(*np.broadcast_arrays(np.array(usd), np.array(rival_usd)))
 
-    found = crossings(
-        difference, low, high, samples=samples, tolerance=tables.setting("break_even_tolerance")
-    )
+    found: tuple[Crossing, ...] = ()
+    if top > low:
+        tolerance = tables.setting("break_even_tolerance")
+        found = crossings(difference, low, top, samples=samples, tolerance=tolerance)
     for crossing in found:
         sides = [rival_point(_nine_digits(factor)) for factor in (crossing.low, crossing.high)]
         if sides[0].replicas != sides[1].replicas:
             # The lines cross where always-on takes one more replica: that step has to be here.
             points += sides
     points.sort(key=lambda point: point.factor)
-    return BreakEven(tuple(points), found, low, high, is_capped)
-
-
-def ceiling(deployment: Deployment, replicas: int, tables: Tables, deal: Deal = LIST_DEAL) -> float:
-    """Return the share of the time that each of so many replicas may be billed at break-even [1].
-
-    Dedicated price over serverless price, all meters included, whole machines for the dedicated
-    ones, under the buyer's commitment if there is one. 1 or more: there is no break-even.
-    """
-    dedicated, serverless = (
-        usd_per_replica_h(
-            tables.offers[supply.offer_id],
-            speed.gpus_per_replica,
-            tables,
-            deal,
-            replicas=count,
-            is_committed=True,
-            nodes=nodes,
-        )
-        for supply, speed, count, nodes in (
-            (deployment.dedicated, deployment.dedicated_speed, replicas, None),
-            (deployment.serverless, deployment.speed, 1, deployment.nodes),
-        )
-    )
-    return break_even_utilisation(dedicated, serverless)
+    return BreakEven(tuple(points), found, low, top, is_short, capped_from)
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,12 +548,17 @@ class Sensitivity:
     flips: tuple[Flip, ...]
 
 
-def swings(rivals: Rivals, idle_timeout_s: float, tables: Tables) -> tuple[Swing, ...]:
+_HOST = {"vcpus": ("Cores", "vCPU"), "ram_gib": ("Host memory", "GiB")}
+
+
+def swings(
+    rivals: Rivals, idle_timeout_s: float, tables: Tables, deal: Deal = LIST_DEAL
+) -> tuple[Swing, ...]:
     """Return the inputs of a sensitivity, with how far each may lie from its base.
 
-    Prices by the price band; the start from its 10th to its 90th percentile; the idle timeout
-    over the provider's range; traffic, tokens and target concurrency by the settings. An input
-    without a range is left out.
+    Prices by the price band; cores and host memory, where either offer meters them, by a factor;
+    the start from its 10th to its 90th percentile; the idle timeout over the provider's range;
+    traffic, tokens and target concurrency by the settings. An input without a range is left out.
     """
     setting, deployment = tables.setting, rivals.deployment
     serverless, dedicated = deployment.serverless.offer_id, deployment.dedicated.offer_id
@@ -535,13 +582,17 @@ def swings(rivals: Rivals, idle_timeout_s: float, tables: Tables) -> tuple[Swing
     found = (
         around(
             "serverless_price",
-            "Serverless price" if deployment.nodes is None else "Node price",
+            "Serverless GPU price" if deployment.nodes is None else "Node price",
             "$/GPU-h",
             offers[serverless].usd_per_gpu_h,
             band,
         ),
         around(
-            "dedicated_price", "Dedicated price", "$/GPU-h", offers[dedicated].usd_per_gpu_h, band
+            "dedicated_price",
+            "Dedicated GPU price",
+            "$/GPU-h",
+            offers[dedicated].usd_per_gpu_h,
+            band,
         ),
         Swing("start", "Start time", "s", float(short_s), plan.start.typical_s, float(long_s)),
         Swing(
@@ -565,14 +616,68 @@ def swings(rivals: Rivals, idle_timeout_s: float, tables: Tables) -> tuple[Swing
             1.0,
             float(deployment.speed.max_sequences),
         ),
+        *_host_swings(rivals, tables, deal),
     )
     return tuple(swing for swing in found if 0 < swing.low < swing.high and swing.base > 0)
+
+
+def _metered_side(rivals: Rivals, tables: Tables) -> tuple[str, HostNeed | None]:
+    """Return the terms of a deal whose cores and memory are moved, and what the replica needs.
+
+    Those of the serverless offer if it meters them, else of the dedicated one; without a need
+    neither does.
+    """
+    deployment, plan = rivals.deployment, rivals.base_plan()
+    own = HostNeed(plan.speed.gpus_per_replica, plan.weights_gib, plan.weights_stay)
+    for side, supply, need in (
+        ("serverless", deployment.serverless, own),
+        ("machines", deployment.dedicated, host_need(deployment.machines, tables)),
+    ):
+        offer = tables.offers[supply.offer_id]
+        if is_metered(offer, tables.rules_of(offer)):
+            return side, need
+    return "serverless", None
+
+
+def _other_host(host: HostChoice, amounts: Mapping[str, Any]) -> HostChoice:
+    """Return a choice with other amounts; a request for more would hide that less is used."""
+    asked: dict[str, Any] = {f"asked_{key}": None for key in amounts}
+    return dataclasses.replace(host, **amounts, **asked)
+
+
+def _host_swings(rivals: Rivals, tables: Tables, deal: Deal) -> tuple[Swing, ...]:
+    """Return the cores and the memory of a replica as inputs: as billed, halved and doubled.
+
+    Never below the provider's least, nor above its most.
+    """
+    side, need = _metered_side(rivals, tables)
+    if need is None:
+        return ()
+    deployment, factor = rivals.deployment, tables.setting("host_swing")
+    supply = deployment.serverless if side == "serverless" else deployment.dedicated
+    offer = tables.offers[supply.offer_id]
+    choice = getattr(deal, side).host
+
+    def billed(key: str, host: HostChoice) -> float:
+        share = host_billed(offer, tables.rules_of(offer), host, need, tables)
+        return float(getattr(share, key))
+
+    found = []
+    for key, (label, unit) in _HOST.items():
+        base = billed(key, choice)
+        low, high = (
+            billed(key, _other_host(choice, {key: amount}))
+            for amount in (base / factor, base * factor)
+        )
+        found.append(Swing(key, label, unit, low, base, high))
+    return tuple(found)
 
 
 def sensitivity(
     rivals: Rivals,
     idle_timeout_s: float,
     *,
+    as_shipped: bool = False,
     limit_s: float,
     tables: Tables,
     deal: Deal = LIST_DEAL,
@@ -581,10 +686,15 @@ def sensitivity(
     """Return how the gap between scale-to-zero and always-on moves, and what would flip it.
 
     Scale-to-zero keeps its idle timeout; always-on has the fewest replicas that hold the limit,
-    counted anew where the traffic or its tokens change. Prices are changed by billing again.
+    counted anew where the traffic or its tokens change. A price is that of the GPU alone: cores
+    and memory stay as they are, and only the bills are made again.
     """
-    inputs = swings(rivals, idle_timeout_s, tables)
+    inputs = swings(rivals, idle_timeout_s, tables, deal)
     base = {swing.key: swing.base for swing in inputs}
+    serverless, dedicated = (
+        deal.shapes(tables.offers[supply.offer_id], tables)
+        for supply in (rivals.deployment.serverless, rivals.deployment.dedicated)
+    )
     done = 0
 
     def tick() -> None:
@@ -599,20 +709,23 @@ def sensitivity(
             start=factor.get("start", 1.0),
             idle_timeout_s=changed.get("idle_timeout_s", idle_timeout_s),
             target_concurrency=changed.get("target_concurrency"),
+            as_shipped=as_shipped,
         )
-        terms = {
-            side: dataclasses.replace(
-                getattr(deal, side),
-                multiplier=getattr(deal, side).multiplier * factor.get(key, 1.0),
-            )
-            for side, key in (("serverless", "serverless_price"), ("machines", "dedicated_price"))
-        }
-        at = dataclasses.replace(deal, **terms)
+        at = tables
+        for side, key in ((serverless, "serverless_price"), (dedicated, "dedicated_price")):
+            if key in factor:
+                at = with_gpu_price(at, (shape.offer_id for shape in side), factor[key])
+        terms = deal
+        if host := {key: changed[key] for key in _HOST if key in changed}:
+            name, _ = _metered_side(rivals, tables)
+            own = getattr(deal, name)
+            own = dataclasses.replace(own, host=_other_host(own.host, host))
+            terms = dataclasses.replace(deal, **{name: own})
         zero = rivals.scale_to_zero(change, tick)
         rival = rivals.always_on(change, limit_s, tick).outcomes
         return float(
-            np.mean([usd_per_month(outcome, tables, at) for outcome in zero])
-            - np.mean([usd_per_month(outcome, tables, at) for outcome in rival])
+            np.mean([usd_per_month(outcome, at, terms) for outcome in zero])
+            - np.mean([usd_per_month(outcome, at, terms) for outcome in rival])
         )
 
     gap, bars = tornado_of(gap_usd, inputs)
@@ -634,6 +747,15 @@ def sensitivity(
         if value is not None:
             flips.append(Flip(swing, value))
     return Sensitivity(gap, bars, tuple(flips))
+
+
+def with_gpu_price(tables: Tables, offer_ids: Iterable[str], factor: float) -> Tables:
+    """Return the tables with the GPU price of some offers times a factor, and nothing else."""
+    offers = dict(tables.offers)
+    for offer_id in offer_ids:
+        offer = offers[offer_id]
+        offers[offer_id] = dataclasses.replace(offer, usd_per_gpu_h=offer.usd_per_gpu_h * factor)
+    return dataclasses.replace(tables, offers=MappingProxyType(offers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,16 +22,16 @@ from frontier.plans.scenario import Deployment, Scenario, deploy, supplies_of
 from frontier.scope import included
 from frontier.sensitivity import (
     ALWAYS_ON,
-    UNCHANGED,
+    AS_SHIPPED,
+    CHEAPEST,
     BreakEven,
+    Change,
     RatePoint,
     Rivals,
     Sensitivity,
     break_even,
-    ceiling,
     sensitivity,
 )
-from frontier.simulate import session_seconds
 from frontier.sweep import (
     LIST_DEAL,
     Deal,
@@ -48,16 +48,23 @@ from frontier.sweep import (
 from frontier.tables import Tables
 from frontier.trace import Trace
 from frontier.verdict import (
+    BreakEvenRate,
     Machines,
     PlanFacts,
+    RateCrossing,
+    Utilisation,
     Verdict,
-    break_even_headline,
     commitment_in_words,
     commitment_of,
     find_verdict,
     how_sure,
     machines_of,
+    needed_by,
     plan_facts,
+    rate_in_words,
+    utilisation_in_words,
+    utilisation_of,
+    with_break_even,
 )
 
 Progress = Callable[[int, int], None]
@@ -190,7 +197,7 @@ class Study:
             outcome,
             self.basis(outcome),
             limit_s=self.limit_s,
-            needed=self.deployment.busiest_replicas,
+            needed=needed_by(outcome.plan, self.deployment),
             tables=self.tables,
         )
 
@@ -257,21 +264,27 @@ class Comparison:
     line : str
         Which scale-to-zero meets always-on.
     found : BreakEven
-    share : float
-        `sensitivity.ceiling` for the always-on replicas of this traffic. [1]
     zero : Outcome
         Scale-to-zero on the traffic as it is.
-    headline, certainty : str
-        Where break-even lies and where this traffic is; what that leaves open.
+    rate : BreakEvenRate
+        Where the two cost the same, and where this traffic is.
+    use : Utilisation or None
+        How much of the time of the always-on replicas scale-to-zero is billed and busy, and from
+        which share on they are the cheaper ones.
+    headline, certainty, utilisation : str
+        Where break-even lies and where this traffic is; what that leaves open; the shares in
+        words.
     """
 
     rivals: Rivals
     line: str
     found: BreakEven
-    share: float
     zero: Outcome
+    rate: BreakEvenRate
+    use: Utilisation | None
     headline: str
     certainty: str
+    utilisation: str
 
     @property
     def now(self) -> dict[str, RatePoint]:
@@ -281,23 +294,21 @@ class Comparison:
     @property
     def requests_per_day(self) -> float:
         """Requests a day of the traffic as it is."""
-        trace = self.rivals.trace
-        return trace.arrival_s.size / trace.horizon_s * units.SECONDS_PER_DAY
-
-    def billed_and_busy(self, study: Study) -> tuple[float, float]:
-        """Return how much of the time of the always-on replicas scale-to-zero is billed and busy.
-
-        Shares of the time of all of them together. [1]
-        """
-        available_s = self.zero.horizon_s * (self.now[ALWAYS_ON].replicas)
-        busy_s = session_seconds(self.zero.sessions).busy_s
-        return study.bill(self.zero).billed_s / available_s, busy_s / available_s
+        return self.rate.requests_per_day
 
 
 def compare(
-    study: Study, rivals: Rivals, line: str, *, progress: Progress | None = None
+    study: Study,
+    rivals: Rivals,
+    line: str,
+    *,
+    lines: tuple[str, ...] = (AS_SHIPPED, CHEAPEST),
+    progress: Progress | None = None,
 ) -> Comparison:
     """Compare scale-to-zero with always-on at other rates of the same traffic.
+
+    At the traffic as it is, always-on is the rival of the study's verdict, and scale-to-zero as
+    shipped the verdict's, unless its starts are shortened here.
 
     Parameters
     ----------
@@ -305,24 +316,45 @@ def compare(
         Of the study's scenario; what it has simulated stays in it.
     line : str
         `sensitivity.AS_SHIPPED` or `CHEAPEST`.
+    lines : tuple of str
+        Which of the two are computed at each rate; ``line`` is one of them.
     progress : callable, optional
         Called with (done, all) rates; what it raises stops all.
     """
-    tables, limit_s = study.tables, study.limit_s
+    tables, limit_s, verdict = study.tables, study.limit_s, study.verdict
+    plans = {ALWAYS_ON: verdict.rival}
+    if not rivals.mitigations:
+        plans[AS_SHIPPED] = verdict.shipped
     found = break_even(
-        rivals, line=line, limit_s=limit_s, tables=tables, deal=study.deal, progress=progress
+        rivals,
+        line=line,
+        limit_s=limit_s,
+        tables=tables,
+        deal=study.deal,
+        lines=lines,
+        now={
+            name: study.outcomes[plan.plan_id] for name, plan in plans.items() if plan is not None
+        },
+        progress=progress,
     )
     now = {point.line: point for point in found.points if point.factor == 1.0}
-    share = ceiling(study.deployment, now[ALWAYS_ON].replicas, tables, study.deal)
-    kept = dataclasses.replace(UNCHANGED, idle_timeout_s=now[line].idle_timeout_s)
-    (zero,) = rivals.scale_to_zero(kept)
+    if _is_shipped(study, rivals, line) and verdict.shipped is not None:
+        zero = study.outcomes[verdict.shipped.plan_id]
+    else:
+        kept = Change(idle_timeout_s=now[line].idle_timeout_s, as_shipped=line == AS_SHIPPED)
+        (zero,) = rivals.scale_to_zero(kept)
+    rate = _rate(found, now, line, rivals.trace)
+    use = None
+    if verdict.rival is not None:
+        use = utilisation_of(study.facts(zero), verdict.rival, tables)
     return Comparison(
         rivals=rivals,
         line=line,
         found=found,
-        share=share,
         zero=zero,
-        headline=break_even_headline(found, line, rivals.trace, share),
+        rate=rate,
+        use=use,
+        headline=rate_in_words(rate, verdict.rival),
         certainty=how_sure(
             found,
             line,
@@ -331,7 +363,40 @@ def compare(
             limit_s=limit_s,
             seeds=int(tables.setting("break_even_seeds")),
         ),
+        utilisation=utilisation_in_words(use, verdict.rival),
     )
+
+
+def _is_shipped(study: Study, rivals: Rivals, line: str) -> bool:
+    """Whether the scale-to-zero of a comparison is the verdict's own."""
+    return line == AS_SHIPPED and not rivals.mitigations and study.verdict.shipped is not None
+
+
+def _rate(found: BreakEven, now: dict[str, RatePoint], line: str, trace: Trace) -> BreakEvenRate:
+    per_day = trace.arrival_s.size / trace.horizon_s * units.SECONDS_PER_DAY
+    return BreakEvenRate(
+        requests_per_day=per_day,
+        low_per_day=found.low * per_day,
+        high_per_day=found.high * per_day,
+        crossings=tuple(
+            RateCrossing(
+                at_per_day=crossing.at * per_day,
+                low_per_day=crossing.low * per_day,
+                high_per_day=crossing.high * per_day,
+                rival_wins_above=crossing.dearer_above,
+            )
+            for crossing in found.crossings
+        ),
+        rival_wins_now=now[ALWAYS_ON].usd_per_month < now[line].usd_per_month,
+        capped_from_per_day=None if found.capped_from is None else found.capped_from * per_day,
+    )
+
+
+def with_rate(study: Study, compared: Comparison) -> Study:
+    """Return the study whose verdict has the break-even rate, if it is that of its own plans."""
+    if not _is_shipped(study, compared.rivals, compared.line):
+        return study
+    return dataclasses.replace(study, verdict=with_break_even(study.verdict, compared.rate))
 
 
 def what_it_hangs_on(
@@ -341,6 +406,7 @@ def what_it_hangs_on(
     return sensitivity(
         compared.rivals,
         compared.now[compared.line].idle_timeout_s,
+        as_shipped=compared.line == AS_SHIPPED,
         limit_s=study.limit_s,
         tables=study.tables,
         deal=study.deal,

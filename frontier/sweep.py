@@ -24,6 +24,8 @@ from frontier.billing import (
     Bill,
     BillBasis,
     Contract,
+    HostChoice,
+    HostNeed,
     Terms,
     TokenPrice,
     Usage,
@@ -32,10 +34,10 @@ from frontier.billing import (
     billed_start_s,
     machine_shapes,
     months,
-    replica_usd_per_h,
 )
 from frontier.economics import (
     Tolerance,
+    cheapest_under,
     efficient,
     kept_sessions,
     needed_sessions,
@@ -43,7 +45,7 @@ from frontier.economics import (
 from frontier.errors import InfeasibleError
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
-from frontier.policy import NodePool
+from frontier.plans.scenario import Deployed
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
@@ -106,8 +108,6 @@ class Deal:
         the hour.
     commitment : Commitment or None
         Under which `committed_outcomes` buys the machines that are always on.
-    interruptions_per_h : float or None
-        Of a spot machine [1/h]; None: the setting. It changes the cost and no percentile.
     exact_machine : bool
         Whether the buyer insists on the machine of the offer; else each plan is billed on that
         shape of it, of `machine_shapes`, which makes its bill least.
@@ -116,27 +116,23 @@ class Deal:
     serverless: Terms = LIST_PRICE
     machines: Terms = LIST_PRICE
     commitment: Commitment | None = None
-    interruptions_per_h: float | None = None
     exact_machine: bool = False
 
     def terms(
         self,
         offer: Offer,
-        tables: Tables,
         *,
         is_committed: bool = False,
         are_nodes: bool = False,
+        interruptions_per_h: float = 0.0,
     ) -> Terms:
         """Return the terms of an offer; its machines may be nodes on which pods come and go."""
         if offer.kind == "serverless":
             return self.serverless
-        rate = self.interruptions_per_h
-        if rate is None:
-            rate = tables.setting("interruptions_per_h")
         return dataclasses.replace(
             self.serverless if are_nodes else self.machines,
             commitment=self.commitment if is_committed and not are_nodes else None,
-            interruptions_per_h=rate if offer.kind == "spot" else 0.0,
+            interruptions_per_h=interruptions_per_h if offer.kind == "spot" else 0.0,
         )
 
     def shapes(self, offer: Offer, tables: Tables) -> tuple[Offer, ...]:
@@ -148,7 +144,12 @@ class Deal:
         on_nodes = plan.policy.nodes is not None
 
         def of(offer: Offer, base: Contract | None = None, are_nodes: bool = False) -> Contract:
-            terms = self.terms(offer, tables, is_committed=plan.is_committed, are_nodes=are_nodes)
+            terms = self.terms(
+                offer,
+                is_committed=plan.is_committed,
+                are_nodes=are_nodes,
+                interruptions_per_h=plan.interruptions_per_h,
+            )
             return Contract(offer, tables.rules_of(offer), terms, base)
 
         offer = tables.offers[plan.offer_id]
@@ -159,6 +160,13 @@ class Deal:
         else:
             for machine in self.shapes(tables.offers[plan.base_offer_id], tables):
                 yield of(offer, of(machine), on_nodes)
+
+    def with_host(self, host: HostChoice) -> Deal:
+        """Return this deal with these cores and memory of a replica, at every offer."""
+        serverless, machines = (
+            dataclasses.replace(terms, host=host) for terms in (self.serverless, self.machines)
+        )
+        return dataclasses.replace(self, serverless=serverless, machines=machines)
 
     def at(self, factor: float) -> Deal:
         """Return this deal with every metered price times a factor; fees stay."""
@@ -222,7 +230,7 @@ def simulate_plans(
     workers : int, optional
         Threads; as many as there are cores if None. The kernel lets go of the GIL.
     """
-    draws = start_draws(plans, tables)
+    draws = start_draws((plan.start for plan in plans), tables)
 
     def run(plan: Plan, stop: NDArray[np.uint8]) -> Outcome:
         return outcome_of(plan, trace, draws[plan.start], stop)
@@ -230,11 +238,10 @@ def simulate_plans(
     return tuple(in_threads(run, plans, progress=progress, workers=workers))
 
 
-def start_draws(plans: Iterable[Plan], tables: Tables) -> dict[ColdStart, StartDraws]:
-    """Return the draws of each different start of these plans, all from the same luck."""
+def start_draws(starts: Iterable[ColdStart], tables: Tables) -> dict[ColdStart, StartDraws]:
+    """Return the draws of each different start, all from the same luck."""
     normals = start_normals(tables)
-    starts = dict.fromkeys(plan.start for plan in plans)
-    return {start: start.draw(normals) for start in starts}
+    return {start: start.draw(normals) for start in dict.fromkeys(starts)}
 
 
 def in_threads(
@@ -326,15 +333,7 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
     InfeasibleError
         If a replica needs more GPUs than any machine in question has.
     """
-    usage = Usage(
-        settled(outcome, tables).sessions,
-        outcome.stage_s,
-        gpus_per_replica=outcome.plan.speed.gpus_per_replica,
-        horizon_s=outcome.horizon_s,
-        policy=outcome.plan.policy,
-        requests=outcome.requests,
-        standing=outcome.plan.standing,
-    )
+    usage = usage_of(settled(outcome, tables))
     bases = []
     refused: InfeasibleError | None = None
     for contract in deal.contracts(outcome.plan, tables):
@@ -345,6 +344,24 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
     if refused is not None and not bases:
         raise refused
     return bases[0] if len(bases) == 1 else min(bases, key=lambda basis: bill(basis).usd_span)
+
+
+def usage_of(outcome: Outcome) -> Usage:
+    """Return what a run used, for a bill."""
+    return Usage(
+        outcome.sessions,
+        outcome.stage_s,
+        gpus_per_replica=outcome.plan.speed.gpus_per_replica,
+        horizon_s=outcome.horizon_s,
+        policy=outcome.plan.policy,
+        requests=outcome.requests,
+        standing=outcome.plan.standing,
+        host=HostNeed(
+            outcome.plan.speed.gpus_per_replica,
+            outcome.plan.weights_gib,
+            outcome.plan.weights_stay,
+        ),
+    )
 
 
 def committed_outcomes(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
@@ -376,7 +393,7 @@ def frontier_table(
 
     Columns: ``plan_id, label, detail, family, offer_id, is_provider_default, mitigations,
     min_replicas, max_replicas, idle_timeout_s``; ``usd_per_month, usd_per_1k_requests,
-    usd_per_mtok``; ``p50_ttft_s`` … ``max_ttft_s, waited_on_start_share, rejected_share``;
+    usd_per_mtok``; the fields of `LatencySummary`, ``p50_ttft_s`` … ``p99_latency_s``;
     ``starts, held_replicas, busy_share, billed_replicas``; ``efficient, meets_slo``. An ``api``
     is one more row, for the tokens of that ``trace``; like the bound, it is never efficient.
     """
@@ -413,9 +430,12 @@ def frontier_table(
     # The bound is no plan anybody can buy, and an API is not this model on these GPUs.
     real = np.array([FAMILIES[key].is_buyable for key in table["family"]], dtype=np.bool_)
     table["efficient"] = False
-    table.loc[real, "efficient"] = efficient(
-        table.loc[real, "usd_per_month"].to_numpy(), table.loc[real, "p99_ttft_s"].to_numpy()
-    )
+    cost, wait = (table.loc[real, name].to_numpy() for name in ("usd_per_month", "p99_ttft_s"))
+    stands_out = efficient(cost, wait, tolerance_of(tables))
+    # The cheapest within the limit is the answer, however close another plan comes to it.
+    if (answer := cheapest_under(cost, wait, slo_p99_ttft_s)) is not None:
+        stands_out[answer] = True
+    table.loc[real, "efficient"] = stands_out
     table["meets_slo"] = table["p99_ttft_s"] <= slo_p99_ttft_s
     return table
 
@@ -506,39 +526,11 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
     return dataclasses.replace(outcome, sessions=sessions)
 
 
-def usd_per_replica_h(
-    offer: Offer,
-    gpus_per_replica: int,
-    tables: Tables,
-    deal: Deal = LIST_DEAL,
-    *,
-    replicas: int = 1,
-    is_committed: bool = False,
-    nodes: NodePool | None = None,
-) -> float:
-    """Return an hour of one of so many held replicas, on the shape of machine that costs least.
-
-    All meters are included, as in `billing.replica_usd_per_h`; on nodes, those of whole nodes of
-    the size they have. [$/h]
-
-    Raises
-    ------
-    InfeasibleError
-        If a replica needs more GPUs than any machine in question has.
-    """
-    shapes = deal.shapes(offer, tables)
-    if nodes is not None:
-        shapes = (dataclasses.replace(offer, gpus_min=nodes.gpus_per_node or offer.gpus_min),)
-    fitting = [shape for shape in shapes if shape.gpus_max >= gpus_per_replica]
-    return min(
-        replica_usd_per_h(
-            shape,
-            gpus_per_replica=gpus_per_replica,
-            tables=tables,
-            terms=deal.terms(shape, tables, is_committed=is_committed, are_nodes=nodes is not None),
-            replicas=replicas,
-        )
-        for shape in fitting or shapes
+def host_need(deployed: Deployed, tables: Tables) -> HostNeed:
+    """Return what decides how much host a replica takes there, before any mitigation."""
+    inputs = deployed.start_inputs
+    return HostNeed(
+        deployed.speed.gpus_per_replica, inputs.weights_gib, inputs.weights_stay(tables)
     )
 
 
@@ -555,7 +547,7 @@ def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uin
     result = simulate_plan(plan, trace, draws, cancel=stop)
     return Outcome(
         plan=plan,
-        latency=summarise(result),
+        latency=summarise(result, None if plan.speed.chunk_tokens is None else trace),
         sessions=result.sessions,
         stage_s=draws.stage_s,
         horizon_s=result.horizon_s,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier.billing.host import HostNeed, HostShare, host_billed
 from frontier.billing.meters import METERED, Meters, Usage, coverage, machine_shape, read_meters
 from frontier.billing.terms import LIST_PRICE, Contract, Terms
 from frontier.tables import Offer, Tables
@@ -131,7 +132,9 @@ class PoolBasis:
     unused_committed_gpu_s, extra_start_gpu_s : float
         GPU-seconds committed and not used; of starts, beyond the replicas' own. [s]
     kept_ram_gib_s : float
-        Host memory that a mitigation keeps, times how long. [GiB s]
+        Host memory that a mitigation keeps beside that of a replica, times how long. [GiB s]
+    vcpus, ram_gib : float
+        Cores and host memory billed with each replica; 0 where none are metered. [vCPU], [GiB]
     fee_usd_per_month, credit_usd_per_month : float
         Of the provider's plan. [$/month]
     meters : Meters
@@ -153,6 +156,8 @@ class PoolBasis:
     usd_per_gib_h: float
     fee_usd_per_month: float
     credit_usd_per_month: float
+    vcpus: float
+    ram_gib: float
     meters: Meters
 
 
@@ -229,7 +234,9 @@ def bill(basis: BillBasis) -> Bill:
     )
 
 
-def bill_basis(usage: Usage, contract: Contract, tables: Tables) -> BillBasis:
+def bill_basis(
+    usage: Usage, contract: Contract, tables: Tables, meters: Meters | None = None
+) -> BillBasis:
     """Return what the bill of a run is computed from.
 
     Parameters
@@ -241,6 +248,8 @@ def bill_basis(usage: Usage, contract: Contract, tables: Tables) -> BillBasis:
     tables : Tables
         For the settings: hours of a month; cores, memory and storage where the price list is
         silent on them.
+    meters : Meters, optional
+        What was read before under a contract with the same `metering_key`, and is not read again.
 
     Raises
     ------
@@ -253,14 +262,15 @@ def bill_basis(usage: Usage, contract: Contract, tables: Tables) -> BillBasis:
         storage_usd = tables.setting("storage_usd_per_gb_month")
     charged_plans: set[str] = set()
     pools = []
-    for part, meters in read_meters(usage, contract):
+    parts = read_meters(usage, contract) if meters is None else ((contract, meters),)
+    for part, read in parts:
         # A plan is charged, and its credit used up, once.
         is_charged = part.rules.rules_id not in charged_plans
         charged_plans.add(part.rules.rules_id)
         pools.append(
             _pool_basis(
                 part,
-                meters,
+                read,
                 is_base=part is contract.base,
                 is_charged=is_charged,
                 usage=usage,
@@ -288,6 +298,8 @@ def _pool_basis(
     tables: Tables,
 ) -> PoolBasis:
     offer, rules, terms = contract.offer, contract.rules, contract.terms
+    need = usage.host or HostNeed(usage.gpus_per_replica)
+    host = host_billed(offer, rules, terms.host, need, tables)
     discount, covered_share, unused_gpu_s = 0.0, 0.0, 0.0
     if contract.commitment is not None:
         covered_s, used_s, committed_s = coverage(meters, terms.committed_machines, usage.horizon_s)
@@ -300,7 +312,7 @@ def _pool_basis(
         rules_id=rules.rules_id,
         priced_on=offer.priced_on,
         usd_per_gpu_h=offer.usd_per_gpu_h,
-        cpu_ram_usd_per_gpu_h=_cpu_ram_usd_per_gpu_h(offer, tables),
+        cpu_ram_usd_per_gpu_h=_cpu_ram_usd_per_gpu_h(offer, host, usage.gpus_per_replica),
         multiplier=terms.multiplier,
         discount=discount,
         covered_share=covered_share,
@@ -314,6 +326,8 @@ def _pool_basis(
         credit_usd_per_month=(
             rules.free_credit_usd_month if is_charged and terms.free_credit else 0.0
         ),
+        vcpus=host.vcpus,
+        ram_gib=host.ram_gib,
         meters=meters,
     )
 
@@ -347,28 +361,29 @@ def replica_usd_per_h(
     tables: Tables,
     terms: Terms = LIST_PRICE,
     replicas: int = 1,
+    need: HostNeed | None = None,
 ) -> float:
     """Return the price of one held replica for an hour, all meters included [$/h].
 
     GPUs of the machine that stay unused count, so it falls as ``replicas`` fill a machine. A
-    commitment's discount counts, fees and credits do not.
+    commitment's discount counts, fees and credits do not. Without a ``need``, cores and memory
+    are those of an engine on that many GPUs.
     """
     gpus, per_machine = machine_shape(offer, gpus_per_replica)
     machines = math.ceil(replicas / per_machine)
     gpu_usd_per_h = offer.usd_per_gpu_h * terms.multiplier
     if terms.commitment is not None and offer.kind != "serverless":
         gpu_usd_per_h *= 1 - terms.commitment.discount
-    cpu_ram_usd_per_h = _cpu_ram_usd_per_gpu_h(offer, tables) * terms.multiplier
+    need = need or HostNeed(gpus_per_replica)
+    host = host_billed(offer, tables.rules_of(offer), terms.host, need, tables)
+    cpu_ram_usd_per_h = _cpu_ram_usd_per_gpu_h(offer, host, gpus_per_replica) * terms.multiplier
     return machines * gpus * (gpu_usd_per_h + cpu_ram_usd_per_h) / replicas
 
 
-def _cpu_ram_usd_per_gpu_h(offer: Offer, tables: Tables) -> float:
-    """Return the price of the CPU and RAM that go with a GPU, where they are metered [$/h]."""
-    usd_per_s = 0.0
-    for usd, quantity, setting in (
-        (offer.usd_per_vcpu_s, offer.vcpus_per_gpu, "vcpus_per_gpu"),
-        (offer.usd_per_gib_s, offer.ram_gib_per_gpu, "ram_gib_per_gpu"),
-    ):
-        if usd:
-            usd_per_s += usd * (tables.setting(setting) if quantity is None else quantity)
-    return usd_per_s * SECONDS_PER_HOUR
+def _cpu_ram_usd_per_gpu_h(offer: Offer, host: HostShare, gpus_per_replica: int) -> float:
+    """Return the price of the cores and memory that go with a GPU, where they are metered [$/h].
+
+    A machine that several replicas share has the cores and memory of each of them.
+    """
+    gpus, per_machine = machine_shape(offer, gpus_per_replica)
+    return host.usd_per_h(offer) * per_machine / gpus

@@ -12,18 +12,21 @@ over, and one from end to end for each kept node. While no replica is on it, a n
 What is billed of a start is decided stage by stage. Seconds are billed in the order of the
 stages, so a start cut off by the horizon is billed for the stages it got through.
 
-Left out, on purpose: dollars. Spot interruptions are an expected number of repeated starts, not a
-schedule: they change the cost and not the percentiles.
+Left out, on purpose: dollars. Spot interruptions are an expected number of repeated starts here,
+not the ones that `interruptions` drew for the waits.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from frontier.billing.host import HostNeed
 from frontier.billing.terms import Contract
 from frontier.errors import InfeasibleError, InputError
 from frontier.mitigations.base import Standing
@@ -65,6 +68,8 @@ class Usage:
     standing : Standing
         What the mitigations of the plan keep or burn. Storage is paid throughout; host memory
         only where the provider meters memory.
+    host : HostNeed or None
+        What decides how much host a replica takes; None: its GPUs alone.
 
     Raises
     ------
@@ -79,6 +84,7 @@ class Usage:
     policy: ScalingPolicy
     requests: int = 0
     standing: Standing = _NO_STANDING
+    host: HostNeed | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.horizon_s < math.inf:
@@ -138,6 +144,41 @@ def machine_shape(offer: Offer, gpus_per_replica: int) -> tuple[int, int]:
         )
     gpus = max(offer.gpus_min, gpus_per_replica)
     return gpus, 1 if offer.kind == "serverless" else gpus // gpus_per_replica
+
+
+def metering_key(contract: Contract, gpus_per_replica: int) -> tuple[Hashable, ...]:
+    """Return all of a contract that its meters hang on: the same run reads the same under both.
+
+    No price is among it, so what was metered once can be priced at any. For contracts without a
+    base.
+
+    Raises
+    ------
+    InfeasibleError
+        If no machine of the offer has that many GPUs.
+    """
+    rules = contract.rules
+    return (
+        contract.offer.kind == "serverless",
+        machine_shape(contract.offer, gpus_per_replica),
+        tuple(getattr(rules, f"bills_{stage}") for stage in STAGES),
+        rules.bills_idle,
+        rules.idle_rate_factor,
+        rules.increment_s,
+        rules.minimum_s,
+        contract.terms.interruptions_per_h,
+    )
+
+
+def summed(meters: Meters, horizon_s: float) -> Meters:
+    """Return one meter that counts what all of them do: enough to price, nothing to look up."""
+    return dataclasses.replace(
+        meters,
+        machine=np.zeros(1, dtype=np.int64),
+        started_s=np.zeros(1),
+        ended_s=np.full(1, horizon_s),
+        gpu_s=meters.gpu_s.sum(axis=1, keepdims=True),
+    )
 
 
 def read_meters(usage: Usage, contract: Contract) -> tuple[tuple[Contract, Meters], ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from frontier.billing.host import BY_MODEL, HostChoice
 from frontier.errors import InputError
 from frontier.tables import Commitment, Offer, ProviderRules
 from frontier.units import TOKENS_PER_MTOK
@@ -32,6 +33,8 @@ class Terms:
     platform_fee, free_credit : bool
         Whether this workload bears the plan's fee and uses up its credit: yes if it is alone in
         the account.
+    host : HostChoice
+        Cores and host memory of a replica, where they are metered.
     interruptions_per_h : float
         Expected interruptions of a machine in an hour (spot), each of which repeats a start.
 
@@ -47,6 +50,7 @@ class Terms:
     platform_fee: bool = True
     free_credit: bool = True
     interruptions_per_h: float = 0.0
+    host: HostChoice = BY_MODEL
 
     def __post_init__(self) -> None:
         if not 0 < self.multiplier < math.inf:
@@ -71,6 +75,7 @@ def chosen_terms(
     kept_up: bool = False,
     platform_fee: bool = True,
     free_credit: bool = True,
+    host: HostChoice = BY_MODEL,
 ) -> Terms:
     """Return the terms of a product whose region, or whose capacity, the buyer insists on.
 
@@ -80,7 +85,7 @@ def chosen_terms(
         Where a factor is empty the provider publishes none, and the choice costs nothing here.
     in_region, kept_up : bool
         Whether the buyer chooses the region; whether capacity may not be taken away.
-    platform_fee, free_credit : bool
+    platform_fee, free_credit, host : bool, bool, HostChoice
         As in `Terms`.
     """
     multiplier = 1.0
@@ -88,7 +93,9 @@ def chosen_terms(
         multiplier *= rules.region_multiplier
     if kept_up and rules.availability_multiplier is not None:
         multiplier *= rules.availability_multiplier
-    return Terms(multiplier=multiplier, platform_fee=platform_fee, free_credit=free_credit)
+    return Terms(
+        multiplier=multiplier, platform_fee=platform_fee, free_credit=free_credit, host=host
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,14 @@ _MARKS = {
     CHEAPEST: theme.Mark("Scale-to-zero, cheapest idle timeout", theme.SKY, "square"),
     ALWAYS_ON: theme.Mark("Always-on", theme.VERMILION, "star"),
 }
+# Beside the last point of each line, in the margin.
+_NAMES = {
+    AS_SHIPPED: "scale-to-zero<br>as shipped",
+    CHEAPEST: "scale-to-zero,<br>cheapest",
+    ALWAYS_ON: "always-on",
+}
+_GLYPHS = {AS_SHIPPED: "●", CHEAPEST: "■", ALWAYS_ON: "★"}
+_NAMES_PX, _NAME_HEIGHT = 104, 0.12
 _TICKS = (1, 2, 5)
 _STEP_DOWN = 0.12
 _ROOM, _MORE_ROOM = 1.24, 1.32
@@ -119,6 +127,7 @@ def break_even_figure(
                 y=rows["usd_per_month"],
                 mode="markers",
                 name=mark.label,
+                showlegend=False,
                 marker={
                     "color": mark.colour,
                     "symbol": [
@@ -133,9 +142,10 @@ def break_even_figure(
                 **how,
             )
         )
-    low, high = theme.log_range([*table["requests_per_day"]], pad=0.04)
+    low, high = theme.log_range([*table["requests_per_day"]], pad=0.02)
     # Room above the lines for the words: two rows of them with more than one crossing.
     top = float(table["usd_per_month"].max()) * (_ROOM if len(crossings) < 2 else _MORE_ROOM) or 1.0
+    _name_lines(figure, table, top)
     _mark_traffic(figure, crossings, requests_per_day, low, high)
     if not crossings:
         side = "left" if requests_per_day > math.sqrt(low * high) else "right"
@@ -164,7 +174,8 @@ def break_even_figure(
         title="Requests a day",
     )
     figure.update_yaxes(range=[0, top], tickformat="$,.0f", nticks=7, title="Dollars a month")
-    return theme.base_layout(figure, height_px=_HEIGHT_PX)
+    theme.base_layout(figure, height_px=_HEIGHT_PX)
+    return figure.update_layout(margin={"r": _NAMES_PX})
 
 
 def _hover(label: str, row: Any) -> str:
@@ -179,6 +190,27 @@ def _hover(label: str, row: Any) -> str:
     if not pd.isna(row.replicas):
         return words + f"<br>{spell.count(row.replicas, 'replica')}"
     return words + f"<br>idle timeout {spell.seconds(row.idle_timeout_s)}"
+
+
+def _name_lines(figure: go.Figure, table: pd.DataFrame, top: float) -> None:
+    """Write each line's name in the margin, at the height of its end as far as there is room."""
+    ends = {
+        name: float(rows["usd_per_month"].iloc[-1]) / top for name, rows in table.groupby("line")
+    }
+    for name, height in theme.spread(ends, _NAME_HEIGHT).items():
+        theme.label_line(
+            figure,
+            f'<span style="color:{_MARKS[name].colour}">{_GLYPHS[name]}</span> '
+            f"<b>{_NAMES[name]}</b>",
+            1,
+            height,
+            xref="paper",
+            yref="paper",
+            xanchor="left",
+            yanchor="middle",
+            xshift=6,
+            align="left",
+        )
 
 
 def _mark_traffic(

@@ -40,7 +40,7 @@ def rate_figure(table: pd.DataFrame, *, t0_utc: dt.datetime | None = None) -> go
             mode="lines",
             line={"shape": "hv", "width": 1, "color": theme.BLUE},
             fill="tozeroy",
-            fillcolor="rgba(0, 114, 178, 0.45)",
+            fillcolor=theme.BLUE_FILL,
             text=[
                 f"{spell.moment(at_s, t0_utc)}<br>{spell.count(number, 'request')}"
                 for at_s, number in zip(edges_s, requests, strict=True)

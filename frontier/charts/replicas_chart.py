@@ -74,17 +74,17 @@ def replicas_table(
         {
             "from_s": edges_s[:-1],
             "to_s": edges_s[1:],
-            "starting": _averages(started_s, ready_s, one, edges_s)
-            + _averages(ready_s, ended_s, share(resuming_s), edges_s),
-            "up": _averages(ready_s, ended_s, share(rows["busy_s"] + rows["idle_s"]), edges_s),
-            "parked": _averages(ready_s, ended_s, share(rows["parked_s"].sum(axis=1)), edges_s),
-            "in_system": _averages(arrival_s, left_s, np.ones(arrival_s.size), edges_s),
+            "starting": averages(started_s, ready_s, one, edges_s)
+            + averages(ready_s, ended_s, share(resuming_s), edges_s),
+            "up": averages(ready_s, ended_s, share(rows["busy_s"] + rows["idle_s"]), edges_s),
+            "parked": averages(ready_s, ended_s, share(rows["parked_s"].sum(axis=1)), edges_s),
+            "in_system": averages(arrival_s, left_s, np.ones(arrival_s.size), edges_s),
         }
     )
 
 
 def replicas_figure(table: pd.DataFrame, *, t0_utc: dt.datetime | None = None) -> go.Figure:
-    """Draw `replicas_table`: replicas stacked above, requests in the system beneath.
+    """Draw `replicas_table`: replicas stacked above, requests in flight beneath.
 
     Parameters
     ----------
@@ -124,10 +124,10 @@ def replicas_figure(table: pd.DataFrame, *, t0_utc: dt.datetime | None = None) -
         go.Scatter(
             x=edges_s,
             y=[*table["in_system"], table["in_system"].iloc[-1]],
-            name="Requests in the system",
             mode="lines",
+            showlegend=False,
             line={"shape": "hv", "width": 1.5, "color": theme.VERMILION},
-            hovertemplate="In the system: %{y:.2f}<extra></extra>",
+            hovertemplate="In flight: %{y:.2f}<extra></extra>",
         ),
         row=2,
         col=1,
@@ -139,17 +139,17 @@ def replicas_figure(table: pd.DataFrame, *, t0_utc: dt.datetime | None = None) -
     figure.update_xaxes(title=title, row=2, col=1)
     figure.update_xaxes(showspikes=False)
     figure.update_yaxes(title="Replicas", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title="Requests", rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(title="Requests in flight", rangemode="tozero", row=2, col=1)
     return figure
 
 
-def _averages(
+def averages(
     from_s: NDArray[np.float64],
     to_s: NDArray[np.float64],
     weight: NDArray[np.float64],
     edges_s: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return, for each bin, the average over time of the weights of the intervals that hold.
+    """Return, for each bin between edges, the average over time of the weights of what holds.
 
     The sum of weights is a step function of time; its integral is piecewise linear, known at the
     ends of the intervals and read off at the edges of the bins.

@@ -31,17 +31,21 @@ CAUSE_MARKS = {
 # The two kinds of start lie on one curve: the squares look out from under the circles.
 _SIZES_PX = {"joined a start": 10, "caused a start": 6}
 PART_LABELS = {
-    "start_s": "waiting for a start",
-    "retry_s": "until the client's retry",
-    "queue_s": "queue",
-    "prompt_s": "its own prompt (prefill)",
-    "overhead_s": "API overhead",
+    "start_s": "a start",
+    "retry_s": "the client's retry",
+    "slot_s": "a free place",
+    "behind_s": "the prompts of others",
+    "prompt_s": "its own prompt",
+    "shared_s": "the answers beside its prompt",
+    "overhead_s": "the API",
 }
 PART_COLOURS = {
     "start_s": theme.BLUE,
     "retry_s": theme.PINK,
-    "queue_s": theme.ORANGE,
+    "slot_s": theme.VERMILION,
+    "behind_s": theme.ORANGE,
     "prompt_s": theme.GREEN,
+    "shared_s": theme.SKY,
     "overhead_s": theme.GREY,
 }
 
@@ -97,15 +101,15 @@ def slowest_table(
 ) -> pd.DataFrame:
     """Return one row a request: when it came, how long it waited, why, and on what.
 
-    Columns: arrival_s, ttft_s, cause, the five parts of `simulate.TtftParts` [s],
-    prompt_tokens, output_tokens.
+    Columns: arrival_s, ttft_s, cause, the parts of `simulate.TtftParts` that add up to it and
+    saved_s [s], prompt_tokens, output_tokens.
     """
     return pd.DataFrame(
         {
             "arrival_s": trace.arrival_s[requests],
             "ttft_s": result.ttft_s[requests],
             "cause": [CAUSES[index] for index in parts.cause[requests]],
-            **{name: getattr(parts, name)[requests] for name in PART_LABELS},
+            **{name: getattr(parts, name)[requests] for name in (*PART_LABELS, "saved_s")},
             "prompt_tokens": trace.prompt_tokens[requests],
             "output_tokens": trace.output_tokens[requests],
         }
@@ -149,7 +153,7 @@ def tail_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    _add_limit(figure, slo_p99_ttft_s, high_s)
+    _add_limit(figure, slo_p99_ttft_s, low_s, high_s)
     for row in table[table["percentile"] != ""].itertuples():
         on_left = np.log10(row.ttft_s / low_s) > 0.6 * np.log10(high_s / low_s)
         figure.add_annotation(
@@ -187,7 +191,7 @@ def tail_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
     return figure.update_layout(legend={"itemsizing": "constant"})
 
 
-def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, high_s: float) -> None:
+def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, low_s: float, high_s: float) -> None:
     if high_s > slo_p99_ttft_s:
         figure.add_vrect(
             x0=slo_p99_ttft_s, x1=high_s, fillcolor=theme.TINT, line_width=0, layer="below"
@@ -195,9 +199,10 @@ def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, high_s: float) -> None:
     figure.add_vline(
         x=slo_p99_ttft_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"}
     )
+    # Towards the middle, where there is room for its words.
     figure.add_annotation(
         x=np.log10(slo_p99_ttft_s),
-        xanchor="left",
+        xanchor="right" if slo_p99_ttft_s > np.sqrt(low_s * high_s) else "left",
         y=0,
         yref="paper",
         yanchor="bottom",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from frontier import spell, units
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#C07F00", "#009E73", "#C46C9C"
 VERMILION, SKY, GREY = "#D55E00", "#2F93CF", "#7F8C98"
 VIOLET, PLUM, OLIVE, FOREST = "#7A70C8", "#A0457B", "#A39300", "#1F8463"
+BLUE_FILL = "rgba(0, 114, 178, 0.45)"
 TINT = "rgba(213, 94, 0, 0.08)"
 
 
@@ -72,6 +74,7 @@ _FEWER_TICKS_S = (
     (0.001, 0.1, 1, 60, 3600, 86400),
     (0.001, 1, 3600, 86400),
 )
+_STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 _CLOCK_STEPS_S = (
     *(step * units.SECONDS_PER_MINUTE for step in (1, 5, 10, 30)),
     *(step * units.SECONDS_PER_HOUR for step in (1, 3, 6, 12)),
@@ -96,7 +99,14 @@ def time_ticks(
 
 
 def label_line(
-    figure: go.Figure, words: str, x: float, y: float, *, xanchor: str, yanchor: str, **how: Any
+    figure: go.Figure,
+    words: str,
+    x: float,
+    y: float | str,
+    *,
+    xanchor: str,
+    yanchor: str,
+    **how: Any,
 ) -> None:
     """Write the name of a line beside it, in place of a legend; x and y as an axis counts them."""
     figure.add_annotation(
@@ -109,6 +119,13 @@ def label_line(
         font={"size": TEXT_PX},
         **how,
     )
+
+
+def elapsed_ticks(most_s: float, most: int) -> tuple[list[float], list[str]]:
+    """Return ticks of a linear axis from 0, in round steps [s], and their labels."""
+    step_s = next((step for step in _STEPS_S if most_s / step <= most), _STEPS_S[-1])
+    ticks = [float(tick) for tick in np.arange(0, most_s, step_s)]
+    return ticks, [spell.seconds(tick) for tick in ticks]
 
 
 def clock_ticks(
@@ -144,6 +161,43 @@ def clock_ticks(
     return ticks_s.tolist(), labels, f"{when} ({origin})"
 
 
+def spread(at: Mapping[str, float], least: float) -> dict[str, float]:
+    """Return heights within 0 to 1, moved as little apart as labels need, in the same order.
+
+    Parameters
+    ----------
+    at : mapping of str to float
+        Where each would stand [share of the axis].
+    least : float
+        The height of a label [share of the axis].
+    """
+    names = sorted(at, key=at.__getitem__)
+    heights = np.array([at[name] for name in names])
+    slots = least * np.arange(len(names))
+    # Of what is left after the labels take their place, each keeps to its order: least squares.
+    blocks: list[list[float]] = []
+    for height in (heights - slots).tolist():
+        blocks.append([height, 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (one, n), (other, m) = blocks[-2:]
+            blocks[-2:] = [[(one * n + other * m) / (n + m), n + m]]
+    free = [height for height, weight in blocks for _ in range(int(weight))]
+    room = max(1.0 - least * len(names), 0.0)
+    placed = np.clip(free, least / 2, least / 2 + room) + slots
+    return dict(zip(names, placed.tolist(), strict=True))
+
+
+def count_ticks(top: float, most: int = 6) -> list[float]:
+    """Return ticks from 0 in steps of 1, 2 or 5 times a power of ten, whole and at most so many."""
+    step = next(
+        digit * 10.0**power
+        for power in range(math.ceil(math.log10(max(top, 1))) + 1)
+        for digit in (1, 2, 5)
+        if top / (digit * 10.0**power) < most
+    )
+    return [float(tick) for tick in np.arange(0, top, step)]
+
+
 def money_ticks(low_usd: float, high_usd: float) -> tuple[list[float], list[str]]:
     """Return tick positions [$] on a logarithmic axis and their labels: $500, $1,000, $2,000."""
     decades = range(math.floor(math.log10(low_usd)), math.ceil(math.log10(high_usd)) + 1)
@@ -165,6 +219,8 @@ def base_layout(figure: go.Figure, *, height_px: int) -> go.Figure:
     figure.update_layout(
         height=height_px,
         font={"size": TEXT_PX},
+        # Words that do not fit their bar are left out, not made small.
+        uniformtext={"minsize": TEXT_PX, "mode": "hide"},
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         hovermode="closest",
         legend={
@@ -181,3 +237,11 @@ def base_layout(figure: go.Figure, *, height_px: int) -> go.Figure:
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     return figure
+
+
+def ink_on(colour: str) -> str:
+    """Return black or white, whichever reads better on that colour (WCAG relative luminance)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#FFFFFF"

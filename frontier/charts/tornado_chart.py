@@ -13,6 +13,11 @@ from frontier.economics import Bar
 
 _ROW_PX = 46
 _AXIS_PX = 64
+# Of the result at the low and at the high end of an input: column, colour, pattern, mark in words.
+_ENDS = (
+    ("usd_at_low", theme.SKY, "/", "▨"),
+    ("usd_at_high", theme.ORANGE, "", "■"),
+)
 
 
 def tornado_table(bars: Sequence[Bar], gap_usd: float) -> pd.DataFrame:
@@ -49,6 +54,8 @@ def tornado_table(bars: Sequence[Bar], gap_usd: float) -> pd.DataFrame:
 def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.Figure:
     """Draw `tornado_table`: a bar from the base to the low end, one to the high end.
 
+    Over each row stand the input and its two values, each behind the mark of its bar.
+
     Parameters
     ----------
     shown : sequence of (str, str)
@@ -57,18 +64,14 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
     figure = go.Figure()
     base = float(table["usd_at_base"].iloc[0])
     rows = list(range(len(table)))
-    for column, name, colour, pattern in (
-        ("usd_at_low", "Input at its low end", theme.SKY, "/"),
-        ("usd_at_high", "Input at its high end", theme.ORANGE, ""),
-    ):
-        side = 0 if column == "usd_at_low" else 1
+    for side, (column, colour, pattern, _) in enumerate(_ENDS):
         figure.add_trace(
             go.Bar(
                 x=table[column] - base,
                 y=rows,
                 base=base,
                 orientation="h",
-                name=name,
+                showlegend=False,
                 marker={"color": colour, "pattern": {"shape": pattern, "size": 6}},
                 width=0.46,
                 text=[
@@ -82,6 +85,7 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
     ends = [base, 0.0, *table["usd_at_low"], *table["usd_at_high"]]
     left, right = min(ends), max(ends)
     margin = (right - left) * 0.06 or 1.0
+    marks = [f'<span style="color:{colour}">{glyph}</span>' for _, colour, _, glyph in _ENDS]
     for row, (mark, (low, high)) in enumerate(zip(table.itertuples(), shown, strict=True)):
         figure.add_annotation(
             x=0,
@@ -89,7 +93,7 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
             y=row,
             xanchor="left",
             yshift=19,
-            text=f"{mark.input}: {low} to {high}",
+            text=f"<b>{mark.input}</b>: {marks[0]} {low} to {marks[1]} {high}",
             showarrow=False,
             font={"size": 12},
         )

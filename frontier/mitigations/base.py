@@ -151,6 +151,8 @@ class Mitigated:
         In the order in which they were applied.
     tiers : tuple of ParkedTier or None
         In which each of them parks a released replica.
+    weights_stay : bool
+        Whether loading leaves the weights in host memory.
     """
 
     start: ColdStart
@@ -160,6 +162,7 @@ class Mitigated:
     inputs: StartInputs
     applied: tuple[Mitigation, ...]
     tiers: tuple[ParkedTier | None, ...]
+    weights_stay: bool
 
     def policy_from(self, policy: ScalingPolicy) -> ScalingPolicy:
         """Return another policy with the same mitigations applied."""
@@ -211,7 +214,16 @@ def apply_mitigations(
         speed = None if speed is None else item.rewrite_speed(speed)
         standing += item.standing(inputs, tables)
         inputs = item.rewrite_inputs(inputs)
-    found = Mitigated(start, policy, speed, standing, inputs, tuple(ordered), tuple(tiers))
+    found = Mitigated(
+        start,
+        policy,
+        speed,
+        standing,
+        inputs,
+        tuple(ordered),
+        tuple(tiers),
+        inputs.weights_stay(tables),
+    )
     return dataclasses.replace(found, policy=found.policy_from(policy))
 
 

@@ -35,12 +35,10 @@ def draw(verdict: Verdict) -> None:
 def _card(title: str, verdict: Verdict, plan: PlanFacts) -> None:
     vendor = plan.vendor + (f" + {plan.overflow_vendor}" if plan.overflow_vendor else "")
     st.markdown(
-        f":gray[{title}]  \n**{text.plain(vendor)}, {text.plain(plan.hardware)}**  \n"
-        f"{text.plain(_upper_first(plan.policy))}{text.plain(_idle(plan))}"
-    )
-    st.markdown(
-        f"**{text.money(price(verdict, plan))}**, p99 **{spell.seconds(plan.p99_ttft_s)}**  \n"
-        f"{_waits(plan)}"
+        f":small[:gray[{title}]]  \n"
+        f"**{text.plain(vendor)}, {text.plain(plan.hardware)}: "
+        f"{text.money(price(verdict, plan))}**, p99 **{spell.seconds(plan.p99_ttft_s)}**  \n"
+        f":small[{text.plain(_upper_first(plan.policy) + _idle(plan))}. {_waits(plan)}]"
     )
 
 

@@ -9,15 +9,31 @@ import streamlit as st
 
 from frontier import spell
 from frontier.mitigations.registry import MITIGATIONS
-from frontier.pages import bar, gpu_controls, link, model_controls, offer_controls, session, text
-from frontier.pages.deal_controls import api_section, deal_section, month_section, office_section
+from frontier.pages import (
+    bar,
+    gpu_controls,
+    link,
+    model_controls,
+    node_controls,
+    offer_controls,
+    session,
+    text,
+)
+from frontier.pages.cores_controls import cores_section
+from frontier.pages.deal_controls import (
+    api_section,
+    deal_section,
+    interruptions_section,
+    month_section,
+    office_section,
+)
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import Traffic, traffic_in_words, traffic_section
 from frontier.plans.scenario import DEFAULT_MITIGATIONS, Scenario
 from frontier.serving import KV_PRECISIONS
 from frontier.study import content
 from frontier.sweep import Deal, TokenApi
-from frontier.tables import Example, Tables
+from frontier.tables import Example, Tables, load_tables
 from frontier.trace import Trace
 
 # Every set of them is tried at every idle timeout: their number is what a sweep costs.
@@ -73,8 +89,9 @@ class Choices:
 def scenario_bar() -> Choices | NoTraffic:
     """Draw the bar and return what was chosen."""
     session.restore()
+    example = next(iter(load_tables().examples.values()))
+    session.use_owned(node_controls.owned_machine(load_tables(), example))
     tables = session.tables()
-    example = next(iter(tables.examples.values()))
     with bar.row():
         with bar.chip(
             "traffic",
@@ -85,7 +102,6 @@ def scenario_bar() -> Choices | NoTraffic:
             traffic = traffic_section(tables)
         scenario, deal, api = _scenario(tables, example, traffic)
         session.carry((scenario.serverless_offer, scenario.dedicated_offer))
-        model_controls.carry_model()
         bar.actions()
     bar.settle()
     if traffic.trace is None:
@@ -100,15 +116,22 @@ def scenario_bar() -> Choices | NoTraffic:
     )
 
 
-def focus(offer_id: str) -> None:
-    """Take an offer into focus on every page, with its GPU; from a callback."""
+def focus(offer_id: str, gpus: int | None = None) -> None:
+    """Take an offer into focus on every page, with its GPU; from a callback.
+
+    Parameters
+    ----------
+    gpus : int, optional
+        GPUs of a replica; the fewest that fit if None.
+    """
     offer = session.tables().offers[offer_id]
     kind = (
         offer_controls.SERVERLESS
         if offer.kind == offer_controls.SERVERLESS
         else offer_controls.DEDICATED
     )
-    link.choose(gpu=offer.gpu, **{kind: offer_id})
+    place = {"place": kind} if kind == offer_controls.SERVERLESS else {}
+    link.choose(gpu=offer.gpu, replica_gpus=gpus or "fewest", **{kind: offer_id}, **place)
 
 
 def current() -> Choices | NoTraffic:
@@ -147,7 +170,7 @@ def _scenario(
         model, precision = model_controls.model_section(tables, example)
         kv_precision = _kv_section()
     what = gpu_controls.wanted(model, precision, kv_precision, traffic.trace, tables)
-    fits = gpu_controls.fits_on(what, tables)
+    fits = gpu_controls.fits_on(what, tables, example)
     gpu = gpu_controls.picked_gpu(tables, example)
     fit = fits.get(gpu)
     with bar.chip(
@@ -158,21 +181,33 @@ def _scenario(
         wrong=(fit and fit.problem) or "",
     ):
         gpu = gpu_controls.gpu_section(tables, example, what, fits)
-    serverless, _ = offer_controls.picked_offers(tables, gpu, example, fits)
+
+    def picked() -> tuple[str, str]:
+        serverless, dedicated = offer_controls.picked_offers(tables, gpu, example, fits)
+        if node_controls.are_picked():
+            serverless = node_controls.picked_offer(tables, gpu)
+        return serverless, dedicated
+
+    reasons = node_controls if node_controls.are_picked() else offer_controls
+
     with bar.chip(
         "offers",
         lambda: offer_controls.offers_in_words(
-            *offer_controls.picked_offers(tables, gpu, example, fits), tables
+            *picked(), tables, are_nodes=node_controls.are_picked()
         ),
         icon=":material/sell:",
         title="Offers and terms; prices for a GPU and hour",
-        wrong=offer_controls.problem_of(serverless, fits, tables),
+        wrong=reasons.problem_of(picked()[0], fits, tables),
     ):
-        serverless, dedicated = (
-            offer_controls.offer_section(kind, tables, gpu, example, fits)
-            for kind in (offer_controls.SERVERLESS, offer_controls.DEDICATED)
+        serverless, nodes = node_controls.node_section(tables, gpu, example, fits)
+        dedicated = offer_controls.offer_section(
+            offer_controls.DEDICATED, tables, gpu, example, fits
         )
-        deal = deal_section(tables, serverless, dedicated)
+        node_controls.owned_section(tables, gpu)
+        gpus = (fit and fit.gpus) or 1
+        host = cores_section(tables, (serverless, dedicated), model, precision, gpus)
+        deal = deal_section(tables, serverless, dedicated).with_host(host)
+        interruptions_per_h = interruptions_section(tables, serverless, dedicated)
     with bar.chip(
         "limit",
         lambda: f"p99 ≤ {spell.seconds(_limit(tables, example))}",
@@ -194,7 +229,7 @@ def _scenario(
         title="Scaling, mitigations, the start, office hours, per-token API",
     ):
         mitigations, max_replicas, target_concurrency = _scaling_section(tables)
-        start_changes, own_start = start_section(tables, serverless)
+        start_changes, own_start = start_section(tables, serverless, nodes)
         office = office_section(tables)
         api = api_section(tables)
         month_section()
@@ -211,6 +246,9 @@ def _scenario(
         own_start=own_start,
         office=office,
         kv_precision=kv_precision,
+        interruptions_per_h=interruptions_per_h,
+        nodes=nodes,
+        gpus_per_replica=gpu_controls.chosen_count() if fit and fit.gpus else None,
     )
     return scenario, deal, api
 

@@ -26,7 +26,6 @@ def deal_section(tables: Tables, serverless: str, dedicated: str) -> Deal:
             terms,
             machines,
             commitment,
-            _interruptions_per_h(tables, dedicated),
             _exact_machine(tables, dedicated),
         )
 
@@ -148,8 +147,9 @@ def _shape(offer: Offer) -> str:
     return f"{offer.product}, {spell.count(offer.gpus_min, 'GPU')}"
 
 
-def _interruptions_per_h(tables: Tables, dedicated: str) -> float | None:
-    if tables.offers[dedicated].kind != "spot":
+def interruptions_section(tables: Tables, *offer_ids: str) -> float | None:
+    """Ask how often a spot machine is taken away, and return it; None without one [1/h]."""
+    if all(tables.offers[offer_id].kind != "spot" for offer_id in offer_ids):
         return None
     row = tables.settings["interruptions_per_h"]
     rate = link.setting(
@@ -157,7 +157,7 @@ def _interruptions_per_h(tables: Tables, dedicated: str) -> float | None:
     )
     st.caption(
         f"{text.plain(row.basis.capitalize())}: no provider publishes a rate. Each interruption "
-        "repeats a start, which changes the cost and not the percentiles."
+        "repeats a start: it is paid again, and who comes while no machine is up waits for it."
     )
     return rate
 

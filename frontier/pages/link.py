@@ -11,10 +11,11 @@ through choices and pages; `begin` takes up the address it comes back to.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -22,16 +23,24 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from frontier.tables import MitigationNumber, Setting
 
+if TYPE_CHECKING:
+    from streamlit.elements.lib.mutable_tab_container import TabContainer
+
+P = ParamSpec("P")
+
 _SEPARATOR = ","
 _ASKED, _DEFAULTS, _IGNORED = "link_asked", "link_defaults", "link_ignored"
 _KEPT, _LAST, _CARRIED = "link_kept", "link_last_defaults", "link_carried"
 _CHIP, _CHIPS = "link_chip", "link_chips"
 _WRITTEN, _PAST, _STEPPED = "link_written", "link_past", "link_stepped"
+_DRAWN, _SAID = "link_drawn", "link_said"
 _MOST_STEPS = 50
 
 
 def begin() -> Mapping[str, str] | None:
     """Read the address of a new session, and forget which choices the last run drew.
+
+    To be called before the page list is drawn.
 
     Returns
     -------
@@ -44,6 +53,7 @@ def begin() -> Mapping[str, str] | None:
     if _ASKED not in state:
         state[_ASKED] = dict(asked)
         state[_IGNORED] = []
+        state[_SAID] = 0
         state[_KEPT] = {}
         state[_LAST] = {}
         state[_CHIPS] = {}
@@ -52,8 +62,14 @@ def begin() -> Mapping[str, str] | None:
     state[_DEFAULTS] = {}
     state[_CARRIED] = {}
     state[_CHIP] = None
+    state[_DRAWN] = set()
     context = get_script_run_ctx()
-    if context is None or not context.is_history_navigation or asked == state[_WRITTEN]:
+    if asked == state[_WRITTEN]:
+        return None
+    if context is None or not context.is_history_navigation:
+        # A link to another page is bare. Written before the browser goes there, the choices are
+        # in its one entry of the history; written afterwards they would be a second one.
+        _write(state[_WRITTEN])
         return None
     # One step back takes the last choice away; a step forward is one more choice.
     if state[_PAST] and state[_PAST][-1] == asked:
@@ -69,12 +85,21 @@ def end() -> None:
     keep()
     state = st.session_state
     parameters = choices()
-    if not state.pop(_STEPPED, False) and parameters != state[_WRITTEN]:
-        _remember(state[_WRITTEN])
+    if parameters != state[_WRITTEN]:
+        # What a link could not have is said until the next choice.
+        del state[_IGNORED][: state[_SAID]]
+        if _STEPPED not in state:
+            _remember(state[_WRITTEN])
+    state.pop(_STEPPED, None)
+    state[_SAID] = len(state[_IGNORED])
     state[_WRITTEN] = parameters
     if parameters != _address():
-        embedded = {key: st.query_params[key] for key in st.query_params if _is_embedding(key)}
-        st.query_params.from_dict(parameters | embedded)
+        _write(parameters)
+
+
+def _write(parameters: Mapping[str, str]) -> None:
+    embedded = {key: st.query_params[key] for key in st.query_params if _is_embedding(key)}
+    st.query_params.from_dict({**parameters, **embedded})
 
 
 def keep() -> None:
@@ -97,12 +122,6 @@ def _remember(parameters: Mapping[str, str]) -> None:
     past = st.session_state[_PAST]
     past.append(dict(parameters))
     del past[:-_MOST_STEPS]
-
-
-def can_step_back() -> bool:
-    """Whether there is a choice to take back; to be asked once the choices were drawn."""
-    state = st.session_state
-    return bool(state[_PAST]) or (_STEPPED not in state and choices() != state[_WRITTEN])
 
 
 def step_back() -> Mapping[str, str] | None:
@@ -184,6 +203,7 @@ def ask(wanted: Mapping[str, str]) -> None:
         st.session_state[key] = default
     st.session_state[_ASKED] = dict(wanted)
     st.session_state[_IGNORED] = []
+    st.session_state[_SAID] = 0
 
 
 def taken(prefix: str) -> dict[str, str]:
@@ -237,8 +257,47 @@ def pick(label: str, options: Iterable[str], default: str, *, key: str, **how: A
     options = list(options)
     shown = picked(options, default, key=key)
     st.selectbox(label, options, key=key, **how)
+    st.session_state[_DRAWN].add(key)
     # The browser alone keeps to the list of options.
     return st.session_state[key] if st.session_state[key] in options else shown
+
+
+def segments(label: str, labels: Mapping[str, str], default: str, *, key: str, **how: Any) -> str:
+    """Draw a segmented control whose choice lives in the address under ``key``; return it."""
+    shown = picked(labels, default, key=key)
+    st.segmented_control(
+        label, list(labels), key=key, format_func=labels.__getitem__, required=True, **how
+    )
+    st.session_state[_DRAWN].add(key)
+    return st.session_state[key] if st.session_state[key] in labels else shown
+
+
+def tabs(names: Sequence[str], *, key: str) -> Sequence[TabContainer]:
+    """Draw tabs of which the open one lives in the address under ``key``; return them.
+
+    What is in one is to be drawn only where its ``open`` is true.
+    """
+    picked(names, names[0], key=key)
+    drawn = st.tabs(names, key=key, on_change="rerun")
+    st.session_state[_DRAWN].add(key)
+    return drawn
+
+
+def part(draw: Callable[P, None]) -> Callable[P, None]:
+    """Let what a function draws be drawn anew alone when one of its own choices changes."""
+
+    @st.fragment
+    @functools.wraps(draw)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> None:
+        context = get_script_run_ctx()
+        is_alone = context is not None and bool(context.fragment_ids_this_run)
+        if is_alone:
+            st.session_state[_DRAWN] = set()
+        draw(*args, **kwargs)
+        if is_alone:
+            end()
+
+    return alone
 
 
 def many(
@@ -252,8 +311,9 @@ def many(
         return chosen if set(chosen) <= set(options) else None
 
     _restore(key, [value for value in default if value in options], parse)
-    st.session_state[key] = [value for value in st.session_state[key] if value in options]
+    _put(key, [value for value in st.session_state[key] if value in options])
     st.multiselect(label, options, key=key, **how)
+    st.session_state[_DRAWN].add(key)
     return [value for value in st.session_state[key] if value in options]
 
 
@@ -271,6 +331,7 @@ def number(
     shown = _settled(default, key, low, high, whole)
     kind: Callable[[Any], float] = int if whole else float
     st.number_input(label, kind(low), kind(high), key=key, **how)
+    st.session_state[_DRAWN].add(key)
     value = st.session_state[key]
     return shown if value is None else _within(value, shown, low, high)
 
@@ -309,6 +370,25 @@ def settled(
     return _settled(value * scale, key, low * scale, high * scale, whole) / scale
 
 
+def unbounded(label: str, default: float, *, key: str, **how: Any) -> float:
+    """Draw a number field that takes any number, for a caller who refuses some in words.
+
+    Bounds of a field are met silently where its value does not come from a browser.
+    """
+
+    def parse(asked: str) -> float | None:
+        try:
+            value = float(asked)
+        except ValueError:
+            return None
+        return value if math.isfinite(value) else None
+
+    _restore(key, float(default), parse)
+    st.number_input(label, key=key, **how)
+    value = st.session_state[key]
+    return float(default) if value is None else float(value)
+
+
 def setting(
     label: str,
     row: Setting | MitigationNumber,
@@ -334,8 +414,15 @@ def setting(
 
 def flag(label: str, *, key: str, default: bool = False, **how: Any) -> bool:
     """Draw a toggle whose state lives in the address under ``key``; return it."""
-    _restore(key, default, lambda asked: {"1": True, "0": False}.get(asked))
+    flagged(key=key, default=default)
     st.toggle(label, key=key, **how)
+    st.session_state[_DRAWN].add(key)
+    return bool(st.session_state[key])
+
+
+def flagged(*, key: str, default: bool = False) -> bool:
+    """Return the state that `flag` is about to show, before it is drawn."""
+    _restore(key, default, lambda asked: {"1": True, "0": False}.get(asked))
     return bool(st.session_state[key])
 
 
@@ -346,6 +433,7 @@ def line(label: str, default: str, *, key: str, accepts: Callable[[str], bool], 
     """
     _restore(key, default, lambda asked: asked if accepts(asked) else None)
     st.text_input(label, key=key, **how)
+    st.session_state[_DRAWN].add(key)
     return st.session_state[key] if accepts(st.session_state[key]) else default
 
 
@@ -360,6 +448,7 @@ def day(label: str, default: dt.date, *, key: str, **how: Any) -> dt.date:
 
     _restore(key, default, parse)
     st.date_input(label, key=key, **how)
+    st.session_state[_DRAWN].add(key)
     return st.session_state[key] or default
 
 
@@ -386,11 +475,15 @@ def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None
         _put(key, default if value is None else value)
     elif follows:
         _put(key, default)
-    elif key not in st.session_state:
-        st.session_state[key] = kept
+    else:
+        _put(key, st.session_state.get(key, kept))
 
 
 def _put(key: str, value: Any) -> None:
-    """Set a choice; one that is so already may have been drawn, and must not be touched."""
-    if key not in st.session_state or st.session_state[key] != value:
+    """Set a choice before its widget is drawn.
+
+    One that is so already is set all the same: a widget that another page drew under its key has
+    left its value behind, and the browser would begin with the first option.
+    """
+    if key not in st.session_state[_DRAWN]:
         st.session_state[key] = value

@@ -11,6 +11,7 @@ import streamlit as st
 from frontier import spell
 from frontier.pages import link, session, text
 from frontier.prices import NOT_SOLD, staleness
+from frontier.prices.owned import OWNED_OFFER
 from frontier.serving import Fit
 from frontier.tables import OWN_SOURCE, Example, Offer, Tables
 
@@ -31,18 +32,21 @@ def picked_offers(
     serverless, dedicated = (
         link.picked(
             **_choices(kind, tables, gpu, example, fits),
-            nearest=lambda old: _nearest(old, tables, gpu),
+            nearest=lambda old: nearest(old, tables, gpu),
         )
         for kind in _KINDS
     )
     return serverless, dedicated
 
 
-def offers_in_words(serverless: str, dedicated: str, tables: Tables) -> str:
+def offers_in_words(
+    on_demand: str, dedicated: str, tables: Tables, *, are_nodes: bool = False
+) -> str:
     """Return the two offers as their chip shows them, in Markdown."""
-    one, other = tables.offers[serverless], tables.offers[dedicated]
+    one, other = tables.offers[on_demand], tables.offers[dedicated]
+    role = "as nodes" if are_nodes else SERVERLESS
     return text.money(
-        f"{text.plain(one.provider)} {spell.dollars(one.usd_per_gpu_h)} serverless, "
+        f"{text.plain(one.provider)} {spell.dollars(one.usd_per_gpu_h)} {role}, "
         f"{text.plain(other.provider)} {spell.dollars(other.usd_per_gpu_h)} {other.kind}"
     )
 
@@ -64,7 +68,7 @@ def offer_section(
         **choices,
         format_func=lambda offer_id: _label(tables.offers[offer_id], gpu, fits),
     )
-    st.caption(_about(tables.offers[chosen], tables))
+    st.caption(about(tables.offers[chosen], tables))
     problem = problem_of(chosen, fits, tables)
     if problem:
         st.error(text.plain(problem), icon=":material/block:")
@@ -129,7 +133,7 @@ def _offers(kind: str, tables: Tables, gpu: str) -> Mapping[str, Offer]:
     return dict(sorted((on_gpu or found).items(), key=lambda pair: pair[1].usd_per_gpu_h))
 
 
-def _nearest(old: str, tables: Tables, gpu: str) -> str | None:
+def nearest(old: str, tables: Tables, gpu: str) -> str | None:
     """Return the offer on that GPU that is most like another one: same provider, same product."""
     was = tables.offers.get(old)
     if was is None:
@@ -158,9 +162,12 @@ def _label(offer: Offer, gpu: str, fits: Mapping[str, Fit]) -> str:
     return " · ".join(words)
 
 
-def _about(offer: Offer, tables: Tables) -> str:
+def about(offer: Offer, tables: Tables) -> str:
+    """Return what an offer is, its age and where it was read, in Markdown."""
     today = dt.date.today()
     words = [text.plain(offer.product)]
+    if offer.offer_id == OWNED_OFFER:
+        return f"{words[0]}; an amortisation, not a price: its formula stands with the machine"
     if offer.region:
         words.append(text.plain(offer.region))
     listed = session.unedited().offers[offer.offer_id].usd_per_gpu_h

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import pandas as pd
 import streamlit as st
@@ -11,9 +12,10 @@ from frontier import spell
 from frontier.pages import session, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import find, store
+from frontier.sensitivity import AS_SHIPPED, Rivals
 from frontier.start.labels import STAGE_LABELS
 from frontier.start.stages import ColdStart
-from frontier.study import Simulated, Study, simulate, study_of
+from frontier.study import Simulated, Study, compare, simulate, study_of, with_rate
 from frontier.tables import Tables
 
 
@@ -53,6 +55,50 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
         bar.empty()
         store(private=choices.is_private).put(key, found)
     return billed(found)
+
+
+def rivals(choices: Choices, mitigations: tuple[str, ...] = ()) -> Rivals:
+    """Return what is kept of scale-to-zero and always-on at other rates, with shorter starts."""
+    key = ("rivals", mitigations, *choices.content)
+    kept = find(key)
+    if kept is None:
+        # Kept before anything is simulated: what an interruption leaves is not lost.
+        kept = Rivals(choices.scenario, choices.trace, session.tables(), mitigations)
+        store(private=choices.is_private).put(key, kept)
+    return cast(Rivals, kept)
+
+
+def with_break_even(choices: Choices, study: Study) -> Study:
+    """Return the study with the break-even rate in its verdict, where that is quick to compute.
+
+    It needs other rates of the traffic, so it comes after the first answer, and is kept by all
+    that a bill and the limit depend on.
+    """
+    tables, scenario = study.tables, choices.scenario
+    if choices.trace.arrival_s.size > tables.setting("break_even_most_requests"):
+        return study
+    offers = [tables.offers[scenario.serverless_offer]]
+    offers += study.deal.shapes(tables.offers[scenario.dedicated_offer], tables)
+    rules = [tables.rules_of(offer) for offer in offers]
+    terms = (study.limit_s, study.deal, tables.setting("hours_per_month"))
+    key = ("rate", *choices.content, *terms, *offers, *rules)
+    compared = find(key)
+    if compared is None:
+        bar = st.progress(0.0, "Looking for the break-even…")
+
+        def progress(done: int, of: int) -> None:
+            bar.progress(done / of, "Looking for the break-even…")
+
+        compared = compare(
+            study,
+            rivals(choices),
+            AS_SHIPPED,
+            lines=(AS_SHIPPED,),
+            progress=progress,
+        )
+        bar.empty()
+        store(private=choices.is_private).put(key, compared)
+    return with_rate(study, compared)
 
 
 def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:

@@ -10,18 +10,22 @@ import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 from types import MappingProxyType
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from frontier.edits import Edit, ScenarioFile, cell_text, problems_of, with_edits
 from frontier.models.own import with_model
-from frontier.pages import link, model_controls
+from frontier.pages import link, made_with, model_controls, start_controls
 from frontier.prices import PriceUpload, with_prices
+from frontier.prices.owned import OwnedMachine, with_owned
+from frontier.start.own_text import own_start_text
 from frontier.tables import Tables, load_tables
 
 HOURS = "hours"
 _EDITS, _UPLOAD, _MADE = "session_edits", "session_upload", "session_tables"
 _PRICE = "price."
+_OWNED = "session_owned"
 _LINKED = ("offers", "usd_per_gpu_h")
 
 
@@ -29,7 +33,7 @@ def tables() -> Tables:
     """Return the tables in force: with the session's prices, changes, model and hours."""
     hours = st.session_state.get(HOURS)
     own = model_controls.own_model()
-    key = (_edits(), upload(), own, hours, dt.date.today())
+    key = (_edits(), upload(), own, owned(), hours, dt.date.today())
     made = st.session_state.get(_MADE)
     if made is None or made[0] != key:
         found = with_edits(unedited(), key[0].values(), today=key[-1])
@@ -42,9 +46,15 @@ def tables() -> Tables:
 
 
 def unedited() -> Tables:
-    """Return the tables with the session's own price table, and without its changes."""
-    own = upload()
-    return load_tables() if own is None else with_prices(load_tables(), own)
+    """Return the tables with the session's own prices and machine, and without its changes."""
+    own, machine = upload(), owned()
+    found = load_tables() if own is None else with_prices(load_tables(), own)
+    if machine is None:
+        return found
+    hours = st.session_state.get(HOURS)
+    spread = found if hours is None else _with_hours(found, hours)
+    offers = with_owned(spread, machine, dt.date.today()).offers
+    return dataclasses.replace(found, offers=offers)
 
 
 def _with_hours(found: Tables, hours: float) -> Tables:
@@ -61,9 +71,21 @@ def upload() -> PriceUpload | None:
     return st.session_state.get(_UPLOAD)
 
 
+def owned() -> OwnedMachine | None:
+    """Return the machine that the session's user bought, if there is one."""
+    return st.session_state.get(_OWNED)
+
+
+def use_owned(machine: OwnedMachine | None) -> None:
+    """Put a bought machine among the offers, or none; changes of a row now gone go with it."""
+    if machine != owned():
+        st.session_state[_OWNED] = machine
+        _drop_stale_edits()
+
+
 def is_changed() -> bool:
-    """Whether the session has prices, changes or a model of its own."""
-    own = (upload(), model_controls.own_model())
+    """Whether the session has prices, changes, a machine or a model of its own."""
+    own = (upload(), owned(), model_controls.own_model())
     return any(brought is not None for brought in own) or bool(_edits())
 
 
@@ -103,6 +125,10 @@ def reset(edit: Edit | None = None) -> None:
 def use_prices(own: PriceUpload | None) -> None:
     """Use the offers of a price table, or those of none; changes of rows now gone go with them."""
     st.session_state[_UPLOAD] = own
+    _drop_stale_edits()
+
+
+def _drop_stale_edits() -> None:
     rows = unedited()
     st.session_state[_EDITS] = {
         where: edit
@@ -112,12 +138,20 @@ def use_prices(own: PriceUpload | None) -> None:
 
 
 def restore() -> None:
-    """Take the own model and the changed prices out of the link that opened this session."""
+    """Take the own model, the timings and the changed prices out of the link, if it has any."""
+    made_with.begin()
     model_controls.restore_model()
+    start_controls.restore_timings(tables())
+    usable = []
     for name, text in link.taken(_PRICE).items():
         edit = Edit(_LINKED[0], name.removeprefix(_PRICE), _LINKED[1], text)
-        for problem in change([edit]):
+        problems = problems_of(unedited(), [edit])
+        for problem in problems:
             link.ignore(f"{name}={text} cannot be used: {problem}")
+        if not problems:
+            usable.append(edit)
+    if usable:
+        change(usable)
 
 
 def go_to(choices: Mapping[str, str]) -> None:
@@ -130,18 +164,50 @@ def go_to(choices: Mapping[str, str]) -> None:
         is_linked = (edit.table, edit.column) == _LINKED and edit.key in in_link
         if is_linked and f"{_PRICE}{edit.key}" not in choices:
             reset(edit)
+    if not made_with.holds(choices, made_with.TIMINGS) and start_controls.TIMINGS not in choices:
+        start_controls.forget_timings()
+    made_with.forget()
     link.ask(choices)
 
 
 def carry(offer_ids: tuple[str, ...]) -> None:
-    """Let the changed prices of these offers travel in the link."""
-    link.carry(
-        {
-            f"{_PRICE}{edit.key}": edit.text
-            for edit in edits()
-            if (edit.table, edit.column) == _LINKED and edit.key in offer_ids
-        }
-    )
+    """Let what the session brought travel in the link, as far as there is room.
+
+    Prices of the chosen offers come first. What is left out is counted, with a fingerprint.
+    """
+    model_controls.carry_model()
+    room = tables().setting("link_most_characters") - len(link.address()) - made_with.LONGEST
+    wanted = dict(_timings())
+    prices = [edit for edit in edits() if (edit.table, edit.column) == _LINKED]
+    prices.sort(key=lambda edit: edit.key not in offer_ids)
+    wanted |= {f"{_PRICE}{edit.key}": edit.text for edit in prices}
+    carried = {}
+    for name, text in wanted.items():
+        length = len(urlencode({name: text})) + 1
+        if length <= room:
+            carried[name] = text
+            room -= length
+    link.carry(carried)
+    own = start_controls.own_start()
+    if own is not None and start_controls.TIMINGS not in carried:
+        made_with.have(made_with.TIMINGS, made_with.mark(len(own.runs_s), repr(own)))
+    left = [
+        edit
+        for edit in edits()
+        if (edit.table, edit.column) != _LINKED or f"{_PRICE}{edit.key}" not in carried
+    ]
+    if left:
+        made_with.have(made_with.CHANGES, made_with.mark(len(left), repr(sorted(map(repr, left)))))
+    prices_here = upload()
+    if prices_here is not None:
+        rows = (prices_here.offers, prices_here.rules, prices_here.behaviours)
+        made_with.have(made_with.OFFERS, made_with.mark(len(prices_here.offers), repr(rows)))
+    made_with.carry()
+
+
+def _timings() -> Mapping[str, str]:
+    own = start_controls.own_start()
+    return {} if own is None else {start_controls.TIMINGS: own_start_text(own)}
 
 
 def scenario_file() -> ScenarioFile:
@@ -149,7 +215,8 @@ def scenario_file() -> ScenarioFile:
     own = upload()
     wanted = {key: value for key, value in link.choices().items() if not key.startswith(_PRICE)}
     return ScenarioFile(
-        choices=wanted,
+        # However long: a file has the room that a link has not.
+        choices={**wanted, **_timings()},
         edits=edits(),
         offers=own.offers if own else (),
         rules=own.rules if own else (),
@@ -170,6 +237,8 @@ def use_scenario(scenario: ScenarioFile) -> None:
             warnings=(),
         )
     model_controls.forget_model()
+    start_controls.forget_timings()
+    made_with.forget()
     st.session_state[_UPLOAD] = own
     st.session_state[_EDITS] = {
         (edit.table, edit.key, edit.column): edit for edit in scenario.edits

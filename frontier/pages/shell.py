@@ -12,6 +12,7 @@ from frontier.pages import (
     controls,
     home,
     link,
+    made_with,
     method,
     session,
     sources,
@@ -33,6 +34,9 @@ PAGES = (
 
 def run() -> None:
     """Draw the scenario bar and the page that the address asks for."""
+    back_to = link.begin()
+    if back_to is not None:
+        session.go_to(back_to)
     page = st.navigation(
         [
             st.Page(render, title=title, icon=icon, url_path=path, default=not path)
@@ -40,17 +44,29 @@ def run() -> None:
         ],
         position="top",
     )
-    back_to = link.begin()
-    if back_to is not None:
-        session.go_to(back_to)
-    notices = st.container()
+    notices = None
     try:
         # Here and not in the pages, so that the choices outlive a change of page.
         st.session_state["choices"] = controls.scenario_bar()
+        notices = st.container()
+        say_missing(notices)
         page.run()
     except FrontierError as error:
         st.error(text.plain(str(error)), icon=":material/error:")
     for sentence in link.ignored():
-        notices.warning(text.plain(f"From your link: {sentence}."), icon=":material/link_off:")
+        (st if notices is None else notices).warning(
+            text.plain(f"From your link: {sentence}."), icon=":material/link_off:"
+        )
     link.end()
     bar.finish()
+
+
+def say_missing(place: st.delta_generator.DeltaGenerator) -> None:
+    """Say in red what the link was made with and is not here."""
+    missing = made_with.missing()
+    if not missing:
+        return
+    with place:
+        for sentence in missing:
+            st.error(text.plain(sentence), icon=":material/link_off:")
+        st.button("Go on without", on_click=made_with.forget, key="go_on_without")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 
 import streamlit as st
 
+from frontier.errors import InputError
 from frontier.pages import link, text
+from frontier.plans.nodes import CLUSTER_PLATFORM, NodeChoice, provisions, start_changes
 from frontier.start.log import OwnStart
+from frontier.start.own_text import read_own_start_text
 from frontier.start.predict import COMPILE_STATES, IMAGE_STATES, KERNEL_STATES, platform_of
 from frontier.tables import Tables
 
+TIMINGS = "timings"
 _OWN_START = "own_start"
 _FITS = 24  # letters that a selectbox of the bar shows whole
 _IMAGE_WORDS = {
@@ -48,16 +53,31 @@ def forget_timings() -> None:
     st.session_state.pop(_OWN_START, None)
 
 
+def restore_timings(tables: Tables) -> None:
+    """Take own timings out of the link, if it has any."""
+    for words in link.taken(TIMINGS).values():
+        try:
+            use_timings(read_own_start_text(words, tables))
+        except InputError as error:
+            link.ignore(f"its start timings cannot be used: {error}; the model’s start is used")
+
+
 def start_section(
-    tables: Tables, serverless_offer: str
+    tables: Tables, offer_id: str, nodes: NodeChoice | None = None
 ) -> tuple[tuple[tuple[str, str | float], ...], OwnStart | None]:
     """Draw the section; return what differs from the platform's start, and the own timings."""
     own = own_start()
     if own is not None:
         st.caption(f":material/timer: Start: your timings ({text.plain(own.model)} on {own.gpu})")
         st.button("Use the model's start again", on_click=forget_timings, key="forget_timings")
-    behaviour = tables.behaviour_of(tables.offers[serverless_offer])
-    platform = platform_of(behaviour.platform_id, tables)
+    is_brought = nodes is None or provisions(nodes, tables)
+    if nodes is None:
+        platform = platform_of(tables.behaviour_of(tables.offers[offer_id]).platform_id, tables)
+    else:
+        platform = platform_of(CLUSTER_PLATFORM, tables)
+        if is_brought:
+            allocate_s = start_changes(nodes, tables)["allocate_s"]
+            platform = dataclasses.replace(platform, allocate_s=allocate_s)
     with st.expander("Change the start"):
         st.caption(
             f"As {text.plain(platform.label)} does it ({platform.basis}; "
@@ -74,6 +94,8 @@ def start_section(
             ("kernel_state", "Engine kernels", {key: _KERNEL_WORDS[key] for key in KERNEL_STATES}),
             ("engine", "Engine", {key: row.label for key, row in tables.engines.items()}),
         ):
+            if field == "image_state" and not is_brought:
+                continue  # on a node that is up the image is there
             usual = getattr(platform, field)
             ordered = [usual, *(key for key in options if key != usual)]
             short = _short(options)
@@ -81,17 +103,18 @@ def start_section(
             if max(len(short[chosen]), len(options[chosen])) > _FITS:
                 st.caption(text.plain(options[chosen]))
             asked[field] = (chosen, usual)
-        asked["allocate_s"] = (
-            link.number(
-                "Seconds until there is a GPU",
+        if is_brought:
+            asked["allocate_s"] = (
+                link.number(
+                    "Seconds until there is a GPU",
+                    platform.allocate_s,
+                    key="allocate_s",
+                    low=0.0,
+                    high=longest.value,
+                    step=5.0,
+                ),
                 platform.allocate_s,
-                key="allocate_s",
-                low=0.0,
-                high=longest.value,
-                step=5.0,
-            ),
-            platform.allocate_s,
-        )
+            )
         risk = _risk(tables)
     changes = tuple((name, value) for name, (value, usual) in asked.items() if value != usual)
     return changes + risk, own

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from frontier import spell, units
+from frontier.charts.in_flight_chart import in_flight_figure, in_flight_table
 from frontier.charts.replicas_chart import replicas_figure, replicas_table
 from frontier.charts.tail_chart import (
     CAUSE_MARKS,
@@ -24,7 +26,8 @@ from frontier.pages import controls, link, results, show
 from frontier.pages.plans import choose_plan
 from frontier.pages.store import store
 from frontier.plans.families import BOUND
-from frontier.simulate import explain
+from frontier.scope import date_of
+from frontier.simulate import RunResult, explain
 from frontier.sweep import Outcome, rerun, rerun_with_instant_starts
 from frontier.trace import Trace
 
@@ -33,9 +36,12 @@ _LISTED = 20
 _PART_HEADINGS = {
     "start_s": "Start",
     "retry_s": "Retry",
-    "queue_s": "Queue",
+    "slot_s": "Free place",
+    "behind_s": "Queue",
     "prompt_s": "Prompt",
+    "shared_s": "Answers beside it",
     "overhead_s": "API",
+    "saved_s": "Saved by the cache",
 }
 _CAUSE_WORDS = {
     **{cause: mark.label for cause, mark in CAUSE_MARKS.items()},
@@ -58,7 +64,8 @@ class Tail:
     p99_instant_s : float
         p99 TTFT if every start were instant [s].
     windows : dict of str to DataFrame
-        `charts.replicas_chart.replicas_table` by window.
+        By window: `charts.in_flight_chart.in_flight_table` where all replicas are always up, else
+        `charts.replicas_chart.replicas_table`.
     """
 
     points: pd.DataFrame
@@ -67,6 +74,11 @@ class Tail:
     slowest_mean_s: dict[str, float]
     p99_instant_s: float
     windows: dict[str, pd.DataFrame]
+
+    @property
+    def is_always_up(self) -> bool:
+        """Whether every replica is up all the time, so that none comes or goes."""
+        return "capacity" in self.windows["all"]
 
 
 def render() -> None:
@@ -93,7 +105,7 @@ def render() -> None:
     st.markdown(detail)
     _draw_distribution(tail, outcome, study.limit_s)
     _draw_parts(tail)
-    _draw_replicas(tail, outcome, trace)
+    _draw_through_time(tail, outcome, trace)
     _draw_slowest(tail, trace)
 
 
@@ -108,6 +120,16 @@ def _tail(outcome: Outcome, trace: Trace) -> Tail:
             return {}
         return {name: float(getattr(parts, name)[served].mean()) for name in PART_LABELS}
 
+    plan = outcome.plan
+    timeout_s = plan.policy.queue_timeout_s
+    capacity = plan.speed.max_sequences * len(result.sessions)
+
+    def through_time(from_s: float, to_s: float) -> pd.DataFrame:
+        window = {"queue_timeout_s": timeout_s, "from_s": from_s, "to_s": to_s}
+        if _is_always_up(result):
+            return in_flight_table(result, trace.arrival_s, capacity=capacity, **window)
+        return replicas_table(result, trace.arrival_s, **window)
+
     starts = (outcome.sessions["cold_start_index"] >= 0).any() or result.waited_on_start.any()
     return Tail(
         points=tail_table(result.ttft_s, parts.cause),
@@ -118,16 +140,19 @@ def _tail(outcome: Outcome, trace: Trace) -> Tail:
         if starts
         else outcome.latency.p99_ttft_s,
         windows={
-            name: replicas_table(
-                result,
-                trace.arrival_s,
-                queue_timeout_s=outcome.plan.policy.queue_timeout_s,
-                from_s=from_s,
-                to_s=to_s,
-            )
+            name: through_time(*window)
             # The least slow of the slowest 1 % is the request at p99.
-            for name, (from_s, to_s) in _windows(trace, float(trace.arrival_s[slowest[-1]])).items()
+            for name, window in _windows(trace, float(trace.arrival_s[slowest[-1]])).items()
         },
+    )
+
+
+def _is_always_up(result: RunResult) -> bool:
+    sessions = result.sessions
+    return bool(
+        (sessions["cold_start_index"] < 0).all()
+        and (sessions["started_s"] == 0.0).all()
+        and (sessions["ended_s"] >= result.horizon_s).all()
     )
 
 
@@ -202,9 +227,12 @@ def _draw_distribution(tail: Tail, outcome: Outcome, slo_p99_ttft_s: float) -> N
             "- **Queued behind others**: its replica was up, and it waited longer for a free "
             "place and for other prompts than its own prompt and the API took.\n"
             "- **Its own prompt**: what is left. Prefill and the API took most of the time.\n\n"
-            "Its seconds are split whatever the cause: until the replica was ready; then until "
-            "its own prompt's turn; the prompt (prefill); the API, tokeniser and scheduler; and, "
-            "where a provider refuses cold requests, until the client's next try."
+            "Its seconds are split whatever the cause, and add up: until the replica was ready "
+            "(**a start**); until there was **a free place** on one; while the **prompts of "
+            "others** were read before it; **its own prompt** (prefill); what **the answers beside "
+            "it** took while it was read, since the engine reads a prompt in pieces between decode "
+            "steps; **the API**, tokeniser and scheduler; and, where a provider refuses cold "
+            "requests, until **the client's next try**."
         )
     if tail.points.empty:
         st.info("Every request was refused: there is nothing to draw.", icon=":material/info:")
@@ -231,19 +259,21 @@ def _draw_parts(tail: Tail) -> None:
             if not mean_s:
                 st.markdown(f"**{words}: none was served**")
                 continue
-            st.markdown(f"**{words}: {spell.seconds(sum(mean_s.values()))} on average**")
+            st.markdown(f"**{words} waited {spell.seconds(sum(mean_s.values()))} on average for**")
             show.parts(
                 mean_s,
                 key=f"parts_{name}",
-                title=f"{words}, mean seconds",
+                title=f"{words}, mean seconds waited for",
                 colours=PART_COLOURS,
                 labels=PART_LABELS,
             )
 
 
-def _draw_replicas(tail: Tail, outcome: Outcome, trace: Trace) -> None:
+def _draw_through_time(tail: Tail, outcome: Outcome, trace: Trace) -> None:
     title, choice = st.columns([2, 1], vertical_alignment="bottom")
-    title.markdown("**Replicas through time**")
+    title.markdown(
+        "**How full it is through time**" if tail.is_always_up else "**Replicas through time**"
+    )
     with choice:
         window = link.pick(
             "Window",
@@ -253,8 +283,47 @@ def _draw_replicas(tail: Tail, outcome: Outcome, trace: Trace) -> None:
             format_func=_WINDOWS.__getitem__,
         )
     table = tail.windows[window]
+    width = spell.seconds(float((table["to_s"] - table["from_s"]).iloc[0]))
+    draw = _in_flight if tail.is_always_up else _replicas
+    figure, summary, beneath = draw(table, outcome, trace, width)
+    st.markdown(summary)
+    show.figure(
+        figure,
+        key=f"replicas_chart_{window}",
+        table=table,
+        file_name=f"{'in_flight' if tail.is_always_up else 'replicas'}_{window}.csv",
+        alt=f"{'Requests in flight' if tail.is_always_up else 'Replicas and requests'} through "
+        f"time. {summary}",
+    )
+    st.caption(beneath)
+
+
+def _in_flight(
+    table: pd.DataFrame, outcome: Outcome, trace: Trace, width: str
+) -> tuple[go.Figure, str, str]:
+    """Return the figure of a plan whose replicas are always up, its sentence and its footnote."""
+    capacity, most = int(table["capacity"].iloc[0]), int(table["most"].max())
+    replicas = capacity // outcome.plan.speed.max_sequences
+    average = float(np.average(table["average"], weights=table["to_s"] - table["from_s"]))
+    summary = (
+        f"{spell.count(replicas, 'replica')} {'holds' if replicas == 1 else 'hold'} "
+        f"{capacity:,} requests at once; at most {most:,} "
+        f"{'is' if most == 1 else 'are'} in flight ({spell.percent(round(most / capacity, 3))}), "
+        f"on average {spell.significant(average)}."
+    )
+    return (
+        in_flight_figure(table, t0_utc=date_of(trace)),
+        summary,
+        f"Each step is the most at one moment of {width}. A replica slows down with each request "
+        "it holds, and reads one prompt at a time: it may be slow long before it is full.",
+    )
+
+
+def _replicas(
+    table: pd.DataFrame, outcome: Outcome, trace: Trace, width: str
+) -> tuple[go.Figure, str, str]:
+    """Return the figure of a plan whose replicas come and go, its sentence and its footnote."""
     width_s = table["to_s"] - table["from_s"]
-    held = (table["up"] + table["starting"]).max()
     means = {
         name: float(np.average(table[name], weights=width_s))
         for name in ("up", "starting", "parked", "in_system")
@@ -263,24 +332,19 @@ def _draw_replicas(tail: Tail, outcome: Outcome, trace: Trace) -> None:
         f"On average {spell.significant(means['up'])} up, "
         f"{spell.significant(means['starting'])} starting"
         + (f", {spell.significant(means['parked'])} parked" if means["parked"] else "")
-        + f"; at most {spell.significant(held)} up or starting, and "
-        f"{spell.significant(means['in_system'])} requests in the system"
+        + f"; {spell.significant(means['in_system'])} requests in flight."
     )
-    show.figure(
-        replicas_figure(table, t0_utc=trace.t0_utc),
-        key=f"replicas_chart_{window}",
-        alt=f"Replicas and requests through time. {summary}.",
-    )
-    st.caption(
-        f"{summary}. Each step is an average over {spell.seconds(float(width_s.iloc[0]))}."
+    return (
+        replicas_figure(table, t0_utc=date_of(trace)),
+        summary,
+        f"Each step is an average over {width}."
         + (
             " When a replica was parked is not recorded: its parked seconds are spread evenly over "
             "its life."
             if outcome.plan.policy.parked
             else ""
-        )
+        ),
     )
-    show.download(table, f"replicas_{window}.csv")
 
 
 def _draw_slowest(tail: Tail, trace: Trace) -> None:
@@ -290,7 +354,7 @@ def _draw_slowest(tail: Tail, trace: Trace) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "Arrived": [spell.moment(at_s, trace.t0_utc) for at_s in rows["arrival_s"]],
+                "Arrived": [spell.moment(at_s, date_of(trace)) for at_s in rows["arrival_s"]],
                 "TTFT": [spell.seconds(ttft_s) for ttft_s in rows["ttft_s"]],
                 "Cause": rows["cause"].map(_CAUSE_WORDS),
                 **{_PART_HEADINGS[name]: rows[name].map(spell.seconds) for name in parts},
@@ -300,7 +364,7 @@ def _draw_slowest(tail: Tail, trace: Trace) -> None:
         hide_index=True,
         height="content",
     )
-    if trace.t0_utc is not None:
+    if date_of(trace) is not None:
         st.caption("Times are UTC.")
     show.download(
         tail.slowest,

@@ -172,7 +172,7 @@ def _draw_files(study: Study, outcome: Outcome, currency: Currency | None) -> No
     st.caption(
         "Workbook, report and JSON name date, version and link, assumptions and sources, and say "
         "what is in the number and what is not; the CSV files are bare tables. An uploaded trace "
-        "never leaves this session: the link opens the same choices without it."
+        "never leaves this session: the link only names it, by a fingerprint."
     )
 
 

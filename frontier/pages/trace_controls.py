@@ -20,7 +20,7 @@ import streamlit as st
 
 from frontier import spell, units
 from frontier.errors import FrontierError, InputError
-from frontier.pages import link, text
+from frontier.pages import link, made_with, text
 from frontier.pages.store import store
 from frontier.scope import badge, date_of
 from frontier.tables import Example, Tables, TracePreset
@@ -40,6 +40,7 @@ from frontier.trace.paths import generates
 
 UPLOAD = "upload"
 _UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
+_FILE_KEPT = "trace_kept"
 _AS_RECORDED = "recorded"
 _FOUND = "found"
 _UNIT_WORDS = {
@@ -133,7 +134,9 @@ def traffic_in_words(tables: Tables) -> str:
         row = tables.settings["traffic_requests_per_day"]
         rate = link.settled(row, key="requests_per_day", default=usual)
         return f"{_labels(tables)[choice]} · {rate:,.0f} requests a day"
-    upload = st.session_state.get("trace_file")
+    upload = st.session_state.get("trace_file") or st.session_state.get(_FILE_KEPT)
+    if upload is None and made_with.wants(made_with.TRACE):
+        return "Example in place of a trace"
     return "Your own trace" if upload is None else text.plain(upload.name)
 
 
@@ -152,6 +155,8 @@ def _labels(tables: Tables) -> dict[str, str]:
 def traffic_section(tables: Tables) -> Traffic:
     """Draw the section; return the traffic it makes, or why there is none."""
     choice = link.pick("Traffic", **_choices(tables), format_func=_labels(tables).__getitem__)
+    if choice != UPLOAD:
+        made_with.drop(made_with.TRACE)
     try:
         return _uploaded(tables) if choice == UPLOAD else _generated(choice, tables)
     except FrontierError as error:
@@ -224,16 +229,18 @@ def _uploaded(tables: Tables) -> Traffic:
         "Trace file",
         type=_UPLOAD_TYPES,
         key="trace_file",
+        on_change=_forget_upload,
         help="A log of requests as CSV, JSON, JSONL or Parquet; an access log (nginx, Envoy, "
         "Ollama, uvicorn and others); or counts: by the minute from Prometheus, Grafana, "
         "CloudWatch or Datadog, or a table with requests and tokens by hour or day. gzip "
         "allowed. Read in memory, never written to disk.",
     )
+    upload = _kept(upload)
     if upload is None:
         with st.expander("What is read"):
             for group, origins in READ:
                 st.caption(f"**{text.plain(group)}**: {text.plain(', '.join(origins))}")
-        return Traffic(None, True)
+        return _example(tables) if made_with.wants(made_with.TRACE) else Traffic(None, True)
     digest = _digest(upload)
     answers: dict[str, str] = st.session_state.setdefault("trace_answers", {}).setdefault(
         digest, {}
@@ -288,6 +295,7 @@ def _uploaded(tables: Tables) -> Traffic:
         return Traffic(None, True, f"{error} The form is under “Traffic” above.")
     place.empty()
     trace = kept[1]
+    made_with.have(made_with.TRACE, made_with.mark(trace.arrival_s.size, trace.digest))
     if trace.report.paths and digest not in paths:
         paths[digest] = trace.report.paths
         with form_place:
@@ -308,6 +316,44 @@ def _uploaded(tables: Tables) -> Traffic:
         True,
         redraw=(lambda draw: reshaping.apply(read(draw), tables, draw)) if is_drawn else None,
     )
+
+
+def _kept(upload: Any) -> Any:
+    """Return the uploaded file: Streamlit drops it with its field, while an example is chosen."""
+    if upload is not None:
+        st.session_state[_FILE_KEPT] = upload
+        return upload
+    kept = st.session_state.get(_FILE_KEPT)
+    if kept is not None:
+        st.caption(f"In use: {text.plain(kept.name)}")
+        st.button("Remove it", on_click=_forget_upload, key="forget_trace")
+    return kept
+
+
+def _forget_upload() -> None:
+    """Let go of a file that was removed; from the callback of its field or button."""
+    if st.session_state.get("trace_file") is None:
+        st.session_state.pop(_FILE_KEPT, None)
+
+
+def _example(tables: Tables) -> Traffic:
+    """Return the traffic that stands in for a trace that a link was made with."""
+    example = next(iter(tables.examples.values()))
+    preset = tables.trace_presets[example.preset]
+    is_usual = example.requests_per_day == preset.requests_per_day
+
+    def made(draw: int) -> Trace:
+        return generate_trace(
+            example.preset,
+            seed=example.seed + draw,
+            days=example.days,
+            requests_per_day=None if is_usual else example.requests_per_day,
+            tables=tables,
+        )
+
+    key = ("generated", *_rows_of(preset, tables), example)
+    trace = store(private=False).get_or_make(key, lambda: made(0))
+    return Traffic(trace, False, redraw=made)
 
 
 def _draw_first(trace: Trace, tables: Tables) -> None:

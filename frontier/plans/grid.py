@@ -25,7 +25,6 @@ from frontier.plans.scenario import (
     office_hours,
     replica_limit,
     replicas_for_bursts,
-    replicas_to_serve,
     same_replica,
     week_offset_s,
 )
@@ -92,7 +91,7 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
     traffic may need, the same with as many as needed is a plan of its own.
     """
     behaviour = deployed.supply.behaviour
-    shipped = _most_as_shipped(deployed)
+    shipped = most_as_shipped(deployed)
     for chosen in deployed.mitigation_sets:
         mitigated = _with(deployed, chosen, tables)
         for timeout_s in idle_timeouts_s(behaviour, tables):
@@ -114,7 +113,7 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
                 )
 
 
-def _most_as_shipped(deployed: Deployed) -> int:
+def most_as_shipped(deployed: Deployed) -> int:
     """Return the most replicas of the provider's default, unless the user said how many."""
     default = deployed.supply.behaviour.max_replicas_default
     if default is None or deployed.scenario.max_replicas is not None:
@@ -201,10 +200,11 @@ def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
     """Yield always-on replicas, from one to more than the densest moments can use.
 
     They start before the trace begins; how long a start takes matters where spot machines are
-    interrupted, and to the bill alone.
+    interrupted.
     """
     speed, start = deployed.speed, deployed.start
     word = _MACHINE_WORDS[deployed.supply.kind]
+    kept = "on spot machines" if deployed.supply.kind == "spot" else "always on"
     for count in range(1, _most_dedicated(deployed, trace, tables) + 1):
         policy = ScalingPolicy(
             min_replicas=count,
@@ -215,12 +215,16 @@ def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
         yield Plan(
             plan_id=DEDICATED.stem_of(count),
             label=f"{word} × {count}",
-            detail=f"{spell.count(count, 'replica')} always on",
+            detail=f"{spell.count(count, 'replica')} {kept}",
             family=DEDICATED,
             policy=policy,
             start=start,
             speed=speed,
             offer_id=deployed.supply.offer_id,
+            weights_gib=deployed.start_inputs.weights_gib,
+            weights_stay=deployed.start_inputs.weights_stay(tables),
+            interruptions_per_h=deployed.interruptions_per_h,
+            interruption_seed=int(tables.setting("start_seed")),
         )
 
 
@@ -228,13 +232,14 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
     """Yield machines by the hour that run in office hours and on demand outside them.
 
     In the windows the minimum is the size, started a start's length before; a request outside
-    them starts a replica at the same offer, with the start of that offer's platform.
+    them starts a replica at the same offer, with the start of that offer's platform. There is no
+    such plan for a reserved machine, which is paid for whether it runs or not, nor for a spot one.
     """
     behaviour = deployed.supply.behaviour
-    if deployed.supply.kind == "reserved":
-        return  # paid for whether used or not: no hour of it is saved
+    if deployed.supply.kind in ("reserved", "spot"):
+        return  # paid for whether used or not; or not sure to be there when the hours begin
     speed, office = deployed.speed, office_hours(deployed.scenario, tables)
-    start = deployed.start
+    start, most = deployed.start, _most_dedicated(deployed, trace, tables)
     for size in _few_sizes(deployed, tables):
         changes = weekly_schedule(
             office.windows,
@@ -250,7 +255,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
             policy = ScalingPolicy(
                 min_replicas=changes[0][1] if begun else 0,
                 schedule=changes[1:] if begun else changes,
-                max_replicas=max(size, _most_dedicated(deployed, trace, tables)),
+                max_replicas=max(size, most),
                 idle_timeout_s=timeout_s,
                 target_concurrency=_target(deployed),
             )
@@ -264,6 +269,8 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
                 start=start,
                 speed=speed,
                 offer_id=deployed.supply.offer_id,
+                weights_gib=deployed.start_inputs.weights_gib,
+                weights_stay=deployed.start_inputs.weights_stay(tables),
                 retry_s=_retry_s(behaviour),
             )
 
@@ -271,7 +278,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
 def _most_dedicated(deployed: Deployed, trace: Trace, tables: Tables) -> int:
     speed = deployed.speed
     most = max(
-        replicas_to_serve(trace, speed) * int(tables.setting("replica_headroom")),
+        deployed.busiest_replicas * int(tables.setting("replica_headroom")),
         replicas_for_bursts(trace, speed, tables) + 1,
         deployed.scenario.max_replicas or 0,
     )
@@ -306,11 +313,10 @@ def _few_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
 
 def _under(behaviour: Behaviour, policy: ScalingPolicy) -> ScalingPolicy:
     """Return a policy with what the product decides and the buyer cannot set."""
-    return dataclasses.replace(
-        policy,
-        scale_down=behaviour.scale_down_rule,
-        refuses_cold=behaviour.cold_request == "reject",
-    )
+    rule, refuses = behaviour.scale_down_rule, behaviour.cold_request == "reject"
+    if (rule, refuses) == (policy.scale_down, policy.refuses_cold):
+        return policy
+    return dataclasses.replace(policy, scale_down=rule, refuses_cold=refuses)
 
 
 def _retry_s(behaviour: Behaviour) -> float | None:
@@ -369,6 +375,9 @@ def _autoscaled(
         offer_id=deployed.supply.offer_id,
         mitigations=tuple(item.key for item in mitigated.applied),
         standing=mitigated.standing,
+        weights_gib=mitigated.inputs.weights_gib,
+        weights_stay=mitigated.weights_stay,
+        interruptions_per_h=deployed.interruptions_per_h,
         retry_s=_retry_s(deployed.supply.behaviour),
         is_provider_default=is_default,
     )

@@ -206,9 +206,21 @@ def node_pool(
 
 
 def nodes_in_words(
-    choice: NodeChoice, pool: NodePool, gpus_per_replica: int, tables: Tables
+    choice: NodeChoice,
+    pool: NodePool,
+    gpus_per_replica: int,
+    tables: Tables,
+    *,
+    start_s: float,
+    pod_start_s: float,
 ) -> tuple[str, ...]:
-    """Return what is known and assumed of nodes and pods, as sentences."""
+    """Return what is known and assumed of nodes and pods, as sentences.
+
+    Parameters
+    ----------
+    start_s, pod_start_s : float
+        A typical start with a node to bring, and on one that is up [s].
+    """
     row = look_up(tables.node_scalers, choice.node_scaler, "node scaler")
     pods = look_up(tables.pod_scalers, choice.pod_scaler, "pod scaler")
     share, gpus = pool.replicas_per_node, pool.gpus_per_node or gpus_per_replica
@@ -242,7 +254,11 @@ def nodes_in_words(
         if choice.weights_on_node
         else "and fetches the weights itself"
     )
-    words.append(f"Pods by {pods.label}. On a node that is up a pod finds the image {weights}.")
+    instead = f", with a node to bring {spell.seconds(start_s)}" if row.provisions else ""
+    words.append(
+        f"Pods by {pods.label}. On a node that is up a pod finds the image {weights}: it takes "
+        f"about {spell.seconds(pod_start_s)}{instead}."
+    )
     words.append("The cluster's control plane and its other nodes are in no number here.")
     return tuple(words)
 

@@ -27,8 +27,12 @@ class Plan:
         Words for a list, and beneath it.
     offer_id : str
         The offer whose price and rules bill it; ``base_offer_id`` bills pinned replicas.
+    weights_gib, weights_stay : float, bool
+        Weights of a replica [GiB]; whether its loading leaves them in host memory.
     retry_s : float or None
         A cold request is refused and retried by the client so often [s]; None: it waits.
+    interruptions_per_h : float
+        Of its machines, where they are spot [1/h]; ``interruption_seed`` draws them.
     is_provider_default : bool
         Scale-to-zero as the provider ships it: its idle timeout, its most replicas.
     is_committed : bool
@@ -46,7 +50,11 @@ class Plan:
     base_offer_id: str | None = None
     mitigations: tuple[str, ...] = ()
     standing: Standing = field(default_factory=Standing)
+    weights_gib: float = 0.0
+    weights_stay: bool = False
     retry_s: float | None = None
+    interruptions_per_h: float = 0.0
+    interruption_seed: int = 0
     is_provider_default: bool = False
     is_committed: bool = False
     assumed: tuple[str, ...] = field(default=())

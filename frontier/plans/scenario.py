@@ -104,6 +104,8 @@ class Scenario:
         Precision of the key-value cache.
     gpus_per_replica : int or None
         GPUs of a replica, a power of two; None: the fewest that fit.
+    interruptions_per_h : float or None
+        Of a spot machine [1/h]; None: that of data/settings.csv.
     nodes : NodeChoice or None
         The first offer's machines are nodes of the user's own cluster, and replicas are pods on
         them; None: it is serverless.
@@ -122,6 +124,7 @@ class Scenario:
     office: OfficeHours | None = None
     kv_precision: str = "bf16"
     gpus_per_replica: int | None = None
+    interruptions_per_h: float | None = None
     nodes: nodes.NodeChoice | None = None
 
 
@@ -211,6 +214,8 @@ class Deployed:
         Sentences for the screen: what was assumed, and which mitigation cannot be used and why.
     nodes : NodePool or None
         The nodes that replicas run on as pods; None: there are none.
+    interruptions_per_h : float
+        How often a machine there is taken away: 0 unless it is spot [1/h].
     """
 
     scenario: Scenario
@@ -224,6 +229,7 @@ class Deployed:
     mitigation_sets: tuple[tuple[Mitigation, ...], ...]
     assumed: tuple[str, ...]
     nodes: NodePool | None
+    interruptions_per_h: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,6 +281,9 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         )
     if dedicated.kind == "spot":
         assumed.append("No hybrid plans: their base must stay, and a spot machine may not.")
+        assumed.append(
+            "No office-hours plans: a spot machine may not be there when the hours begin."
+        )
     if dedicated.kind == "reserved":
         assumed.append(
             "No office-hours plans: the dedicated machines are paid for whether used or not."
@@ -293,11 +302,23 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     return Deployment(**(both | {"assumed": tuple(assumed)}), machines=machines)
 
 
-def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) -> Deployed:
+def deploy_at(
+    scenario: Scenario,
+    supply: Supply,
+    trace: Trace,
+    tables: Tables,
+    *,
+    speed: ServingSpeed | None = None,
+) -> Deployed:
     """Work out speed, start and limits of a scenario at one offer, whatever its own offers are.
 
     What the user changed or measured of a start is of the serverless platform: machines by the
     hour start as their own platform does, and take no mitigations.
+
+    Parameters
+    ----------
+    speed : ServingSpeed, optional
+        Of a replica there, where it is known already.
 
     Raises
     ------
@@ -307,11 +328,8 @@ def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) 
         If the model does not fit; the message names the GPUs it needs.
     """
     model = tables.model(scenario.model)
-    context_tokens = min(
-        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
-        float(model.max_context_tokens),
-    )
-    speed = _fit(supply, model, scenario, context_tokens, tables)
+    if speed is None:
+        speed = _fit(supply, model, scenario, context_of(trace, model), tables)
     refused: tuple[str, ...] = ()
     if supply.scales_to_zero:
         inputs, start = start_of(scenario, supply, speed, tables)
@@ -321,6 +339,8 @@ def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) 
         plain = dataclasses.replace(scenario, start_changes=(), own_start=None)
         inputs, start = start_of(plain, supply, speed, tables)
         sets = ((),)
+    chunk_tokens = look_up(tables.engines, inputs.engine, "engine").chunk_tokens
+    speed = dataclasses.replace(speed, chunk_tokens=chunk_tokens)
     busiest = replicas_to_serve(trace, speed)
     wanted = scenario.max_replicas or busiest * int(tables.setting("replica_headroom"))
     most = min(wanted, replica_limit(supply.behaviour, speed, tables))
@@ -328,7 +348,15 @@ def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) 
     if supply.nodes is not None:
         offer = tables.offers[supply.offer_id]
         pool = nodes.node_pool(supply.nodes, offer, speed.gpus_per_replica, busiest, tables)
-        words = nodes.nodes_in_words(supply.nodes, pool, speed.gpus_per_replica, tables)
+        pod = nodes.node_up(supply.nodes, tables).rewrite_start(start, inputs, tables)
+        words = nodes.nodes_in_words(
+            supply.nodes,
+            pool,
+            speed.gpus_per_replica,
+            tables,
+            start_s=start.typical_s,
+            pod_start_s=pod.typical_s,
+        )
         refused = (*words, *refused)
         if not nodes.provisions(supply.nodes, tables):
             # Nothing is started beyond what is kept, and the words above say how much that is.
@@ -351,6 +379,23 @@ def deploy_at(scenario: Scenario, supply: Supply, trace: Trace, tables: Tables) 
         mitigation_sets=sets,
         assumed=(*start.assumed, *refused),
         nodes=pool,
+        interruptions_per_h=interruptions_per_h(scenario, supply.kind, tables),
+    )
+
+
+def interruptions_per_h(scenario: Scenario, kind: str, tables: Tables) -> float:
+    """Return how often a machine of an offer of that kind is taken away: 0 but for spot [1/h]."""
+    if kind != "spot":
+        return 0.0
+    own = scenario.interruptions_per_h
+    return tables.setting("interruptions_per_h") if own is None else own
+
+
+def context_of(trace: Trace, model: Model) -> float:
+    """Return the tokens that a running sequence of this trace holds on average [tokens]."""
+    return min(
+        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
+        float(model.max_context_tokens),
     )
 
 
@@ -435,6 +480,10 @@ def start_of(
         tables=tables,
         **changes,
     )
+    are_brought = supply.nodes is not None and nodes.provisions(supply.nodes, tables)
+    if supply.nodes is not None and not are_brought:
+        # Every node is there: what starts, and what was measured, is a pod and never more.
+        inputs = nodes.node_up(supply.nodes, tables).rewrite_inputs(inputs)
     own = scenario.own_start
     if own is None:
         start = inputs.predict(tables)
@@ -452,12 +501,8 @@ def start_of(
         # The platform's own word is for the platform's own time.
         if "allocate_s" in dict(scenario.start_changes):
             start = start.replace("allocate", basis="assumed", source_ids=(), note="as you set it")
-        elif supply.nodes is not None:
+        elif supply.nodes is not None and are_brought:
             start = start.replace("allocate", **nodes.told_by(supply.nodes, tables))
-    if supply.nodes is not None and not nodes.provisions(supply.nodes, tables):
-        # Every node is there: what starts is a pod, and nothing else ever does.
-        up = nodes.node_up(supply.nodes, tables)
-        start, inputs = up.rewrite_start(start, inputs, tables), up.rewrite_inputs(inputs)
     return inputs, start
 
 

@@ -124,8 +124,8 @@ def with_owned(tables: Tables, machine: OwnedMachine, today: dt.date) -> Tables:
     hours = tables.setting("hours_per_month")
     offer = Offer(
         offer_id=OWNED_OFFER,
-        provider="Your own",
-        product=f"Machine of {spell.count(machine.gpus, machine.gpu, machine.gpu)}",
+        provider="On-premises",
+        product=f"{machine.gpus}-GPU machine",
         kind="reserved",
         gpu=machine.gpu,
         gpus_min=int(machine.gpus),

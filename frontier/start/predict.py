@@ -30,6 +30,7 @@ from frontier.start.stages import (
     merge_overlaps,
 )
 from frontier.tables import Kernels, Loader, Platform, Storage, Tables, look_up
+from frontier.units import BYTES_PER_GB, BYTES_PER_GIB
 
 COMPILE_STATES = ("cold", "cached", "none")
 KERNEL_STATES = ("cold", "shipped", "cached")
@@ -172,6 +173,15 @@ class StartInputs:
     def step_gb(self) -> float:
         """Bytes of weights that one GPU reads in a decode step of one token [GB]."""
         return self.checkpoint_gb * self.active_share / self.gpus
+
+    @property
+    def weights_gib(self) -> float:
+        """The checkpoint [GiB]."""
+        return self.checkpoint_gb * BYTES_PER_GB / BYTES_PER_GIB
+
+    def weights_stay(self, tables: Tables) -> bool:
+        """Whether loading leaves the weights in host memory: through the page cache it does."""
+        return look_up(tables.loaders, self.loader, "loader").leaves_weights
 
     def predict(self, tables: Tables) -> ColdStart:
         """Return the start these inputs predict.
@@ -329,7 +339,7 @@ class StartInputs:
         how = look_up(tables.loaders, self.loader, "loader")
         rate = self.read_gb_per_s(tables)
         pinned = tables.coefficient("pcie_efficiency") * self.pcie_gb_per_s
-        copy = min(machine.copy_gb_per_s, pinned) if how.mode in ("download", "mmap") else pinned
+        copy = min(machine.copy_gb_per_s, pinned) if how.leaves_weights else pinned
         together = min(copy * self.gpus, tables.coefficient("node_pcie_gb_per_s"))
         note = f"{self.checkpoint_gb:.4g} GB to {self.gpus} GPU(s) at {together:.3g} GB/s"
         sources = [machine.source_id, how.source_id]

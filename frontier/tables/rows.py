@@ -249,6 +249,11 @@ class Loader:
     source_id: str
     description: str
 
+    @property
+    def leaves_weights(self) -> bool:
+        """Whether it reads through the page cache, which leaves the weights in host memory."""
+        return self.mode in ("download", "mmap")
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -258,6 +263,8 @@ class Engine:
     label: str
     capture_sizes: int
     moe_capture_factor: float
+    generation: str
+    chunk_tokens: int | None
     basis: str
     source_id: str
     description: str
@@ -461,6 +468,7 @@ class ServingStage:
     prompt_tokens: int
     new_prompt_tokens: int
     output_tokens: int
+    ttft_mean_s: float | None
     ttft_median_s: float
     ttft_p99_s: float | None
     tpot_s: float
@@ -683,6 +691,12 @@ class ProviderRules:
     storage_usd_per_gb_month: float | None
     region_multiplier: float | None
     availability_multiplier: float | None
+    cores_metered: str
+    vcpus_per_core: float | None
+    least_cores: float | None
+    least_ram_gib: float | None
+    most_cores: float | None
+    most_gib_per_vcpu: float | None
     assumed: tuple[str, ...]
     basis: str
     source_id: str

@@ -21,20 +21,28 @@ from frontier.verdict.find import (
     commitment_of,
     find_verdict,
     machines_of,
+    needed_by,
     plan_facts,
     spoken,
+    utilisation_of,
     with_break_even,
 )
 from frontier.verdict.rates import (
-    break_even_headline,
     flip_sentence,
     gap_sentence,
     how_sure,
     swing_value,
-    utilisation_sentences,
     worth_sentence,
 )
-from frontier.verdict.words import amount, commitment_in_words, named, of_thousand, price
+from frontier.verdict.words import (
+    amount,
+    commitment_in_words,
+    named,
+    of_thousand,
+    price,
+    rate_in_words,
+    utilisation_in_words,
+)
 
 __all__ = [
     "BreakEvenRate",
@@ -49,7 +57,6 @@ __all__ = [
     "Verdict",
     "WaitingCost",
     "amount",
-    "break_even_headline",
     "commitment_in_words",
     "commitment_of",
     "find_verdict",
@@ -58,12 +65,15 @@ __all__ = [
     "how_sure",
     "machines_of",
     "named",
+    "needed_by",
     "of_thousand",
     "plan_facts",
     "price",
     "spoken",
     "swing_value",
-    "utilisation_sentences",
+    "rate_in_words",
+    "utilisation_in_words",
+    "utilisation_of",
     "with_break_even",
     "worth_sentence",
 ]

@@ -89,6 +89,8 @@ class PlanFacts:
         Vendor and date of each price in it.
     needed : int
         Replicas that the busiest minute keeps busy.
+    up_share : float
+        Share of the time that each of its machines is up: below 1 on spot. [1]
     is_provider_default, is_committed : bool
     """
 
@@ -118,6 +120,7 @@ class PlanFacts:
     busy_replicas: float
     priced_on: tuple[tuple[str, dt.date], ...]
     needed: int
+    up_share: float
     is_provider_default: bool
     is_committed: bool
 
@@ -142,7 +145,9 @@ class PlanFacts:
         """Its policy in words: "always-on", "scale-to-zero, keep-alive 1 min"."""
         family = FAMILIES[self.family]
         if self.kept == self.most and family in (DEDICATED, RESERVED):
-            words = "on spot machines" if self.kind == "spot" else "always-on"
+            words = "always-on"
+            if self.kind == "spot":
+                words = f"on spot, each machine up {spell.percent(self.up_share)} of the time"
             return f"{words}, under your commitment" if self.is_committed else words
         if family is HYBRID:
             return f"{self.kept} always-on, overflow to {self.overflow_vendor}, {self.detail}"

@@ -21,6 +21,7 @@ from frontier.billing import (
 from frontier.economics import as_fast_as_any, break_even_value_usd, cheapest_under
 from frontier.errors import FrontierError
 from frontier.plans.families import DEDICATED, FAMILIES, RESERVED
+from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
 from frontier.serving import precisions_of, serving_speed
 from frontier.simulate import THOUSAND, session_seconds
@@ -80,7 +81,7 @@ def find_verdict(
             outcomes[plan_id],
             bases[plan_id],
             limit_s=limit_s,
-            needed=deployment.busiest_replicas,
+            needed=needed_by(outcomes[plan_id].plan, deployment),
             tables=tables,
         )
 
@@ -94,7 +95,7 @@ def find_verdict(
         requests_per_day=trace.arrival_s.size / trace.horizon_s * units.SECONDS_PER_DAY,
         span_s=trace.horizon_s,
         cheapest_within=facts(within),
-        cheapest=facts(_cheapest(served[~_capped(served, deployment.busiest_replicas)])),
+        cheapest=facts(_cheapest(served[~_capped(served, outcomes, deployment)])),
         fastest=facts(_cheapest_of_fastest(served, tables)),
         shipped=shipped,
         rival=facts(rival if rival is not None else _cheapest_of_fastest(kept, tables)),
@@ -104,7 +105,7 @@ def find_verdict(
         found,
         saving=_saving(found.shipped, found.rival, bases),
         waiting=_waiting(found, tables.setting("hours_per_month")),
-        utilisation=_utilisation(found.shipped, found.rival, tables),
+        utilisation=utilisation_of(found.shipped, found.rival, tables),
         commitment=_commitment((found.cheapest_within, found.rival), tables, deal),
         tippings=_tippings(found, own, outcomes, bases, tables, deal),
     )
@@ -178,9 +179,17 @@ def plan_facts(
             )
         ),
         needed=needed,
+        up_share=_up_share(outcome),
         is_provider_default=plan.is_provider_default,
         is_committed=plan.is_committed,
     )
+
+
+def _up_share(outcome: Outcome) -> float:
+    """Return the share of the time that each machine is up, on average over many [1]."""
+    away_s = float(outcome.stage_s.sum(axis=1).mean())
+    gone = outcome.plan.interruptions_per_h / units.SECONDS_PER_HOUR * away_s
+    return 1 / (1 + gone)
 
 
 def machines_of(outcome: Outcome, basis: BillBasis, tables: Tables) -> Machines | None:
@@ -222,10 +231,19 @@ def _cheapest_of_fastest(rows: pd.DataFrame, tables: Tables) -> pd.Series | None
     )
 
 
-def _capped(rows: pd.DataFrame, needed: int) -> pd.Series:
+def needed_by(plan: Plan, deployment: Deployment) -> int:
+    """Return the replicas that the busiest minute keeps busy where a plan runs."""
+    is_on_machines = plan.offer_id == deployment.machines.supply.offer_id
+    return (deployment.machines if is_on_machines else deployment).busiest_replicas
+
+
+def _capped(
+    rows: pd.DataFrame, outcomes: Mapping[str, Outcome], deployment: Deployment
+) -> pd.Series:
     """Return which plans may have fewer replicas than the busiest minute keeps busy."""
+    needed = [needed_by(outcomes[plan_id].plan, deployment) for plan_id in rows["plan_id"]]
     grows = rows["min_replicas"] < rows["max_replicas"]
-    return grows & (rows["max_replicas"] < needed)
+    return grows & (rows["max_replicas"] < np.array(needed, dtype=np.int64))
 
 
 def _saving(
@@ -280,9 +298,13 @@ def _waiting(found: Verdict, hours_per_month: float) -> WaitingCost | None:
     )
 
 
-def _utilisation(
+def utilisation_of(
     zero: PlanFacts | None, rival: PlanFacts | None, tables: Tables
 ) -> Utilisation | None:
+    """Return how much of the rival's time scale-to-zero is billed and busy, and may be.
+
+    None where there is no rival, or nothing is billed.
+    """
     if zero is None or rival is None or not zero.billed_replicas or not zero.usd_per_month:
         return None
     billed, busy = zero.billed_replicas / rival.kept, zero.busy_replicas / rival.kept

@@ -23,53 +23,6 @@ def _rate(factor: float, trace: Trace) -> str:
     return spell.significant(factor * _requests_per_day(trace))
 
 
-def break_even_headline(found: BreakEven, line: str, trace: Trace, share: float) -> str:
-    """Return where scale-to-zero and always-on cost the same, and where this traffic is.
-
-    Parameters
-    ----------
-    found : BreakEven
-    line : str
-        Which scale-to-zero was compared; a line of ``found``.
-    trace : Trace
-    share : float
-        `sensitivity.ceiling`: dedicated price over serverless price. [1]
-    """
-    has = f"this traffic has {_rate(1.0, trace)}"
-    crossings = found.crossings
-    if not crossings:
-        usd = {point.line: point.usd_per_month for point in found.points if point.factor == 1.0}
-        always_wins = usd[ALWAYS_ON] < usd[line]
-        why = ""
-        if not always_wins and share >= 1:
-            why = ", for an always-on hour costs no less than a serverless one"
-        return (
-            f"There is no break-even: {'always-on' if always_wins else 'scale-to-zero'} is the "
-            f"cheaper plan from {_rate(found.low, trace)} to {_rate(found.high, trace)} requests "
-            f"a day{why}; {has}."
-        )
-    if len(crossings) == 1:
-        wins, loses = "Always-on", "scale-to-zero"
-        if not crossings[0].dearer_above:
-            wins, loses = "Scale-to-zero", "always-on"
-        return (
-            f"{wins} is the cheaper plan above {_rate(crossings[0].at, trace)} requests a day, "
-            f"{loses} below; {has}."
-        )
-    # Always-on is the cheaper one between a crossing at which scale-to-zero gets dearer and the
-    # next one.
-    spans, start = [], None if crossings[0].dearer_above else found.low
-    for crossing in crossings:
-        if crossing.dearer_above:
-            start = crossing.at
-        elif start is not None:
-            spans.append(f"from {_rate(start, trace)} to {_rate(crossing.at, trace)}")
-            start = None
-    if start is not None:
-        spans.append(f"above {_rate(start, trace)}")
-    return f"Always-on is the cheaper plan {' and '.join(spans)} requests a day; {has}."
-
-
 def how_sure(
     found: BreakEven,
     line: str,
@@ -108,8 +61,8 @@ def how_sure(
         said.append(f"Always-on needs {replicas} here to hold a p99 of {limit}.")
     else:
         said.append(
-            f"No number of always-on replicas holds a p99 of {limit} here; {replicas}, as many as "
-            "the busiest minute keeps busy, are compared."
+            f"No number of always-on replicas holds a p99 of {limit} here; {replicas}, the fewest "
+            "that are as fast as more, stand for it."
         )
     holding = [point for point in found.points if point.line == line and point.holds_limit]
     of_line = [point for point in found.points if point.line == line]
@@ -155,38 +108,10 @@ def swing_value(swing: Swing, value: float, *, bare: bool = False) -> str:
         "requests/day": " requests a day",
         "tokens/request": " tokens a request",
         "requests": " requests a replica",
+        "vCPU": " vCPU a replica",
+        "GiB": " GiB a replica",
     }
     return spell.significant(value) + ("" if bare else words[swing.unit])
-
-
-def utilisation_sentences(share: float, billed: float, busy: float, replicas: int) -> str:
-    """Return the break-even of one replica, and how much of it this traffic fills.
-
-    Parameters
-    ----------
-    share : float
-        `sensitivity.ceiling`. [1]
-    billed, busy : float
-        Share of the time of the always-on replicas that scale-to-zero is billed and busy. [1]
-    replicas : int
-        Always-on replicas.
-    """
-    of = "one always-on replica" if replicas == 1 else f"{replicas} always-on replicas"
-    if share >= 1:
-        words = (
-            f"Replica for replica there is no break-even: an hour of {of} costs "
-            f"{spell.percent(share)} of an hour on scale-to-zero, all meters counted."
-        )
-    else:
-        words = (
-            "Replica for replica, always-on is cheaper once scale-to-zero is billed for more than "
-            f"{spell.percent(share)} of the time: that is its price over the serverless one, all "
-            "meters counted."
-        )
-    return (
-        f"{words} This traffic is billed for {spell.percent(billed)} of the time of {of}, and "
-        f"works in {spell.percent(busy)} of it."
-    )
 
 
 def worth_sentence(extra_usd: float, over: tuple[float, float], limit_s: float) -> str:

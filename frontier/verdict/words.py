@@ -36,7 +36,7 @@ def answer(verdict: Verdict) -> str:
 
 def beside(verdict: Verdict) -> str:
     """Return what the other way to buy it would cost and do, and where break-even lies."""
-    return f"{_other_side(verdict)} {_rate_in_short(verdict)}".strip()
+    return f"{_other_side(verdict)} {rate_in_words(verdict.break_even, verdict.rival)}".strip()
 
 
 def below(verdict: Verdict) -> str:
@@ -46,6 +46,7 @@ def below(verdict: Verdict) -> str:
     prices = ", ".join(f"{vendor} {date}" for vendor, date in dates)
     flips = " or ".join(_tipping(verdict, one) for one in verdict.tippings)
     sentences = (
+        _short(verdict),
         NOT_IN_IT,
         f"Prices of {prices}." if prices else "",
         f"It flips with {flips}." if flips else "",
@@ -60,7 +61,7 @@ def reasons(verdict: Verdict) -> tuple[str, ...]:
         _about_rival(verdict),
         _about_saving(verdict),
         _about_waiting(verdict),
-        _about_utilisation(verdict),
+        utilisation_in_words(verdict.utilisation, verdict.rival),
         _about_rate(verdict),
         commitment_in_words(verdict.commitment),
     )
@@ -74,9 +75,7 @@ def named(plan: PlanFacts, *, brief: bool = False) -> str:
     each = plan.gpus_per_replica
     gpu = f"{plan.vendor} {plan.gpu}" if each == 1 else f"{each} × {plan.vendor} {plan.gpu}"
     if plan.family in (DEDICATED.key, RESERVED.key, HYBRID.key):
-        how = "spot" if plan.kind == "spot" else "always-on"
-        if plan.is_committed or plan.kind == "reserved":
-            how = "reserved"
+        how = _kept(plan)
         replicas = "replica" if plan.kept == 1 else "replicas"
         words = f"{count} {how} {gpu}" if each == 1 else f"{count} {how} {replicas} of {gpu}"
         if plan.machines is not None and plan.machines.gpus_unused:
@@ -104,6 +103,23 @@ def price(verdict: Verdict, plan: PlanFacts) -> str:
 def of_thousand(count: int) -> str:
     """Return how many requests of a thousand."""
     return f"{count:,} of 1,000 requests"
+
+
+def _short(verdict: Verdict) -> str:
+    """Return what a month would need where less than a day was seen."""
+    if not verdict.is_short:
+        return ""
+    return (
+        f"Only {spell.seconds(verdict.span_s)} of traffic was seen: to say a month takes a week of "
+        "it, with its nights and its weekend."
+    )
+
+
+def _kept(plan: PlanFacts) -> str:
+    """Return how the machines of a plan are kept: a spot machine may go, so it is not always on."""
+    if plan.kind == "spot":
+        return "spot"
+    return "reserved" if plan.is_committed or plan.kind == "reserved" else "always-on"
 
 
 def _per(verdict: Verdict) -> str:
@@ -214,12 +230,10 @@ def _about_rival(verdict: Verdict) -> str:
     rival, within = verdict.rival, verdict.cheapest_within
     if rival is None or (within is not None and rival.plan_id == within.plan_id):
         return ""
-    kept = "on spot machines" if rival.kind == "spot" else "always-on"
-    said = named(rival)
+    which = "within the limit" if rival.p99_ttft_s <= verdict.limit_s else "as fast as any"
     return (
-        f"The cheapest {kept} "
-        + ("within the limit " if rival.p99_ttft_s <= verdict.limit_s else "as fast as any ")
-        + f"is {said}: {price(verdict, rival)} at {spell.seconds(rival.p99_ttft_s)}."
+        f"The cheapest {_kept(rival)} plan {which} is {named(rival)}: {price(verdict, rival)} at "
+        f"{spell.seconds(rival.p99_ttft_s)}."
     )
 
 
@@ -256,8 +270,8 @@ def _about_waiting(verdict: Verdict) -> str:
     )
 
 
-def _about_utilisation(verdict: Verdict) -> str:
-    found, rival = verdict.utilisation, verdict.rival
+def utilisation_in_words(found: Utilisation | None, rival: PlanFacts | None) -> str:
+    """Return the break-even as billed and as busy time, and how much of both this traffic has."""
     if found is None or rival is None:
         return ""
     return (
@@ -296,11 +310,11 @@ def _rates(found: BreakEvenRate) -> list[str]:
     return spans
 
 
-def _rate_in_short(verdict: Verdict) -> str:
-    found, rival = verdict.break_even, verdict.rival
+def rate_in_words(found: BreakEvenRate | None, rival: PlanFacts | None) -> str:
+    """Return at which rates the rival is the cheaper plan, and the rate of this traffic."""
     if found is None or rival is None:
         return ""
-    kept = "spot" if rival.kind == "spot" else "always-on"
+    kept = _kept(rival)
     has = f"you have {spell.significant(found.requests_per_day)}"
     if not found.crossings:
         winner = kept if found.rival_wins_now else "scale-to-zero"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 
 def _cards(app):
-    return [m.value for m in app.markdown if m.value.startswith(":gray[")]
+    return [m.value for m in app.markdown if m.value.startswith(":small[:gray[")]
 
 
 def test_a_plan_that_is_two_things_is_one_card(open_app):
     """Here the cheapest within the limit is also as fast as any: one card, and one for the rest."""
     cards = _cards(open_app())
     assert [card.split("]")[0] for card in cards] == [
-        ":gray[Cheapest within 2 s and fastest",
-        ":gray[Cheapest of all",
+        ":small[:gray[Cheapest within 2 s and fastest",
+        ":small[:gray[Cheapest of all",
     ]
-    assert "**Crusoe, 1 × L40S**" in cards[0]
+    assert "**Crusoe, 1 × L40S: \\$1,095 a month**" in cards[0]
     assert "Always\\-on" in cards[0]
 
 

@@ -107,8 +107,8 @@ def test_break_even_prints_the_page_s_sentences_and_writes_its_points(trace_file
     out = tmp_path / "rates.csv"
     assert main(["break-even", f"--trace={trace_file}", *_SCENARIO, f"--out={out}"]) == 0
     printed = capsys.readouterr().out
-    assert "this traffic has 300" in printed
-    assert "Replica for replica" in printed
+    assert "you have 300" in printed
+    assert "Break-even by the bills" in printed
     points = pd.read_csv(out)
     assert set(points["line"]) == {"shipped", "cheapest", "always-on"}
 
@@ -277,3 +277,35 @@ def test_what_is_no_config_is_refused_in_one_line(trace_file, tmp_path, capsys, 
     refusal = capsys.readouterr().err
     assert words in refusal
     assert refusal.count("\n") == 1
+
+
+def test_cores_and_memory_of_a_replica_change_the_bill_alone(trace_file, tmp_path, capsys):
+    """More of both: the same p99 of every plan, and a dearer scale-to-zero."""
+    tables = []
+    for name, more in (("few", []), ("many", ["--vcpus=32", "--ram-gib=200"])):
+        out = tmp_path / f"{name}.csv"
+        told = ["sweep", f"--trace={trace_file}", *_SCENARIO, *more, "--included", f"--out={out}"]
+        assert main(told) == 0
+        tables.append(pd.read_csv(out).set_index("plan_id"))
+    printed = capsys.readouterr().out
+    assert "32 vCPU (16 physical cores) and 200 GiB of host memory a replica" in printed
+    few, many = tables
+    assert few["p99_ttft_s"].equals(many["p99_ttft_s"])
+    scaled, dedicated = few["family"] == "scale-to-zero", few["family"] == "dedicated"
+    assert (many["usd_per_month"] > few["usd_per_month"])[scaled].all()
+    assert few["usd_per_month"][dedicated].equals(many["usd_per_month"][dedicated])
+
+
+@pytest.mark.parametrize(
+    ("offer", "option", "words"),
+    [
+        ("modal-l40s", "--vcpus=1e6", "cores a replica uses: expected 0.1 to 512 vCPU"),
+        ("modal-l40s", "--vcpus=0", "vcpus: expected a number above 0, found 0.0"),
+        ("koyeb-l40s", "--ram-gib=40", "--ram-gib: neither offer has cores or memory on meters"),
+    ],
+)
+def test_absurd_or_idle_amounts_are_refused(trace_file, capsys, offer, option, words):
+    """One line: what was expected, or that it would change nothing."""
+    scenario = [part.replace("modal-l40s", offer) for part in _SCENARIO]
+    assert main(["sweep", f"--trace={trace_file}", *scenario, option]) == 2
+    assert words in capsys.readouterr().err

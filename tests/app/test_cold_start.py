@@ -68,15 +68,53 @@ def test_it_says_where_the_seconds_go_and_what_would_shorten_them(open_page):
     assert len(app.get("plotly_chart")) == 2
 
 
-def test_every_mitigation_is_tried_or_refused_with_a_reason(open_page):
-    """Each of the list stands in the table, or below it with why it does not."""
+def _frame(app, column):
+    """Return the table on the page that has that column."""
+    return next(frame.value for frame in (*app.dataframe, *app.table) if column in frame.value)
+
+
+def _apart(app):
+    """Return the table of what cannot be had here, or is of no use."""
+    return next(table.value for table in app.table if table.value.index.name == "Mitigation")
+
+
+def test_every_mitigation_is_tried_or_stands_apart_with_a_reason(open_page):
+    """Each of the list is in the numbers of the chart or, with why not, in the table apart."""
     from frontier.mitigations.registry import MITIGATIONS
 
     app = open_page()
-    tried = set(app.dataframe[0].value["label"])
-    said = _said(app).replace("\\", "")
+    tried = set(_frame(app, "Mitigation")["Mitigation"])
+    apart = _apart(app)
+    apart.index = apart.index.str.replace("\\", "")
+    assert (apart["Why not"] != "").all()
+    assert not tried & set(apart.index)
     for cls in MITIGATIONS:
-        assert any(label.startswith(cls.label) for label in tried) or f"**{cls.label}" in said
+        assert any(label.startswith(cls.label) for label in (*tried, *apart.index))
+
+
+def test_what_a_provider_does_not_offer_is_not_on_its_chart(open_page):
+    """Sleep needs nodes of your own: apart on Modal, whose name stands over it, with its effect."""
+    app = open_page()
+    chart = next(c for c in app.get("plotly_chart") if "Dollars a month and p99" in c.proto.alt)
+    assert "vLLM sleep" not in chart.proto.spec
+    assert "vLLM sleep" not in chart.proto.alt
+    assert "Not offered by Modal" in _said(app)
+    row = _apart(app).loc["vLLM sleep level 1"]
+    assert row["Why not"] == "Needs nodes of your own"
+    assert row["p99 TTFT"] != "—"
+
+
+def test_the_cheapest_that_holds_the_limit_is_named_with_what_it_costs(open_page):
+    """The sentence over the chart is that of its numbers."""
+    app = open_page()
+    rows = _frame(app, "Mitigation").set_index("Mitigation")
+    said = _said(app).replace("\\", "")
+    assert f"at {rows['A month']['Nothing done']} a month" in said
+    (named,) = [label for label in rows.index if f"alone is **{spell.lower_first(label)}**" in said]
+    assert f"{rows['p99 TTFT'][named]} at {rows['A month'][named]} a month" in said
+    usd = rows["A month"].str.replace(r"[$,]", "", regex=True).astype(float)
+    holding = rows["p99 TTFT"].str.fullmatch(r"0\.\d+ s|1(\.\d+)? s|2 s")
+    assert usd[holding].idxmin() == named
 
 
 def test_a_combination_is_simulated_and_an_impossible_one_refused_with_the_reason(open_page):
@@ -95,7 +133,7 @@ def test_pasted_timings_are_read_line_by_line_used_and_dropped_again(open_page):
     before = app.subheader[0].value
     app.text_area(key="own_text").set_value(_LOG).run()
     assert not app.exception
-    assert "Application startup complete" in list(app.dataframe[2].value["What was read"])
+    assert "Application startup complete" in list(_frame(app, "What was read")["What was read"])
     assert "Still the model's: GPU allocation, Image pull" in _said(app).replace("\\", "")
     app.button(key="own_use").click().run()
     assert "your timings" in _said(app)
@@ -118,7 +156,7 @@ def test_the_page_shows_each_start_and_says_which_failed(open_page):
     said = _said(app).replace("\\", "")
     assert "1 start, 1 failed start left out" in said
     assert "1 line with seconds not" in said
-    starts = app.dataframe[1].value
+    starts = _frame(app, "Lines")
     assert list(starts["Lines"]) == ["1 to 3", "4 to 7"]
     assert starts["Result"][0].startswith("failed")
     assert "60 s" in starts["Stages"][1]

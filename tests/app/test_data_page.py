@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import types
 
 import pytest
 
 from frontier import sweep
+from frontier.edits import cell_text
 from frontier.tables import load_tables
 
 _TODAY = dt.date(2026, 11, 24)
@@ -35,12 +37,25 @@ def _open(script=_DATA, **query):
     return app.run()
 
 
-def _type(app, row, column, value):
-    """Type into the editor that is on screen, past all that the browser would check."""
-    key = f"editor_{app.session_state['editor_count']}"
-    edited = {"edited_rows": {row: {column: value}}, "added_rows": [], "deleted_rows": []}
-    app.session_state[key] = edited
-    return app.run()
+def _price(app, offer_id, value):
+    """Choose an offer and type a price into its field."""
+    app.selectbox(key="offer").set_value(offer_id).run()
+    return app.number_input(key=f"price_data_{offer_id}").set_value(value).run()
+
+
+def _cell(app, table, row, column, value):
+    """Open a table's row and change one of its fields."""
+    app.session_state["data_tab"] = "Tables"
+    app.run()
+    app.selectbox(key="table").set_value(table).run()
+    app.selectbox(key=f"{table}_row").set_value(row).run()
+    key = f"cell_{table}_{row}_{column}"
+    field = app.checkbox if isinstance(value, bool) else app.number_input
+    return field(key=key).set_value(value).run()
+
+
+def _warned(app):
+    return " ".join(element.value for element in app.warning).replace("\\", "")
 
 
 def _changes(app):
@@ -48,15 +63,10 @@ def _changes(app):
     return [words.replace("\\", "") for words in found]
 
 
-def _row_of(offer_id):
-    keys = [key for key, row in load_tables().offers.items() if row.gpu == "L40S"]
-    return keys.index(offer_id)
-
-
 def test_a_changed_price_is_marked_travels_in_the_link_and_can_be_reset():
     """The list says from what to what; the bar shows the new price; reset takes it back."""
     app = _open()
-    _type(app, _row_of("modal-l40s"), "usd_per_gpu_h", 1.5)
+    _price(app, "modal-l40s", 1.5)
     assert not app.exception
     assert _changes(app) == [":material/edit: modal-l40s: $/GPU-hour changed from 1.9512 to 1.5"]
     assert app.query_params["price.modal-l40s"] == "1.5"
@@ -67,27 +77,186 @@ def test_a_changed_price_is_marked_travels_in_the_link_and_can_be_reset():
     assert "yours" not in str(app.selectbox(key="serverless").options)
 
 
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [(-3, "from 0 to 1000"), (0, "above 0"), (1e9, "from 0 to 1000"), (None, "an empty cell")],
-)
-def test_a_price_that_cannot_be_is_answered_and_nothing_changes(value, said):
-    """Whatever reaches the server past the browser's checks: a sentence, and the old price."""
+@pytest.mark.parametrize("value", [-3.0, 0.0, 1e9])
+def test_a_price_that_cannot_be_changes_nothing(value):
+    """Whatever reaches the server past the browser's checks: the old price, and no question."""
     app = _open()
-    _type(app, _row_of("modal-l40s"), "usd_per_gpu_h", value)
+    _price(app, "modal-l40s", value)
     assert not app.exception
-    assert said in app.error[0].value.replace("\\", "")
-    assert "modal-l40s" in app.error[0].value.replace("\\", "")
     assert _changes(app) == []
+    assert not [button for button in app.button if button.key.endswith("_yes")]
+    assert app.number_input(key="price_data_modal-l40s").value == 1.9512
+    if value == 0:
+        assert "above 0" in app.error[0].value.replace("\\", "")
+        assert "modal-l40s" in app.error[0].value.replace("\\", "")
     assert not app.run().error
+
+
+def test_a_price_within_three_times_the_listed_one_is_taken_at_once():
+    """Up to the factor of settings.csv, both ways and the factor itself: no question."""
+    factor = load_tables().setting("price_sanity_factor")
+    app = _open()
+    for usd in (1.37, 1.9512 * factor, 1.9512 / factor):
+        _price(app, "modal-l40s", usd)
+        assert not app.exception
+        assert "Until you say so" not in " ".join(e.value for e in app.warning)
+        assert app.query_params["price.modal-l40s"] == cell_text(usd)
+
+
+@pytest.mark.parametrize(
+    ("usd", "times"), [(137.0, "70.2 times lower"), (0.137, "14.2 times higher")]
+)
+def test_a_price_far_from_the_listed_one_waits_for_a_yes(usd, times):
+    """The question names both prices; nothing is changed until it is answered."""
+    app = _open()
+    _price(app, "modal-l40s", 1.6)
+    _price(app, "modal-l40s", usd)
+    assert not app.exception
+    asked = next(e.value for e in app.warning if "You typed" in e.value).replace("\\", "")
+    assert f"${cell_text(usd)}" in asked
+    assert f"$1.9512: {times}" in asked
+    assert "$1.6 counts" in asked
+    assert app.query_params["price.modal-l40s"] == "1.6"
+    assert app.number_input(key="price_data_modal-l40s").value == usd
+    app.button(key="price_data_modal-l40s_no").click().run()
+    assert app.query_params["price.modal-l40s"] == "1.6"
+    assert app.number_input(key="price_data_modal-l40s").value == 1.6
+    _price(app, "modal-l40s", usd)
+    app.button(key="price_data_modal-l40s_yes").click().run()
+    assert app.query_params["price.modal-l40s"] == cell_text(usd)
+    assert not [button for button in app.button if button.key.endswith("_yes")]
+
+
+def test_another_price_takes_the_place_of_one_that_waits():
+    """A usual price typed over the strange one is taken, and the question is gone."""
+    app = _open()
+    _price(app, "modal-l40s", 137.0)
+    _price(app, "modal-l40s", 1.37)
+    assert app.query_params["price.modal-l40s"] == "1.37"
+    assert not [button for button in app.button if button.key.endswith("_yes")]
+
+
+def test_an_emptied_price_is_the_listed_one_again():
+    """Nothing typed is no price of zero: the change is undone."""
+    app = _open()
+    _price(app, "modal-l40s", 1.5)
+    _price(app, "modal-l40s", None)
+    assert not app.exception
+    assert _changes(app) == []
+    assert app.number_input(key="price_data_modal-l40s").value == 1.9512
+
+
+def test_two_fields_of_one_offer_say_the_same():
+    """A price typed in one place stands in the other, and so does its question."""
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_string(
+        """
+from frontier.pages import link, price_controls
+link.begin()
+price_controls.price_field("modal-l40s", place="one")
+price_controls.price_field("modal-l40s", place="two")
+link.end()
+"""
+    ).run()
+    for usd in (1.37, 2.48):
+        app.number_input(key="price_one_modal-l40s").set_value(usd).run()
+        assert app.number_input(key="price_two_modal-l40s").value == usd
+    app.number_input(key="price_two_modal-l40s").set_value(99.0).run()
+    assert app.number_input(key="price_one_modal-l40s").value == 99.0
+    app.button(key="price_one_modal-l40s_no").click().run()
+    assert {field.value for field in app.number_input} == {2.48}
+    assert not app.exception
 
 
 def test_rules_that_contradict_each_other_are_refused_together():
     """An idle timeout above the provider's longest is wrong although each cell is in range."""
-    app = _open(table="behaviours")
-    _type(app, 0, "idle_default_s", 5000.0)
+    app = _open()
+    _cell(app, "behaviours", "modal", "idle_default_s", 5000.0)
     assert "from 2 to 1200 s" in app.error[0].value.replace("\\", "")
     assert _changes(app) == []
+    before = load_tables().behaviours["modal"].idle_default_s
+    assert app.number_input(key="cell_behaviours_modal_idle_default_s").value == before
+
+
+def test_offers_are_filtered_by_what_the_columns_say():
+    """Every filter leaves the rows that are so, together they leave what is all of it."""
+    app = _open()
+    everything = _offers(app)
+    assert len(everything) == len(load_tables().offers)
+    app.multiselect(key="gpus").set_value(["L40S"]).run()
+    l40s = _offers(app)
+    assert set(l40s["gpu"]) == {"L40S"}
+    assert len(l40s) == sum(offer.gpu == "L40S" for offer in load_tables().offers.values())
+    app.multiselect(key="hosts").set_value(["community"]).run()
+    assert list(_offers(app).index) == ["runpod-community-l40s"]
+    assert app.selectbox(key="offer").value == "runpod-community-l40s"
+    app.multiselect(key="kinds").set_value(["spot"]).run()
+    assert not app.exception
+    assert "Take a filter away" in app.info[0].value
+    app.multiselect(key="hosts").set_value([]).run()
+    assert set(_offers(app)["kind"]) == {"Spot"}
+
+
+class _Day(dt.date):
+    """A clock that stands on the day of these tests: prices grow older, tests do not."""
+
+    @classmethod
+    def today(cls):
+        return _TODAY
+
+
+def test_old_prices_are_warned_of_before_they_go_stale(monkeypatch):
+    """The counts are those of the age filter, whose rows have the ages that it names."""
+    monkeypatch.setattr("frontier.pages.offers_tab.dt", types.SimpleNamespace(date=_Day))
+    app = _open()
+    words = _warned(app)
+    tables = load_tables()
+    stale_days, warn_days = tables.setting("price_stale_days"), tables.setting("price_warn_days")
+    app.multiselect(key="ages").set_value(["stale"]).run()
+    stale = _offers(app)
+    assert stale["age_days"].min() > stale_days
+    assert f"{len(stale)} prices are older" in words
+    app.multiselect(key="ages").set_value(["soon"]).run()
+    soon = _offers(app)
+    assert soon["age_days"].between(stale_days - warn_days + 1, stale_days).all()
+    assert f"{len(soon)} more will be within" in words
+    app.multiselect(key="ages").set_value(["fresh"]).run()
+    assert _offers(app)["age_days"].max() <= stale_days - warn_days
+    assert len(stale) + len(soon) + len(_offers(app)) == len(tables.offers)
+
+
+def test_a_link_opens_the_tab_the_filter_and_the_offer_again():
+    """What stands in the address is what the page shows, and the other way round."""
+    app = _open(gpus="L40S,H200", kinds="spot", offer="verda-l40s-spot")
+    assert not app.exception
+    assert not [sentence for sentence in app.warning if "cannot be used" in sentence.value]
+    assert app.selectbox(key="offer").value == "verda-l40s-spot"
+    assert set(_offers(app)["kind"]) == {"Spot"}
+    assert set(_offers(app)["gpu"]) == {"L40S", "H200"}
+    app.session_state["data_tab"] = "Tables"
+    app.run()
+    app.selectbox(key="table").set_value("behaviours").run()
+    again = _open(**dict(app.query_params))
+    assert again.selectbox(key="table").value == "behaviours"
+
+
+def test_a_changed_price_keeps_its_hosts_and_the_page_to_read_again():
+    """Age, source and kind of source are those of the typed price, the rest is the seller's."""
+    app = _open(offer="crusoe-l40s")
+    before = _offers(app).loc["crusoe-l40s"]
+    _price(app, "crusoe-l40s", 1.25)
+    after = _offers(app).loc["crusoe-l40s"]
+    assert (after["usd_per_gpu_h"], after["listed_usd_per_gpu_h"]) == (1.25, 1.5)
+    assert after["age_days"] == 0
+    assert after["source_kind"] == "yours"
+    for column in ("security", "url", "region", "product"):
+        assert after[column] == before[column]
+    assert after["url"].startswith("https://")
+
+
+def _offers(app):
+    return next(e.value for e in app.dataframe if "security" in e.value)
 
 
 @pytest.fixture
@@ -110,7 +279,7 @@ def test_money_simulates_nothing_and_the_idle_range_simulates_anew(simulations):
     before = app.metric[0].value
     assert simulations
     simulations.clear()
-    _type(app, _row_of("crusoe-l40s"), "usd_per_gpu_h", 1.2)
+    _price(app, "crusoe-l40s", 1.2)
     assert not app.exception
     assert "$876" in app.subheader[0].value
     assert app.metric[0].value != before
@@ -124,14 +293,11 @@ def test_money_simulates_nothing_and_the_idle_range_simulates_anew(simulations):
     app.toggle(key="band").set_value(True).run()
     assert not app.exception
     assert simulations == []
-    app.selectbox(key="table").set_value("provider_rules").run()
-    _type(app, 0, "increment_s", 60.0)
-    app.selectbox(key="provider_rules_columns").set_value("What of a start is billed").run()
-    _type(app, 0, "bills_idle", False)
+    _cell(app, "provider_rules", "modal", "increment_s", 60.0)
+    _cell(app, "provider_rules", "modal", "bills_idle", False)
     assert not app.exception
     assert simulations == []
-    app.selectbox(key="table").set_value("behaviours").run()
-    _type(app, 0, "idle_max_s", 600.0)
+    _cell(app, "behaviours", "modal", "idle_max_s", 600.0)
     assert not app.exception
     assert len(_changes(app)) == 4
     assert simulations
@@ -140,12 +306,12 @@ def test_money_simulates_nothing_and_the_idle_range_simulates_anew(simulations):
 def test_a_link_brings_a_changed_price_or_says_why_not():
     """A price in the address is in force; a price that cannot be, or of nothing, is said."""
     app = _open(price__modal_l40s="1")
-    assert "there is no such row" in app.warning[0].value.replace("\\", "")
+    assert "there is no such row" in _warned(app)
     app = _open(**{"price__crusoe-l40s": "1.25", "price__modal-l40s": "free"})
     assert not app.exception
     assert len(_changes(app)) == 1
     assert "1.25" in _changes(app)[0]
-    assert "a number" in app.warning[0].value.replace("\\", "")
+    assert "a number" in _warned(app)
 
 
 _TABLE = b"""provider,gpu,price,unit,kind
@@ -167,7 +333,7 @@ def test_an_own_price_table_is_previewed_used_and_taken_out():
     """What was understood and what was not, row by row; then the offers stand in the bar."""
     app = _with_table(_TABLE)
     assert not app.exception
-    warned = app.warning[0].value.replace("\\", "")
+    warned = _warned(app)
     assert "RTX 9999" in warned
     assert "row 4" in warned
     assert len(app.dataframe[0].value) == 2
@@ -185,16 +351,16 @@ def test_a_price_of_ones_own_is_called_that_wherever_it_is_shown():
     app.button(key="use_prices").click().run()
     chosen = next(o for o in app.selectbox(key="dedicated").options if o.startswith("Acme"))
     app.selectbox(key="dedicated").select(chosen).run()
-    app.session_state["data_tab"] = "Tables"
+    app.session_state["data_tab"] = "Offers"
     app.session_state["detail"] = "What is in the number"
-    app.session_state["offers_rows"] = "own"
     app.run()
+    app.multiselect(key="providers").set_value(["Acme"]).run()
     assert not app.exception
     words = " ".join(e.value for e in (*app.markdown, *app.caption)).replace("\\", "")
     assert "GPU-hour (your price, dated " in words
     assert "your price of today" in words
-    frame = next(e.value for e in app.dataframe if "Kind of source" in e.value)
-    assert set(frame["Kind of source"]) == {"yours"}
+    assert set(_offers(app)["source_kind"]) == {"yours"}
+    assert set(_offers(app)["security"]) == {"not stated"}
 
 
 @pytest.mark.parametrize(
@@ -238,7 +404,7 @@ def test_a_scenario_file_opens_the_same_view_in_another_session():
     assert not app.error
     app.button(key="use_scenario").click().run()
     assert not app.exception
-    assert not app.warning
+    assert "cannot be used" not in _warned(app)
     assert app.number_input(key="limit").value == 7.0
     assert app.number_input(key="hours").value == 720.0
     assert app.selectbox(key="dedicated").value == key

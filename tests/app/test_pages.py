@@ -32,7 +32,7 @@ def test_every_page_opens_with_and_without_traffic(render, traffic):
     assert [*app.header, *app.subheader]
 
 
-def _run_page(module: str, traffic: str):
+def _run_page(module: str, traffic: str, **query: str):
     """Run a page as the shell does: AppTest cannot follow pages that are functions."""
     from streamlit.testing.v1 import AppTest
 
@@ -45,7 +45,8 @@ def _run_page(module: str, traffic: str):
         f"importlib.import_module('{module}').render()\n"
     )
     app = AppTest.from_string(script, default_timeout=90)
-    app.query_params["traffic"] = traffic
+    for key, value in {"traffic": traffic, **query}.items():
+        app.query_params[key] = value
     return app.run()
 
 
@@ -122,7 +123,7 @@ def test_a_bad_file_is_refused_in_a_sentence(open_app, name, content):
 
 def test_a_source_can_be_followed_from_the_table_to_the_screen():
     """The Data page shows, for every offer, the title, kind and date of its source."""
-    from frontier.pages.sources import table_frame
+    from frontier.pages.tables_tab import table_frame
 
     tables = load_tables()
     frame = table_frame(tables, "offers").set_index("offer_id")
@@ -138,13 +139,34 @@ def test_the_method_page_draws_predicted_against_measured():
     """A chart with its text, a table with the kept-back kinds first, every case and its CSV."""
     app = _run_page("frontier.pages.method", "internal-rag")
     assert not app.exception
-    assert len(app.get("plotly_chart")) == 1
-    table = app.table[0].value
+    assert "validation_chart" in {
+        chart.proto.id.rpartition("-")[2] for chart in app.get("plotly_chart")
+    }
+    table = next(t.value for t in app.table if "Median error" in t.value)
     assert set(table.index[:2]) == {"Serving speeds: all", "Cold starts: all"}
     assert list(table["Used in a fit"].iloc[:2]) == ["no", "no"]
-    cases = app.dataframe[0].value
+    cases = next(frame.value for frame in app.dataframe if "Case" in frame.value)
     assert {"Case", "Measured", "Predicted", "Error", "Used in a fit", "Source"} <= set(cases)
     assert len(cases) > 200
+
+
+@pytest.mark.parametrize("traffic", ["internal-rag", "upload"])
+def test_the_method_page_has_its_pictures_whatever_the_traffic(traffic):
+    """One replica's life, starts side by side, a bill: each with words, alternative and table."""
+    app = _run_page("frontier.pages.method", traffic)
+    alternatives = " ".join(chart.proto.alt for chart in app.get("plotly_chart"))
+    for begins in ("One replica through time", "Stages of a start", "Each stretch of a replica"):
+        assert begins in alternatives
+    assert "The replica starts twice, and 3 of the requests wait for it" in _said(app)
+    assert sum(fold.label == "The numbers of this chart" for fold in app.expander) >= 3
+
+
+def test_the_worked_example_is_computed_from_its_fields():
+    """Five seconds behind thirty: 85.7 % wasted; ten behind ten, from the address: half."""
+    app = _run_page("frontier.pages.method", "internal-rag")
+    assert "85.7 % of the metered seconds are wasted" in _said(app)
+    app = _run_page("frontier.pages.method", "internal-rag", ex_work_s="10", ex_start_s="10")
+    assert "50 % of the metered seconds are wasted" in _said(app)
 
 
 def test_an_fp8_cache_is_a_choice_that_travels_in_the_link(open_app):

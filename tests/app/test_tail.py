@@ -29,6 +29,15 @@ def open_tail():
     return _open
 
 
+def _said(app) -> str:
+    return " ".join(words.value for words in app.markdown)
+
+
+def _slowest(app):
+    """Return the table of single requests."""
+    return next(frame.value for frame in app.dataframe if "Arrived" in frame.value)
+
+
 def test_scale_to_zero_is_explained_by_its_starts(open_tail):
     """The sentence names the cold starts and what p99 would be without; four charts, a table."""
     app = open_tail(plan="zero-60s")
@@ -36,10 +45,11 @@ def test_scale_to_zero_is_explained_by_its_starts(open_tail):
     assert not app.error
     headline = app.subheader[0].value
     assert re.match(r"Of the slowest 1 % of requests \(\d+\), .*waited on a cold start", headline)
-    assert "were every start instant, it would be" in app.markdown[0].value
+    assert "were every start instant, it would be" in _said(app)
     assert len(app.get("plotly_chart")) == 4
-    assert len(app.dataframe[0].value) == 20
-    assert {"Arrived", "TTFT", "Cause", "Start", "Queue", "Prompt"} <= set(app.dataframe[0].value)
+    assert len(_slowest(app)) == 20
+    assert {"Arrived", "TTFT", "Cause", "Start", "Queue", "Prompt"} <= set(_slowest(app))
+    assert "Replicas through time" in " ".join(words.value for words in app.markdown)
 
 
 def test_an_always_on_plan_has_no_start_in_its_tail(open_tail):
@@ -47,8 +57,24 @@ def test_an_always_on_plan_has_no_start_in_its_tail(open_tail):
     app = open_tail(plan="dedicated-2")
     assert not app.exception
     assert "cold start" not in app.subheader[0].value
-    assert "none of these waits is a cold start's" in app.markdown[0].value
-    assert "Start" not in app.dataframe[0].value
+    assert "none of these waits is a cold start's" in _said(app)
+    assert "Start" not in _slowest(app)
+
+
+def test_replicas_that_are_always_up_are_shown_by_how_full_they_are(open_tail):
+    """Two replicas hold twice what one holds; what is in flight is counted against that."""
+    told = {}
+    for count in (1, 2):
+        app = open_tail(plan=f"dedicated-{count}")
+        words = " ".join(element.value for element in app.markdown)
+        assert "How full it is through time" in words
+        assert "Replicas through time" not in words
+        found = re.search(r"([\d,]+) requests at once; at most (\d+) (?:is|are) in flight", words)
+        told[count] = [int(number.replace(",", "")) for number in found.groups()]
+        table = next(frame.value for frame in app.dataframe if "capacity" in frame.value)
+        assert [table["capacity"].max(), table["most"].max()] == told[count]
+    assert told[2][0] == 2 * told[1][0]
+    assert told[1][1] <= told[1][0]
 
 
 def test_the_hour_around_the_p99_request_can_be_chosen_and_linked(open_tail):

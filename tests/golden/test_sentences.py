@@ -35,14 +35,12 @@ from frontier.verdict import (
     Utilisation,
     Verdict,
     WaitingCost,
-    break_even_headline,
     flip_sentence,
     gap_sentence,
     how_sure,
     named,
     spoken,
     swing_value,
-    utilisation_sentences,
     worth_sentence,
 )
 
@@ -78,6 +76,7 @@ def plan(plan_id, family=DEDICATED, usd=1000.0, p99_s=0.5, **more):
         "busy_replicas": 0.05,
         "priced_on": (("Acme" if family is DEDICATED else "Moon", dt.date(2026, 9, 1)),),
         "needed": 1,
+        "up_share": 1.0,
         "is_provider_default": False,
         "is_committed": False,
     }
@@ -199,6 +198,10 @@ def test_a_trace_under_a_day_leads_with_dollars_an_hour():
     assert "$1.37 an hour" in verdict.headline
     assert "costs $0.41 less" in verdict.headline
     assert "a month" not in verdict.headline + " ".join(verdict.reasons)
+    assert verdict.below.startswith(
+        "Only 12 h of traffic was seen: to say a month takes a week of it, with its nights and its "
+        "weekend. Tax,"
+    )
 
 
 def test_no_plan_holds_the_limit_says_why_and_what_would():
@@ -351,65 +354,6 @@ def compared(*crossings, zero_usd=400.0, holds=(False, False, True), always_hold
 
 
 UP = Crossing(2.0, 1.9, 2.1, True)
-DOWN = Crossing(4.0, 3.9, 4.1, False)
-
-
-@pytest.mark.parametrize(
-    ("found", "share", "expected"),
-    [
-        (
-            compared(UP),
-            0.5,
-            "Always-on is the cheaper plan above 1,000 requests a day, scale-to-zero below; this "
-            "traffic has 500.",
-        ),
-        (
-            compared(DOWN),
-            0.5,
-            "Scale-to-zero is the cheaper plan above 2,000 requests a day, always-on below; this "
-            "traffic has 500.",
-        ),
-        (
-            compared(),
-            0.5,
-            "There is no break-even: scale-to-zero is the cheaper plan from 50 to 5,000 requests a "
-            "day; this traffic has 500.",
-        ),
-        (
-            compared(),
-            1.5,
-            "There is no break-even: scale-to-zero is the cheaper plan from 50 to 5,000 requests a "
-            "day, for an always-on hour costs no less than a serverless one; this traffic has 500.",
-        ),
-        (
-            compared(),
-            1.0,
-            "There is no break-even: scale-to-zero is the cheaper plan from 50 to 5,000 requests a "
-            "day, for an always-on hour costs no less than a serverless one; this traffic has 500.",
-        ),
-        (
-            compared(zero_usd=600.0),
-            1.5,
-            "There is no break-even: always-on is the cheaper plan from 50 to 5,000 requests a "
-            "day; this traffic has 500.",
-        ),
-        (
-            compared(UP, DOWN),
-            0.5,
-            "Always-on is the cheaper plan from 1,000 to 2,000 requests a day; this traffic has "
-            "500.",
-        ),
-        (
-            compared(Crossing(2.0, 1.9, 2.1, False), Crossing(4.0, 3.9, 4.1, True)),
-            0.5,
-            "Always-on is the cheaper plan from 50 to 1,000 and above 2,000 requests a day; this "
-            "traffic has 500.",
-        ),
-    ],
-)
-def test_where_break_even_lies(found, share, expected):
-    """Each number of crossings and each direction has its sentence."""
-    assert break_even_headline(found, AS_SHIPPED, trace_of(), share) == expected
 
 
 def sure(found, *, days=2.0, limit_s=2.0):
@@ -431,8 +375,8 @@ def test_what_no_plan_holds_is_said_of_each():
     never = sure(compared(holds=(False,) * 3, always_holds=False), days=0.5)
     assert never == (
         "The trace covers less than a day: a month is an extrapolation. No number of always-on "
-        "replicas holds a p99 of 2 s here; 3 replicas, as many as the busiest minute keeps busy, "
-        "are compared. Scale-to-zero holds it at none of these rates."
+        "replicas holds a p99 of 2 s here; 3 replicas, the fewest that are as fast as "
+        "more, stand for it. Scale-to-zero holds it at none of these rates."
     )
     assert sure(compared(holds=(True,) * 3)).endswith(
         "So does scale-to-zero, at all of these rates."
@@ -472,20 +416,6 @@ def test_a_flip_says_its_direction():
     swing = Swing("start", "Start time", "s", 10.0, 20.0, 40.0)
     assert flip_sentence(Flip(swing, 30.0)) == "Start time of **30 s** or more (now 20 s)"
     assert flip_sentence(Flip(swing, 12.0)) == "Start time of **12 s** or less (now 20 s)"
-
-
-def test_utilisation_with_and_without_a_break_even():
-    """Below one there is a share to stay under; from one on there is none."""
-    assert utilisation_sentences(0.5, 0.25, 0.05, 1) == (
-        "Replica for replica, always-on is cheaper once scale-to-zero is billed for more than "
-        "50 % of the time: that is its price over the serverless one, all meters counted. This "
-        "traffic is billed for 25 % of the time of one always-on replica, and works in 5 % of it."
-    )
-    assert utilisation_sentences(1.25, 0.25, 0.05, 2) == (
-        "Replica for replica there is no break-even: an hour of 2 always-on replicas costs 125 % "
-        "of an hour on scale-to-zero, all meters counted. This traffic is billed for 25 % of the "
-        "time of 2 always-on replicas, and works in 5 % of it."
-    )
 
 
 def test_what_sparing_a_wait_must_be_worth():

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
 import pytest
 
 from frontier.plans.scenario import Scenario
-from frontier.study import simulate, study_of
-from frontier.sweep import rerun
+from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, Rivals, break_even, with_gpu_price
+from frontier.study import compare, simulate, study_of, with_rate
+from frontier.sweep import LIST_DEAL, Deal, bill_outcome, rerun
 from frontier.tables import load_tables
+from frontier.trace import TraceReport, make_trace
 from frontier.trace.generate import generate_trace
 
 TABLES = load_tables()
@@ -37,8 +40,18 @@ def found():
 
 
 @functools.cache
-def study(limit_s=EXAMPLE.slo_p99_ttft_s):
-    return study_of(found(), TABLES, limit_s=limit_s)
+def study(limit_s=EXAMPLE.slo_p99_ttft_s, deal=LIST_DEAL):
+    return study_of(found(), TABLES, limit_s=limit_s, deal=deal)
+
+
+@functools.cache
+def rivals():
+    return Rivals(found().deployment.scenario, found().trace, TABLES)
+
+
+@functools.cache
+def compared(deal=LIST_DEAL):
+    return compare(study(deal=deal), rivals(), AS_SHIPPED, lines=(AS_SHIPPED,))
 
 
 def test_the_plans_of_the_verdict_are_those_of_its_table():
@@ -114,3 +127,88 @@ def test_the_headline_names_limit_vendor_shape_and_policy():
         "Tax, network traffic and staff are not in it. Prices of Crusoe"
     )
     assert "that price alone (now $1.50)" in verdict.below
+
+
+COMMITTED = Deal(commitment=TABLES.commitments["preset-35"])
+
+
+def test_a_commitment_is_in_the_break_even_everywhere():
+    """35 % off the always-on hour is 35 % off the share, the rival's price and the rate."""
+    listed, reserved = study().verdict, study(deal=COMMITTED).verdict
+    assert reserved.rival.is_committed
+    assert reserved.rival.usd_per_month == pytest.approx(0.65 * listed.rival.usd_per_month)
+    assert reserved.utilisation.break_even_billed == pytest.approx(
+        0.65 * listed.utilisation.break_even_billed
+    )
+    (at,), (cheaper,) = compared().rate.crossings, compared(COMMITTED).rate.crossings
+    assert cheaper.at_per_day < at.at_per_day
+    assert reserved.commitment.committed_usd == pytest.approx(
+        reserved.rival.usd_per_month * 12, rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("deal", [LIST_DEAL, COMMITTED])
+def test_the_break_even_is_that_of_the_verdicts_own_plans(deal):
+    """At the traffic as it is, both lines cost what the verdict says of their plans."""
+    verdict, now = study(deal=deal).verdict, compared(deal).now
+    assert now[AS_SHIPPED].usd_per_month == pytest.approx(verdict.shipped.usd_per_month)
+    assert now[ALWAYS_ON].usd_per_month == pytest.approx(verdict.rival.usd_per_month)
+    (crossing,) = compared(deal).rate.crossings
+    above = compared(deal).requests_per_day > crossing.at_per_day
+    assert (verdict.shipped.usd_per_month > verdict.rival.usd_per_month) == above
+
+
+def test_with_the_rate_the_headline_ends_with_it():
+    """The same sentence as on the Break-even page; without it the headline stands as it was."""
+    before, after = study().verdict, with_rate(study(), compared()).verdict
+    assert after.headline == f"{before.headline} {compared().headline}"
+    assert compared().headline.startswith("On cost alone always-on wins above ")
+
+
+def test_a_line_that_hits_its_cap_ends_there_and_never_wins():
+    """One replica at most: beyond what it can serve there is no point of it and no crossing."""
+    size, day_s = 2000, 86400.0
+    trace = make_trace(
+        "long answers",
+        np.sort(np.random.default_rng(2).uniform(0, day_s, size)),
+        np.full(size, 1000),
+        np.full(size, 1500),
+        horizon_s=day_s,
+        report=TraceReport("long answers", "s", size, size),
+    )
+    scenario = dataclasses.replace(found().deployment.scenario, max_replicas=1)
+    own = Rivals(scenario, trace, TABLES)
+    capped = break_even(own, line=AS_SHIPPED, limit_s=2.0, tables=TABLES, lines=(AS_SHIPPED,))
+    assert capped.capped_from is not None
+    line = [point.factor for point in capped.points if point.line == AS_SHIPPED]
+    assert max(line) == capped.high < capped.capped_from
+    assert all(crossing.at <= capped.high for crossing in capped.crossings)
+    always_on = [point.factor for point in capped.points if point.line == ALWAYS_ON]
+    assert max(always_on) > capped.capped_from
+
+
+def test_a_price_in_the_sensitivity_is_that_of_the_gpu_alone():
+    """Twice the GPU price leaves cores and memory as they were, line by line."""
+    dearer = with_gpu_price(TABLES, [EXAMPLE.serverless_offer], 2.0)
+    outcome = study().outcomes[study().verdict.shipped.plan_id]
+    before = bill_outcome(outcome, TABLES).lines
+    after = bill_outcome(outcome, dearer).lines
+    assert after["CPU and RAM"] == before["CPU and RAM"] > 0
+    assert after["busy"] == pytest.approx(2 * before["busy"])
+
+
+def test_the_price_that_flips_the_verdict_does():
+    """A hair above it the plan named takes over, a hair below it does not."""
+    (tipping,) = (one for one in study().verdict.tippings if one.what == "price")
+    for factor, expected in ((0.999, "dedicated-1"), (1.001, tipping.plan.plan_id)):
+        at = with_gpu_price(TABLES, [EXAMPLE.dedicated_offer], factor * tipping.value / tipping.now)
+        verdict = study_of(found(), at, limit_s=2.0).verdict
+        assert verdict.cheapest_within.plan_id == expected
+
+
+def test_the_limit_that_flips_the_verdict_does():
+    """At that limit a cheaper plan is within it, just below it none is."""
+    (tipping,) = (one for one in study().verdict.tippings if one.what == "limit")
+    verdict = study(limit_s=tipping.value).verdict
+    assert verdict.cheapest_within.plan_id == tipping.plan.plan_id
+    assert study(limit_s=tipping.value * 0.999).verdict.cheapest_within.plan_id == "dedicated-1"

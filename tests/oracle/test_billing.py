@@ -17,6 +17,7 @@ import pytest
 from frontier.billing import (
     LINES,
     Contract,
+    HostChoice,
     Terms,
     TokenPrice,
     Usage,
@@ -105,21 +106,22 @@ def bill_of(offer, *rows, **more):
 
 # (offer, idle seconds, the bill of one wake-up in dollars)
 SERVERLESS = [
-    # All but allocation: 68 + 31.4 + 60 = 159.4 -> 160 s. GPU, 8 cores and 64 GiB by the second.
-    ("modal-l40s", 60, 160 * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222)),
+    # All but allocation: 68 + 31.4 + 60 = 159.4 -> 160 s. GPU, 3 physical cores and 8 GiB that the
+    # engine takes, by the second.
+    ("modal-l40s", 60, 160 * (0.000542 + 3 * 0.0000131 + 8 * 0.00000222)),
     # Image and queue free: 57 + 31.4 + 5 = 93.4 -> 94 s at 1.75 an hour.
     ("runpod-flex-l40s", 5, 94 * 1.75 / 3600),
     # Spin-up, environment and queue free: 75 - 7 - 11 - 2 = 55; 55 + 31.4 + 60 = 146.4 -> 147 s.
-    ("cerebrium-l40s", 60, 147 * (0.000542 + 8 * 0.00000655 + 64 * 0.00000222)),
+    ("cerebrium-l40s", 60, 147 * (0.000542 + 6 * 0.00000655 + 8 * 0.00000222)),
     # 68 + 31.4 + 300 = 399.4 -> 400 s at 1.20 an hour.
     ("koyeb-l40s", 300, 400 * 1.20 / 3600),
     # Queue and pull free: 57 + 31.4 + 180 = 268.4 -> 269 s; core 0.190, GB 0.020 an hour and so.
-    ("beam-h100", 180, 269 * (3.50 / 3600 + 8 * 0.0000528 + 64 * 0.0000056)),
+    ("beam-h100", 180, 269 * (3.50 / 3600 + 6 * 0.0000528 + 8 * 0.0000056)),
     # By the minute, initializing charged: 68 + 31.4 + 3600 = 3699.4 s -> 62 min at 1.80 an hour.
     ("hf-l40s", 3600, 62 * 1.80 / 60),
-    # 68 + 31.4 + 900 = 999.4 -> 9994 steps of 0.1 s; 4 vCPU and 16 GiB apart.
-    ("cloud-run-l4", 900, 999.4 * (0.67212 / 3600 + 4 * 0.000018 + 16 * 0.000002)),
-    ("cloud-run-l4-zonal", 900, 999.4 * (1.04724 / 3600 + 4 * 0.000018 + 16 * 0.000002)),
+    # 68 + 31.4 + 900 = 999.4 -> 9994 steps of 0.1 s; 6 vCPU and no less than 16 GiB apart.
+    ("cloud-run-l4", 900, 999.4 * (0.67212 / 3600 + 6 * 0.000018 + 16 * 0.000002)),
+    ("cloud-run-l4-zonal", 900, 999.4 * (1.04724 / 3600 + 6 * 0.000018 + 16 * 0.000002)),
     # 68 + 31.4 + 1200 = 1299.4 -> 1300 s of ml.g5.xlarge at 1.408 an hour.
     ("sagemaker-a10g", 1200, 1300 * 1.408 / 3600),
     # PENDING and DOCKER_PULL free: 57 + 31.4 + 60 = 148.4 -> 149 s at 4.50 an hour.
@@ -154,8 +156,8 @@ MACHINES = [
     ("jarvislabs-h100", 3.49, 60, 60),
     ("massed-compute-h100", 2.73, 60, 60),
     ("thunder-compute-h100", 3.20, 60, 60),
-    # The GPU, and 8 cores and 64 GiB apart.
-    ("northflank-h100", 2.74 + 8 * 0.01667 + 64 * 0.00833, 1, 0),
+    # The GPU, and 6 vCPU and 8 GiB apart.
+    ("northflank-h100", 2.74 + 6 * 0.01667 + 8 * 0.00833, 1, 0),
     ("novita-h100", 3.39, 60, 60),
     ("paperspace-h100", 5.95, 60, 60),
     ("runpod-secure-h100", 3.99, 1, 0),
@@ -258,7 +260,7 @@ def test_lines_say_where_the_money_goes():
     assert cost.lines["busy"] == pytest.approx(31.4 * 0.000542)
     assert cost.lines["idle"] == pytest.approx(60 * 0.000542)
     assert cost.lines["rounding"] == pytest.approx(0.6 * 0.000542)
-    assert cost.lines["CPU and RAM"] == pytest.approx(160 * (8 * 0.0000131 + 64 * 0.00000222))
+    assert cost.lines["CPU and RAM"] == pytest.approx(160 * (3 * 0.0000131 + 8 * 0.00000222))
     assert cost.billed_s == pytest.approx(160)
 
 
@@ -296,7 +298,7 @@ def test_parked_seconds_cost_the_share_that_is_held():
     cost = bill_of("modal-l40s", row, policy=policy, tiers=2)
     assert cost.lines["parked"] == pytest.approx(1080 * 0.000542)
     without = bill_of("modal-l40s", wake_up(0)).lines["CPU and RAM"]
-    rate = 8 * 0.0000131 + 64 * 0.00000222
+    rate = 3 * 0.0000131 + 8 * 0.00000222
     assert cost.lines["CPU and RAM"] == pytest.approx(without + 1080 * rate)
 
 
@@ -354,7 +356,7 @@ def test_a_hybrid_pays_its_base_by_the_hour_and_its_overflow_by_the_second():
         policy=policy,
         base=base,
     )
-    wake = 160 * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222)
+    wake = 160 * (0.000542 + 3 * 0.0000131 + 8 * 0.00000222)
     assert cost.usd_span == pytest.approx(1095.0 + wake)
 
 
@@ -471,12 +473,17 @@ def test_a_committed_machine_used_a_quarter_of_the_time_costs_four_times_an_hour
     assert commitment_facts(used_share=0.0, **of).effective_usd_per_used_h == math.inf
 
 
-def test_two_gpus_a_replica_cost_twice_on_every_line():
-    """The Modal wake-up on two L40S: 68 s of start, 31.4 of work, 60 idle, 0.6 rounded, twice."""
+def test_two_gpus_a_replica_cost_twice_on_every_line_of_the_gpu():
+    """The Modal wake-up on two L40S: 68 s of start, 31.4 of work, 60 idle, 0.6 rounded, twice.
+
+    An engine on two GPUs takes four physical cores and 12 GiB, not twice those of one.
+    """
     one, two = (bill_of("modal-l40s", wake_up(60), gpus=gpus) for gpus in (1, 2))
     assert two.lines["starting"] == pytest.approx(2 * 68 * 0.000542)
     for line, usd in one.lines.items():
-        assert two.lines[line] == pytest.approx(2 * usd), line
+        if line != "CPU and RAM":
+            assert two.lines[line] == pytest.approx(2 * usd), line
+    assert two.lines["CPU and RAM"] == pytest.approx(160 * (4 * 0.0000131 + 12 * 0.00000222))
     assert two.billed_s == pytest.approx(one.billed_s)
 
 
@@ -507,14 +514,22 @@ def test_units_of_cost():
 
 
 def test_all_in_prices_of_an_hour():
-    """Notes: Modal H100 at 8 cores and 64 GiB 4.84 an hour, Beam 6.31; p5 alone 55.04."""
+    """Notes: Modal H100 at 8 cores and 64 GiB 4.84 an hour, Beam 6.31; p5 alone 55.04.
+
+    A core is a physical one at Modal.
+    """
     hour = {
-        name: replica_usd_per_h(TABLES.offers[name], gpus_per_replica=1, tables=TABLES)
+        name: replica_usd_per_h(
+            TABLES.offers[name],
+            gpus_per_replica=1,
+            tables=TABLES,
+            terms=Terms(host=HostChoice(vcpus=16.0 if name == "modal-h100" else 8.0, ram_gib=64.0)),
+        )
         for name in ("modal-h100", "beam-h100", "cloud-run-l4", "aws-h100-8x", "crusoe-l40s")
     }
     assert hour["modal-h100"] == pytest.approx(4.84, abs=5e-3)
     assert hour["beam-h100"] == pytest.approx(6.31, abs=5e-3)
-    assert hour["cloud-run-l4"] == pytest.approx(0.67212 + 4 * 0.0648 + 16 * 0.0072)
+    assert hour["cloud-run-l4"] == pytest.approx(0.67212 + 8 * 0.0648 + 32 * 0.0072)
     assert hour["aws-h100-8x"] == pytest.approx(55.04)
     assert hour["crusoe-l40s"] == pytest.approx(1.50)
     full = replica_usd_per_h(
@@ -524,11 +539,11 @@ def test_all_in_prices_of_an_hour():
 
 
 def test_a_chosen_region_multiplies_cores_and_memory_too():
-    """An hour of Cerebrium's L40S, protected: twice GPU, 8 cores and 64 GiB."""
+    """An hour of Cerebrium's L40S, protected: twice GPU, 6 vCPU and 8 GiB."""
     offer = TABLES.offers["cerebrium-l40s"]
     terms = chosen_terms(TABLES.rules_of(offer), kept_up=True)
     hour = replica_usd_per_h(offer, gpus_per_replica=1, tables=TABLES, terms=terms)
-    assert hour == pytest.approx(2 * HOUR * (0.000542 + 8 * 0.00000655 + 64 * 0.00000222))
+    assert hour == pytest.approx(2 * HOUR * (0.000542 + 6 * 0.00000655 + 8 * 0.00000222))
     kept = bill_of("cerebrium-l40s", wake_up(0), standing=Standing(host_ram_gib=32), terms=terms)
     bare = dataclasses.replace(terms, free_credit=False, platform_fee=False)
     one = bill_of("cerebrium-l40s", wake_up(0), standing=Standing(host_ram_gib=32))

@@ -12,7 +12,9 @@ import pytest
 from frontier.billing import replica_usd_per_h
 from frontier.economics import (
     Swing,
+    Tolerance,
     abandon_share,
+    as_fast_as_any,
     break_even_utilisation,
     break_even_value_usd,
     cheapest_under,
@@ -53,6 +55,38 @@ def test_efficient_is_what_comparing_every_pair_says():
             for i in range(12)
         ]
         assert efficient(cost, wait).tolist() == [not b for b in beaten]
+
+
+def test_efficient_plans_differ_beyond_the_tolerance():
+    """1 % of cost, 2 % or 5 ms of p99: what is closer than that gives way, by hand."""
+    within = Tolerance(cost_share=0.01, p99_share=0.02, p99_s=0.005)
+    # 99 s is no faster than 100 s; 90 s is. 50 s costs as much as 90 s, which gives way.
+    cost = [100.0, 101.0, 200.0, 201.0, 300.0, 400.0, 500.0]
+    wait = [100.0, 99.0, 90.0, 50.0, 0.100, 0.096, 0.094]
+    assert efficient(cost, wait, within).tolist() == [True, False, False, True, True, False, True]
+    # Nothing but the exact ties of what is kept comes back with it, and the cheapest always stays.
+    assert efficient([100.0, 100.0, 100.5], [9.0, 9.0, 1.0], within).tolist() == [True] * 3
+    assert as_fast_as_any([1.0, 1.019, 1.021, math.nan], within).tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert as_fast_as_any([math.inf, math.inf], within).tolist() == [True, True]
+
+
+def test_every_plan_that_is_left_out_has_one_that_is_as_good():
+    """2000 random plans: some kept one costs at most 1 % more and is at most 2 % or 5 ms slower."""
+    rng = np.random.default_rng(5)
+    within = Tolerance(cost_share=0.01, p99_share=0.02, p99_s=0.005)
+    for _ in range(20):
+        cost, wait = rng.uniform(100, 200, 100), rng.uniform(0.05, 0.5, 100)
+        kept = efficient(cost, wait, within)
+        assert kept[np.argmin(cost)]
+        for at in np.flatnonzero(~kept):
+            slack = np.maximum(0.02 * wait[kept], 0.005)
+            as_good = (cost[kept] <= cost[at] * 1.01) & (wait[kept] - slack <= wait[at])
+            assert as_good.any()
 
 
 def test_cheapest_plan_under_the_limit():

@@ -12,7 +12,6 @@ from frontier.billing import bill, machine_shapes
 from frontier.errors import InfeasibleError
 from frontier.plans.grid import default_grid
 from frontier.plans.scenario import Scenario, deploy
-from frontier.sensitivity import ceiling
 from frontier.sweep import Deal, basis_of_outcome, simulate_plans
 from frontier.tables import OWN_SOURCE, load_tables
 from frontier.trace import TraceReport, make_trace
@@ -154,13 +153,3 @@ def test_a_price_of_the_users_own_is_not_undercut_by_a_listed_machine():
         TABLES, offers=MappingProxyType({**TABLES.offers, own.offer_id: own})
     )
     assert machine_shapes(own, tables) == (own,)
-
-
-def test_break_even_counts_the_machine_that_several_replicas_share():
-    """Eight replicas on the machine of eight cost 3.99 a GPU-hour, one alone 4.29."""
-    scenario = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-h100", "lambda-h100", 2.0)
-    deployment = deploy(scenario, TRACE, TABLES)
-    one, eight = ceiling(deployment, 1, TABLES), ceiling(deployment, 8, TABLES)
-    assert one / eight == pytest.approx(_price("lambda-h100") / _price("lambda-h100-8x"))
-    exact = ceiling(deployment, 8, TABLES, Deal(exact_machine=True))
-    assert exact == pytest.approx(one)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
 
 import numpy as np
 import pytest
 
 from frontier import sensitivity as module
+from frontier.billing import GPU_LINES
 from frontier.errors import InputError
 from frontier.plans.scenario import Scenario
 from frontier.policy import ScalingPolicy
@@ -18,12 +18,9 @@ from frontier.sensitivity import (
     AS_SHIPPED,
     CHEAPEST,
     UNCHANGED,
-    BreakEven,
     Change,
-    RatePoint,
     Rivals,
     break_even,
-    ceiling,
     metered_hour,
     rate_range,
     scaled_start,
@@ -33,7 +30,6 @@ from frontier.sensitivity import (
     usd_per_month,
 )
 from frontier.simulate import Cancelled, simulate_replicas
-from frontier.study import Comparison
 from frontier.sweep import Deal, bill_outcome
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
@@ -78,6 +74,7 @@ def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
     from frontier.analytic import replica_cycle
     from frontier.billing import billed_start_s, replica_usd_per_h
     from frontier.plans.scenario import replica_rps
+    from frontier.sweep import host_need
 
     (crossing,) = found.crossings
     deployment, plan = rivals.deployment, rivals.base_plan()
@@ -90,8 +87,10 @@ def test_a_poisson_stream_breaks_even_where_the_closed_form_says(rivals, found):
     start_s = plan.start.typical_s
     hours = TABLES.setting("hours_per_month")
     hour = {
-        offer.offer_id: replica_usd_per_h(offer, gpus_per_replica=1, tables=TABLES)
-        for offer in offers
+        offer.offer_id: replica_usd_per_h(
+            offer, gpus_per_replica=1, tables=TABLES, need=host_need(side, TABLES)
+        )
+        for offer, side in zip(offers, (deployment, deployment.machines), strict=True)
     }
     # A lone request: its prompt, and a step for each further token.
     speed = deployment.speed
@@ -160,7 +159,7 @@ def test_always_on_has_the_fewest_replicas_that_hold_the_limit():
 
 
 def test_a_limit_that_no_number_of_replicas_holds_is_said(rivals):
-    """Below the time of a prompt alone nothing helps: the busiest minute's replicas stand in."""
+    """Below the time of a prompt alone nothing helps: the fewest that are as fast stand in."""
     rival = rivals.always_on(UNCHANGED, 1e-6)
     assert not rival.holds_limit
     assert rival.replicas == 1
@@ -172,32 +171,7 @@ def test_no_crossing_where_a_dedicated_hour_costs_more_than_a_serverless_one():
         SCENARIO, serverless_offer="fal-h100", dedicated_offer="crusoe-h100-8x"
     )
     rivals = Rivals(scenario, poisson(100), TABLES)
-    assert ceiling(rivals.deployment, 1, TABLES) > 1
     assert break_even(rivals, line=AS_SHIPPED, limit_s=LIMIT_S, tables=TABLES).crossings == ()
-
-
-def test_a_commitment_lowers_the_ceiling_by_its_discount(rivals):
-    """1.50 an hour over the all-in serverless hour; 35 % off the one is 35 % off the share."""
-    listed = ceiling(rivals.deployment, 1, TABLES)
-    modal_usd_per_h = 3600 * (0.000542 + 8 * 0.0000131 + 64 * 0.00000222)
-    assert listed == pytest.approx(1.50 / modal_usd_per_h, rel=1e-3)
-    deal = Deal(commitment=TABLES.commitments["preset-35"])
-    assert ceiling(rivals.deployment, 1, TABLES, deal) == pytest.approx(0.65 * listed)
-
-
-def test_what_is_billed_is_a_share_of_all_the_replicas_that_stand_against_it(rivals):
-    """What is billed and worked, over the time of one always-on replica and of three."""
-    (zero,) = rivals.scale_to_zero(UNCHANGED)
-    cost = bill_outcome(zero, TABLES)
-    assert cost.billed_s > zero.sessions["busy_s"].sum() > 0
-    study = types.SimpleNamespace(bill=lambda outcome: bill_outcome(outcome, TABLES))
-    for replicas in (1, 3):
-        now = RatePoint(ALWAYS_ON, 1.0, 1.0, 1.0, 1.0, 1.0, True, math.inf, replicas)
-        found = BreakEven((now,), (), 0.5, 2.0, is_capped=False)
-        compared = Comparison(rivals, AS_SHIPPED, found, 0.5, zero, headline="", certainty="")
-        billed, busy = compared.billed_and_busy(study)
-        assert billed == pytest.approx(cost.billed_s / (7 * DAY_S * replicas))
-        assert busy == pytest.approx(zero.sessions["busy_s"].sum() / (7 * DAY_S * replicas))
 
 
 def test_another_price_simulates_only_what_lies_around_the_new_crossing(monkeypatch):
@@ -233,7 +207,7 @@ def test_a_progress_callback_that_raises_stops_the_work():
 
 
 def test_the_tornado_moves_prices_as_a_bill_does(rivals):
-    """A price band of 25 % moves the gap by 25 % of the metered part of that side's bill."""
+    """A price band of 25 % moves the gap by 25 % of the GPU time of that side's bill."""
     moved = sensitivity(rivals, 60.0, limit_s=LIMIT_S, tables=TABLES)
     bars = {bar.swing.key: bar for bar in moved.bars}
     (zero,) = rivals.scale_to_zero(Change(idle_timeout_s=60.0))
@@ -247,7 +221,10 @@ def test_the_tornado_moves_prices_as_a_bill_does(rivals):
     assert dedicated.at_low - moved.gap_usd == pytest.approx(band * usd)
     assert dedicated.at_high - moved.gap_usd == pytest.approx(-band * usd)
     serverless = bars["serverless_price"]
-    metered = usd_per_month(zero, TABLES) + TABLES.provider_rules["modal"].free_credit_usd_month
+    # The GPU price alone: cores and memory, and the credit, stay as they are.
+    hours = TABLES.setting("hours_per_month")
+    lines = bill_outcome(zero, TABLES).lines_per_month(hours)
+    metered = sum(lines[name] for name in GPU_LINES)
     assert serverless.at_high - moved.gap_usd == pytest.approx(band * metered)
     assert [bar.spread for bar in moved.bars] == sorted(
         (b.spread for b in moved.bars), reverse=True
@@ -353,3 +330,27 @@ def test_work_that_takes_no_time_is_refused(work_s):
     """A share of nothing is no number."""
     with pytest.raises(InputError, match="work_s"):
         metered_hour(0.01, cold_start_s=30, work_s=work_s, idle_timeout_s=0)
+
+
+def test_cores_and_memory_are_bars_that_move_the_bill_of_the_replica_alone(rivals):
+    """Halved and doubled at Modal: the gap moves by their price for each billed second."""
+    found = module.sensitivity(rivals, rivals.idle_timeout_s, limit_s=LIMIT_S, tables=TABLES)
+    bars = {bar.swing.key: bar for bar in found.bars}
+    (outcome,) = rivals.scale_to_zero(module.UNCHANGED)
+    bill = bill_outcome(outcome, TABLES)
+    months = outcome.horizon_s / (TABLES.setting("hours_per_month") * 3600)
+    for key, usd_per_s in (("vcpus", 0.00000655), ("ram_gib", 0.00000222)):
+        bar = bars[key]
+        swing = bar.swing
+        assert (swing.low, swing.high) == (swing.base / 2, swing.base * 2)
+        moved = (swing.high - swing.low) * usd_per_s * bill.billed_s / months
+        assert bar.at_high - bar.at_low == pytest.approx(moved, rel=1e-6)
+        assert bar.at_low < found.gap_usd < bar.at_high
+
+
+def test_an_offer_that_includes_cores_has_no_bars_for_them():
+    """Koyeb's price has them in it."""
+    scenario = dataclasses.replace(SCENARIO, serverless_offer="koyeb-l40s")
+    koyeb = module.Rivals(scenario, poisson(500), TABLES)
+    keys = {swing.key for swing in module.swings(koyeb, 60.0, TABLES)}
+    assert not keys & {"vcpus", "ram_gib"}

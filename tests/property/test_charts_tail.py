@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pytest
 
+from frontier.charts.in_flight_chart import in_flight_figure, in_flight_table
 from frontier.charts.replicas_chart import MOST_BINS, replicas_figure, replicas_table
 from frontier.charts.tail_chart import (
     MOST_POINTS,
@@ -173,3 +174,45 @@ def test_ticks_are_round_times_of_the_clock(to_s, t0_utc, labels):
     arrival_s, result = run(horizon_s=700_000.0)
     figure = replicas_figure(replicas_table(result, arrival_s, to_s=to_s), t0_utc=t0_utc)
     assert list(figure.layout.xaxis.ticktext) == labels
+
+
+# In flight against capacity --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("from_s", "to_s"), [(0.0, None), (3_000.0, 6_600.0)])
+@pytest.mark.parametrize("queue_timeout_s", [math.inf, 35.0])
+def test_the_most_in_flight_is_that_of_every_moment(from_s, to_s, queue_timeout_s):
+    """In each bin no moment has more requests in flight, and one has as many; averages are less."""
+    arrival_s, result = run(queue_timeout_s=queue_timeout_s)
+    table = in_flight_table(
+        result, arrival_s, capacity=3, queue_timeout_s=queue_timeout_s, from_s=from_s, to_s=to_s
+    )
+    left_s = np.where(result.rejected, arrival_s + queue_timeout_s, result.finish_s)
+    for row in table.iloc[::37].itertuples():
+        # It can only grow at an arrival: the beginning of the bin and its arrivals say it all.
+        moments = [row.from_s, *arrival_s[(arrival_s >= row.from_s) & (arrival_s < row.to_s)]]
+        most = max(int(((arrival_s <= at) & (left_s > at)).sum()) for at in moments)
+        assert row.most == most
+        assert row.average <= row.most + 1e-9
+    width_s = float(table["to_s"].iloc[0] - table["from_s"].iloc[0])
+    assert (table["average"] * width_s).sum() == pytest.approx(
+        np.clip(
+            np.minimum(left_s, table["to_s"].iloc[-1]) - np.maximum(arrival_s, from_s), 0, None
+        ).sum()
+    )
+
+
+@pytest.mark.parametrize("capacity", [1, 4, 10_000])
+def test_the_capacity_is_a_line_or_told_with_how_far_off_it_is(capacity):
+    """Within the chart it is drawn at its height; far beyond, an arrow and its number stand."""
+    arrival_s, result = run()
+    table = in_flight_table(result, arrival_s, capacity=capacity)
+    figure = in_flight_figure(table)
+    (words,) = [note.text for note in figure.layout.annotations]
+    assert f"capacity: {capacity:,} request" in words
+    heights = [line.y0 for line in figure.layout.shapes]
+    far = capacity > 1_000
+    assert heights == ([] if far else [capacity])
+    assert ("↑" in words) is far
+    assert figure.layout.yaxis.range[1] > table["most"].max()
+    assert len(figure.layout.yaxis.tickvals) <= 6

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from pathlib import Path
 
 import plotly.graph_objects as go
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from frontier.charts import theme
 from frontier.plans.families import FAMILIES
@@ -75,3 +78,34 @@ def test_a_figure_has_no_text_under_twelve_pixels_and_none_fainter_than_the_page
     assert all(font.size >= 12 for font in fonts)
     assert len({font.color for font in fonts}) == 1
     assert fonts[0].color is not None
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=6),
+)
+def test_labels_are_moved_apart_and_no_further(heights):
+    """Labels keep their order, do not overlap and stay within; those with room are not moved."""
+    least = 0.12
+    at = {f"line {index}": height for index, height in enumerate(heights)}
+    placed = theme.spread(at, least)
+    order = sorted(at, key=at.__getitem__)
+    values = [placed[name] for name in order]
+    assert all(high - low >= least - 1e-9 for low, high in itertools.pairwise(values))
+    assert values[0] >= least / 2 - 1e-9
+    assert values[-1] <= 1 - least / 2 + 1e-9
+    wanted = [at[name] for name in order]
+    inside = wanted[0] >= least / 2 and wanted[-1] <= 1 - least / 2
+    if inside and all(high - low >= least for low, high in itertools.pairwise(wanted)):
+        assert values == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("top", [1.0, 4.6, 7.2, 71.3, 999.0, 12_345.0])
+def test_count_ticks_are_whole_and_in_steps_of_one_two_or_five(top):
+    """From 0 to within the axis; their step is 1, 2 or 5 times a power of ten."""
+    ticks = theme.count_ticks(top)
+    assert ticks[0] == 0
+    assert ticks[-1] < top
+    assert len(ticks) <= 6
+    steps = {high - low for low, high in itertools.pairwise(ticks)}
+    assert len(steps) <= 1
+    assert all(f"{step:.0f}".rstrip("0") in ("1", "2", "5") for step in steps)

@@ -11,6 +11,7 @@ import pytest
 
 from frontier.billing import Terms, TokenPrice
 from frontier.errors import InputError
+from frontier.interruptions import Outages, draw_outages
 from frontier.plans.families import API, DEDICATED, HYBRID, RESERVED, SCHEDULED
 from frontier.plans.grid import default_grid, scheduled_plans
 from frontier.plans.scenario import OfficeHours, Scenario, deploy, week_offset_s
@@ -142,20 +143,72 @@ def test_a_commitment_costs_its_share_and_moves_no_latency(outcomes):
         )
 
 
-def test_spot_interruptions_cost_starts_and_change_no_percentile(by_day):
-    """An interruption an hour repeats a start an hour: cost grows by that, latency not at all."""
-    scenario = dataclasses.replace(SCENARIO, dedicated_offer="verda-l40s-spot")
-    grid = default_grid(deploy(scenario, by_day, TABLES), by_day, TABLES)
-    plans = [plan for plan in grid if plan.family == DEDICATED]
-    outcome = simulate_plans(plans[:1], by_day, TABLES)[0]
-    assert outcome.plan.label.startswith("Spot")
-    calm, rough = (
-        bill_outcome(outcome, TABLES, Deal(interruptions_per_h=rate)) for rate in (0.0, 1.0)
+def _on_spot(trace, rate, count=1):
+    """Return what so many replicas on spot machines do at a rate of interruptions."""
+    scenario = dataclasses.replace(
+        SCENARIO, dedicated_offer="verda-l40s-spot", interruptions_per_h=rate
     )
-    start_h = outcome.stage_s.sum(axis=1).mean() / HOUR
-    assert rough.usd_span / calm.usd_span == pytest.approx(1 + start_h, rel=0.02)
-    as_set = bill_outcome(outcome, TABLES).usd_span
-    assert calm.usd_span < as_set < rough.usd_span
+    grid = default_grid(deploy(scenario, trace, TABLES), trace, TABLES)
+    (plan,) = [plan for plan in grid if plan.plan_id == f"dedicated-{count}"]
+    return simulate_plans([plan], trace, TABLES)[0]
+
+
+def test_spot_interruptions_are_paid_as_starts(by_day):
+    """An interruption an hour repeats a start an hour: the cost grows by that."""
+    calm, rough = _on_spot(by_day, 0.0), _on_spot(by_day, 1.0)
+    assert rough.plan.label.startswith("Spot")
+    assert "always" not in rough.plan.detail
+    start_h = rough.stage_s.sum(axis=1).mean() / HOUR
+    costs = [bill_outcome(outcome, TABLES).usd_span for outcome in (calm, rough)]
+    assert costs[1] / costs[0] == pytest.approx(1 + start_h, rel=0.02)
+
+
+def test_who_comes_while_no_spot_machine_is_up_waits_for_it(by_day):
+    """The share that waits is that of the time away; nobody waits less than on a calm machine."""
+    calm, rough = (rerun(_on_spot(by_day, rate), by_day) for rate in (0.0, 1.0))
+    assert not calm.waited_on_start.any()
+    outages = draw_outages(
+        1,
+        interruptions_per_h=1.0,
+        start_s=_on_spot(by_day, 1.0).stage_s.sum(axis=1),
+        horizon_s=by_day.horizon_s,
+        seed=int(TABLES.setting("start_seed")),
+    )
+    away = outages.up_at(by_day.arrival_s) == 0
+    assert 0.01 < away.mean() < 0.5
+    np.testing.assert_array_equal(rough.waited_on_start, away)
+    assert np.all(rough.ttft_s >= calm.ttft_s - 1e-9)
+    np.testing.assert_allclose(
+        rough.start_wait_s[away], (outages.next_up_s(by_day.arrival_s) - by_day.arrival_s)[away]
+    )
+    # A machine that is away for over 1 % of the time cannot have a p99 of a second.
+    assert rough.ttft_percentile(99) > 60.0
+
+
+def test_a_second_spot_machine_is_seldom_away_at_the_same_time(by_day):
+    """Then fewer wait, and those who find one machine wait as on one."""
+    one, two = (rerun(_on_spot(by_day, 1.0, count), by_day) for count in (1, 2))
+    assert two.waited_on_start.mean() < one.waited_on_start.mean()
+    assert two.ttft_percentile(99) <= one.ttft_percentile(99)
+
+
+def test_outages_by_hand():
+    """Two machines, one away from 10 to 20 s, both from 15 s on: none is up until 20 s."""
+    outages = Outages(np.array([0.0, 10.0, 15.0, 20.0]), np.array([2, 1, 0, 1]))
+    times = np.array([0.0, 10.0, 15.0, 19.0, 20.0, 99.0])
+    assert outages.up_at(times).tolist() == [2, 1, 0, 0, 1, 1]
+    assert outages.next_up_s(times).tolist() == [0.0, 10.0, 20.0, 20.0, 20.0, 99.0]
+
+
+def test_machines_are_up_for_the_share_that_rate_and_start_make(by_day):
+    """1 / (1 + rate × start) of a long time, each machine by itself."""
+    start_s = np.array([600.0])
+    long_s = 5000 * HOUR
+    outages = draw_outages(4, interruptions_per_h=0.1, start_s=start_s, horizon_s=long_s, seed=1)
+    ends = np.append(outages.since_s[1:], long_s)
+    lasting = np.maximum(np.minimum(ends, long_s) - outages.since_s, 0.0)
+    share = (outages.up @ lasting) / (4 * long_s)
+    assert share == pytest.approx(1 / (1 + 0.1 / 6), abs=0.002)
 
 
 def test_an_api_is_priced_by_hand_and_beats_nobody(outcomes, by_day):

@@ -22,7 +22,8 @@ from frontier.prices.owned import (
     with_owned,
 )
 from frontier.scope import asked, included, sources_used
-from frontier.sensitivity import Rivals, ceiling, sensitivity
+from frontier.sensitivity import Rivals, sensitivity
+from frontier.start.log import OwnStart
 from frontier.study import content, simulate, study_of
 from frontier.sweep import LIST_DEAL, bill_outcome, clairvoyant_outcome, simulate_plans
 from frontier.tables import load_columns, load_tables
@@ -147,6 +148,36 @@ def test_kept_nodes_are_paid_for_whole_and_start_no_node():
     assert deployment.start.wall_s["pull"] == 0
 
 
+def test_own_timings_are_of_what_starts():
+    """Where nodes are brought, a pod takes its share of what was measured; on kept ones, all."""
+    own = OwnStart(
+        model="Llama-3.1-8B-Instruct",
+        precision="bf16",
+        gpu="L40S",
+        runs_s=(("total", (300.0, 420.0)),),
+    )
+    brought = deploy(scenario_of(KARPENTER, own_start=own), TRACE, TABLES)
+    start = mitigated_plan(brought, (), TABLES).start
+    assert start.typical_s == pytest.approx(360.0)
+    assert 0 < start.on_node.typical_s < 300.0
+    kept = mitigated_plan(deploy(scenario_of(KEPT, own_start=own), TRACE, TABLES), (), TABLES).start
+    assert kept.typical_s == kept.on_node.typical_s == pytest.approx(360.0)
+
+
+def test_spot_nodes_say_how_often_they_are_interrupted():
+    """The rate is in the bill of the nodes, and the words say so."""
+    scenario = scenario_of(KARPENTER, offer="verda-l40s-spot")
+    words = included(deploy(scenario, TRACE, TABLES), TRACE, TABLES, LIST_DEAL)["In the number"]
+    assert any("Nodes on spot are interrupted" in text for text in words)
+    often, never = (
+        bill_outcome(
+            default_of(KARPENTER, offer="verda-l40s-spot", interruptions_per_h=rate), TABLES
+        )
+        for rate in (0.5, 0.0)
+    )
+    assert often.usd_span > never.usd_span
+
+
 def test_more_nodes_may_be_kept_than_released():
     """Of those a node scaler starts, some may be kept: they cost more and start less."""
     some = default_of(dataclasses.replace(KARPENTER, kept_nodes=1))
@@ -181,10 +212,6 @@ def test_all_that_a_page_or_a_report_says_can_be_said():
     bar = next(bar for bar in moved.bars if bar.swing.key == "serverless_price")
     assert bar.swing.label == "Node price"
     assert bar.spread > 0
-    # A whole node of four is paid for a replica: four times its GPU price.
-    node_usd = 4 * TABLES.offers["aws-l40s-4x"].usd_per_gpu_h
-    share = TABLES.offers["aws-l40s"].usd_per_gpu_h / node_usd
-    assert ceiling(found.deployment, 1, TABLES) == pytest.approx(share)
 
 
 def test_the_bound_is_known_where_no_replicas_share_a_node():

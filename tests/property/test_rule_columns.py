@@ -42,6 +42,8 @@ CONTEXTS = (
     ("Llama-3.1-8B-Instruct", {"cold_request": "retry", "retry_s": 5.0}),
     ("Qwen3-32B", {}),  # two GPUs a replica
 )
+# Cells of the same row without which a column is nothing: a core matters where a least is in force.
+NEIGHBOURS = {"vcpus_per_core": {"least_cores": 8.0}}
 
 
 def _trace():
@@ -98,7 +100,7 @@ def _with(table, column, value, context):
     for name in {"behaviours", table}:
         rows = getattr(tables, name)
         cells = context if name == "behaviours" else {}
-        cells = {**cells, column: value} if name == table else cells
+        cells = {**cells, **NEIGHBOURS.get(column, {}), column: value} if name == table else cells
         row = dataclasses.replace(rows[KEYS[name]], **cells)
         rows = {**rows, KEYS[name]: row}
         if name == "offers":
@@ -165,6 +167,11 @@ def before():
 def test_a_column_changes_a_bill_or_a_run_unless_it_only_describes(table, column, before):
     """Some other value of the cell changes what something costs or how long it takes."""
     value = getattr(getattr(TABLES, table)[KEYS[table]], column)
+    if column in NEIGHBOURS:
+        before = [
+            _bills_and_runs(_with(table, column, value, context), model)
+            for model, context in CONTEXTS
+        ]
     changed = any(
         _bills_and_runs(_with(table, column, other, context), model) != usual
         for (model, context), usual in zip(CONTEXTS, before, strict=True)

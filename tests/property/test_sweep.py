@@ -16,6 +16,7 @@ from frontier.errors import InfeasibleError, InputError
 from frontier.plans.families import BOUND, DEDICATED, HYBRID
 from frontier.plans.grid import default_grid, first_look
 from frontier.plans.scenario import Scenario, deploy
+from frontier.simulate import explain
 from frontier.sweep import (
     LIST_DEAL,
     bill_outcome,
@@ -104,14 +105,19 @@ def test_a_bill_adds_up_to_the_total_of_the_table(outcomes, tables, table):
         assert sum(lines.values()) == pytest.approx(usd)
 
 
-def test_efficient_plans_are_those_that_none_beats(table):
-    """Checked pair by pair, the bound aside."""
+def test_no_efficient_plan_is_beaten_and_what_is_left_out_has_one_as_good(table, tables):
+    """Checked pair by pair, the bound aside; as good is within the tolerance of data/."""
     real = table[table["family"] != BOUND.key]
     cost, wait = real["usd_per_month"].to_numpy(), real["p99_ttft_s"].to_numpy()
     no_worse = (cost[:, None] <= cost) & (wait[:, None] <= wait)
     better = (cost[:, None] < cost) | (wait[:, None] < wait)
-    beaten = (no_worse & better).any(axis=0)
-    np.testing.assert_array_equal(real["efficient"].to_numpy(), ~beaten)
+    kept = real["efficient"].to_numpy()
+    assert not (no_worse & better).any(axis=0)[kept].any()
+    setting = tables.setting
+    slack = np.maximum(setting("p99_tolerance") * wait, setting("p99_tolerance_s"))
+    dearest = cost * (1 + setting("cost_tolerance"))
+    as_good = (cost[:, None] <= dearest) & ((wait - slack)[:, None] <= wait)
+    assert as_good[kept].any(axis=0)[np.isfinite(wait)].all()
 
 
 def test_no_real_plan_without_waits_costs_less_than_the_clairvoyant_bound(table):
@@ -188,7 +194,10 @@ def test_a_first_look_is_part_of_the_grid_and_holds_the_outline(deployment, trac
 
 
 def test_a_retried_request_waits_whole_retries(trace, tables):
-    """Where a cold request gets 503, what it waits beyond its prompt is a multiple of the retry."""
+    """Where a cold request gets 503, it waits a multiple of the retry until its prompt is read.
+
+    Reading takes its own prefill, and what the answers beside it take meanwhile.
+    """
     scenario = dataclasses.replace(SCENARIO, serverless_offer="hf-l40s")
     grid = default_grid(deploy(scenario, trace, tables), trace, tables)
     plan = next(plan for plan in grid if plan.retry_s is not None)
@@ -196,7 +205,8 @@ def test_a_retried_request_waits_whole_retries(trace, tables):
     result = rerun(outcome, trace)
     cold = result.waited_on_start & ~result.rejected
     assert cold.any()
-    waits_s = result.ttft_s - plan.speed.prefill_s(trace.prompt_tokens)
+    reading_s = plan.speed.prefill_s(trace.prompt_tokens) + explain(result, plan, trace).shared_s
+    waits_s = result.ttft_s - reading_s
     retries = waits_s[cold] / plan.retry_s
     np.testing.assert_allclose(retries, np.round(retries), atol=1e-6)
 

@@ -1,0 +1,308 @@
+"""What the market comes to: facts, and the sentences that say them and nothing more.
+
+Offers that bind for a term (reserved) and machines that can be taken away (spot) are ranked like
+all others, and are never the answer: it is the cheapest offer on demand, and what would be cheaper
+otherwise is said beside it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from frontier import spell, units
+from frontier.market.rows import Choice, Market, Row
+
+ON_DEMAND = ("serverless", "dedicated")
+"""Kinds of offers that bind nobody and are not taken away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One offer with one of its plans.
+
+    Attributes
+    ----------
+    kept, most : int
+        Replicas that are always kept, and the most there may be.
+    usd_per_month : float
+        [$/month]
+    p99_ttft_s : float
+        [s]
+    waited_share : float
+        Requests that waited on a start. [1]
+    community : bool
+        Whether the machines belong to third parties.
+    priced_on : date
+        Of the price.
+    """
+
+    offer_id: str
+    provider: str
+    product: str
+    kind: str
+    gpu: str
+    gpus_per_replica: int
+    plan_id: str
+    label: str
+    detail: str
+    family: str
+    kept: int
+    most: int
+    usd_per_month: float
+    p99_ttft_s: float
+    waited_share: float
+    community: bool
+    priced_on: dt.date
+    staleness: str
+
+    @property
+    def where(self) -> str:
+        """Offer and GPUs of a replica in words: "Crusoe L40S, 1 × L40S"."""
+        words = f"{self.provider} {self.product}, {self.gpus_per_replica} × {self.gpu}"
+        return f"{words}, on community hosts" if self.community else words
+
+
+@dataclass(frozen=True, slots=True)
+class ColdFacts:
+    """How often scale-to-zero goes cold, at one offer and idle timeout.
+
+    Attributes
+    ----------
+    pick : Pick
+        A plan of the family scale-to-zero.
+    idle_timeout_s, longest_gap_s : float
+        Its idle timeout; the longest time without an arrival. [s]
+    starts : int
+        Cold starts over the trace.
+    """
+
+    pick: Pick
+    idle_timeout_s: float
+    longest_gap_s: float
+    starts: int
+
+    @property
+    def never_cold(self) -> bool:
+        """Whether a replica is up from the first request to the last: no gap outlasts it."""
+        return self.longest_gap_s <= self.idle_timeout_s
+
+
+@dataclass(frozen=True, slots=True)
+class MarketAnswer:
+    """What wins on the market under the limit, and what else somebody may want to know.
+
+    Attributes
+    ----------
+    limit_s, span_s : float
+        On p99 TTFT; how long the traffic was seen. [s]
+    offers, able, holding : int
+        Offers that were looked at, that can run the model, and that hold the limit.
+    on_demand : int
+        Of the last, those that are neither reserved nor spot.
+    best : Pick or None
+        The cheapest of those.
+    elsewhere : Pick or None
+        The cheapest of those of any other provider.
+    bound, spot : Pick or None
+        The cheapest reserved and the cheapest spot offer that hold the limit, if they cost less.
+    cheapest, fastest : Pick or None
+        Of the plans on demand that keep up, whatever they wait; and whatever they cost.
+    scale_to_zero : ColdFacts or None
+        The cheapest scale-to-zero within the limit, else of those that keep up with the traffic.
+    """
+
+    limit_s: float
+    span_s: float
+    offers: int
+    able: int
+    holding: int
+    on_demand: int
+    best: Pick | None
+    elsewhere: Pick | None
+    bound: Pick | None
+    spot: Pick | None
+    cheapest: Pick | None
+    fastest: Pick | None
+    scale_to_zero: ColdFacts | None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether less than a day was seen, so that a month would say more than is known."""
+        return self.span_s < units.SECONDS_PER_DAY
+
+
+def pick_of(row: Row, choice: Choice) -> Pick:
+    """Return the facts of a plan of an offer."""
+    offer, plan = row.offer, choice.plan
+    return Pick(
+        offer_id=offer.offer_id,
+        provider=offer.provider,
+        product=offer.product,
+        kind=offer.kind,
+        gpu=offer.gpu,
+        gpus_per_replica=choice.gpus,
+        plan_id=plan.plan_id,
+        label=plan.label,
+        detail=plan.detail,
+        family=plan.family.key,
+        kept=plan.policy.min_replicas,
+        most=plan.policy.max_replicas,
+        usd_per_month=choice.usd_per_month,
+        p99_ttft_s=choice.p99_s,
+        waited_share=choice.latency.waited_on_start_share,
+        community=row.community,
+        priced_on=offer.priced_on,
+        staleness=row.staleness,
+    )
+
+
+def answer_of(market: Market) -> MarketAnswer:
+    """Return what a market comes to."""
+    holding = market.holding
+    firm = [row for row in holding if row.offer.kind in ON_DEMAND]
+    best = _first(firm)
+    others = [] if best is None else [row for row in firm if row.offer.provider != best.provider]
+
+    def cheaper(kind: str) -> Pick | None:
+        found = _first(row for row in holding if row.offer.kind == kind)
+        if found is None or (best is not None and found.usd_per_month >= best.usd_per_month):
+            return None
+        return found
+
+    able = [row for row in market.able if row.offer.kind in ON_DEMAND]
+    cheapest = [(row, row.cheapest) for row in able if row.cheapest is not None]
+    fastest = [(row, row.fastest) for row in able if row.fastest is not None]
+    return MarketAnswer(
+        limit_s=market.limit_s,
+        span_s=market.trace.horizon_s,
+        offers=len(market.rows),
+        able=len(market.able),
+        holding=len(holding),
+        on_demand=len(firm),
+        best=best,
+        elsewhere=_first(others),
+        bound=cheaper("reserved"),
+        spot=cheaper("spot"),
+        cheapest=pick_of(*min(cheapest, key=lambda pair: pair[1].usd_per_month))
+        if cheapest
+        else None,
+        fastest=pick_of(*min(fastest, key=lambda pair: (pair[1].p99_s, pair[1].usd_per_month)))
+        if fastest
+        else None,
+        scale_to_zero=_cold(market, able),
+    )
+
+
+def _first(rows: Iterable[Row]) -> Pick | None:
+    return next((pick_of(row, row.best) for row in rows if row.best is not None), None)
+
+
+def _cold(market: Market, rows: Iterable[Row]) -> ColdFacts | None:
+    found = [
+        (row.zero.p99_s > market.limit_s, row.zero.usd_per_month, row, row.zero)
+        for row in rows
+        if row.zero is not None
+    ]
+    if not found:
+        return None
+    _, _, row, choice = min(found, key=lambda item: item[:2])
+    arrivals = market.trace.arrival_s
+    return ColdFacts(
+        pick=pick_of(row, choice),
+        idle_timeout_s=choice.plan.policy.idle_timeout_s,
+        longest_gap_s=float(np.diff(arrivals).max(initial=0.0)),
+        starts=choice.starts,
+    )
+
+
+def cost_of(answer: MarketAnswer, pick: Pick, hours_per_month: float) -> str:
+    """Return what a plan costs in words: a month, or an hour where less than a day was seen."""
+    if answer.is_short:
+        return f"{spell.dollars(pick.usd_per_month / hours_per_month)} an hour"
+    return f"{spell.dollars(pick.usd_per_month)} a month"
+
+
+def headline(answer: MarketAnswer, hours_per_month: float) -> str:
+    """Return the answer as one sentence."""
+    limit = spell.seconds(answer.limit_s)
+    if not answer.able:
+        return f"None of {spell.count(answer.offers, 'offer')} can run this model."
+    if answer.best is None:
+        words = f"No offer on demand of {answer.offers:,} holds p99 ≤ {limit}"
+        if answer.fastest is None or not math.isfinite(answer.fastest.p99_ttft_s):
+            return f"{words}."
+        at = spell.seconds(answer.fastest.p99_ttft_s)
+        return f"{words}: the fastest, {answer.fastest.where}, reaches {at}."
+    who = (
+        "The only offer on demand that holds"
+        if answer.on_demand == 1
+        else f"Cheapest of {answer.on_demand:,} offers on demand that hold"
+    )
+    return (
+        f"{who} p99 ≤ {limit}: {answer.best.where}, {_policy(answer.best)}, "
+        f"{cost_of(answer, answer.best, hours_per_month)}."
+    )
+
+
+def sentences(answer: MarketAnswer, hours_per_month: float) -> tuple[str, ...]:
+    """Return what else there is to say, a sentence each; every one can be read off the table."""
+
+    def at(pick: Pick) -> str:
+        return (
+            f"{pick.where}, {_policy(pick)}, {cost_of(answer, pick, hours_per_month)} at a p99 of "
+            f"{spell.seconds(pick.p99_ttft_s)}"
+        )
+
+    said = []
+    if answer.best is not None:
+        said.append(
+            f"Its p99 is {spell.seconds(answer.best.p99_ttft_s)}; "
+            f"{spell.percent(answer.best.waited_share)} of requests wait on a start. Its price is "
+            f"of {answer.best.priced_on}."
+        )
+    if answer.elsewhere is not None:
+        said.append(f"Cheapest of the other providers: {at(answer.elsewhere)}.")
+    if answer.bound is not None:
+        said.append(f"Bound for a term it would be less: {at(answer.bound)}.")
+    if answer.spot is not None:
+        said.append(
+            f"On spot machines it would be less: {at(answer.spot)}. They can be taken away, which "
+            "is in the cost and in the waits."
+        )
+    if answer.scale_to_zero is not None:
+        said.append(_cold_in_words(answer, answer.scale_to_zero, hours_per_month))
+    misses = answer.able - answer.holding
+    said.append(
+        f"Looked at {spell.count(answer.offers, 'offer')}: {answer.holding:,} hold the limit, "
+        f"{misses:,} can run the model and miss it, {answer.offers - answer.able:,} cannot run it."
+    )
+    return tuple(said)
+
+
+def _cold_in_words(answer: MarketAnswer, cold: ColdFacts, hours_per_month: float) -> str:
+    keep, gap = spell.seconds(cold.idle_timeout_s), spell.seconds(cold.longest_gap_s)
+    where = f"{cold.pick.provider} {cold.pick.product}, {cold.pick.gpu}"
+    cost = cost_of(answer, cold.pick, hours_per_month)
+    holds = cold.pick.p99_ttft_s <= answer.limit_s
+    words = (
+        f"Cheapest scale-to-zero that {'holds it' if holds else 'keeps up'}: {where}, {cost} at a "
+        f"p99 of {spell.seconds(cold.pick.p99_ttft_s)}."
+    )
+    if cold.never_cold:
+        return f"{words} It never goes cold at {keep} after its first request: longest gap {gap}."
+    return (
+        f"{words} At {keep} it starts cold {spell.count(cold.starts, 'time')} in "
+        f"{spell.seconds(answer.span_s)}: longest gap {gap}."
+    )
+
+
+def _policy(pick: Pick) -> str:
+    """Return a plan in words."""
+    if pick.kept == pick.most:
+        return f"{spell.count(pick.most, 'replica')} always on"
+    return spell.lower_first(pick.label)

@@ -1,0 +1,444 @@
+"""The market: one row an offer, billed at the prices and terms in force, ranked under a limit.
+
+What the plans did is simulated in `tried`, whatever they cost; here each offer bills them by its
+own contract, on its own machine, and finds its cheapest plan within the limit. More GPUs a replica
+than the fewest that fit are tried where that can help: where no plan holds the limit, where the
+machine has GPUs to spare, where the best plan keeps several replicas.
+
+Left out: hybrids, which take two offers; and plans between those of the grid.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontier.billing import Bill, Contract, bill, bill_basis
+from frontier.economics import as_fast_as_any, cheapest_under, efficient
+from frontier.errors import FrontierError
+from frontier.market.tried import Alike, Keeps, Key, Progress, Results, Tried, key_of, try_plans
+from frontier.market.wanted import (
+    EVERYTHING,
+    Fits,
+    Wanted,
+    counts_of,
+    on_community_hosts,
+    reason_against,
+    wanted_offers,
+)
+from frontier.plans.families import SCALE_TO_ZERO
+from frontier.plans.plan import Plan, committed
+from frontier.plans.scenario import Scenario, interruptions_per_h, supply_of
+from frontier.prices import age_days, staleness
+from frontier.serving import ServingSpeed
+from frontier.simulate import LatencySummary
+from frontier.start.predict import platform_of
+from frontier.sweep import LIST_DEAL, Deal, tolerance_of
+from frontier.tables import Behaviour, Offer, Tables
+from frontier.trace import Trace
+
+_DECIMALS = 6
+
+Deals = Callable[[Offer], Deal]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """One plan of one offer, billed.
+
+    Attributes
+    ----------
+    plan : Plan
+        Its ``offer_id`` is the offer's.
+    usd_per_month : float
+        [$/month]
+    usd_by_line : dict of str to float
+        The same by the lines of the bill. [$/month]
+    starts : int
+        Cold starts over the trace.
+    busy_share : float
+        Busy over held seconds. [1]
+    is_capped : bool
+        Whether it may have fewer replicas than the busiest minute keeps busy.
+    """
+
+    plan: Plan
+    latency: LatencySummary
+    usd_per_month: float
+    usd_by_line: dict[str, float]
+    starts: int
+    busy_share: float
+    is_capped: bool
+
+    @property
+    def p99_s(self) -> float:
+        """99th percentile of the TTFT [s]."""
+        return self.latency.p99_ttft_s
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of a replica."""
+        return self.plan.speed.gpus_per_replica
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One offer of the market.
+
+    Attributes
+    ----------
+    age_days : int
+        Of the price. [days]
+    staleness : str
+        `prices.staleness`: a mark, and no reason.
+    community : bool
+        Whether its machines belong to third parties.
+    reason : str
+        Why it cannot run the model; empty if it can. Nothing below is there if it cannot.
+    best : Choice or None
+        The cheapest plan that holds the limit; None if none does.
+    cheapest : Choice or None
+        Of those that keep up with the traffic, whatever they wait.
+    fastest : Choice or None
+        The cheapest of those that are as fast as any, within the tolerance.
+    zero : Choice or None
+        The cheapest scale-to-zero within the limit; where none holds it, of those that keep up.
+    steps : tuple of Choice
+        The efficient plans of this offer, cheapest first.
+    prompt_p99_s : float
+        What the prompts alone take on its fastest replica that was looked at, p99. [s]
+    """
+
+    offer: Offer
+    age_days: int
+    staleness: str
+    community: bool
+    reason: str
+    best: Choice | None = None
+    cheapest: Choice | None = None
+    fastest: Choice | None = None
+    zero: Choice | None = None
+    steps: tuple[Choice, ...] = ()
+    prompt_p99_s: float = np.nan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Market:
+    """Every wanted offer, the cheapest that hold the limit first.
+
+    Attributes
+    ----------
+    scenario : Scenario
+        Its own offers and limit are not those of the market.
+    limit_s : float
+        On p99 TTFT. [s]
+    rows : tuple of Row
+        By cost within the limit; then those that miss it, the fastest first; then those that
+        cannot run the model.
+    """
+
+    scenario: Scenario
+    trace: Trace
+    limit_s: float
+    today: dt.date
+    rows: tuple[Row, ...]
+
+    @property
+    def able(self) -> tuple[Row, ...]:
+        """The rows that can run the model."""
+        return tuple(row for row in self.rows if not row.reason)
+
+    @property
+    def holding(self) -> tuple[Row, ...]:
+        """The rows that hold the limit, cheapest first."""
+        return tuple(row for row in self.rows if row.best is not None)
+
+    @property
+    def unable(self) -> tuple[Row, ...]:
+        """The rows that cannot run the model."""
+        return tuple(row for row in self.rows if row.reason)
+
+    def row(self, offer_id: str) -> Row | None:
+        """Return the row of an offer; None if it is not among them."""
+        return next((row for row in self.rows if row.offer.offer_id == offer_id), None)
+
+
+def market(
+    scenario: Scenario,
+    trace: Trace,
+    tables: Tables,
+    *,
+    limit_s: float,
+    kept: Keeps,
+    today: dt.date,
+    wanted: Wanted = EVERYTHING,
+    deals: Deals = lambda offer: LIST_DEAL,
+    first: Callable[[Market], None] | None = None,
+    progress: Progress | None = None,
+) -> Market:
+    """Return the market of a model on a trace.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Its offers are not looked at, but that what was changed or measured of a start holds for
+        offers on the platform of its serverless one alone.
+    limit_s : float
+        On p99 TTFT. [s]
+    kept : Keeps
+        Where what was simulated is kept; with all of it there, nothing is simulated.
+    deals : callable
+        Returns the terms of an offer. Each is billed on its own machine, whatever the deal says:
+        other shapes of it are rows of their own.
+    first : callable, optional
+        Gets a market of the few plans that outline the answer, before the others are simulated.
+    progress : callable, optional
+        As for `sweep.simulate_plans`; what it raises stops all.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown.
+    """
+    asking = _Asking(scenario, trace, tables, limit_s, today, deals)
+    offers = wanted_offers(tables, wanted, today=today)
+    counts: dict[str, tuple[int, ...]] = {}
+    reasons: dict[str, str] = {}
+    for offer in offers:
+        speed = asking.fits.on(offer.gpu, scenario.gpus_per_replica)
+        reason = reason_against(offer, speed, tables)
+        if not reason and isinstance(speed, ServingSpeed):
+            try:
+                asking.alike(offer, speed.gpus_per_replica)
+            except FrontierError as error:
+                reason = str(error)
+            else:
+                counts[offer.offer_id] = (speed.gpus_per_replica,)
+        reasons[offer.offer_id] = reason
+    results: Results = {}
+    rows: dict[str, Row] = {}
+
+    def billed(offer: Offer, known: Results) -> Row:
+        tried = [
+            item
+            for count in counts.get(offer.offer_id, ())
+            for item in known.get(asking.key(offer, count), ())
+        ]
+        return asking.row(offer, reasons[offer.offer_id], tried)
+
+    def outline(few: Results) -> None:
+        if first is not None and not rows:
+            known = [billed(offer, few) for offer in offers]
+            first(asking.market(row for row in known if row.reason or row.steps))
+
+    waiting = [offer for offer in offers if offer.offer_id in counts]
+    while waiting:
+        asked = {
+            asking.key(offer, counts[offer.offer_id][-1]): asking.contract(offer)
+            for offer in waiting
+        }
+        results |= try_plans(
+            asked,
+            trace,
+            tables,
+            speeds=asking.fits.speeds,
+            kept=kept,
+            first=outline if first is not None and not rows else None,
+            progress=progress,
+        )
+        for offer in waiting:
+            rows[offer.offer_id] = billed(offer, results)
+        more = []
+        for offer in waiting:
+            tried = counts[offer.offer_id]
+            if larger := asking.larger(rows[offer.offer_id], tried):
+                counts[offer.offer_id] = (*tried, larger)
+                more.append(offer)
+        waiting = more
+    for offer in offers:
+        if offer.offer_id not in rows:
+            rows[offer.offer_id] = billed(offer, results)
+    return asking.market(rows[offer.offer_id] for offer in offers)
+
+
+class _Asking:
+    """What is asked of the market, and what was found out on the way."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        trace: Trace,
+        tables: Tables,
+        limit_s: float,
+        today: dt.date,
+        deals: Deals,
+    ) -> None:
+        self._scenario, self._trace, self._tables = scenario, trace, tables
+        self._limit_s, self._today, self._deals = limit_s, today, deals
+        self._tolerance = tolerance_of(tables)
+        self.fits = Fits(scenario, trace, tables)
+        self._keys: dict[tuple[str, int], Key] = {}
+        own = tables.offers.get(scenario.serverless_offer)
+        self._own_platform = None if own is None else self._platform(tables.behaviour_of(own))
+
+    def _platform(self, behaviour: Behaviour) -> str:
+        return platform_of(behaviour.platform_id, self._tables).platform
+
+    def contract(self, offer: Offer, *, is_committed: bool = False) -> Contract:
+        """Return the contract of an offer."""
+        tables = self._tables
+        terms = self._deals(offer).terms(
+            offer,
+            is_committed=is_committed,
+            interruptions_per_h=interruptions_per_h(self._scenario, offer.kind, tables),
+        )
+        return Contract(offer, tables.rules_of(offer), terms)
+
+    def alike(self, offer: Offer, count: int) -> Alike:
+        """Return what the plans of an offer hang on with so many GPUs a replica."""
+        tables, supply = self._tables, supply_of(offer.offer_id, self._tables)
+        behaviour = dataclasses.replace(
+            supply.behaviour,
+            behaviour_id="",
+            provider="",
+            product="",
+            assumed=(),
+            basis="",
+            source_id="",
+            note=None,
+        )
+        is_own = (
+            offer.kind == "serverless" and self._platform(supply.behaviour) == self._own_platform
+        )
+        scenario = dataclasses.replace(
+            self._scenario,
+            serverless_offer="",
+            dedicated_offer="",
+            slo_p99_ttft_s=0.0,
+            gpus_per_replica=count,
+            start_changes=self._scenario.start_changes if is_own else (),
+            own_start=self._scenario.own_start if is_own else None,
+            nodes=None,
+        )
+        return Alike(
+            (self._trace.digest, self._trace.t0_utc),
+            scenario,
+            tables.model(scenario.model),
+            tables.gpus[offer.gpu],
+            dataclasses.replace(
+                supply, offer_id="", gpus_min=count, gpus_max=count, behaviour=behaviour
+            ),
+        )
+
+    def key(self, offer: Offer, count: int) -> Key:
+        """Return under what the plans of an offer are kept."""
+        found = self._keys.get((offer.offer_id, count))
+        if found is None:
+            found = key_of(self.alike(offer, count), self.contract(offer))
+            self._keys[offer.offer_id, count] = found
+        return found
+
+    def larger(self, row: Row, tried: tuple[int, ...]) -> int | None:
+        """Return the next number of GPUs worth trying for an offer; None if there is none."""
+        if self._scenario.gpus_per_replica is not None:
+            return None
+        offer, best = row.offer, row.best
+        for count in counts_of(offer, self.fits, tried[-1], self._tables):
+            speed = self.fits.on(offer.gpu, count)
+            if best is None:
+                # No plan waits less than its prompts take, so what cannot help is not tried.
+                if (
+                    isinstance(speed, ServingSpeed)
+                    and self.fits.prompt_p99_s(speed) <= self._limit_s
+                ):
+                    return count
+            else:
+                is_spare = offer.gpus_min >= count
+                kept = max(best.plan.policy.min_replicas, best.plan.policy.pinned_replicas)
+                return count if is_spare or kept * tried[-1] >= count else None
+        return None
+
+    def row(self, offer: Offer, reason: str, tried: Iterable[Tried]) -> Row:
+        """Return the row of an offer."""
+        mark = Row(
+            offer,
+            age_days(offer, self._today),
+            staleness(offer, self._today, self._tables),
+            on_community_hosts(offer, self._tables),
+            reason,
+        )
+        choices = self._billed(offer, tried)
+        if reason or not choices:
+            return mark
+        # Bills that differ by the last bits of a float are one bill, and the faster plan is better.
+        usd = np.array([choice.usd_per_month for choice in choices]).round(_DECIMALS)
+        p99_s = np.array([choice.p99_s for choice in choices])
+        kept_up = np.array([not choice.is_capped for choice in choices])
+        is_fastest = as_fast_as_any(p99_s, self._tolerance) & np.isfinite(p99_s)
+        is_zero = np.array([choice.plan.family is SCALE_TO_ZERO for choice in choices])
+
+        def cheapest(mask: NDArray[np.bool_], limit_s: float = sys.float_info.max) -> Choice | None:
+            at = cheapest_under(np.where(mask, usd, np.nan), p99_s, limit_s)
+            return None if at is None else choices[at]
+
+        every = np.ones(usd.size, dtype=np.bool_)
+        order, good = np.lexsort((p99_s, usd)), efficient(usd, p99_s)
+        speeds = {choice.gpus: choice.plan.speed for choice in choices}
+        return dataclasses.replace(
+            mark,
+            best=cheapest(every, self._limit_s),
+            cheapest=cheapest(kept_up),
+            fastest=cheapest(is_fastest),
+            zero=cheapest(is_zero, self._limit_s) or cheapest(is_zero & kept_up),
+            steps=tuple(choices[index] for index in order if good[index]),
+            prompt_p99_s=min(map(self.fits.prompt_p99_s, speeds.values())),
+        )
+
+    def _billed(self, offer: Offer, tried: Iterable[Tried]) -> list[Choice]:
+        hours = self._tables.setting("hours_per_month")
+        contract, committing = self.contract(offer), self.contract(offer, is_committed=True)
+        found = []
+
+        def add(item: Tried, plan: Plan, under: Contract) -> None:
+            cost: Bill = bill(bill_basis(item.usage, under, self._tables, item.meters))
+            found.append(
+                Choice(
+                    plan=dataclasses.replace(plan, offer_id=offer.offer_id),
+                    latency=item.latency,
+                    usd_per_month=cost.usd_per_month(hours),
+                    usd_by_line=cost.lines_per_month(hours),
+                    starts=item.starts,
+                    busy_share=item.busy_share,
+                    is_capped=plan.policy.min_replicas < plan.policy.max_replicas < item.needed,
+                )
+            )
+
+        for item in tried:
+            add(item, item.plan, contract)
+            if committing.commitment is not None and (bound := committed(item.plan)) is not None:
+                add(item, bound, committing)
+        return found
+
+    def market(self, rows: Iterable[Row]) -> Market:
+        """Return the rows, ranked."""
+        return Market(
+            scenario=self._scenario,
+            trace=self._trace,
+            limit_s=self._limit_s,
+            today=self._today,
+            rows=tuple(sorted(rows, key=_rank)),
+        )
+
+
+def _rank(row: Row) -> tuple[float, ...]:
+    if row.best is not None:
+        return 0, row.best.usd_per_month, row.best.p99_s
+    if row.fastest is not None:
+        return 1, row.fastest.p99_s, row.fastest.usd_per_month
+    return 2, 0, 0

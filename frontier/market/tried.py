@@ -1,0 +1,311 @@
+"""What is simulated alike at many offers, simulated once and kept without a price.
+
+Offers with the same GPUs, starts and limits run the same plans alike, whatever they cost. Such a
+group is an `Alike`, hashable, and `try_plans` returns what its plans did: percentiles, and the
+seconds that its meters read. Sessions are dropped once they are read, so that a market of thousands
+of plans stays small; a price, a fee or a limit changes nothing that is kept here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontier.billing import Contract, Meters, Usage, metering_key, read_meters, summed
+from frontier.plans.families import DEDICATED
+from frontier.plans.grid import first_look, offer_grid
+from frontier.plans.plan import Plan
+from frontier.plans.scenario import Scenario, Supply, deploy_at
+from frontier.serving import ServingSpeed
+from frontier.simulate import LatencySummary, session_seconds
+from frontier.sweep import in_threads, outcome_of, start_draws, usage_of
+from frontier.tables import Gpu, Model, Tables
+from frontier.trace import Trace
+
+Progress = Callable[[int, int], None]
+
+# Seconds that differ by the last bits of a float are the same.
+_DECIMALS = 6
+
+# A plan with so many meters keeps each of them, as a commitment looks at when machines are up.
+_FEW_METERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """All that the plans of an offer hang on, and no price: a key to keep their results under.
+
+    Attributes
+    ----------
+    trace : tuple
+        Digest and beginning of the traffic.
+    scenario : Scenario
+        The choices, without offers and limit; its GPUs of a replica are set.
+    supply : Supply
+        The offer, without its names.
+    """
+
+    trace: tuple[str, dt.datetime | None]
+    scenario: Scenario
+    model: Model
+    gpu: Gpu
+    supply: Supply
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """What one plan did with the traffic, as far as a bill and a row of the market need it.
+
+    Attributes
+    ----------
+    usage : Usage
+        Of a bill, without the sessions: ``meters`` has been read from them.
+    starts : int
+        Cold starts.
+    busy_share : float
+        Busy over held seconds. [1]
+    needed : int
+        Replicas that the busiest minute keeps busy.
+    """
+
+    plan: Plan
+    latency: LatencySummary
+    usage: Usage
+    meters: Meters
+    starts: int
+    busy_share: float
+    needed: int
+
+
+Key = tuple[Alike, tuple[Hashable, ...]]
+"""A group, and how its meters are read."""
+
+Results = dict[Key, tuple[Tried, ...]]
+
+
+class Keeps(Protocol):
+    """Where results are kept between calls: anything bounded that can get and put."""
+
+    def get(self, key: Hashable) -> tuple[Tried, ...] | None:
+        """Return what is kept under that key, or None."""
+
+    def put(self, key: Hashable, value: tuple[Tried, ...]) -> None:
+        """Keep a value."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """One plan to simulate, once, for every group that has it, and the ways to meter it."""
+
+    plan: Plan
+    contracts: dict[tuple[Hashable, ...], Contract]
+
+
+def try_plans(
+    asked: Mapping[Key, Contract],
+    trace: Trace,
+    tables: Tables,
+    *,
+    speeds: Mapping[tuple[str, int], ServingSpeed],
+    kept: Keeps,
+    first: Callable[[Results], None] | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Return what the plans of each group did, simulating only what is not kept.
+
+    Parameters
+    ----------
+    asked : mapping of key to Contract
+        A contract for each key under which its meters are read; any price will do.
+    speeds : mapping of (GPU, count) to ServingSpeed
+        Of the replicas of these groups.
+    kept : Keeps
+        Looked in, and filled.
+    first : callable, optional
+        Gets what the few plans did that outline the answer, if anything has to be simulated.
+    progress : callable, optional
+        As for `sweep.simulate_plans`; what it raises stops all.
+    """
+    found: Results = {}
+    for key in asked:
+        known = kept.get(key)
+        if known is not None:
+            found[key] = known
+    missing = [key for key in asked if key not in found]
+    if not missing:
+        return found
+    grids, needed = _grids(missing, trace, tables, speeds)
+    ids = _Ids()
+    run_of = {
+        alike: [_same_run(plan, alike, ids) for plan in grid] for alike, grid in grids.items()
+    }
+    jobs: dict[Hashable, _Job] = {}
+    for key in missing:
+        alike, metering = key
+        for run, plan in zip(run_of[alike], grids[alike], strict=True):
+            job = jobs.setdefault(run, _Job(plan, {}))
+            job.contracts[metering] = asked[key]
+    runs: dict[Hashable, dict[tuple[Hashable, ...], Tried]] = {}
+
+    def simulate(keys: Sequence[Hashable]) -> None:
+        done = len(runs)
+
+        def told(now: int, _: int) -> None:
+            if progress is not None:
+                progress(done + now, len(jobs))
+
+        ran = _run([jobs[key] for key in keys], trace, tables, told)
+        runs.update(zip(keys, ran, strict=True))
+
+    def results() -> Results:
+        return {
+            (alike, metering): tuple(
+                dataclasses.replace(runs[run][metering], plan=plan, needed=needed[alike])
+                for run, plan in zip(run_of[alike], grids[alike], strict=True)
+                if run in runs
+            )
+            for alike, metering in missing
+        }
+
+    if first is not None:
+        looked = {id(plan) for grid in grids.values() for plan in first_look(grid)}
+        few = [run for run, job in jobs.items() if id(job.plan) in looked]
+        simulate(few)
+        first(found | results())
+    simulate([key for key in jobs if key not in runs])
+    for key, tried in results().items():
+        found[key] = worth_keeping(tried)
+        kept.put(key, found[key])
+    return found
+
+
+def worth_keeping(tried: Iterable[Tried]) -> tuple[Tried, ...]:
+    """Return the plans that can be cheapest under some limit at some price, in their order.
+
+    Left out is a plan beside which another of its family, whose replicas take as much of a host,
+    holds no GPU, memory or storage for longer and waits no longer: it is never worth more.
+    """
+    tried = tuple(tried)
+    kept = np.zeros(len(tried), dtype=np.bool_)
+    kinds = [
+        (item.plan.family.key, item.plan.speed, item.plan.weights_gib, item.plan.weights_stay)
+        for item in tried
+    ]
+    for kind in dict.fromkeys(kinds):
+        at = np.array([index for index, other in enumerate(kinds) if other == kind])
+        needs = np.array([_needs(tried[index]) for index in at]).round(_DECIMALS)
+        no_more = (needs[:, None, :] <= needs[None, :, :]).all(axis=2)
+        less = no_more & (needs[:, None, :] < needs[None, :, :]).any(axis=2)
+        # Of plans that are alike in all, the first one stands for the others.
+        again = no_more & no_more.T & (np.arange(at.size)[:, None] < np.arange(at.size)[None, :])
+        kept[at] = ~(less | again).any(axis=0)
+    return tuple(
+        item
+        for item, keep in zip(tried, kept, strict=True)
+        if keep or item.plan.is_provider_default
+    )
+
+
+def _needs(item: Tried) -> tuple[float, ...]:
+    """Return what a plan takes of each thing that has a price, and its p99."""
+    meters, standing = item.meters, item.plan.standing
+    return (
+        float(meters.gpu_s.sum()) + meters.extra_start_gpu_s,
+        standing.host_ram_gib * meters.held_s,
+        standing.storage_gb,
+        item.latency.p99_ttft_s,
+    )
+
+
+def _grids(
+    keys: Iterable[Key],
+    trace: Trace,
+    tables: Tables,
+    speeds: Mapping[tuple[str, int], ServingSpeed],
+) -> tuple[dict[Alike, tuple[Plan, ...]], dict[Alike, int]]:
+    """Return the plans of each group, and the replicas that the busiest minute keeps busy."""
+    grids, needed = {}, {}
+    for alike in dict.fromkeys(alike for alike, _ in keys):
+        scenario, supply = alike.scenario, alike.supply
+        speed = speeds[supply.gpu, scenario.gpus_per_replica or 1]
+        deployed = deploy_at(scenario, supply, trace, tables, speed=speed)
+        grids[alike] = offer_grid(deployed, trace, tables)
+        needed[alike] = deployed.busiest_replicas
+    return grids, needed
+
+
+class _Ids:
+    """A small number for each different value; one object is looked at once."""
+
+    def __init__(self) -> None:
+        self._of_value: dict[Hashable, int] = {}
+        self._of_object: dict[int, tuple[object, int]] = {}
+
+    def of(self, value: Hashable) -> int:
+        """Return the number of a value."""
+        known = self._of_object.get(id(value))
+        if known is None:
+            number = self._of_value.setdefault(value, len(self._of_value))
+            # The object is kept as well, so that no other one can come to have its id.
+            known = self._of_object[id(value)] = (value, number)
+        return known[1]
+
+
+def _same_run(plan: Plan, alike: Alike, ids: _Ids) -> Hashable:
+    """Return all that the run and the meters of a plan hang on within one market."""
+    # What is always on never starts; how long that would take matters to spot machines alone.
+    is_started = plan.family is not DEDICATED or alike.supply.kind == "spot"
+    return (
+        plan.policy,
+        ids.of(plan.start) if is_started else None,
+        plan.speed.gpu,
+        plan.speed.gpus_per_replica,
+        plan.mitigations,
+        ids.of(plan.standing),
+        plan.retry_s,
+        plan.weights_stay,
+        plan.interruptions_per_h,
+    )
+
+
+def _run(
+    jobs: Sequence[_Job], trace: Trace, tables: Tables, progress: Progress
+) -> list[dict[tuple[Hashable, ...], Tried]]:
+    starts = {id(job.plan.start): job.plan.start for job in jobs}
+    drawn = start_draws(starts.values(), tables)
+    draws = {number: drawn[start] for number, start in starts.items()}
+
+    def run(job: _Job, stop: NDArray[np.uint8]) -> dict[tuple[Hashable, ...], Tried]:
+        outcome = outcome_of(job.plan, trace, draws[id(job.plan.start)], stop)
+        usage = usage_of(outcome)
+        bare = dataclasses.replace(
+            usage, sessions=usage.sessions[:0].copy(), stage_s=usage.stage_s[:1].copy()
+        )
+        found = {}
+        for metering, contract in job.contracts.items():
+            ((_, meters),) = read_meters(usage, contract)
+            if meters.machine.size > _FEW_METERS:
+                meters = summed(meters, outcome.horizon_s)
+            found[metering] = Tried(
+                plan=job.plan,
+                latency=outcome.latency,
+                usage=bare,
+                meters=meters,
+                starts=outcome.starts,
+                busy_share=session_seconds(outcome.sessions).busy_share,
+                needed=0,
+            )
+        return found
+
+    return in_threads(run, jobs, progress=progress)
+
+
+def key_of(alike: Alike, contract: Contract) -> Key:
+    """Return under what the plans of a group are kept as that contract meters them."""
+    return alike, metering_key(contract, alike.scenario.gpus_per_replica or 1)

@@ -1,0 +1,147 @@
+"""The scenario bar in a real browser: chips, keyboard, phone, and the back button."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import wait_until_done
+
+pytestmark = pytest.mark.browser
+
+_CHIPS = ("traffic", "model", "gpu", "offers", "limit", "more", "link")
+
+
+def _chip(page, name):
+    return page.locator(f".st-key-chip_{name} button:visible").first
+
+
+def _open(page, name):
+    if _chip(page, name).get_attribute("aria-expanded") == "false":
+        _chip(page, name).click()
+    page.wait_for_selector("[data-testid=stPopoverBody]:visible")
+
+
+def _set_limit(page, value: str) -> None:
+    _open(page, "limit")
+    page.get_by_label("p99 TTFT limit (s)", exact=True).fill(value)
+    page.keyboard.press("Enter")
+    wait_until_done(page)
+
+
+def test_a_choice_is_made_in_place_and_its_chip_says_it(open_page):
+    """The chip stays open while its value changes, Escape closes it, the address has the choice."""
+    page = open_page("method")
+    _set_limit(page, "5")
+    assert page.get_by_label("p99 TTFT limit (s)", exact=True).is_visible()
+    assert "● p99 ≤ 5 s" in _chip(page, "limit").inner_text()
+    assert "limit=5" in page.url
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[data-testid=stPopoverBody]", state="hidden")
+
+
+def test_the_back_button_steps_through_choices_and_pages(open_page):
+    """Two choices and a page: three steps back, each with its view; the next press leaves."""
+    page = open_page("method")
+    began = page.evaluate("history.length")
+    _set_limit(page, "5")
+    _set_limit(page, "7")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Traffic").first.click()
+    wait_until_done(page)
+    assert "/traffic?" in page.url
+    assert page.evaluate("history.length") == began + 3
+    for words, path in (("7 s", "/method"), ("5 s", "/method"), ("2 s", "/method")):
+        page.go_back()
+        wait_until_done(page)
+        assert words in _chip(page, "limit").inner_text()
+        assert path in page.url
+    page.go_forward()
+    wait_until_done(page)
+    assert "5 s" in _chip(page, "limit").inner_text()
+    assert page.evaluate("history.length") == began + 3
+
+
+def test_a_plan_once_chosen_is_chosen_on_every_page(open_page):
+    """A plan of a link holds on the next page and on the way back, in the field and the address."""
+    page = open_page("?view=plans&plan=dedicated-2")
+    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
+    for move in (
+        lambda: page.get_by_role("link", name="Tail").first.click(),
+        lambda: page.get_by_role("link", name="Method").first.click(),
+        page.go_back,
+        page.go_back,
+    ):
+        move()
+        wait_until_done(page)
+        assert "plan=dedicated-2" in page.url
+    assert "Dedicated × 2" in page.locator(".st-key-plan input:visible").first.input_value()
+
+
+def test_the_bar_works_with_the_keyboard_alone(open_page):
+    """Enter opens a chip and the focus goes in; a typed value counts; Escape goes back out."""
+    page = open_page("method")
+    page.wait_for_selector("body[data-bar-keys=on]", state="attached", timeout=60_000)
+    _chip(page, "limit").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-testid=stPopoverBody]:visible")
+    page.wait_for_function(
+        "document.activeElement.closest('[data-testid=stPopoverBody]') !== null", timeout=5000
+    )
+    assert _focused(page) == "p99 TTFT limit (s)"
+    page.keyboard.press("Control+A")
+    page.keyboard.type("9")
+    page.keyboard.press("Enter")
+    wait_until_done(page)
+    assert "9 s" in _chip(page, "limit").inner_text()
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[data-testid=stPopoverBody]", state="hidden")
+    assert page.evaluate("document.activeElement.innerText").find("9 s") >= 0
+
+
+def _focused(page):
+    return page.evaluate("document.activeElement.getAttribute('aria-label')")
+
+
+def test_the_link_is_copied(open_page):
+    """One click in its chip writes the address of the moment to the clipboard."""
+    page = open_page("method")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _set_limit(page, "5")
+    page.keyboard.press("Escape")
+    _open(page, "link")
+    page.get_by_role("button", name="Copy link").click()
+    page.wait_for_timeout(500)
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    assert "limit=5" in page.url
+
+
+def test_the_bar_takes_two_rows_of_a_desk(open_page):
+    """At 1280 pixels the whole bar is at most 90 high."""
+    page = open_page("method")
+    assert page.locator(".st-key-scenario_bar").first.bounding_box()["height"] <= 90
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_chip_opens_on_a_phone(open_page, dark):
+    """At 400 pixels chips can be touched, show their whole label, and open within the screen."""
+    page = open_page("method", width=400, dark=dark)
+    for name in _CHIPS:
+        chip = _chip(page, name)
+        assert chip.bounding_box()["height"] >= 40, name
+        clipped = chip.evaluate(
+            "node => [...node.querySelectorAll('*')].some("
+            "part => part.scrollWidth > part.clientWidth + 1 && part.clientWidth > 0"
+            " && getComputedStyle(part).overflowX !== 'visible')"
+        )
+        assert not clipped, name
+        _open(page, name)
+        box = page.locator("[data-testid=stPopoverBody]:visible").bounding_box()
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= 400, name
+        page.keyboard.press("Escape")
+        page.wait_for_selector("[data-testid=stPopoverBody]", state="hidden")
+    overflow = page.evaluate(
+        "() => document.querySelector('[data-testid=stMain]').scrollWidth - "
+        "document.querySelector('[data-testid=stMain]').clientWidth"
+    )
+    assert overflow <= 0
