@@ -18,6 +18,7 @@ from frontier.plans.grid import default_grid, first_look
 from frontier.plans.scenario import Scenario, deploy
 from frontier.sweep import (
     LIST_DEAL,
+    basis_of_outcome,
     bill_outcome,
     frontier_table,
     rerun,
@@ -219,6 +220,7 @@ def test_the_verdict_names_the_cheapest_plan_under_the_limit(
             tables=tables,
             deal=LIST_DEAL,
             limit_s=limit_s,
+            bases={one.plan.plan_id: basis_of_outcome(one, tables) for one in outcomes},
         )
         holding = table[(table["family"] != BOUND.key) & (table["p99_ttft_s"] <= limit_s)]
         if holding.empty:
