@@ -72,7 +72,7 @@ def stacked_bar_figure(
                 text=[words if row.share >= _NAMED_SHARE else ""],
                 textposition="inside",
                 insidetextanchor="middle",
-                textfont={"color": _ink(colours.get(row.part, theme.GREY)), "size": 12},
+                textfont={"color": theme.ink_on(colours.get(row.part, theme.GREY)), "size": 12},
                 textangle=0,
                 hovertemplate=f"{row.label}: {words} ({row.share:.0%})<extra></extra>",
             )
@@ -98,11 +98,3 @@ def stacked_bar_figure(
     figure.update_xaxes(visible=False, range=[0, float(table["amount"].sum())])
     figure.update_yaxes(visible=False)
     return figure
-
-
-def _ink(colour: str) -> str:
-    """Return black or white, whichever reads better on that colour (WCAG relative luminance)."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#FFFFFF"

@@ -24,8 +24,7 @@ _LABELS = {**STAGE_LABELS, WHOLE: "Whole start", WARM: "Warm replica"}
 _PATTERNS = {"measured": "", "vendor-stated": "-", "paper": "\\", "derived": ".", "assumed": "/"}
 _LOW, _HIGH = 5, 95
 _ROW_PX, _AXIS_PX = 38, 45
-_TICKS = 6
-_STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
+_MOST_TICKS = 6
 
 
 def start_waterfall_table(
@@ -49,8 +48,7 @@ def start_waterfall_table(
         wall-clock seconds [1]; basis, sources (tuple of ids), note.
     """
     total_s = start.typical_s
-    own_s = {stage.name: stage.median_s or 0.0 for stage in start.stages}
-    spans = _spans(own_s, start.overlaps)
+    spans = stage_spans(start)
     along_s = max(end for _, end in spans.values())
     # Measured whole starts replace the sum of the stages, which then share them out.
     stretch = total_s / along_s if along_s > 0 else 1.0
@@ -134,10 +132,8 @@ def start_waterfall_figure(table: pd.DataFrame) -> go.Figure:
         yanchor="bottom",
         yshift=8,
     )
-    ticks_s = _ticks(most_s)
-    figure.update_xaxes(
-        range=[0, most_s], tickvals=ticks_s, ticktext=[spell.seconds(tick) for tick in ticks_s]
-    )
+    ticks_s, labels = theme.elapsed_ticks(most_s, _MOST_TICKS)
+    figure.update_xaxes(range=[0, most_s], tickvals=ticks_s, ticktext=labels)
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=list(rows["label"])[::-1],
@@ -194,11 +190,13 @@ def _hover(row: Any) -> str:
     return words + (f"<br>{row.note}" if row.note else "")
 
 
-def _spans(
-    own_s: dict[str, float], overlaps: tuple[tuple[str, ...], ...]
-) -> dict[str, tuple[float, float]]:
-    """Return when each stage begins and ends: a group starts together and lasts as its longest."""
-    group_of = {name: group for group in overlaps for name in group}
+def stage_spans(start: ColdStart) -> dict[str, tuple[float, float]]:
+    """Return when each stage begins and ends: a group starts together and lasts as its longest.
+
+    A stage that was not measured takes no time here. [s]
+    """
+    own_s = {stage.name: stage.median_s or 0.0 for stage in start.stages}
+    group_of = {name: group for group in start.overlaps for name in group}
     spans: dict[str, tuple[float, float]] = {}
     clock_s = 0.0
     for name in own_s:
@@ -211,8 +209,3 @@ def _spans(
 
 def _percentile(values: npt.NDArray[np.float64], q: float) -> float:
     return float(np.percentile(values, q, method="inverted_cdf"))
-
-
-def _ticks(most_s: float) -> list[float]:
-    step = next((step for step in _STEPS_S if most_s / step <= _TICKS), _STEPS_S[-1])
-    return [float(tick) for tick in np.arange(0, most_s, step)]

@@ -74,6 +74,7 @@ _FEWER_TICKS_S = (
     (0.001, 0.1, 1, 60, 3600, 86400),
     (0.001, 1, 3600, 86400),
 )
+_STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 _CLOCK_STEPS_S = (
     *(step * units.SECONDS_PER_MINUTE for step in (1, 5, 10, 30)),
     *(step * units.SECONDS_PER_HOUR for step in (1, 3, 6, 12)),
@@ -98,7 +99,14 @@ def time_ticks(
 
 
 def label_line(
-    figure: go.Figure, words: str, x: float, y: float, *, xanchor: str, yanchor: str, **how: Any
+    figure: go.Figure,
+    words: str,
+    x: float,
+    y: float | str,
+    *,
+    xanchor: str,
+    yanchor: str,
+    **how: Any,
 ) -> None:
     """Write the name of a line beside it, in place of a legend; x and y as an axis counts them."""
     figure.add_annotation(
@@ -111,6 +119,13 @@ def label_line(
         font={"size": TEXT_PX},
         **how,
     )
+
+
+def elapsed_ticks(most_s: float, most: int) -> tuple[list[float], list[str]]:
+    """Return ticks of a linear axis from 0, in round steps [s], and their labels."""
+    step_s = next((step for step in _STEPS_S if most_s / step <= most), _STEPS_S[-1])
+    ticks = [float(tick) for tick in np.arange(0, most_s, step_s)]
+    return ticks, [spell.seconds(tick) for tick in ticks]
 
 
 def clock_ticks(
@@ -204,6 +219,8 @@ def base_layout(figure: go.Figure, *, height_px: int) -> go.Figure:
     figure.update_layout(
         height=height_px,
         font={"size": TEXT_PX},
+        # Words that do not fit their bar are left out, not made small.
+        uniformtext={"minsize": TEXT_PX, "mode": "hide"},
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         hovermode="closest",
         legend={
@@ -220,3 +237,11 @@ def base_layout(figure: go.Figure, *, height_px: int) -> go.Figure:
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     return figure
+
+
+def ink_on(colour: str) -> str:
+    """Return black or white, whichever reads better on that colour (WCAG relative luminance)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#FFFFFF"

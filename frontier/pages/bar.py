@@ -15,8 +15,16 @@ from frontier.pages import link, made_with, session, text
 
 _SHOWN, _LINK = "bar_shown", "bar_link"
 _CHANGED = "● "
+# Streamlit leaves twice the height of its header free above a page; the bar takes that room.
+_STYLE = """
+<style>
+.st-key-scenario_bar { margin-top: -1.75rem; }
+@media (min-width: 768px) { .st-key-scenario_bar { margin-top: -3.75rem; } }
+</style>
+"""
 # Streamlit draws what a popover opens at the end of the document and leaves the focus where it
 # was: with the keyboard alone nobody would get there. This moves the focus in, and out at its ends.
+# It also copies the link: nothing in Python can write to the clipboard.
 _KEYS_JS = """
 const FIELDS = 'button, input, textarea, summary, a[href], [tabindex]:not([tabindex="-1"])';
 const last = (found) => found[found.length - 1];
@@ -43,11 +51,27 @@ const pressed = (event) => {
   event.preventDefault();
   document.querySelector('[data-testid="stPopoverButton"][aria-expanded="true"]')?.focus();
 };
+const copied = (event) => {
+  if (!event.target.closest?.('.st-key-copy_link button')) return;
+  const write = navigator.clipboard?.writeText(location.href);
+  (write ?? Promise.reject()).catch(() => {
+    // Without https there is no clipboard to write to, but a selection can be copied.
+    const field = document.createElement('textarea');
+    field.value = location.href;
+    document.body.append(field);
+    field.select();
+    document.execCommand('copy');
+    field.remove();
+  });
+};
 export default function () {
   document.addEventListener('click', clicked);
+  document.addEventListener('click', copied, true);
+  document.body.dataset.barKeys = 'on';
   document.addEventListener('keydown', pressed, true);
   return () => {
     document.removeEventListener('click', clicked);
+    document.removeEventListener('click', copied, true);
     document.removeEventListener('keydown', pressed, true);
   };
 }
@@ -59,6 +83,7 @@ _keys = st.components.v2.component("frontier_bar_keys", js=_KEYS_JS)
 def row() -> Iterator[None]:
     """Draw the bar around the chips drawn within."""
     st.session_state[_SHOWN] = {}
+    st.html(_STYLE)
     with st.container(
         horizontal=True, gap="xsmall", key="scenario_bar", vertical_alignment="center"
     ):
@@ -124,7 +149,6 @@ def actions() -> None:
         icon=":material/undo:",
         help="Take back the last choice",
         on_click=_undo,
-        disabled=not link.can_step_back(),
         key="undo",
     )
     changed = link.changed()
@@ -139,28 +163,32 @@ def actions() -> None:
         )
     with st.popover("Link", icon=":material/link:", help="A link to this view", key="chip_link"):
         st.session_state[_LINK] = st.empty()
+    _keys(key="bar_keys", width="content", height=1)
 
 
 def finish() -> None:
-    """Write the link of this run, once everything that is in it was drawn."""
-    _keys(key="bar_keys")
+    """Say what the link holds and does not, once everything that is in it was drawn."""
     place = st.session_state.pop(_LINK, None)
     if place is None:
         return
     with place.container():
-        st.caption("Opens this view again on every page, with the chosen plan.")
-        st.code(link.address(), language=None, wrap_lines=True)
+        st.caption("The address of this page opens this view again, with the chosen plan.")
         left_out = made_with.left_out()
         if left_out:
             st.caption(
                 text.plain(
-                    f"Not in the link, which only names it: {' and '.join(left_out)}. The scenario "
-                    "file (Frontier, Take away) holds all but the trace."
+                    f"Not in it, only named: {' and '.join(left_out)}. The scenario file "
+                    "(Frontier, Take away) holds all but the trace."
                 )
             )
+        # The browser knows the address of this moment; the script that of its last run.
+        if st.button("Copy link", icon=":material/content_copy:", key="copy_link"):
+            st.caption("Copied.")
 
 
 def _undo() -> None:
     before = link.step_back()
-    if before is not None:
+    if before is None:
+        st.toast("There is no choice to take back.")
+    else:
         session.go_to(before)

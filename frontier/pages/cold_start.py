@@ -85,6 +85,17 @@ def _mostly(stage: Stage) -> str:
     return f" (mostly {name})" if most else ""
 
 
+def _on_node_in_words(deployment: Deployment, tables: Tables) -> str:
+    """Return how much shorter a start is where its node is up; empty without such nodes."""
+    start = mitigated_plan(deployment, (), tables).start
+    if start.on_node is None or start.on_node.typical_s >= start.typical_s:
+        return ""
+    return (
+        " This is a start with a node to bring; on a node that is still up it takes about "
+        f"{spell.seconds(start.on_node.typical_s)}."
+    )
+
+
 def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
     speed = deployment.speed
     prompt = float(np.percentile(trace.prompt_tokens, 50, method="inverted_cdf"))
@@ -96,6 +107,7 @@ def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
         f"A warm replica gives the median prompt of {prompt:,.0f} tokens its first token in "
         f"{spell.seconds(warm_s)}: a start takes about {ratio} times as long. Nine of ten starts "
         f"take {spell.seconds(whole['low_s'])} to {spell.seconds(whole['high_s'])}."
+        + _on_node_in_words(deployment, tables)
     )
     show.figure(
         start_waterfall_figure(table),

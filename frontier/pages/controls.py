@@ -116,8 +116,14 @@ def scenario_bar() -> Choices | NoTraffic:
     )
 
 
-def focus(offer_id: str) -> None:
-    """Take an offer into focus on every page, with its GPU; from a callback."""
+def focus(offer_id: str, gpus: int | None = None) -> None:
+    """Take an offer into focus on every page, with its GPU; from a callback.
+
+    Parameters
+    ----------
+    gpus : int, optional
+        GPUs of a replica; the fewest that fit if None.
+    """
     offer = session.tables().offers[offer_id]
     kind = (
         offer_controls.SERVERLESS
@@ -125,7 +131,7 @@ def focus(offer_id: str) -> None:
         else offer_controls.DEDICATED
     )
     place = {"place": kind} if kind == offer_controls.SERVERLESS else {}
-    link.choose(gpu=offer.gpu, **{kind: offer_id}, **place)
+    link.choose(gpu=offer.gpu, replica_gpus=gpus or "fewest", **{kind: offer_id}, **place)
 
 
 def current() -> Choices | NoTraffic:
@@ -164,7 +170,7 @@ def _scenario(
         model, precision = model_controls.model_section(tables, example)
         kv_precision = _kv_section()
     what = gpu_controls.wanted(model, precision, kv_precision, traffic.trace, tables)
-    fits = gpu_controls.fits_on(what, tables)
+    fits = gpu_controls.fits_on(what, tables, example)
     gpu = gpu_controls.picked_gpu(tables, example)
     fit = fits.get(gpu)
     with bar.chip(
@@ -242,6 +248,7 @@ def _scenario(
         kv_precision=kv_precision,
         interruptions_per_h=interruptions_per_h,
         nodes=nodes,
+        gpus_per_replica=gpu_controls.chosen_count() if fit and fit.gpus else None,
     )
     return scenario, deal, api
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from frontier import spell
 from frontier.pages import link, text
 from frontier.serving import Fit, fit_of, precisions_of
 from frontier.tables import Example, Tables
 from frontier.trace import Trace
 
 _MOST_OFFERED = 6
+_COUNT, _FEWEST = "replica_gpus", "fewest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,10 @@ class Wanted:
     kv_precision: str
     context_tokens: float
 
-    def on(self, gpu: str, tables: Tables, precision: str | None = None) -> Fit:
-        """Return whether it fits on that GPU, at that precision or its own."""
+    def on(
+        self, gpu: str, tables: Tables, precision: str | None = None, gpus: int | None = None
+    ) -> Fit:
+        """Return whether it fits on that GPU, at that precision or its own, on so many or any."""
         return fit_of(
             self.model,
             precision or self.precision,
@@ -42,6 +44,7 @@ class Wanted:
             context_tokens=self.context_tokens,
             kv_precision=self.kv_precision,
             tables=tables,
+            gpus=gpus,
         )
 
 
@@ -56,11 +59,26 @@ def wanted(
     return Wanted(model, precision, kv_precision, min(mean, longest))
 
 
-def fits_on(what: Wanted | None, tables: Tables) -> Mapping[str, Fit]:
-    """Return for every GPU on offer whether it fits; nothing while that is not known."""
+def fits_on(what: Wanted | None, tables: Tables, example: Example) -> Mapping[str, Fit]:
+    """Return for every GPU on offer whether it fits; nothing while that is not known.
+
+    The chosen one has the number of GPUs that was chosen.
+    """
     if what is None:
         return {}
-    return {gpu: what.on(gpu, tables) for gpu in _gpus(tables)}
+    fits = {gpu: what.on(gpu, tables) for gpu in _gpus(tables)}
+    gpu = picked_gpu(tables, example)
+    if fits[gpu].gpus is not None:
+        count = link.picked(**_counts(what, gpu, tables))
+        if count != _FEWEST:
+            fits[gpu] = what.on(gpu, tables, gpus=int(count))
+    return fits
+
+
+def chosen_count() -> int | None:
+    """Return the GPUs of a replica if they were chosen; None leaves it to the fewest that fit."""
+    count = st.session_state.get(_COUNT, _FEWEST)
+    return None if count == _FEWEST else int(count)
 
 
 def picked_gpu(tables: Tables, example: Example) -> str:
@@ -85,7 +103,7 @@ def gpu_section(
         words = [gpu, f"{tables.gpus[gpu].vram_gb:g} GB"]
         fit = fits.get(gpu)
         if fit is not None:
-            words.append("does not fit" if fit.gpus is None else f"{fit.gpus} a replica")
+            words.append("does not fit" if fit.gpus is None else f"{fit.gpus} for a replica")
         return " · ".join(words)
 
     gpu = link.pick("GPU", **_choices(tables, example), format_func=label)
@@ -93,10 +111,15 @@ def gpu_section(
     if what is None or fit is None:
         return gpu
     if fit.gpus is not None:
-        st.caption(
-            f"{text.plain(what.model)} in {what.precision} needs "
-            f"{spell.count(fit.gpus, 'GPU')} of this kind for a replica: the fewest that hold "
-            "its weights and some requests."
+        fewest = what.on(gpu, tables).gpus
+        link.pick(
+            "GPUs of a replica",
+            **_counts(what, gpu, tables),
+            format_func=lambda count: (
+                f"The fewest that fit: {fewest}" if count == _FEWEST else count
+            ),
+            help="They share each layer (tensor parallel): more of them answer sooner and hold "
+            "more requests, and cost as many times more.",
         )
         return gpu
     st.error(text.plain(fit.problem or ""), icon=":material/block:")
@@ -128,6 +151,14 @@ def _offer_what_fits(tables: Tables, gpu: str, what: Wanted, fits: Mapping[str, 
                 kwargs=choice,
                 key=f"fit_{words}",
             )
+
+
+def _counts(what: Wanted, gpu: str, tables: Tables) -> dict[str, Any]:
+    """Return the numbers of GPUs that a replica may have here: powers of two within a node."""
+    node = int(tables.coefficient("gpus_per_node"))
+    powers = [2**power for power in range(node.bit_length()) if 2**power <= node]
+    able = [str(count) for count in powers if what.on(gpu, tables, gpus=count).gpus]
+    return {"options": [_FEWEST, *able], "default": _FEWEST, "key": _COUNT}
 
 
 def _choices(tables: Tables, example: Example) -> dict[str, Any]:

@@ -11,10 +11,11 @@ through choices and pages; `begin` takes up the address it comes back to.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -22,12 +23,17 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from frontier.tables import MitigationNumber, Setting
 
+if TYPE_CHECKING:
+    from streamlit.elements.lib.mutable_tab_container import TabContainer
+
+P = ParamSpec("P")
+
 _SEPARATOR = ","
 _ASKED, _DEFAULTS, _IGNORED = "link_asked", "link_defaults", "link_ignored"
 _KEPT, _LAST, _CARRIED = "link_kept", "link_last_defaults", "link_carried"
 _CHIP, _CHIPS = "link_chip", "link_chips"
 _WRITTEN, _PAST, _STEPPED = "link_written", "link_past", "link_stepped"
-_DRAWN = "link_drawn"
+_DRAWN, _SAID = "link_drawn", "link_said"
 _MOST_STEPS = 50
 
 
@@ -47,6 +53,7 @@ def begin() -> Mapping[str, str] | None:
     if _ASKED not in state:
         state[_ASKED] = dict(asked)
         state[_IGNORED] = []
+        state[_SAID] = 0
         state[_KEPT] = {}
         state[_LAST] = {}
         state[_CHIPS] = {}
@@ -78,8 +85,13 @@ def end() -> None:
     keep()
     state = st.session_state
     parameters = choices()
-    if not state.pop(_STEPPED, False) and parameters != state[_WRITTEN]:
-        _remember(state[_WRITTEN])
+    if parameters != state[_WRITTEN]:
+        # What a link could not have is said until the next choice.
+        del state[_IGNORED][: state[_SAID]]
+        if _STEPPED not in state:
+            _remember(state[_WRITTEN])
+    state.pop(_STEPPED, None)
+    state[_SAID] = len(state[_IGNORED])
     state[_WRITTEN] = parameters
     if parameters != _address():
         _write(parameters)
@@ -110,12 +122,6 @@ def _remember(parameters: Mapping[str, str]) -> None:
     past = st.session_state[_PAST]
     past.append(dict(parameters))
     del past[:-_MOST_STEPS]
-
-
-def can_step_back() -> bool:
-    """Whether there is a choice to take back; to be asked once the choices were drawn."""
-    state = st.session_state
-    return bool(state[_PAST]) or (_STEPPED not in state and choices() != state[_WRITTEN])
 
 
 def step_back() -> Mapping[str, str] | None:
@@ -197,6 +203,7 @@ def ask(wanted: Mapping[str, str]) -> None:
         st.session_state[key] = default
     st.session_state[_ASKED] = dict(wanted)
     st.session_state[_IGNORED] = []
+    st.session_state[_SAID] = 0
 
 
 def taken(prefix: str) -> dict[str, str]:
@@ -253,6 +260,44 @@ def pick(label: str, options: Iterable[str], default: str, *, key: str, **how: A
     st.session_state[_DRAWN].add(key)
     # The browser alone keeps to the list of options.
     return st.session_state[key] if st.session_state[key] in options else shown
+
+
+def segments(label: str, labels: Mapping[str, str], default: str, *, key: str, **how: Any) -> str:
+    """Draw a segmented control whose choice lives in the address under ``key``; return it."""
+    shown = picked(labels, default, key=key)
+    st.segmented_control(
+        label, list(labels), key=key, format_func=labels.__getitem__, required=True, **how
+    )
+    st.session_state[_DRAWN].add(key)
+    return st.session_state[key] if st.session_state[key] in labels else shown
+
+
+def tabs(names: Sequence[str], *, key: str) -> Sequence[TabContainer]:
+    """Draw tabs of which the open one lives in the address under ``key``; return them.
+
+    What is in one is to be drawn only where its ``open`` is true.
+    """
+    picked(names, names[0], key=key)
+    drawn = st.tabs(names, key=key, on_change="rerun")
+    st.session_state[_DRAWN].add(key)
+    return drawn
+
+
+def part(draw: Callable[P, None]) -> Callable[P, None]:
+    """Let what a function draws be drawn anew alone when one of its own choices changes."""
+
+    @st.fragment
+    @functools.wraps(draw)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> None:
+        context = get_script_run_ctx()
+        is_alone = context is not None and bool(context.fragment_ids_this_run)
+        if is_alone:
+            st.session_state[_DRAWN] = set()
+        draw(*args, **kwargs)
+        if is_alone:
+            end()
+
+    return alone
 
 
 def many(

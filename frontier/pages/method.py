@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 import streamlit as st
 
 from frontier import spell
 from frontier.charts.validation_chart import validation_figure, validation_table
 from frontier.pages import session, show, text
-from frontier.pages.method_pictures import draw_metered_hour
+from frontier.pages.method_pictures import (
+    draw_bill,
+    draw_life,
+    draw_metered_hour,
+    draw_start_shapes,
+)
 from frontier.pages.store import store
 from frontier.scope import NOT_BILLED, NOT_SIMULATED
 from frontier.serving.validate import validate_speed
 from frontier.start.labels import STAGE_LABELS, in_sentence
 from frontier.start.validate import start_comparisons, validate_start
-from frontier.tables import load_tables
+from frontier.tables import Tables, load_tables
 from frontier.validation import Comparison, Summary, overall, summarise
 
 _KINDS = {"start": "Cold starts", "speed": "Serving speeds"}
@@ -33,8 +40,10 @@ Every request of your trace is served, one by one, by replicas that come and go.
 
 - Requests wait in one queue. The first goes to a ready replica with a free slot: for autoscaled
   plans the fullest one, so that the others can go idle; for always-on plans the emptiest.
-- A replica reads prompts one at a time. While it does, the answers under way stand still. Then all
-  its requests advance together, each decode step taking longer the more of them there are.
+- A replica reads prompts one at a time, in pieces of 2,048 tokens between the decode steps of the
+  answers under way, as vLLM (V1) and SGLang do: each piece lengthens the step it is in. All answers
+  advance together, each step taking longer the more of them there are. An older engine reads a
+  prompt in one go while the answers stand still; time per token is shown only for the newer ones.
 - After each arrival the autoscaler wants one replica for every so many requests in the system (the
   target concurrency), at least the warm pool, at most the limit. A new one takes a cold start.
 - A request that finds no replica ready waits for one, or is refused and asked again, or is refused
@@ -105,15 +114,23 @@ extrapolation, and the page says so.
         + ".",
     ),
 )
+_PICTURES: dict[str, Callable[[Tables], None]] = {
+    "What is simulated": draw_life,
+    "A cold start": draw_start_shapes,
+    "The bill": draw_bill,
+    "Worth knowing": draw_metered_hour,
+}
 
 
 def render() -> None:
     """Draw the page."""
     st.subheader("How the numbers come about", anchor=False)
+    tables = session.tables()
     for title, body in _SECTIONS:
         st.markdown(f"#### {title}")
         st.markdown(text.money(body))
-    draw_metered_hour(session.tables())
+        if title in _PICTURES:
+            _PICTURES[title](tables)
     _draw_validation()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from frontier import spell
-from frontier.pages import link, session, text
+from frontier.pages import link, price_controls, session, text
 from frontier.prices import NOT_SOLD, staleness
 from frontier.prices.owned import OWNED_OFFER
 from frontier.serving import Fit
@@ -68,6 +68,8 @@ def offer_section(
         **choices,
         format_func=lambda offer_id: _label(tables.offers[offer_id], gpu, fits),
     )
+    if chosen != OWNED_OFFER:
+        price_controls.price_field(chosen, place="bar")
     st.caption(about(tables.offers[chosen], tables))
     problem = problem_of(chosen, fits, tables)
     if problem:

@@ -12,17 +12,25 @@ from frontier import spell
 from frontier.charts.prices_chart import prices_chart_figure, prices_chart_table
 from frontier.edits import EDITABLE, cell_text
 from frontier.pages import cell_controls, controls, link, price_controls, session, show, text
-from frontier.prices import NOT_SOLD, age_days, days_left, security_of, stale_in_words, staleness
+from frontier.prices import (
+    NOT_SOLD,
+    age_days,
+    days_left,
+    hosting_of,
+    security_of,
+    stale_in_words,
+    staleness,
+)
 from frontier.prices.owned import OWNED_OFFER
-from frontier.tables import OWN_SOURCE, Offer, Tables
+from frontier.tables import OWN_SOURCE, Hosting, Offer, Tables
 
 _FILTERS = {
-    "providers": ("Provider", "provider"),
-    "gpus": ("GPU", "gpu"),
-    "kinds": ("Kind", "kind"),
-    "regions": ("Region", "region"),
-    "hosts": ("Hosts", "security"),
-    "ages": ("Age", "band"),
+    "data_providers": ("Provider", "provider"),
+    "data_gpus": ("GPU", "gpu"),
+    "data_kinds": ("Kind", "kind"),
+    "data_regions": ("Region", "region"),
+    "data_hosts": ("Hosts", "security"),
+    "data_ages": ("Age", "band"),
 }
 _FRESH, _SOON, _STALE, _GONE = "fresh", "soon", "stale", "gone"
 _UNKNOWN = "not stated"
@@ -170,7 +178,7 @@ def _filtered(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         _GONE: "Not sold any more",
     }
     ordered = {"band": (_FRESH, _SOON, _STALE, _GONE), "kind": tuple(_KINDS)}
-    found = frame
+    found, said = frame, []
     with st.container(horizontal=True, gap="small"):
         for key, (name, column) in _FILTERS.items():
             present = set(frame[column])
@@ -186,7 +194,11 @@ def _filtered(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
             )
             if wanted:
                 found = found[found[column].isin(wanted)]
-    return found.sort_values(["usd_per_gpu_h", "provider"], kind="stable")
+                said.append(" or ".join(words.get(value, value) for value in wanted))
+    found = found.sort_values(["usd_per_gpu_h", "provider"], kind="stable")
+    # The fields are too narrow for long names.
+    found.attrs["said"] = "; ".join(said)
+    return found
 
 
 def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
@@ -202,12 +214,10 @@ def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
     selected = st.session_state.get(_SELECTED)
     if selected is None or list(selected["selection"]["rows"]) != [row]:
         st.session_state[_SELECTED] = {"selection": {"rows": [row]}}
-    st.caption(
-        f"{spell.count(len(found), 'offer')}, the cheapest first. Choose a row to see it and to "
-        "change its price."
-        if len(found) == total
-        else f"{len(found):,} of {spell.count(total, 'offer')}, the cheapest first."
-    )
+    count = spell.count(total, "offer")
+    if found.attrs["said"]:
+        count = f"{len(found):,} of {count} ({text.plain(found.attrs['said'])})"
+    st.caption(f"{count}, the cheapest first. Choose a row to see it and to change its price.")
     money: Any = st.column_config.NumberColumn
     st.dataframe(
         shown,
@@ -219,10 +229,10 @@ def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
         placeholder="",
         column_order=[
             "provider",
-            "product",
             "gpu",
             "usd_per_gpu_h",
             "listed_usd_per_gpu_h",
+            "product",
             "age_days",
             "kind",
             "security",
@@ -267,7 +277,7 @@ def _choose(keys: tuple[str, ...], before: int) -> None:
     by_cell = [row for row, _ in selection["cells"]]
     for row in (by_mark or by_cell)[:1]:
         if row < len(keys):
-            st.session_state["offer"] = keys[row]
+            st.session_state["data_offer"] = keys[row]
 
 
 # --- the chosen offer ---------------------------------------------------------------------------
@@ -279,13 +289,17 @@ def _pick(found: pd.DataFrame, tables: Tables) -> str:
         "Offer",
         list(found.index),
         default,
-        key="offer",
+        key="data_offer",
         format_func=lambda key: _name(tables.offers[key]),
     )
 
 
 def _name(offer: Offer) -> str:
-    return f"{offer.provider} · {offer.gpu} · {offer.product} · {_gpus(offer)}×"
+    words = [offer.provider, offer.gpu, offer.product]
+    if offer.gpus_min > 1:
+        words.append(f"{_gpus(offer)}×")
+    words.append(offer.region)
+    return " · ".join(words)
 
 
 def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
@@ -293,15 +307,16 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
     listed = session.unedited().offers[key]
     source = session.unedited().source_of(listed)
     with st.container(border=True):
+        st.markdown(f"**{text.plain(offer.provider)} · {text.plain(offer.product)}**")
         if key == OWNED_OFFER:
             st.markdown("An amortisation, not a price: it follows from what the machine costs.")
         else:
             price_controls.price_field(key, place="data")
-        hosts = security_of(listed, session.unedited())
+        hosts = hosting_of(listed, session.unedited())
         where = [
             f"{_KINDS[offer.kind]}, {_gpus(offer)} × {offer.gpu} a machine",
             f"Region: {offer.region}",
-            f"Hosts: {hosts or _UNKNOWN}",
+            f"Hosts: {_hosts(hosts)}",
         ]
         st.markdown("  \n".join(text.plain(line) for line in where))
         whose = "Your price" if listed.source_id == OWN_SOURCE else "Listed"
@@ -332,6 +347,12 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
                     cell_controls.cell_field("offers", key, column)
 
 
+def _hosts(row: Hosting | None) -> str:
+    if row is None:
+        return _UNKNOWN
+    return f"{row.security}, assumed" if row.basis == "assumed" else row.security
+
+
 # --- the chart ----------------------------------------------------------------------------------
 
 
@@ -346,7 +367,7 @@ def _draw_chart(found: pd.DataFrame, tables: Tables) -> None:
             "Rows of the chart",
             list(_ROWS),
             "provider" if found["gpu"].nunique() == 1 else "gpu",
-            key="price_rows",
+            key="data_rows",
             format_func=_ROWS.__getitem__,
         )
     table = prices_chart_table(
@@ -367,8 +388,20 @@ def _draw_chart(found: pd.DataFrame, tables: Tables) -> None:
         ),
         table=table.drop(columns="row"),
         file_name="prices.csv",
+        shown=table.drop(columns="row").rename(
+            columns={
+                "gpu": "GPU",
+                "provider": "Provider",
+                "kind": "Kind",
+                "usd_per_gpu_h": "$/GPU-hour",
+                "offers": "Offers",
+            }
+        ),
     )
-    words = "GPU alone: cores and memory metered apart, fees and machines half used are not in it."
+    words = (
+        "Under each name stands its lowest price. GPU alone: cores and memory metered apart, fees "
+        "and machines half used are not in it."
+    )
     left_out = table.attrs["left_out"]
     if left_out:
         words += f" {spell.count(left_out, 'offer')} too many to draw: filter to see them."

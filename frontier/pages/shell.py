@@ -44,16 +44,19 @@ def run() -> None:
         ],
         position="top",
     )
-    notices = st.container()
+    notices = None
     try:
         # Here and not in the pages, so that the choices outlive a change of page.
         st.session_state["choices"] = controls.scenario_bar()
+        notices = st.container()
+        say_missing(notices)
         page.run()
     except FrontierError as error:
         st.error(text.plain(str(error)), icon=":material/error:")
-    say_missing(notices)
     for sentence in link.ignored():
-        notices.warning(text.plain(f"From your link: {sentence}."), icon=":material/link_off:")
+        (st if notices is None else notices).warning(
+            text.plain(f"From your link: {sentence}."), icon=":material/link_off:"
+        )
     link.end()
     bar.finish()
 

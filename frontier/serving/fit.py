@@ -16,7 +16,8 @@ class Fit:
     Attributes
     ----------
     gpus : int or None
-        The fewest GPUs a replica takes; None where it does not fit.
+        The GPUs of a replica: the fewest that hold it, unless more were asked for; None where it
+        does not fit.
     problem : str or None
         Why it does not fit, as a sentence.
     """
@@ -34,6 +35,7 @@ def fit_of(
     context_tokens: float,
     kv_precision: str,
     tables: Tables,
+    gpus: int | None = None,
 ) -> Fit:
     """Return whether the model in that precision runs on that GPU.
 
@@ -41,6 +43,8 @@ def fit_of(
     ----------
     context_tokens : float
         Tokens a running sequence holds on average [tokens].
+    gpus : int, optional
+        So many of them; the fewest that fit if None.
     """
     try:
         speed = serving_speed(
@@ -49,6 +53,7 @@ def fit_of(
             gpu,
             context_tokens=context_tokens,
             tables=tables,
+            gpus_per_replica=gpus,
             kv_precision=kv_precision,
             use_measured=False,
         )

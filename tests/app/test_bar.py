@@ -41,7 +41,6 @@ def test_each_chip_shows_its_choice_in_full_words(open_app):
     assert "$" in _chip(app, "Offers")
     assert _chip(app, "Limit") == "p99 ≤ 2 s"
     assert not any("changed" in help_ for help_ in _chips(app))
-    assert app.button(key="undo").disabled
 
 
 def test_a_changed_choice_is_marked_and_can_be_taken_back(open_app):
@@ -64,7 +63,7 @@ def test_reset_takes_back_every_chip(open_app):
     assert not app.exception
     assert not any("changed" in help_ for help_ in _chips(app))
     assert app.selectbox(key="gpu").value == "L40S"
-    assert dict(app.query_params) == {}
+    assert dict(app.query_params) == {"view": "plans"}
 
 
 def test_undo_takes_back_one_choice_after_the_other(open_app):
@@ -76,7 +75,9 @@ def test_undo_takes_back_one_choice_after_the_other(open_app):
     assert (app.selectbox(key="gpu").value, app.number_input(key="limit").value) == ("L40S", 7.0)
     app.button(key="undo").click().run()
     assert app.number_input(key="limit").value == 2.0
-    assert app.button(key="undo").disabled
+    app.button(key="undo").click().run()
+    assert "no choice to take back" in app.toast[0].value
+    assert app.number_input(key="limit").value == 2.0
     assert not app.exception
 
 
@@ -151,3 +152,41 @@ def test_an_offer_that_is_not_sold_any_more_is_not_offered():
             if (o.provider, o.kind) == (offer.provider, offer.kind) and o.gpu != "L40S"
         )
         assert offer_controls.nearest(other, without, "L40S") != key
+
+
+def test_the_gpus_of_a_replica_are_a_choice():
+    """Four instead of the fewest: the chip, the scenario and the link say so; undo takes it back.
+
+    On a GPU where so many do not go, it is the fewest again.
+    """
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_string(_BAR, default_timeout=90).run()
+    assert app.session_state["choices"].scenario.gpus_per_replica is None
+    app.selectbox(key="replica_gpus").set_value("4").run()
+    assert _chip(app, "GPUs") == "● 4 × L40S"
+    assert app.session_state["choices"].scenario.gpus_per_replica == 4
+    assert dict(app.query_params)["replica_gpus"] in ("4", ["4"])
+    app.button(key="undo").click().run()
+    assert app.session_state["choices"].scenario.gpus_per_replica is None
+    app.selectbox(key="replica_gpus").set_value("2").run()
+    app.selectbox(key="model").set_value("Llama-3.1-70B-Instruct").run()
+    assert app.session_state["choices"].scenario.gpus_per_replica is None
+    assert not app.exception
+
+
+def test_an_offer_is_taken_into_focus_from_anywhere():
+    """The callback of another page sets GPU, count and offer; the other offer follows the GPU."""
+    from streamlit.testing.v1 import AppTest
+
+    script = _BAR + (
+        'st.button("focus", key="focus", on_click=controls.focus, args=("modal-h100", 2))\n'
+    )
+    app = AppTest.from_string(script, default_timeout=90).run()
+    app.button(key="focus").click().run()
+    scenario = app.session_state["choices"].scenario
+    tables = load_tables()
+    assert scenario.serverless_offer == "modal-h100"
+    assert scenario.gpus_per_replica == 2
+    assert tables.offers[scenario.dedicated_offer].gpu == tables.offers["modal-h100"].gpu
+    assert not app.warning

@@ -39,7 +39,7 @@ def _open(script=_DATA, **query):
 
 def _price(app, offer_id, value):
     """Choose an offer and type a price into its field."""
-    app.selectbox(key="offer").set_value(offer_id).run()
+    app.selectbox(key="data_offer").set_value(offer_id).run()
     return app.number_input(key=f"price_data_{offer_id}").set_value(value).run()
 
 
@@ -169,6 +169,18 @@ link.end()
     assert not app.exception
 
 
+def test_the_bar_has_a_field_beside_each_of_its_offers():
+    """A price typed into the bar stands on the Data page, in the link and in the list."""
+    app = _open()
+    app.number_input(key="price_bar_modal-l40s").set_value(1.37).run()
+    assert not app.exception
+    assert app.number_input(key="price_data_modal-l40s").value == 1.37
+    assert app.query_params["price.modal-l40s"] == "1.37"
+    app.number_input(key="price_bar_crusoe-l40s").set_value(44.0).run()
+    assert "$44" in _warned(app)
+    assert "price.crusoe-l40s" not in app.query_params
+
+
 def test_rules_that_contradict_each_other_are_refused_together():
     """An idle timeout above the provider's longest is wrong although each cell is in range."""
     app = _open()
@@ -184,17 +196,17 @@ def test_offers_are_filtered_by_what_the_columns_say():
     app = _open()
     everything = _offers(app)
     assert len(everything) == len(load_tables().offers)
-    app.multiselect(key="gpus").set_value(["L40S"]).run()
+    app.multiselect(key="data_gpus").set_value(["L40S"]).run()
     l40s = _offers(app)
     assert set(l40s["gpu"]) == {"L40S"}
     assert len(l40s) == sum(offer.gpu == "L40S" for offer in load_tables().offers.values())
-    app.multiselect(key="hosts").set_value(["community"]).run()
+    app.multiselect(key="data_hosts").set_value(["community"]).run()
     assert list(_offers(app).index) == ["runpod-community-l40s"]
-    assert app.selectbox(key="offer").value == "runpod-community-l40s"
-    app.multiselect(key="kinds").set_value(["spot"]).run()
+    assert app.selectbox(key="data_offer").value == "runpod-community-l40s"
+    app.multiselect(key="data_kinds").set_value(["spot"]).run()
     assert not app.exception
     assert "Take a filter away" in app.info[0].value
-    app.multiselect(key="hosts").set_value([]).run()
+    app.multiselect(key="data_hosts").set_value([]).run()
     assert set(_offers(app)["kind"]) == {"Spot"}
 
 
@@ -213,22 +225,37 @@ def test_old_prices_are_warned_of_before_they_go_stale(monkeypatch):
     words = _warned(app)
     tables = load_tables()
     stale_days, warn_days = tables.setting("price_stale_days"), tables.setting("price_warn_days")
-    app.multiselect(key="ages").set_value(["stale"]).run()
+    app.multiselect(key="data_ages").set_value(["stale"]).run()
     stale = _offers(app)
     assert stale["age_days"].min() > stale_days
     assert f"{len(stale)} prices are older" in words
-    app.multiselect(key="ages").set_value(["soon"]).run()
+    app.multiselect(key="data_ages").set_value(["soon"]).run()
     soon = _offers(app)
     assert soon["age_days"].between(stale_days - warn_days + 1, stale_days).all()
     assert f"{len(soon)} more will be within" in words
-    app.multiselect(key="ages").set_value(["fresh"]).run()
+    app.multiselect(key="data_ages").set_value(["fresh"]).run()
     assert _offers(app)["age_days"].max() <= stale_days - warn_days
     assert len(stale) + len(soon) + len(_offers(app)) == len(tables.offers)
 
 
+def test_a_link_opens_the_tab_the_filter_and_the_offer_again():
+    """What stands in the address is what the page shows, and the other way round."""
+    app = _open(data_gpus="L40S,H200", data_kinds="spot", data_offer="verda-l40s-spot")
+    assert not app.exception
+    assert not [sentence for sentence in app.warning if "cannot be used" in sentence.value]
+    assert app.selectbox(key="data_offer").value == "verda-l40s-spot"
+    assert set(_offers(app)["kind"]) == {"Spot"}
+    assert set(_offers(app)["gpu"]) == {"L40S", "H200"}
+    app.session_state["data_tab"] = "Tables"
+    app.run()
+    app.selectbox(key="table").set_value("behaviours").run()
+    again = _open(**dict(app.query_params))
+    assert again.selectbox(key="table").value == "behaviours"
+
+
 def test_a_changed_price_keeps_its_hosts_and_the_page_to_read_again():
     """Age, source and kind of source are those of the typed price, the rest is the seller's."""
-    app = _open(offer="crusoe-l40s")
+    app = _open(data_offer="crusoe-l40s")
     before = _offers(app).loc["crusoe-l40s"]
     _price(app, "crusoe-l40s", 1.25)
     after = _offers(app).loc["crusoe-l40s"]
@@ -339,7 +366,7 @@ def test_a_price_of_ones_own_is_called_that_wherever_it_is_shown():
     app.session_state["data_tab"] = "Offers"
     app.session_state["detail"] = "What is in the number"
     app.run()
-    app.multiselect(key="providers").set_value(["Acme"]).run()
+    app.multiselect(key="data_providers").set_value(["Acme"]).run()
     assert not app.exception
     words = " ".join(e.value for e in (*app.markdown, *app.caption)).replace("\\", "")
     assert "GPU-hour (your price, dated " in words
@@ -389,7 +416,7 @@ def test_a_scenario_file_opens_the_same_view_in_another_session():
     assert not app.error
     app.button(key="use_scenario").click().run()
     assert not app.exception
-    assert not app.warning
+    assert "cannot be used" not in _warned(app)
     assert app.number_input(key="limit").value == 7.0
     assert app.number_input(key="hours").value == 720.0
     assert app.selectbox(key="dedicated").value == key

@@ -150,6 +150,17 @@ def test_the_method_page_draws_predicted_against_measured():
     assert len(cases) > 200
 
 
+@pytest.mark.parametrize("traffic", ["internal-rag", "upload"])
+def test_the_method_page_has_its_pictures_whatever_the_traffic(traffic):
+    """One replica's life, starts side by side, a bill: each with words, alternative and table."""
+    app = _run_page("frontier.pages.method", traffic)
+    alternatives = " ".join(chart.proto.alt for chart in app.get("plotly_chart"))
+    for begins in ("One replica through time", "Stages of a start", "Each stretch of a replica"):
+        assert begins in alternatives
+    assert "The replica starts twice, and 3 of the requests wait for it" in _said(app)
+    assert sum(fold.label == "The numbers of this chart" for fold in app.expander) >= 3
+
+
 def test_the_worked_example_is_computed_from_its_fields():
     """Five seconds behind thirty: 85.7 % wasted; ten behind ten, from the address: half."""
     app = _run_page("frontier.pages.method", "internal-rag")

@@ -55,7 +55,6 @@ def test_the_back_button_steps_through_choices_and_pages(open_page):
         wait_until_done(page)
         assert words in _chip(page, "limit").inner_text()
         assert path in page.url
-    assert page.locator(".st-key-undo button:visible").first.is_disabled()
     page.go_forward()
     wait_until_done(page)
     assert "5 s" in _chip(page, "limit").inner_text()
@@ -64,7 +63,7 @@ def test_the_back_button_steps_through_choices_and_pages(open_page):
 
 def test_a_plan_once_chosen_is_chosen_on_every_page(open_page):
     """A plan of a link holds on the next page and on the way back, in the field and the address."""
-    page = open_page("?plan=dedicated-2")
+    page = open_page("?view=plans&plan=dedicated-2")
     page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
     for move in (
         lambda: page.get_by_role("link", name="Tail").first.click(),
@@ -81,8 +80,7 @@ def test_a_plan_once_chosen_is_chosen_on_every_page(open_page):
 def test_the_bar_works_with_the_keyboard_alone(open_page):
     """Enter opens a chip and the focus goes in; a typed value counts; Escape goes back out."""
     page = open_page("method")
-    page.wait_for_selector(".st-key-bar_keys", state="attached")
-    page.wait_for_timeout(1000)
+    page.wait_for_selector("body[data-bar-keys=on]", state="attached", timeout=60_000)
     _chip(page, "limit").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-testid=stPopoverBody]:visible")
@@ -102,6 +100,19 @@ def test_the_bar_works_with_the_keyboard_alone(open_page):
 
 def _focused(page):
     return page.evaluate("document.activeElement.getAttribute('aria-label')")
+
+
+def test_the_link_is_copied(open_page):
+    """One click in its chip writes the address of the moment to the clipboard."""
+    page = open_page("method")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _set_limit(page, "5")
+    page.keyboard.press("Escape")
+    _open(page, "link")
+    page.get_by_role("button", name="Copy link").click()
+    page.wait_for_timeout(500)
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    assert "limit=5" in page.url
 
 
 def test_the_bar_takes_two_rows_of_a_desk(open_page):
