@@ -165,7 +165,9 @@ def _terms_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> list[
     if deployment.supply.kind == "spot":
         words.append(
             f"Nodes on spot are interrupted {deployment.interruptions_per_h:g} times an hour "
-            "(assumed): each start is paid again, and no percentile has it"
+            "(assumed), each by itself and back after a start, drawn once with a seed: requests "
+            "whose replicas are all gone wait for the first to be back, and each start is paid "
+            "again"
         )
     return words
 

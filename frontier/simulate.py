@@ -88,9 +88,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frontier.errors import InfeasibleError, InputError
-from frontier.interruptions import draw_outages
+from frontier.interruptions import back_on_nodes_s, draw_outages
 from frontier.plans.plan import Plan
-from frontier.policy import ScalingPolicy
+from frontier.policy import NodePool, ScalingPolicy
 from frontier.start.stages import StartDraws
 from frontier.trace import Trace
 
@@ -625,7 +625,10 @@ def simulate_plan(
     is_kept = policy.min_replicas == policy.max_replicas and policy.nodes is None
     if plan.interruptions_per_h > 0 and is_kept:
         return _interrupted(plan, trace, draws, cancel)
-    return _served(plan, trace, draws, cancel)
+    result = _served(plan, trace, draws, cancel)
+    if plan.interruptions_per_h > 0 and policy.nodes is not None:
+        return _on_spot_nodes(result, plan, policy.nodes, trace, draws)
+    return result
 
 
 def _served(
@@ -704,6 +707,43 @@ def _interrupted(
         waited_on_start=waited,
         start_wait_s=start_wait_s,
     )
+
+
+def _on_spot_nodes(
+    result: RunResult, plan: Plan, nodes: NodePool, trace: Trace, draws: StartDraws
+) -> RunResult:
+    """Return what nodes that are taken away now and then make of the waits.
+
+    A request whose replicas had been on a node that is gone waits until that is back, which takes
+    a whole start; `interruptions.back_on_nodes_s` says what is left out. The sessions stay: the
+    bill counts interruptions by itself.
+    """
+    sessions = result.sessions
+    unpinned = sessions["replica"].astype(np.int64) - plan.policy.pinned_replicas
+    back_s = back_on_nodes_s(
+        trace.arrival_s,
+        # Pinned replicas are on machines of another offer, which are not taken away.
+        np.where(unpinned < 0, -1, unpinned // nodes.replicas_per_node),
+        sessions["ready_s"],
+        sessions["ended_s"],
+        interruptions_per_h=plan.interruptions_per_h,
+        start_s=draws.total_s[: draws.total_s.size // 2],
+        horizon_s=trace.horizon_s,
+        seed=plan.interruption_seed,
+    )
+    longer_s = back_s - trace.arrival_s
+    hit = (longer_s > 0) & ~result.rejected & ~result.waited_on_start
+    longer_s = np.where(hit, longer_s, 0.0)
+    found = dataclasses.replace(
+        result,
+        ttft_s=result.ttft_s + longer_s,
+        finish_s=result.finish_s + longer_s,
+        waited_on_start=result.waited_on_start | hit,
+        start_wait_s=result.start_wait_s + longer_s,
+    )
+    for name in ("ttft_s", "finish_s", "waited_on_start", "start_wait_s"):
+        getattr(found, name).setflags(write=False)
+    return found
 
 
 CAUSES = ("refused", "caused a start", "joined a start", "queued", "own prompt")

@@ -350,19 +350,34 @@ def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -
 
 def usage_of(outcome: Outcome) -> Usage:
     """Return what a run used, for a bill."""
-    return Usage(
+    return usage_of_run(
+        outcome.plan,
         outcome.sessions,
         outcome.stage_s,
-        gpus_per_replica=outcome.plan.speed.gpus_per_replica,
         horizon_s=outcome.horizon_s,
-        policy=outcome.plan.policy,
         requests=outcome.requests,
-        standing=outcome.plan.standing,
-        host=HostNeed(
-            outcome.plan.speed.gpus_per_replica,
-            outcome.plan.weights_gib,
-            outcome.plan.weights_stay,
-        ),
+    )
+
+
+def usage_of_run(
+    plan: Plan,
+    sessions: NDArray[np.void],
+    stage_s: NDArray[np.float64],
+    *,
+    horizon_s: float,
+    requests: int,
+) -> Usage:
+    """Return what the run of a plan used, for a bill; arguments as in `Outcome`."""
+    gpus = plan.speed.gpus_per_replica
+    return Usage(
+        sessions,
+        stage_s,
+        gpus_per_replica=gpus,
+        horizon_s=horizon_s,
+        policy=plan.policy,
+        requests=requests,
+        standing=plan.standing,
+        host=HostNeed(gpus, plan.weights_gib, plan.weights_stay),
     )
 
 

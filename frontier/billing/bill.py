@@ -238,6 +238,37 @@ def bill(basis: BillBasis) -> Bill:
     )
 
 
+def usd_of_runs(
+    basis: BillBasis,
+    *,
+    gpu_s: NDArray[np.float64],
+    kept_ram_gib_s: NDArray[np.float64],
+    storage_gb: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return what many runs cost over the span under the contract of one of them [$].
+
+    The total of `bill`, from what they hold alone, for runs whose replicas take as much of a host.
+
+    Parameters
+    ----------
+    basis : BillBasis
+        Of any of them: one pool, no commitment.
+    gpu_s, kept_ram_gib_s, storage_gb : ndarray, shape (n,)
+        GPU-seconds of all lines; host memory kept; what is stored. [s], [GiB s], [GB]
+    """
+    (pool,) = basis.pools
+    usd_per_gpu_h = pool.usd_per_gpu_h + pool.cpu_ram_usd_per_gpu_h
+    used = (
+        (gpu_s * usd_per_gpu_h + kept_ram_gib_s * pool.usd_per_gib_h)
+        * pool.multiplier
+        / SECONDS_PER_HOUR
+    )
+    months = basis.months
+    fees = pool.fee_usd_per_month * months + basis.request_fee_usd * basis.requests
+    storage = storage_gb * basis.storage_usd_per_gb_month * months
+    return used - np.minimum(pool.credit_usd_per_month * months, used) + fees + storage
+
+
 def bill_basis(
     usage: Usage, contract: Contract, tables: Tables, meters: Meters | None = None
 ) -> BillBasis:
