@@ -232,7 +232,8 @@ def test_the_verdict_names_the_cheapest_plan_under_the_limit(
             assert verdict.cheapest_within is None
             assert "No plan holds" in verdict.headline
             continue
-        assert verdict.cheapest_within.usd_per_month == holding["usd_per_month"].min()
+        least = holding["usd_per_month"].min()
+        assert verdict.cheapest_within.usd_per_month == pytest.approx(least)
         assert verdict.headline.startswith("Cheapest plan that holds p99 ≤ ")
 
 
