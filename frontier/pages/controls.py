@@ -198,6 +198,7 @@ def _scenario(
         icon=":material/sell:",
         title="Offers and terms; prices for a GPU and hour",
         wrong=reasons.problem_of(picked()[0], fits, tables),
+        edited=lambda: session.prices_of(picked()),
     ):
         serverless, nodes = node_controls.node_section(tables, gpu, example, fits)
         dedicated = offer_controls.offer_section(
@@ -225,7 +226,6 @@ def _scenario(
     with bar.chip(
         "more",
         lambda: "More",
-        icon=":material/tune:",
         title="Scaling, mitigations, the start, office hours, per-token API",
     ):
         mitigations, max_replicas, target_concurrency = _scaling_section(tables)

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from frontier import spell
-from frontier.pages import link, session, text
+from frontier.pages import link, price_controls, session, text
 from frontier.prices import NOT_SOLD, staleness
 from frontier.prices.owned import OWNED_OFFER
 from frontier.serving import Fit
@@ -69,6 +69,8 @@ def offer_section(
         format_func=lambda offer_id: _label(tables.offers[offer_id], gpu, fits),
     )
     st.caption(about(tables.offers[chosen], tables))
+    if chosen != OWNED_OFFER:
+        price_controls.price_field(chosen, place="bar")
     problem = problem_of(chosen, fits, tables)
     if problem:
         st.error(text.plain(problem), icon=":material/block:")
