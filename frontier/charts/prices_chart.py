@@ -13,13 +13,15 @@ from frontier.charts import theme
 
 _ROW_PX = 36
 _NARROW_PX = 92
-_MOST_TICKS = 6
+_MOST_TICKS = 9
 _KINDS = {
     "serverless": theme.Mark("Serverless", theme.BLUE, "circle"),
     "dedicated": theme.Mark("By the hour", theme.ORANGE, "square"),
     "reserved": theme.Mark("Reserved", theme.GREEN, "diamond"),
     "spot": theme.Mark("Spot", theme.PINK, "triangle-up"),
 }
+# Kinds stand above each other in a row, so that equal prices do not hide one another.
+_OFFSETS = {"serverless": 0.24, "dedicated": 0.08, "reserved": -0.08, "spot": -0.24}
 # Words under the name of a row have to fit beside the marks on a telephone.
 _LONGEST_NAME = 18
 
@@ -71,6 +73,7 @@ def prices_chart_figure(table: pd.DataFrame) -> go.Figure:
     """Draw `prices_chart_table`: the name of each row with its lowest price, a mark a price."""
     figure = go.Figure()
     rows = list(dict.fromkeys(table["row"]))
+    height_of = {row: len(rows) - 1 - order for order, row in enumerate(rows)}
     for kind, mark in _KINDS.items():
         drawn = table[table["kind"] == kind]
         if drawn.empty:
@@ -78,14 +81,13 @@ def prices_chart_figure(table: pd.DataFrame) -> go.Figure:
         figure.add_trace(
             go.Scatter(
                 x=drawn["usd_per_gpu_h"],
-                y=drawn["row"],
+                y=drawn["row"].map(height_of) + _OFFSETS[kind],
                 mode="markers",
                 name=mark.label,
                 marker={
                     "color": mark.colour,
                     "symbol": mark.symbol,
-                    "size": 10,
-                    "opacity": 0.85,
+                    "size": 9,
                 },
                 text=[
                     f"<b>{row.provider}, {row.gpu}</b><br>{mark.label}: "
@@ -106,19 +108,22 @@ def prices_chart_figure(table: pd.DataFrame) -> go.Figure:
         range=[low - pad, high + pad],
         tickvals=ticks,
         ticktext=shown,
+        showgrid=True,
         title="$ for a GPU and hour",
     )
-    lowest = table.drop_duplicates("row").set_index("row")
-    other = "provider" if (table["row"] == table["gpu"]).all() else "gpu"
+    others = "provider" if (table["row"] == table["gpu"]).all() else "gpu"
+    # Where all are of one GPU, or of one provider, its name says nothing beside each price.
+    told = others if table[others].nunique() > 1 else "kind"
+    kinds = {kind: mark.label.lower() for kind, mark in _KINDS.items()}
+    lowest = [
+        f"{spell.dollars(usd)} {_short(kinds.get(whose, whose))}"
+        for usd, whose in table.drop_duplicates("row")[["usd_per_gpu_h", told]].to_numpy()
+    ]
     figure.update_yaxes(
-        categoryorder="array",
-        categoryarray=rows[::-1],
-        tickvals=rows,
+        tickvals=[height_of[row] for row in rows],
         ticktext=[
-            f"{_short(row)}<br><span style='font-size:11px'>"
-            f"{spell.dollars(lowest.at[row, 'usd_per_gpu_h'])} {_short(lowest.at[row, other])}"
-            "</span>"
-            for row in rows
+            f"{_short(row)}<br><span style='font-size:11px'>{words}</span>"
+            for row, words in zip(rows, lowest, strict=True)
         ],
         range=[-0.8, len(rows) - 0.2],
         showgrid=True,
@@ -136,7 +141,9 @@ def _ticks(prices: list[float]) -> tuple[list[float], list[str]]:
     ]
     first = max(i for i, tick in enumerate(steps) if tick <= low)
     last = min(i for i, tick in enumerate(steps) if tick >= high and i > first)
-    return theme.money_ticks(steps[first], steps[last])
+    ticks, _ = theme.money_ticks(steps[first], steps[last])
+    # The title names the unit: bare numbers leave room for every tick on a telephone.
+    return ticks, [f"{tick:g}" for tick in ticks]
 
 
 def _thinned(labels: list[str]) -> list[str]:

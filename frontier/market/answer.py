@@ -16,7 +16,6 @@ import numpy as np
 
 from frontier import spell, units
 from frontier.market.rows import Choice, Market, Row
-from frontier.plans.families import FAMILIES
 
 ON_DEMAND = ("serverless", "dedicated")
 """Kinds of offers that bind nobody and are not taken away."""
@@ -306,5 +305,4 @@ def _policy(pick: Pick) -> str:
     """Return a plan in words."""
     if pick.kept == pick.most:
         return f"{spell.count(pick.most, 'replica')} always on"
-    family = FAMILIES[pick.family]
-    return f"{spell.lower_first(family.head_of(pick.kept))} ({pick.detail})"
+    return spell.lower_first(pick.label)

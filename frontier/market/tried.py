@@ -259,7 +259,7 @@ class _Ids:
 
 def _same_run(plan: Plan, alike: Alike, ids: _Ids) -> Hashable:
     """Return all that the run and the meters of a plan hang on within one market."""
-    # What is always on never starts; how long it would take matters where spots are interrupted.
+    # What is always on never starts; how long that would take matters to spot machines alone.
     is_started = plan.family is not DEDICATED or alike.supply.kind == "spot"
     return (
         plan.policy,
@@ -270,6 +270,7 @@ def _same_run(plan: Plan, alike: Alike, ids: _Ids) -> Hashable:
         ids.of(plan.standing),
         plan.retry_s,
         plan.weights_stay,
+        plan.interruptions_per_h,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from frontier import spell
 from frontier.errors import FrontierError, InputError
 from frontier.plans.scenario import Scenario, context_of
-from frontier.prices import age_days, security_of
+from frontier.prices import NOT_SOLD, age_days, security_of
 from frontier.serving import ServingSpeed, serving_speed
 from frontier.tables import Offer, Tables
 from frontier.trace import Trace
@@ -158,6 +158,8 @@ def reason_against(offer: Offer, speed: ServingSpeed | FrontierError, tables: Ta
             f"It needs {count} × {offer.gpu}, and {provider} gives an account at most "
             f"{spell.count(behaviour.max_gpus_hard, 'GPU')}."
         )
+    if offer.available == NOT_SOLD:
+        return f"{provider} does not list it any more."
     if offer.available != "yes":
         how = "after a quota is granted" if offer.available == "quota" else "through its sales team"
         return f"{provider} sells it only {how}."

@@ -110,6 +110,7 @@ def number(name: str, column: Column, **how: Any) -> None:
         value=None,
         step=1 if kind is int else None,
         format="%d" if kind is int else "%g",
+        placeholder=None if column.required else "not stated",
         **how,
     )
 

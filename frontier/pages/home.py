@@ -1,4 +1,4 @@
-"""The Frontier page: the answer in words, the chart, and the chosen plan."""
+"""The Frontier page: the answer in words, the market, the plans of the offers in focus."""
 
 from __future__ import annotations
 
@@ -8,13 +8,27 @@ import streamlit as st
 from frontier import spell, units
 from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_drawn
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
-from frontier.pages import cards, controls, link, results, session, show, takeaway, text
-from frontier.pages.plans import choose_plan
+from frontier.errors import FrontierError
+from frontier.pages import (
+    cards,
+    controls,
+    link,
+    market_view,
+    results,
+    session,
+    show,
+    takeaway,
+    text,
+)
+from frontier.pages.controls import Choices
+from frontier.pages.plans import choose_plan, picked_plan
 from frontier.report import latency_rows
 from frontier.simulate import session_seconds
 from frontier.start.labels import in_sentence
 from frontier.study import Study
 from frontier.sweep import Outcome
+
+MARKET, PLANS = "market", "plans"
 
 
 def render() -> None:
@@ -22,25 +36,59 @@ def render() -> None:
     choices = controls.with_traffic()
     if choices is None:
         return
-    answer_place = st.empty()
+    view_place, market_place, answer_place = st.container(), st.container(), st.empty()
+    study = problem = None
+    try:
+        study = results.study(choices, lambda few: _draw_answer(answer_place, few))
+    except FrontierError as error:
+        # Other offers may still run the model: the market shows them, with what is wrong here.
+        problem = str(error)
+    with view_place:
+        view = _view(choices)
+    pair = "" if view == PLANS else _pair(choices)
+    chosen = ""
+    if study is not None:
+        _draw_answer(answer_place, study, pair)
+        if view == PLANS:
+            chosen = _draw_plans(study)
+    if study is None or view == MARKET:
+        with market_place:
+            market_view.draw(choices, problem)
+    if study is not None:
+        # After all that is quicker: it needs other rates of the traffic.
+        study = results.with_break_even(choices, study)
+        _draw_answer(answer_place, study, pair)
+        _draw_details(study, chosen or picked_plan(study))
+
+
+def _view(choices: Choices) -> str:
+    """Draw the choice between the market and the plans of the offers in focus; return it."""
+    labels = {MARKET: "Whole market", PLANS: f"In focus: {_pair(choices)}"}
+    return link.segments("View", labels, MARKET, key="view", label_visibility="collapsed")
+
+
+def _pair(choices: Choices) -> str:
+    """Return the offers in focus: "Modal L40S and Crusoe L40S"."""
+    offers, scenario = session.tables().offers, choices.scenario
+    pair = [offers[key] for key in (scenario.serverless_offer, scenario.dedicated_offer)]
+    return " and ".join(dict.fromkeys(f"{offer.provider} {offer.gpu}" for offer in pair))
+
+
+def _draw_plans(study: Study) -> str:
     chart_column, card_column = st.columns([1.65, 1], gap="medium")
-    with chart_column:
-        chart_place = st.empty()
-    study = results.study(choices, lambda partial: _draw_answer(answer_place, partial))
-    _draw_answer(answer_place, study)
     with card_column:
         chosen = choose_plan(study, help="Pick one here or click a point of the chart.")
-    with chart_place.container():
+    with chart_column:
         _draw_chart(study, chosen)
     with card_column:
         _draw_card(study, study.outcomes[chosen])
-    study = results.with_break_even(choices, study)
-    _draw_answer(answer_place, study)
-    _draw_details(study, chosen)
+    return chosen
 
 
-def _draw_answer(place: st.delta_generator.DeltaGenerator, study: Study) -> None:
+def _draw_answer(place: st.delta_generator.DeltaGenerator, study: Study, pair: str = "") -> None:
     with place.container():
+        if pair:
+            st.caption(f"In focus: {text.plain(pair)}")
         st.subheader(text.money(study.verdict.answer), anchor=False)
         if study.verdict.beside:
             st.markdown(text.money(study.verdict.beside))

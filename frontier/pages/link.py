@@ -262,6 +262,16 @@ def pick(label: str, options: Iterable[str], default: str, *, key: str, **how: A
     return st.session_state[key] if st.session_state[key] in options else shown
 
 
+def segments(label: str, labels: Mapping[str, str], default: str, *, key: str, **how: Any) -> str:
+    """Draw a segmented control whose choice lives in the address under ``key``; return it."""
+    shown = picked(labels, default, key=key)
+    st.segmented_control(
+        label, list(labels), key=key, format_func=labels.__getitem__, required=True, **how
+    )
+    st.session_state[_DRAWN].add(key)
+    return st.session_state[key] if st.session_state[key] in labels else shown
+
+
 def tabs(names: Sequence[str], *, key: str) -> Sequence[TabContainer]:
     """Draw tabs of which the open one lives in the address under ``key``; return them.
 

@@ -31,7 +31,14 @@ _OWNED_LABELS = {
     "usd_per_kwh": "Electricity ($/kWh)",
     "colocation_usd_month": "Colocation a month ($)",
 }
-_FORMATS = {"usd": "%.0f", "watts": "%.0f", "pue": "%.2f", "usd_per_kwh": "%.3f"}
+_FORMATS = {
+    "usd": "%.0f",
+    "months": "%.0f",
+    "watts": "%.0f",
+    "pue": "%.2f",
+    "usd_per_kwh": "%.3f",
+    "colocation_usd_month": "%.0f",
+}
 
 
 def are_picked() -> bool:
@@ -72,6 +79,7 @@ def owned_machine(tables: Tables, example: Example) -> OwnedMachine | None:
         field: link.settled(tables.settings[name], key=f"own_{field}", whole=field == "gpus")
         for field, name in OWNED_FIELDS.items()
     }
+    cells["gpus"] = int(cells["gpus"])
     return OwnedMachine(gpu_controls.picked_gpu(tables, example), **cells)
 
 
@@ -213,7 +221,7 @@ def owned_section(tables: Tables, gpu: str) -> None:
         if offer is not None:
             st.caption(
                 text.money(f"**{spell.dollars(offer.usd_per_gpu_h)} a GPU-hour.** ")
-                + text.money(text.plain(offer.note or ""))
+                + text.plain(offer.note or "")
             )
 
 

@@ -170,7 +170,7 @@ def _filtered(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         _GONE: "Not sold any more",
     }
     ordered = {"band": (_FRESH, _SOON, _STALE, _GONE), "kind": tuple(_KINDS)}
-    found = frame
+    found, said = frame, []
     with st.container(horizontal=True, gap="small"):
         for key, (name, column) in _FILTERS.items():
             present = set(frame[column])
@@ -186,7 +186,11 @@ def _filtered(frame: pd.DataFrame, tables: Tables) -> pd.DataFrame:
             )
             if wanted:
                 found = found[found[column].isin(wanted)]
-    return found.sort_values(["usd_per_gpu_h", "provider"], kind="stable")
+                said.append(" or ".join(words.get(value, value) for value in wanted))
+    found = found.sort_values(["usd_per_gpu_h", "provider"], kind="stable")
+    # The fields are too narrow for long names.
+    found.attrs["said"] = "; ".join(said)
+    return found
 
 
 def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
@@ -202,12 +206,10 @@ def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
     selected = st.session_state.get(_SELECTED)
     if selected is None or list(selected["selection"]["rows"]) != [row]:
         st.session_state[_SELECTED] = {"selection": {"rows": [row]}}
-    st.caption(
-        f"{spell.count(len(found), 'offer')}, the cheapest first. Choose a row to see it and to "
-        "change its price."
-        if len(found) == total
-        else f"{len(found):,} of {spell.count(total, 'offer')}, the cheapest first."
-    )
+    count = spell.count(total, "offer")
+    if found.attrs["said"]:
+        count = f"{len(found):,} of {count} ({text.plain(found.attrs['said'])})"
+    st.caption(f"{count}, the cheapest first. Choose a row to see it and to change its price.")
     money: Any = st.column_config.NumberColumn
     st.dataframe(
         shown,
@@ -219,10 +221,10 @@ def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
         placeholder="",
         column_order=[
             "provider",
-            "product",
             "gpu",
             "usd_per_gpu_h",
             "listed_usd_per_gpu_h",
+            "product",
             "age_days",
             "kind",
             "security",
@@ -285,7 +287,11 @@ def _pick(found: pd.DataFrame, tables: Tables) -> str:
 
 
 def _name(offer: Offer) -> str:
-    return f"{offer.provider} · {offer.gpu} · {offer.product} · {_gpus(offer)}×"
+    words = [offer.provider, offer.gpu, offer.product]
+    if offer.gpus_min > 1:
+        words.append(f"{_gpus(offer)}×")
+    words.append(offer.region)
+    return " · ".join(words)
 
 
 def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
@@ -293,6 +299,7 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
     listed = session.unedited().offers[key]
     source = session.unedited().source_of(listed)
     with st.container(border=True):
+        st.markdown(f"**{text.plain(offer.provider)} · {text.plain(offer.product)}**")
         if key == OWNED_OFFER:
             st.markdown("An amortisation, not a price: it follows from what the machine costs.")
         else:
@@ -367,8 +374,20 @@ def _draw_chart(found: pd.DataFrame, tables: Tables) -> None:
         ),
         table=table.drop(columns="row"),
         file_name="prices.csv",
+        shown=table.drop(columns="row").rename(
+            columns={
+                "gpu": "GPU",
+                "provider": "Provider",
+                "kind": "Kind",
+                "usd_per_gpu_h": "$/GPU-hour",
+                "offers": "Offers",
+            }
+        ),
     )
-    words = "GPU alone: cores and memory metered apart, fees and machines half used are not in it."
+    words = (
+        "Under each name stands its lowest price. GPU alone: cores and memory metered apart, fees "
+        "and machines half used are not in it."
+    )
     left_out = table.attrs["left_out"]
     if left_out:
         words += f" {spell.count(left_out, 'offer')} too many to draw: filter to see them."

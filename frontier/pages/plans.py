@@ -11,13 +11,17 @@ def choose_plan(study: Study, **how: str) -> str:
 
     Without a choice it is the cheapest plan under the limit, else an always-on one.
     """
-    ids = list(study.outcomes)
     labels = dict(zip(study.table["plan_id"], study.table["label"], strict=True))
     return link.pick(
         "Plan",
-        ids,
+        list(study.outcomes),
         default_plan_id(study),
         format_func=labels.__getitem__,
         key="plan",
         **how,
     )
+
+
+def picked_plan(study: Study) -> str:
+    """Return that plan where its choice is not drawn."""
+    return link.picked(list(study.outcomes), default_plan_id(study), key="plan")

@@ -12,6 +12,7 @@ from frontier import spell
 from frontier.edits import Edit
 from frontier.pages import (
     cell_controls,
+    link,
     offers_tab,
     own_prices_tab,
     price_controls,
@@ -41,6 +42,8 @@ def render() -> None:
         "in a paper, derived, or assumed by us. Prices, billing rules and scaling behaviour can be "
         "changed for this session; discounts, commitments and months stand in the bar above."
     )
+    # Which of them is open is in the link, too.
+    link.picked(_TABS, next(iter(_TABS)), key="data_tab")
     for tab, draw in zip(
         st.tabs(list(_TABS), key="data_tab", on_change="rerun"), _TABS.values(), strict=True
     ):

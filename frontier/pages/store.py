@@ -16,6 +16,8 @@ import streamlit as st
 
 _SHARED_ENTRIES = 18
 _SESSION_ENTRIES = 9
+# A market is some 350 groups of plans, each of some kilobytes.
+_MARKET_ENTRIES = 1200
 
 
 class Store:
@@ -73,3 +75,27 @@ def find(key: Hashable) -> Any | None:
     """
     kept = store(private=False).get(key)
     return store(private=True).get(key) if kept is None else kept
+
+
+class MarketStore:
+    """Where what was tried for a market is kept: shared, unless the session brought something."""
+
+    def __init__(self, *, private: bool) -> None:
+        if "market_store" not in st.session_state:
+            st.session_state["market_store"] = Store(_MARKET_ENTRIES)
+        own: Store = st.session_state["market_store"]
+        self._own = own if private else _shared_market()
+
+    def get(self, key: Hashable) -> Any | None:
+        """Return what is kept under that key, or None."""
+        kept = _shared_market().get(key)
+        return self._own.get(key) if kept is None else kept
+
+    def put(self, key: Hashable, value: Any) -> None:
+        """Keep a value, forgetting the one used longest ago where there are too many."""
+        self._own.put(key, value)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _shared_market() -> Store:
+    return Store(_MARKET_ENTRIES)

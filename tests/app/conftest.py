@@ -11,12 +11,15 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 
 @pytest.fixture
 def open_app():
-    """Give a function that opens a page of the app at an address and runs it once."""
+    """Give a function that opens a page of the app at an address and runs it once.
+
+    The Frontier page opens on the plans of the offers in focus, unless a test asks for the market.
+    """
     from streamlit.testing.v1 import AppTest
 
     def _open(page: str | None = None, **query: str) -> AppTest:
         app = AppTest.from_file(str(APP), default_timeout=90)
-        for key, value in query.items():
+        for key, value in ({"view": "plans"} | query if page is None else query).items():
             app.query_params[key] = value
         if page is not None:
             app.switch_page(page)

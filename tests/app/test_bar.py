@@ -63,7 +63,7 @@ def test_reset_takes_back_every_chip(open_app):
     assert not app.exception
     assert not any("changed" in help_ for help_ in _chips(app))
     assert app.selectbox(key="gpu").value == "L40S"
-    assert dict(app.query_params) == {}
+    assert dict(app.query_params) == {"view": "plans"}
 
 
 def test_undo_takes_back_one_choice_after_the_other(open_app):

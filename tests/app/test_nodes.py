@@ -76,6 +76,7 @@ def test_a_bought_machine_is_an_offer_with_its_formula(open_app):
     assert scenario.serverless_offer == scenario.dedicated_offer == OWNED_OFFER
     assert app.selectbox(key="node_scaler").options == ["Kept: never started or released"]
     assert "An amortisation, not a price" in _words(app)
+    assert "8\\-GPU machine; an amortisation" in _words(app)
     # 90,000 / 36 + 800 a month, 0.72 kW of 0.12 $/kWh: over 730 h and eight GPUs.
     usd = ((90_000 / 36 + 800) / 730 + 4 * 1.5 * 0.12) / 8
     assert f"{usd:.2f} a GPU-hour" in _words(app)

@@ -14,7 +14,7 @@ _NOT_OURS = {"presentation-role-conflict"}
 
 def test_a_click_on_a_point_opens_its_plan(open_page):
     """The chart is drawn; clicking its cheapest point opens that plan beside it, and the link."""
-    page = open_page()
+    page = open_page("?view=plans")
     page.wait_for_selector(".st-key-frontier_chart .scatterlayer .points path", timeout=60_000)
     assert "a month." in page.get_by_role("heading").first.inner_text()
     before = page.locator(".st-key-plan_card").inner_text()
@@ -39,7 +39,7 @@ def test_a_click_on_a_point_opens_its_plan(open_page):
 def test_nothing_is_wider_than_the_page(open_page, width, dark):
     """At both widths and in both themes the page does not scroll sideways."""
     page = open_page(width=width, dark=dark)
-    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
+    page.wait_for_selector(".st-key-market_chart .scatterlayer", timeout=60_000)
     overflow = page.evaluate(
         "() => document.querySelector('[data-testid=stMain]').scrollWidth - "
         "document.querySelector('[data-testid=stMain]').clientWidth"
@@ -52,7 +52,7 @@ def test_no_serious_accessibility_fault(open_page, dark):
     """Axe finds nothing serious or critical in either theme, beyond Streamlit's own."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = open_page(dark=dark)
-    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
+    page.wait_for_selector(".st-key-market_chart .scatterlayer", timeout=60_000)
     found = axe.Axe().run(page).response["violations"]
     serious = {
         fault["id"]: [node["html"][:160] for node in fault["nodes"]]
@@ -62,17 +62,29 @@ def test_no_serious_accessibility_fault(open_page, dark):
     assert not serious
 
 
-def test_the_answer_stands_on_the_first_screen(open_page):
-    """At 1280 × 800, before any scrolling: headline, chart and the chosen plan's cost."""
-    page = open_page()
-    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
-    for locator in (
-        page.get_by_role("heading").first,
-        page.locator(".st-key-frontier_chart"),
-        page.get_by_test_id("stMetricValue").first,
-    ):
+@pytest.mark.parametrize(
+    ("path", "chart"),
+    [("", ".st-key-market_chart"), ("?view=plans", ".st-key-frontier_chart")],
+)
+def test_the_answer_stands_on_the_first_screen(open_page, path, chart):
+    """At 1280 × 800, before any scrolling: the headline and the upper part of the chart."""
+    page = open_page(path)
+    page.wait_for_selector(f"{chart} .scatterlayer", timeout=60_000)
+    for locator, least in ((page.get_by_role("heading").first, 20), (page.locator(chart), 150)):
         box = locator.bounding_box()
-        assert box["y"] + min(box["height"], 300) <= 800
+        assert box["y"] + least <= 800
+
+
+def test_a_click_on_the_market_takes_an_offer_into_focus(open_page):
+    """Clicking the cheapest bar shows the plans of that offer, and the link says so."""
+    page = open_page()
+    bars = ".st-key-market_chart_bars .barlayer .point"
+    page.wait_for_selector(bars, timeout=60_000)
+    wait_until_done(page)
+    box = page.locator(bars).nth(1).bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
+    assert "view=plans" in page.url
 
 
 def test_the_page_asks_nobody_else(app_url, browser):
@@ -90,6 +102,6 @@ def test_the_page_asks_nobody_else(app_url, browser):
     )
     page.goto(app_url)
     wait_until_done(page)
-    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
+    page.wait_for_selector(".st-key-market_chart .scatterlayer", timeout=60_000)
     context.close()
     assert strangers == []

@@ -63,7 +63,7 @@ def test_the_back_button_steps_through_choices_and_pages(open_page):
 
 def test_a_plan_once_chosen_is_chosen_on_every_page(open_page):
     """A plan of a link holds on the next page and on the way back, in the field and the address."""
-    page = open_page("?plan=dedicated-2")
+    page = open_page("?view=plans&plan=dedicated-2")
     page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
     for move in (
         lambda: page.get_by_role("link", name="Tail").first.click(),

@@ -77,7 +77,7 @@ def test_the_axis_runs_from_a_round_price_to_a_round_price_around_all(found):
     assert ticks[-1] >= found["usd_per_gpu_h"].max()
     assert axis.range[0] < math.log10(ticks[0])
     assert axis.range[1] > math.log10(ticks[-1])
-    assert 1 <= sum(bool(words) for words in axis.ticktext) <= 6
+    assert 1 <= sum(bool(words) for words in axis.ticktext) <= 9
 
 
 @pytest.mark.parametrize("by", ["gpu", "provider"])
@@ -92,6 +92,16 @@ def test_all_that_ships_is_drawn_with_few_points(by):
     other = "provider" if by == "gpu" else "gpu"
     for words, (_, row) in zip(drawn.layout.yaxis.ticktext, lowest.iterrows(), strict=True):
         assert row[other] in words
+
+
+def test_beneath_a_provider_stands_the_kind_where_all_are_of_one_gpu():
+    """The name of the only GPU beside every price would say nothing."""
+    found = SHIPPED[SHIPPED["gpu"] == "L40S"]
+    table = prices_chart_table(found, by="provider", most_rows=MOST_ROWS, most_points=MOST_POINTS)
+    ticks = prices_chart_figure(table).layout.yaxis.ticktext
+    assert not any("L40S" in words for words in ticks)
+    assert any("by the hour" in words for words in ticks)
+    assert any("serverless" in words for words in ticks)
 
 
 def test_a_table_of_twenty_thousand_prices_is_thinned_and_said():

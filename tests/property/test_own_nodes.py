@@ -168,10 +168,11 @@ def test_spot_nodes_say_how_often_they_are_interrupted():
     """The rate is in the bill of the nodes, and the words say so."""
     scenario = scenario_of(KARPENTER, offer="verda-l40s-spot")
     words = included(deploy(scenario, TRACE, TABLES), TRACE, TABLES, LIST_DEAL)["In the number"]
-    assert any("Spot machines are interrupted" in text for text in words)
-    outcome = default_of(KARPENTER, offer="verda-l40s-spot")
+    assert any("Nodes on spot are interrupted" in text for text in words)
     often, never = (
-        bill_outcome(outcome, TABLES, dataclasses.replace(LIST_DEAL, interruptions_per_h=rate))
+        bill_outcome(
+            default_of(KARPENTER, offer="verda-l40s-spot", interruptions_per_h=rate), TABLES
+        )
         for rate in (0.5, 0.0)
     )
     assert often.usd_span > never.usd_span

@@ -1,0 +1,375 @@
+"""The market on one chart, and its cheapest offers as bars: which provider, which GPU.
+
+Dollars a month against p99 for every offer that can run the model: the efficient line over all
+ticked offers bold, each ticked provider's own steps thin and named at their end, the rest grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from frontier import spell
+from frontier.billing import LINES
+from frontier.charts import theme
+from frontier.economics import efficient
+from frontier.market import Choice, Market, Row
+from frontier.plans.families import FAMILIES
+
+_HEIGHT_PX = 440
+# About what the plot measures on a page of 1280 px: labels are kept apart by it.
+_PLOT_PX = (540, 360)
+_CHARACTER_PX, _LINE_PX = 7.0, 15
+# Plans that wait longer than so many times the limit stand at the upper edge, with an arrow.
+_CLIPPED_AT = 100
+_BAR_PX, _MOST_BARS = 30, 12
+_NAMED_SHARE = 0.16
+_PLACES = ((8, 0), (8, -13), (8, 13))
+
+
+def market_points(market: Market, ticked: Collection[str]) -> pd.DataFrame:
+    """Return one row a point: the efficient plans of each offer.
+
+    Parameters
+    ----------
+    ticked : collection of str
+        Offers that are looked at; the others are drawn grey.
+
+    Returns
+    -------
+    DataFrame
+        offer_id, provider, name, kind, plan_id, label, family, usd_per_month, p99_ttft_s, ticked,
+        on_line (efficient among all ticked), on_steps (among the ticked of its provider); the
+        ticked last, so that they are drawn over the others.
+    """
+    rows = [
+        {
+            "offer_id": row.offer.offer_id,
+            "provider": row.offer.provider,
+            "name": offer_name(row, step),
+            "kind": row.offer.kind,
+            "plan_id": step.plan.plan_id,
+            "label": step.plan.label,
+            "family": step.plan.family.key,
+            "usd_per_month": step.usd_per_month,
+            "p99_ttft_s": step.p99_s,
+            "ticked": row.offer.offer_id in ticked,
+        }
+        for row in market.rows
+        for step in row.steps
+        if np.isfinite(step.p99_s)
+    ]
+    columns = [*(rows[0] if rows else ()), "on_line", "on_steps"]
+    table = pd.DataFrame(rows, columns=columns)
+    table[["on_line", "on_steps"]] = False
+    for name, part in (
+        ("on_line", [table[table["ticked"]]] if rows else []),
+        ("on_steps", [p for _, p in table[table["ticked"]].groupby("provider")] if rows else []),
+    ):
+        for points in part:
+            good = efficient(points["usd_per_month"].round(2), points["p99_ttft_s"].round(3))
+            table.loc[points.index[good], name] = True
+    return table.sort_values("ticked", kind="stable", ignore_index=True) if rows else table
+
+
+def offer_name(row: Row, choice: Choice) -> str:
+    """Return an offer in few words: "AWS 2 × L40S", "RunPod L4, community hosts"."""
+    offer = row.offer
+    words = f"{offer.provider} {f'{choice.gpus} × ' if choice.gpus > 1 else ''}{_short(offer.gpu)}"
+    if offer.kind in ("spot", "reserved"):
+        words += f", {offer.kind}"
+    return f"{words}, community" if row.community else words
+
+
+def market_figure(
+    table: pd.DataFrame, *, limit_s: float, focused: Collection[str] = (), best: str = ""
+) -> go.Figure:
+    """Draw `market_points`.
+
+    Parameters
+    ----------
+    limit_s : float
+        On p99 TTFT, drawn as a line. [s]
+    focused : collection of str
+        Offers that are in focus; their efficient plans are ringed.
+    best : str
+        The offer whose cheapest plan within the limit is named.
+    """
+    figure = go.Figure()
+    top_s = min(float(table["p99_ttft_s"].max()), _CLIPPED_AT * limit_s)
+    shown = table.assign(
+        clipped=table["p99_ttft_s"] > top_s, at_s=np.minimum(table["p99_ttft_s"], top_s)
+    )
+    low_s, high_s = theme.log_range([*shown["at_s"], limit_s], pad=0.1)
+    low_usd, high_usd = theme.log_range([*shown["usd_per_month"]], pad=0.04)
+    # What another plan of its provider beats, or what nobody looks at, is background.
+    steps = shown[shown["on_steps"]]
+    rest = shown[~shown["on_steps"] & ~shown["clipped"]]
+    # WebGL points cannot be reached by a screen reader; SVG carries some thousand of them.
+    if len(rest):
+        figure.add_trace(_points(rest, colour=theme.GREY, size_px=4, opacity=0.5))
+    drawn = steps[~steps["clipped"]]
+    for _, own in drawn.groupby("provider"):
+        figure.add_trace(_line(own.sort_values("usd_per_month"), width_px=1, colour=theme.GREY))
+    line = drawn[drawn["on_line"]].sort_values("usd_per_month")
+    figure.add_trace(_line(line, width_px=3.5, colour=theme.BLUE))
+    for (key, on_line), part in steps.groupby(["family", "on_line"], sort=False):
+        family = FAMILIES[key]
+        figure.add_trace(
+            _points(
+                part,
+                colour=family.colour,
+                size_px=11 if on_line else 6,
+                opacity=1.0,
+                symbol=family.symbol,
+            )
+        )
+    _add_rings(figure, shown[shown["offer_id"].isin(focused)], limit_s)
+    if high_s > limit_s:
+        figure.add_hrect(y0=limit_s, y1=high_s, fillcolor=theme.TINT, line_width=0, layer="below")
+    figure.add_hline(y=limit_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"})
+    _add_names(figure, steps, (low_usd, high_usd), (low_s, high_s), limit_s, best)
+    ticks_s, labels = theme.time_ticks(low_s, high_s)
+    figure.update_yaxes(
+        type="log",
+        range=[np.log10(low_s), np.log10(high_s)],
+        tickvals=ticks_s,
+        ticktext=labels,
+        title="p99 time to first token",
+    )
+    ticks_usd, labels = theme.money_ticks(low_usd, high_usd)
+    figure.update_xaxes(
+        type="log",
+        range=[np.log10(low_usd), np.log10(high_usd)],
+        tickvals=ticks_usd,
+        ticktext=labels,
+        title="Dollars a month",
+    )
+    theme.base_layout(figure, height_px=_HEIGHT_PX)
+    return figure.update_layout(showlegend=False)
+
+
+def ranked_table(market: Market, ticked: Collection[str], most: int = _MOST_BARS) -> pd.DataFrame:
+    """Return the cheapest ticked offers within the limit: one row an offer, its bill by line.
+
+    Columns: offer_id, name, label, usd_per_month, p99_ttft_s, and each of `billing.LINES`.
+    """
+    rows = [
+        {
+            "offer_id": row.offer.offer_id,
+            "name": offer_name(row, row.best),
+            "label": row.best.plan.label.partition(",")[0],
+            "usd_per_month": row.best.usd_per_month,
+            "p99_ttft_s": row.best.p99_s,
+            **row.best.usd_by_line,
+        }
+        for row in market.holding
+        if row.best is not None and row.offer.offer_id in ticked
+    ]
+    columns = ["offer_id", "name", "label", "usd_per_month", "p99_ttft_s", *LINES]
+    return pd.DataFrame(rows[:most], columns=columns)
+
+
+def ranked_figure(table: pd.DataFrame, *, focused: Collection[str] = ()) -> go.Figure:
+    """Draw `ranked_table` as bars, the cheapest on top, each part of a bill named where it fits."""
+    figure = go.Figure()
+    names = [
+        f"{'▸ ' if row.offer_id in focused else ''}<b>{row.name}</b><br>{row.label}"
+        for row in table.itertuples()
+    ]
+    at = list(range(len(table)))
+    widest = float(table["usd_per_month"].max()) if len(table) else 1.0
+    for part in LINES:
+        usd = table[part].to_numpy(dtype=np.float64)
+        if not (usd > 0).any():
+            continue
+        colour = theme.BILL_COLOURS.get(part, theme.GREY)
+        figure.add_trace(
+            go.Bar(
+                x=np.maximum(usd, 0.0),
+                y=at,
+                orientation="h",
+                marker={"color": colour, "line": {"width": 0}},
+                customdata=table["offer_id"],
+                text=[part if value >= _NAMED_SHARE * widest else "" for value in usd],
+                textposition="inside",
+                insidetextanchor="middle",
+                textfont={"color": theme.ink_on(colour), "size": 12},
+                textangle=0,
+                hovertemplate=[
+                    f"{name}<br>{part}: {spell.dollars(value)} of {spell.dollars(all_)}"
+                    "<extra></extra>"
+                    for name, value, all_ in zip(
+                        table["name"], usd, table["usd_per_month"], strict=True
+                    )
+                ],
+                selected={"marker": {"opacity": 1}},
+                unselected={"marker": {"opacity": 1}},
+            )
+        )
+    for place, usd in zip(at, table["usd_per_month"], strict=True):
+        figure.add_annotation(
+            x=usd,
+            y=place,
+            text=spell.dollars(usd),
+            showarrow=False,
+            xanchor="left",
+            xshift=4,
+            font={"size": 12},
+        )
+    figure.update_layout(barmode="stack", bargap=0.25)
+    figure.update_yaxes(
+        tickvals=at,
+        ticktext=names,
+        range=[len(table) - 0.4, -0.6],
+        tickfont={"size": 12},
+    )
+    figure.update_xaxes(visible=False, range=[0, widest * 1.22])
+    theme.base_layout(figure, height_px=max(3, len(table)) * (_BAR_PX + 5) + 24)
+    return figure.update_layout(showlegend=False)
+
+
+def _points(
+    points: pd.DataFrame, *, colour: str, size_px: int, opacity: float, symbol: str = "circle"
+) -> go.Scatter:
+    return go.Scatter(
+        x=points["usd_per_month"],
+        y=points["at_s"],
+        mode="markers",
+        marker={
+            "color": colour,
+            "symbol": ["triangle-up" if clipped else symbol for clipped in points["clipped"]],
+            "size": size_px,
+            "opacity": opacity,
+            "line": {"width": 0},
+        },
+        customdata=points["offer_id"],
+        text=[_hover(row) for row in points.itertuples()],
+        hovertemplate="%{text}<extra></extra>",
+        selected={"marker": {"opacity": opacity}},
+        unselected={"marker": {"opacity": opacity}},
+        showlegend=False,
+    )
+
+
+def _hover(row: Any) -> str:
+    waits = spell.seconds(row.p99_ttft_s)
+    return (
+        f"<b>{row.name}</b><br>{row.label}<br>{spell.dollars(row.usd_per_month)} a month, "
+        f"p99 {waits}{', beyond the chart' if row.clipped else ''}"
+    )
+
+
+def _line(points: pd.DataFrame, *, width_px: float, colour: str) -> go.Scatter:
+    return go.Scatter(
+        x=points["usd_per_month"],
+        y=points["at_s"],
+        mode="lines",
+        line={"shape": "hv", "width": width_px, "color": colour},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _add_names(
+    figure: go.Figure,
+    steps: pd.DataFrame,
+    usd_range: tuple[float, float],
+    s_range: tuple[float, float],
+    limit_s: float,
+    best: str,
+) -> None:
+    """Name each ticked provider at the end of its steps, and the winner; none over another."""
+
+    def spot(usd: float, wait_s: float) -> tuple[float, float]:
+        across = np.log(usd / usd_range[0]) / np.log(usd_range[1] / usd_range[0])
+        up = np.log(wait_s / s_range[0]) / np.log(s_range[1] / s_range[0])
+        return float(across * _PLOT_PX[0]), float((1 - up) * _PLOT_PX[1])
+
+    limit_at = spot(usd_range[1], limit_s)[1]
+    label = f"limit {spell.seconds(limit_s)}"
+    taken: list[tuple[float, ...]] = [
+        (_PLOT_PX[0] - _CHARACTER_PX * len(label), limit_at - 16, _PLOT_PX[0], limit_at)
+    ]
+    figure.add_annotation(
+        x=1,
+        xref="paper",
+        xanchor="right",
+        y=np.log10(limit_s),
+        yanchor="bottom",
+        text=label,
+        showarrow=False,
+        font={"size": 12},
+    )
+
+    def put(words: str, usd: float, wait_s: float, *, bold: bool = False) -> None:
+        across, down = spot(usd, wait_s)
+        width = _CHARACTER_PX * len(words)
+        is_left = across + width + 10 > _PLOT_PX[0]
+        for right, lower in _PLACES:
+            left = across - right - width if is_left else across + right
+            box = (left, down + lower - _LINE_PX / 2, left + width, down + lower + _LINE_PX / 2)
+            inside = box[0] >= 0 and box[1] >= 0 and box[3] <= _PLOT_PX[1]
+            if inside and not any(_touch(box, other) for other in taken):
+                taken.append(box)
+                figure.add_annotation(
+                    x=np.log10(usd),
+                    y=np.log10(wait_s),
+                    text=f"<b>{words}</b>" if bold else words,
+                    showarrow=False,
+                    xanchor="right" if is_left else "left",
+                    xshift=-right if is_left else right,
+                    yshift=-lower,
+                    font={"size": 12},
+                )
+                return
+
+    within = steps[(steps["offer_id"] == best) & (steps["p99_ttft_s"] <= limit_s)]
+    if len(within):
+        first = within.sort_values("usd_per_month").iloc[0]
+        put(
+            f"{first['name']}, {spell.dollars(first['usd_per_month'])}",
+            first["usd_per_month"],
+            first["at_s"],
+            bold=True,
+        )
+    ends = steps.sort_values("usd_per_month").groupby("provider").tail(1)
+    for row in ends.itertuples():
+        put(str(row.provider), float(row.usd_per_month), float(row.at_s))
+
+
+def _add_rings(figure: go.Figure, points: pd.DataFrame, limit_s: float) -> None:
+    """Ring the cheapest plan within the limit of each of these offers, else its fastest."""
+    order = points.assign(over=points["p99_ttft_s"] > limit_s).sort_values(
+        ["over", "usd_per_month", "p99_ttft_s"]
+    )
+    within, over = order[~order["over"]], order[order["over"]].sort_values("p99_ttft_s")
+    first = pd.concat([within, over]).drop_duplicates("offer_id")
+    figure.add_trace(
+        go.Scatter(
+            x=first["usd_per_month"],
+            y=first["at_s"],
+            mode="markers",
+            marker={
+                "symbol": "circle-open",
+                "size": 18,
+                "color": theme.VERMILION,
+                "line": {"width": 2},
+            },
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
+
+
+def _touch(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+
+
+def _short(gpu: str) -> str:
+    """Return the name of a GPU without the memory that it always has."""
+    return gpu.removesuffix("-80GB").replace("-SXM", "").replace("-", " ")

@@ -1,0 +1,402 @@
+"""The market on the Frontier page: every offer on one chart, ranked, filtered, taken into focus."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from frontier import spell
+from frontier.charts.market_chart import (
+    market_figure,
+    market_points,
+    offer_name,
+    ranked_figure,
+    ranked_table,
+)
+from frontier.market import (
+    EVERYTHING,
+    ON_DEMAND,
+    Market,
+    Row,
+    Wanted,
+    answer_of,
+    cost_of,
+    headline,
+    market,
+    market_table,
+    sentences,
+    state_of,
+    wanted_offers,
+)
+from frontier.pages import controls, link, session, show, text
+from frontier.pages.controls import Choices
+from frontier.pages.store import MarketStore
+from frontier.sweep import LIST_DEAL, Deal
+from frontier.tables import Offer, Tables
+
+_MADE = "market_made"
+_STATES = {"holds": "holds the limit", "misses": "misses it", "cannot": "cannot run it"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ticked:
+    """Which offers are looked at, and in which words.
+
+    Attributes
+    ----------
+    wanted : Wanted
+        What the filter says.
+    offer_ids : frozenset of str
+    words : str
+        "featured offers", "offers chosen below".
+    """
+
+    wanted: Wanted
+    offer_ids: frozenset[str]
+    words: str
+
+
+def draw(choices: Choices, problem: str | None = None) -> None:
+    """Draw the market of the chosen model: the answer, the chart, the ranking, the table.
+
+    Parameters
+    ----------
+    problem : str, optional
+        Why the offers in focus cannot run the model.
+    """
+    tables = session.tables()
+    if problem is not None:
+        st.warning(text.plain(problem), icon=":material/block:")
+    misfit_place, answer_place, chart_place = st.container(), st.container(), st.empty()
+    beneath = st.container()
+    with beneath, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        ticked = _filter(tables)
+        focus_place = st.container()
+
+    def drawn(found: Market, key: str) -> None:
+        with chart_place.container():
+            _draw_charts(found, ticked, choices, key)
+
+    found, is_all = _found(choices, ticked, tables, lambda few: drawn(few, "market_first"))
+    drawn(found, "market_chart")
+    if problem is not None:
+        with misfit_place:
+            _offer_what_fits(found, choices, tables)
+    with answer_place:
+        _draw_answer(found, ticked, tables)
+    with focus_place:
+        _pick_focus(found, ticked)
+    with beneath:
+        _draw_table(found, ticked, is_all=is_all)
+
+
+def _offer_what_fits(found: Market, choices: Choices, tables: Tables) -> None:
+    """Offer the nearest offers that can run the model: same GPU, same provider, the cheapest."""
+    scenario = choices.scenario
+    pair = [tables.offers[key] for key in (scenario.serverless_offer, scenario.dedicated_offer)]
+    gpus, providers = {offer.gpu for offer in pair}, {offer.provider for offer in pair}
+    on_demand = [row for row in found.able if row.offer.kind in ON_DEMAND]
+    nearest = (
+        next((row for row in on_demand if row.offer.gpu in gpus), None),
+        next((row for row in on_demand if row.offer.provider in providers), None),
+        next(iter(on_demand), None),
+    )
+    rows = {row.offer.offer_id: row for row in nearest if row is not None}
+    with st.container(horizontal=True, gap="xsmall"):
+        for offer_id, row in rows.items():
+            st.button(
+                text.plain(_label(row)),
+                key=f"nearest_{offer_id}",
+                on_click=focus,
+                args=(offer_id,),
+                icon=":material/center_focus_strong:",
+            )
+
+
+def _found(
+    choices: Choices, ticked: Ticked, tables: Tables, first: Callable[[Market], None]
+) -> tuple[Market, bool]:
+    """Return the market, and whether all offers are on it: of long traffic, when asked for."""
+    most = int(tables.setting("market_most_requests"))
+    is_all = choices.trace.arrival_s.size <= most or bool(st.session_state.get("market_all"))
+    limit_s, today = choices.scenario.slo_p99_ttft_s, dt.date.today()
+    # Tables are made anew where anything in them changes, so the object itself is a key.
+    key = (choices.content, limit_s, choices.deal, is_all or ticked.offer_ids, today)
+    made = st.session_state.get(_MADE)
+    if made is not None and made[0] == key and made[1] is tables:
+        return made[2], is_all
+    bar = st.progress(0.0, "Looking at the market…")
+
+    def progress(done: int, total: int) -> None:
+        bar.progress(done / max(total, 1), f"Simulated {done} of {spell.count(total, 'plan')}")
+
+    some = (
+        tables
+        if is_all
+        else dataclasses.replace(
+            tables,
+            offers={key: row for key, row in tables.offers.items() if key in ticked.offer_ids},
+        )
+    )
+    found = market(
+        choices.scenario,
+        choices.trace,
+        some,
+        limit_s=limit_s,
+        kept=MarketStore(private=choices.is_private),
+        today=today,
+        deals=_deals(choices, tables),
+        first=first,
+        progress=progress,
+    )
+    bar.empty()
+    st.session_state[_MADE] = (key, tables, found)
+    return found, is_all
+
+
+def _deals(choices: Choices, tables: Tables) -> Callable[[Offer], Deal]:
+    """Return the terms of each offer: what was chosen for the pair in focus holds for its like."""
+    deal, scenario = choices.deal, choices.scenario
+    pair = [tables.offers[key] for key in (scenario.serverless_offer, scenario.dedicated_offer)]
+    rules = {offer.rules_id for offer in pair}
+    commitment = deal.commitment
+
+    def of(offer: Offer) -> Deal:
+        if offer.rules_id in rules:
+            return deal
+        holds = commitment is not None and commitment.provider in (None, offer.provider)
+        return dataclasses.replace(LIST_DEAL, commitment=commitment if holds else None)
+
+    return of
+
+
+def _filter(tables: Tables) -> Ticked:
+    """Draw the filter; without any choice in it the featured offers are ticked."""
+    offers = tables.offers.values()
+    with st.popover("Which offers", icon=":material/filter_list:", key="market_filter"):
+        st.caption(
+            "Without a choice here the featured offers are ticked: one or two of each provider. "
+            "All others are on the chart too, in grey."
+        )
+        every = link.flag("All offers", key="all_offers")
+        providers = link.many(
+            "Providers", sorted({offer.provider for offer in offers}), key="providers"
+        )
+        gpus = link.many("GPUs", sorted({offer.gpu for offer in offers}), key="gpus")
+        kinds = link.many("Kinds", ("serverless", "dedicated", "reserved", "spot"), key="kinds")
+        regions = link.many("Regions", sorted({offer.region for offer in offers}), key="regions")
+        community = not link.flag(
+            "Leave out community hosts",
+            key="no_community",
+            help="Machines of third parties, without a data centre's agreement.",
+        )
+        days = link.number(
+            "Oldest price (days, 0: any)",
+            0,
+            low=0,
+            high=int(tables.settings["price_ask_days"].bounds[1]),
+            whole=True,
+            key="price_days",
+        )
+    wanted = Wanted(
+        tuple(providers), tuple(gpus), tuple(kinds), tuple(regions), community, days or None
+    )
+    found = wanted_offers(tables, wanted, today=dt.date.today())
+    if every or (providers or gpus or kinds or regions):
+        words = "offers" if wanted == EVERYTHING else "offers you ticked"
+        return Ticked(wanted, frozenset(offer.offer_id for offer in found), words)
+    featured = frozenset(offer.offer_id for offer in found if offer.featured)
+    return Ticked(wanted, featured, "featured offers")
+
+
+def _of(found: Market, ticked: Ticked) -> Market:
+    """Return the market of the ticked offers alone."""
+    rows = tuple(row for row in found.rows if row.offer.offer_id in ticked.offer_ids)
+    return dataclasses.replace(found, rows=rows)
+
+
+def _draw_answer(found: Market, ticked: Ticked, tables: Tables) -> None:
+    hours = tables.setting("hours_per_month")
+    some = _of(found, ticked)
+    answer = answer_of(some)
+    said = headline(answer, hours)
+    if ticked.words == "featured offers":
+        said = said.replace(" offers on demand", " featured offers on demand", 1)
+    st.subheader(text.plain(said), anchor=False)
+    whole = answer_of(found)
+    if whole.best is not None and (
+        answer.best is None or whole.best.usd_per_month < answer.best.usd_per_month
+    ):
+        best = whole.best
+        st.caption(
+            text.plain(
+                f"Of all {whole.on_demand:,} on demand that hold it the cheapest is "
+                f"{best.where}: {cost_of(whole, best, hours)} at a p99 of "
+                f"{spell.seconds(best.p99_ttft_s)}."
+            )
+        )
+
+
+def _draw_charts(found: Market, ticked: Ticked, choices: Choices, key: str) -> None:
+    points = market_points(found, ticked.offer_ids)
+    if points.empty:
+        st.info("No offer can run this model; the table below says why.", icon=":material/block:")
+        return
+    some = _of(found, ticked)
+    bars = ranked_table(some, ticked.offer_ids)
+    answer = answer_of(some)
+    focused = (choices.scenario.serverless_offer, choices.scenario.dedicated_offer)
+    is_last = key == "market_chart"
+    left, right = st.columns([1.4, 1], gap="medium")
+    with left:
+        show.figure(
+            market_figure(
+                points,
+                limit_s=found.limit_s,
+                focused=focused,
+                best="" if answer.best is None else answer.best.offer_id,
+            ),
+            key=key,
+            alt="Dollars a month against p99 time to first token, an efficient line over "
+            f"{len(some.able)} offers and the steps of each provider.",
+            **(_focuses(key) if is_last else {}),
+        )
+    with right:
+        if bars.empty:
+            st.info(
+                "None of the ticked offers holds the limit: tick others, or raise it.",
+                icon=":material/info:",
+            )
+            return
+        show.figure(
+            ranked_figure(bars, focused=focused),
+            key=f"{key}_bars",
+            alt="Cheapest within the limit, dollars a month: "
+            + ", ".join(
+                f"{name} {spell.dollars(usd)}"
+                for name, usd in zip(bars["name"], bars["usd_per_month"], strict=True)
+            ),
+            **(_focuses(f"{key}_bars") if is_last else {}),
+        )
+
+
+def _focuses(key: str) -> dict[str, Any]:
+    """Return how a figure takes an offer into focus when a point or bar of it is clicked."""
+
+    def clicked() -> None:
+        points = st.session_state[key].selection.points
+        if points:
+            offer_id = points[0].get("customdata")
+            offer_id = offer_id[0] if isinstance(offer_id, list | tuple) else offer_id
+            if offer_id in session.tables().offers:
+                focus(offer_id)
+
+    return {"on_select": clicked, "selection_mode": "points"}
+
+
+def focus(offer_id: str) -> None:
+    """Take an offer into focus and show its plans; from a callback."""
+    controls.focus(offer_id)
+    link.choose(view="plans")
+
+
+def _pick_focus(found: Market, ticked: Ticked) -> None:
+    """Draw the choice of an offer with the keyboard: the same as a click on its point."""
+    rows = {row.offer.offer_id: row for row in found.able if row.offer.offer_id in ticked.offer_ids}
+    if not rows:
+        return
+
+    def label(offer_id: str) -> str:
+        return text.plain(_label(rows[offer_id]))
+
+    def picked() -> None:
+        offer_id = st.session_state["market_focus"]
+        st.session_state["market_focus"] = None
+        if offer_id is not None:
+            focus(offer_id)
+
+    st.selectbox(
+        "Look closer at an offer",
+        list(rows),
+        index=None,
+        key="market_focus",
+        format_func=label,
+        placeholder="or click its point or bar",
+        on_change=picked,
+    )
+
+
+def _label(row: Row) -> str:
+    choice = row.best or row.fastest
+    if choice is None:
+        return row.offer.offer_id
+    state = "" if row.best is not None else ", misses the limit"
+    return (
+        f"{offer_name(row, choice)} ({row.offer.product}): {spell.dollars(choice.usd_per_month)}"
+        f"{state}"
+    )
+
+
+def _draw_table(found: Market, ticked: Ticked, *, is_all: bool) -> None:
+    some = _of(found, ticked)
+    counts = {state: sum(state_of(row) == state for row in some.rows) for state in _STATES}
+    verbs = {"holds": "hold the limit", "misses": "miss it", "cannot": "cannot run the model"}
+    words = ", ".join(f"{count} {verbs[state]}" for state, count in counts.items() if count)
+    st.caption(
+        text.money(
+            f"{spell.count(len(some.rows), 'offer')} ticked of "
+            f"{spell.count(len(session.tables().offers), 'offer')}: {words}. Bold: the efficient "
+            "line of those ticked. Thin: the steps of each provider. Grey: the rest. Ringed: the "
+            "offers in focus. A triangle at the upper edge waits longer than the chart shows."
+        )
+    )
+    if not is_all:
+        st.button(
+            "Look at all offers",
+            key="market_all_button",
+            icon=":material/travel_explore:",
+            help="This traffic is long: all of them take a while.",
+            on_click=lambda: st.session_state.update(market_all=True),
+        )
+    with st.expander("Offers as a table", icon=":material/table_rows:"):
+        _table(some)
+        answer, hours = answer_of(some), session.tables().setting("hours_per_month")
+        st.markdown("\n".join(f"- {text.plain(said)}" for said in sentences(answer, hours)))
+        show.download(market_table(found), "market.csv")
+
+
+def _table(some: Market) -> None:
+    table = market_table(some)
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Provider": table["provider"],
+                "Product": table["product"],
+                "Kind": table["kind"],
+                "GPUs of a replica": [
+                    f"{row.fastest.gpus if row.best is None else row.best.gpus} × {row.offer.gpu}"
+                    if row.fastest is not None
+                    else row.offer.gpu
+                    for row in some.rows
+                ],
+                "Within the limit": table["state"].map(_STATES),
+                "Dollars a month": table["best_usd_per_month"],
+                "p99 TTFT (s)": table["best_p99_ttft_s"].fillna(table["fastest_p99_ttft_s"]),
+                "Plan": table["best_label"].fillna(table["fastest_label"]),
+                "Price of": table["priced_on"],
+                "Region": table["region"],
+                "Community hosts": table["community"],
+                "Why it cannot": table["reason"],
+            }
+        ),
+        hide_index=True,
+        column_config={
+            "Dollars a month": st.column_config.NumberColumn(format="dollar"),
+            "p99 TTFT (s)": st.column_config.NumberColumn(format="%.3g"),
+        },
+    )

@@ -1,0 +1,148 @@
+"""The market on the Frontier page: it opens there, a misfit is one sentence, focus follows."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from frontier.charts.market_chart import (
+    market_figure,
+    market_points,
+    ranked_figure,
+    ranked_table,
+)
+from frontier.economics import efficient
+from frontier.market import Wanted, market
+from frontier.plans.scenario import Scenario
+from frontier.tables import load_tables
+from frontier.trace import TraceReport, make_trace
+
+TABLES = load_tables()
+
+
+def said(app):
+    return [block.value for block in app.subheader]
+
+
+def test_the_page_opens_on_the_market_of_the_model(open_app):
+    """The first sentence is about all featured offers; the verdict on the pair stands below."""
+    app = open_app(view="market")
+    assert not app.exception
+    first, second = said(app)[:2]
+    assert "featured offers on demand" in first
+    assert "Cheapest plan that holds" in second
+    assert any("In focus" in caption.value for caption in app.caption)
+    featured = sum(offer.featured for offer in TABLES.offers.values())
+    words = f"{featured} offers ticked of {len(TABLES.offers)} offers"
+    assert any(words in caption.value for caption in app.caption)
+
+
+def test_an_offer_taken_into_focus_shows_its_plans(open_app):
+    """The select does what a click does: the pair changes, and so does the view."""
+    app = open_app(view="market")
+    app.selectbox(key="market_focus").select("cerebrium-l4").run()
+    assert not app.exception
+    assert app.query_params["gpu"] == "L4"
+    assert app.query_params["serverless"] == "cerebrium-l4"
+    assert app.query_params["view"] == "plans"
+    assert any("Cheapest plan that holds" in words for words in said(app))
+
+
+@pytest.mark.parametrize(
+    "gpu", ["H100-SXM-80GB", "A10G", "L4", "RTX-A6000", "A100-80GB", "RTX-PRO-6000"]
+)
+def test_a_model_that_does_not_fit_leaves_the_market(open_app, gpu):
+    """A 70B model on any GPU: the market is drawn; a misfit is one warning with what fits."""
+    app = open_app(view="market", model="Llama-3.1-70B-Instruct", gpu=gpu)
+    assert not app.exception
+    assert "featured offers on demand" in said(app)[0]
+    problems = [warning.value for warning in app.warning]
+    nearest = [button for button in app.button if str(button.key).startswith("nearest_")]
+    assert bool(problems) == bool(nearest)
+    assert len(problems) <= 1
+    if nearest:
+        nearest[-1].click().run()
+        assert not app.exception
+        assert not app.warning
+
+
+def test_the_filter_ticks_other_offers(open_app):
+    """A provider chosen takes the place of the featured ones; an unknown one is said."""
+    app = open_app(view="market", providers="Modal")
+    assert not app.exception
+    ticked = sum(offer.provider == "Modal" for offer in TABLES.offers.values())
+    assert any(f"{ticked} offers ticked" in caption.value for caption in app.caption)
+    assert "Modal" in said(app)[0]
+    app = open_app(view="market", providers="Nobody")
+    assert any("providers=Nobody" in warning.value.replace("\\", "") for warning in app.warning)
+
+
+@pytest.fixture(scope="module")
+def found():
+    class Kept(dict):
+        def put(self, key, value):
+            self[key] = value
+
+    generator = np.random.default_rng(1)
+    trace = make_trace(
+        "test",
+        np.sort(generator.uniform(0, 86_400, 60)),
+        np.full(60, 700),
+        np.full(60, 100),
+        horizon_s=86_400.0,
+        report=TraceReport("test"),
+    )
+    return market(
+        Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0),
+        trace,
+        TABLES,
+        limit_s=2.0,
+        kept=Kept(),
+        today=dt.date(2026, 11, 26),
+        wanted=Wanted(gpus=("L40S", "L4")),
+    )
+
+
+def test_the_bold_line_is_efficient_over_the_ticked_alone(found):
+    """No ticked point beats a point of the line; what is not ticked is on no line."""
+    ticked = {row.offer.offer_id for row in found.rows if row.offer.gpu == "L40S"}
+    points = market_points(found, ticked)
+    assert set(points.loc[points["ticked"], "offer_id"]) <= ticked
+    assert not points.loc[~points["ticked"], ["on_line", "on_steps"]].any(axis=None)
+    mine = points[points["ticked"]]
+    good = efficient(mine["usd_per_month"].round(2), mine["p99_ttft_s"].round(3))
+    assert (mine["on_line"] == good).all()
+    # What is efficient among all is so among those of its provider.
+    assert not (mine["on_line"] & ~mine["on_steps"]).any()
+    figure = market_figure(points, limit_s=2.0, focused=("modal-l40s",), best="crusoe-l40s")
+    assert sum(len(trace.x) for trace in figure.data) < 5000
+    assert all(
+        annotation.font.size is None or annotation.font.size >= 12
+        for annotation in figure.layout.annotations
+    )
+
+
+def test_the_bars_are_the_cheapest_and_add_up(found):
+    """In order of cost; the parts of each bar are its bill."""
+    ticked = {row.offer.offer_id for row in found.rows}
+    bars = ranked_table(found, ticked)
+    costs = bars["usd_per_month"].tolist()
+    assert costs == sorted(costs)
+    assert costs[0] == found.holding[0].best.usd_per_month
+    parts = bars.drop(columns=["offer_id", "name", "label", "usd_per_month", "p99_ttft_s"])
+    assert np.allclose(parts.sum(axis=1), costs)
+    drawn = ranked_figure(bars, focused=("crusoe-l40s",))
+    assert np.allclose(
+        np.sum([trace.x for trace in drawn.data], axis=0), parts.clip(lower=0).sum(axis=1)
+    )
+    assert ranked_table(found, set()).empty
+
+
+def test_nothing_on_the_market_is_drawn_without_points(found):
+    """With no offer able to run the model there is a table and no figure."""
+    import dataclasses
+
+    none = dataclasses.replace(found, rows=())
+    assert market_points(none, set()).empty
