@@ -361,12 +361,16 @@ def _sweep(told: argparse.Namespace) -> None:
     about = (*_about_trace(study.trace), *_about_model(read), *study.deployment.assumed)
     for sentence in (*study.verdict.reasons, *about):
         print(f"  {sentence}")
-    print(f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'waited':>8}  efficient plans")
+    print(
+        f"\n{'$/month':>10}  {'p99 TTFT':>12}  {'p99/token':>10}  {'p99 in all':>11}  "
+        f"{'waited':>8}  efficient plans"
+    )
     best = study.table[study.table["efficient"]].sort_values("usd_per_month", kind="stable")
     best = best.drop_duplicates(["usd_per_month", "p99_ttft_s"])
     for row in best.itertuples():
         print(
             f"{spell.dollars(row.usd_per_month):>10}  {spell.seconds(row.p99_ttft_s):>12}  "
+            f"{_if_known(row.p99_tpot_s):>10}  {_if_known(row.p99_latency_s):>11}  "
             f"{spell.percent(row.waited_on_start_share):>8}  {row.label}"
         )
     if told.included:
@@ -377,6 +381,11 @@ def _sweep(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, _as_file(path.suffix, study, plan_id))
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
+
+
+def _if_known(seconds: float | None) -> str:
+    """Return a time in words; a dash where it is not simulated."""
+    return "-" if seconds is None or math.isnan(seconds) else spell.seconds(seconds)
 
 
 def _break_even(told: argparse.Namespace) -> None:

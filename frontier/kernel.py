@@ -197,6 +197,8 @@ class Chunks(NamedTuple):
         Engine steps in which each prompt is read, at least 1.
     prompt_s : float64, shape (n,)
         Seconds of each prompt, written when it is dispatched [s].
+    begun_s : float64, shape (n,)
+        When it began to be read [s].
     prompts : int64, shape (replicas, 3 + C)
     chunk : float64, shape (replicas, 2)
         What each replica reads and what waits there; columns as named above.
@@ -204,6 +206,7 @@ class Chunks(NamedTuple):
 
     chunks: NDArray[np.int64]
     prompt_s: NDArray[np.float64]
+    begun_s: NDArray[np.float64]
     prompts: NDArray[np.int64]
     chunk: NDArray[np.float64]
 
@@ -251,7 +254,7 @@ class Fates(NamedTuple):
 
     Attributes
     ----------
-    first_token_s, finish_s : float64, shape (n,)
+    dispatched_s, first_token_s, finish_s : float64, shape (n,)
         Instants [s], infinite for a rejected request.
     waited_on_start : bool, shape (n,)
     start_wait_s : float64, shape (n,)
@@ -260,6 +263,7 @@ class Fates(NamedTuple):
         Its own arrival made the replica start that it waited for.
     """
 
+    dispatched_s: NDArray[np.float64]
     first_token_s: NDArray[np.float64]
     finish_s: NDArray[np.float64]
     waited_on_start: NDArray[np.bool_]
@@ -521,8 +525,9 @@ def _steps_to_go(fleet, reads, base, replica, decoding):
 
 
 @_inlined
-def _read(reads, replica, new):
+def _read(reads, replica, now, new):
     """Begin to read a prompt."""
+    reads.begun_s[new] = now
     reads.prompts[replica, READING] = new
     reads.chunk[replica, CHUNKS_LEFT] = reads.chunks[new]
     reads.chunk[replica, CHUNK_S] = reads.prompt_s[new] / reads.chunks[new]
@@ -562,7 +567,7 @@ def _take_chunked(fleet, reads, decode_step_s, replica, now, new, prompt_s):
             time[replica, CLOCK] += (now - time[replica, DECODE_FROM]) / pace_s
         time[replica, DECODE_FROM] = now
         _set_back(fleet, replica * most, decoding, replica)
-        _read(reads, replica, new)
+        _read(reads, replica, now, new)
     fleet.counts[replica, HELD] += 1
 
 
@@ -604,7 +609,7 @@ def _finish_chunked(fleet, reads, requests, decode_step_s, replica, now, fates):
                 first = prompts[replica, FIRST]
                 prompts[replica, WAITING] -= 1
                 prompts[replica, FIRST] = first + 1 if first + 1 < most else 0
-                _read(reads, replica, prompts[replica, RING + first])
+                _read(reads, replica, now, prompts[replica, RING + first])
     fleet.counts[replica, HELD] -= gone
     _set_back(fleet, base, left, replica)
     return gone
@@ -932,6 +937,7 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches)
                     if unlooked == replica:
                         unlooked = count[replica, IDLE_AFTER]
                     _leave_idle_list(count, replica)
+            fates.dispatched_s[head] = now
             if caches is None:
                 prompt_s = requests.prefill_s[head]
             else:
@@ -1017,6 +1023,7 @@ def run_replicas(
     )
     fleet.node_time[:, NODE_LEFT] = -np.inf
     fates = Fates(
+        dispatched_s=np.full(n, np.inf),
         first_token_s=np.full(n, np.inf),
         finish_s=np.full(n, np.inf),
         waited_on_start=np.zeros(n, np.bool_),
@@ -1053,7 +1060,9 @@ def chunks_for(chunks: NDArray[np.int64], max_replicas: int, most: int) -> Chunk
     """
     prompts = np.zeros((max_replicas, RING + most), np.int64)
     prompts[:, READING] = -1
-    return Chunks(chunks, np.zeros(chunks.size), prompts, np.zeros((max_replicas, 2)))
+    return Chunks(
+        chunks, np.zeros(chunks.size), np.zeros(chunks.size), prompts, np.zeros((max_replicas, 2))
+    )
 
 
 def caches_for(

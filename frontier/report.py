@@ -40,6 +40,12 @@ _PERCENTILES = {
     "p99.9": "p999_ttft_s",
     "Longest": "max_ttft_s",
 }
+_ANSWERS = {
+    "Median time per output token": "p50_tpot_s",
+    "p99 time per output token": "p99_tpot_s",
+    "Median until the last token": "p50_latency_s",
+    "p99 until the last token": "p99_latency_s",
+}
 _GPU_COLUMNS = tuple(name for name in METER.names or () if name.endswith("_gpu_s"))
 
 
@@ -157,7 +163,7 @@ def report_of(
         bill=study.bill(outcome),
         basis=study.basis(outcome),
         tokens=outcome.tokens,
-        latency=latency_rows(outcome.latency),
+        latency=(*latency_rows(outcome.latency), *answer_rows(outcome.latency)),
         plans=study.table,
         plan_id=plan_id,
         slo_p99_ttft_s=study.limit_s,
@@ -170,6 +176,12 @@ def report_of(
 def latency_rows(latency: LatencySummary) -> tuple[tuple[str, float], ...]:
     """Return the percentiles of a run as label and seconds [s]."""
     return tuple((label, getattr(latency, name)) for label, name in _PERCENTILES.items())
+
+
+def answer_rows(latency: LatencySummary) -> tuple[tuple[str, float], ...]:
+    """Return how fast answers came as label and seconds [s]; none where that is not simulated."""
+    found = ((label, getattr(latency, name)) for label, name in _ANSWERS.items())
+    return tuple((label, value_s) for label, value_s in found if value_s is not None)
 
 
 def meters_csv(basis: BillBasis) -> bytes:

@@ -80,7 +80,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,6 +93,9 @@ from frontier.plans.plan import Plan
 from frontier.policy import ScalingPolicy
 from frontier.start.stages import StartDraws
 from frontier.trace import Trace
+
+# Differences of instants late in a trace are off by their rounding: that is no wait.
+_ROUNDING_S = 1e-6
 
 
 class Cancelled(Exception):
@@ -174,6 +179,10 @@ class RunResult:
         From arrival until that replica was ready [s]; 0 if the request did not wait on a start.
     caused_start : ndarray of bool, shape (n,)
         The start it waited on was made by its own arrival.
+    slot_wait_s : ndarray, shape (n,)
+        From then, or from arrival, until it was dispatched to the replica [s]; 0 if rejected.
+    read_wait_s : ndarray, shape (n,)
+        From then until its prompt began to be read: behind other prompts [s]; 0 if rejected.
     delay_s : ndarray, shape (n,)
         The part of ``ttft_s`` spent away from queue and replica: the overhead of a request and
         the wait for a client's next try [s]; 0 from `simulate_replicas`.
@@ -199,6 +208,8 @@ class RunResult:
     waited_on_start: NDArray[np.bool_]
     start_wait_s: NDArray[np.float64]
     caused_start: NDArray[np.bool_]
+    slot_wait_s: NDArray[np.float64]
+    read_wait_s: NDArray[np.float64]
     delay_s: NDArray[np.float64]
     prompt_s: NDArray[np.float64]
     rejected: NDArray[np.bool_]
@@ -445,14 +456,23 @@ def simulate_replicas(
     sessions["parked_s"] = seconds[:, IN_TIERS:]
 
     ttft_s = fates.first_token_s - arrival_s
+    prompt_s = np.where(rejected, 0.0, prefill_s if caches is None else caches.prompt_s)
+    dispatched_s = np.where(rejected, 0.0, fates.dispatched_s)
+    if reads is None:
+        read_wait_s = np.where(rejected, 0.0, fates.first_token_s) - prompt_s - dispatched_s
+    else:
+        read_wait_s = np.where(rejected, 0.0, reads.begun_s) - dispatched_s
+    slot_wait_s = dispatched_s - np.where(rejected, 0.0, arrival_s + fates.start_wait_s)
     result = RunResult(
         ttft_s=ttft_s,
         finish_s=fates.finish_s,
         waited_on_start=fates.waited_on_start,
         start_wait_s=fates.start_wait_s,
         caused_start=fates.caused_start,
+        slot_wait_s=_wait(slot_wait_s),
+        read_wait_s=_wait(read_wait_s),
         delay_s=np.zeros(ttft_s.size),
-        prompt_s=np.where(rejected, 0.0, prefill_s if caches is None else caches.prompt_s),
+        prompt_s=prompt_s,
         rejected=rejected,
         sessions=sessions,
         horizon_s=float(horizon_s),
@@ -460,6 +480,12 @@ def simulate_replicas(
     for name in RunResult.__slots__[:-1]:  # all but horizon_s
         getattr(result, name).setflags(write=False)
     return result
+
+
+def _wait(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return waits without what is but the rounding of instants late in a trace."""
+    seconds[seconds < _ROUNDING_S] = 0.0
+    return seconds
 
 
 @functools.cache
@@ -484,7 +510,10 @@ def _session_type(tiers: int) -> np.dtype[np.void]:
 class LatencySummary:
     """What a frontier table needs to know of a run [s], [1]; percentiles are observed values.
 
-    ``waited_ttft_s`` is the median of the requests that waited on a start, 0 without any.
+    ``waited_ttft_s`` is the median of the requests that waited on a start, 0 without any. The
+    time per output token (of the served, from the second token on) and the end-to-end latency
+    are None where prompts are read in one go: the answers beside them then stand still for
+    longer than they do on an engine.
     """
 
     p50_ttft_s: float
@@ -496,6 +525,10 @@ class LatencySummary:
     waited_on_start_share: float
     rejected_share: float
     waited_ttft_s: float
+    p50_tpot_s: float | None = None
+    p99_tpot_s: float | None = None
+    p50_latency_s: float | None = None
+    p99_latency_s: float | None = None
 
 
 THOUSAND = 1000
@@ -515,13 +548,17 @@ def slowest_of_thousand(ttft_s: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def summarise(result: RunResult) -> LatencySummary:
-    """Return the percentiles and shares of a run."""
-    size = result.ttft_s.size
-    ranks = [max(0, math.ceil(q / 100 * size) - 1) for q in (50, 90, 95, 99, 99.9, 100)]
-    # A partition puts the wanted ranks in place and leaves the rest unsorted: a tenth of a sort.
-    p50, p90, p95, p99, p999, longest = np.partition(result.ttft_s, ranks)[ranks].tolist()
-    return LatencySummary(
+def summarise(result: RunResult, trace: Trace | None = None) -> LatencySummary:
+    """Return the percentiles and shares of a run.
+
+    Parameters
+    ----------
+    trace : Trace, optional
+        What was served, where prompts were read between the answers: for the time per output
+        token and the end-to-end latency.
+    """
+    p50, p90, p95, p99, p999, longest = _observed(result.ttft_s, (50, 90, 95, 99, 99.9, 100))
+    found = LatencySummary(
         p50_ttft_s=p50,
         p90_ttft_s=p90,
         p95_ttft_s=p95,
@@ -532,6 +569,28 @@ def summarise(result: RunResult) -> LatencySummary:
         rejected_share=result.rejected_share,
         waited_ttft_s=_median(result.ttft_s[result.waited_on_start]),
     )
+    if trace is None:
+        return found
+    latency_s = result.finish_s - trace.arrival_s
+    several = ~result.rejected & (trace.output_tokens > 1)
+    tpot_s = (latency_s[several] - result.ttft_s[several]) / (trace.output_tokens[several] - 1)
+    p50_tpot, p99_tpot = _observed(tpot_s, (50, 99)) if tpot_s.size else (None, None)
+    p50_latency, p99_latency = _observed(latency_s, (50, 99))
+    return dataclasses.replace(
+        found,
+        p50_tpot_s=p50_tpot,
+        p99_tpot_s=p99_tpot,
+        p50_latency_s=p50_latency,
+        p99_latency_s=p99_latency,
+    )
+
+
+def _observed(values: NDArray[np.float64], percent: Sequence[float]) -> list[float]:
+    """Return percentiles that were observed, of at least one value."""
+    ranks = [max(0, math.ceil(q / 100 * values.size) - 1) for q in percent]
+    # A partition puts the wanted ranks in place and leaves the rest unsorted: a tenth of a sort.
+    found: list[float] = np.partition(values, ranks)[ranks].tolist()
+    return found
 
 
 def simulate_plan(
@@ -542,6 +601,10 @@ def simulate_plan(
     cancel: NDArray[np.uint8] | None = None,
 ) -> RunResult:
     """Serve a trace under a plan.
+
+    Where the engine reads prompts in chunks (`ServingSpeed.chunk_tokens`), so does the
+    simulation, at the speed of a prompt alone: loads that were measured do not tell it from
+    ``mixed_mfu``, and a prompt with no answer beside it is the one that a cold start keeps waiting.
 
     The time of API, tokeniser and scheduler delays a request's first token but keeps no GPU busy,
     so it is added to every TTFT instead of standing in the queue. Where cold requests are refused
@@ -579,11 +642,12 @@ def _served(
         cold_start_s=draws.total_s[:starts],
         pod_start_s=None if plan.policy.nodes is None else draws.total_s[starts:],
         horizon_s=trace.horizon_s,
+        prefill_chunks=plan.speed.chunks(trace.prompt_tokens),
         cancel=cancel,
     )
     delay_s = np.full(result.ttft_s.size, plan.speed.overhead_s)
     if plan.retry_s is not None:
-        waits_s = np.where(result.rejected, 0.0, result.ttft_s - prefill_s)
+        waits_s = result.start_wait_s + result.slot_wait_s + result.read_wait_s
         until_retry_s = np.ceil(waits_s / plan.retry_s) * plan.retry_s - waits_s
         delay_s += np.where(result.waited_on_start, until_retry_s, 0.0)
     ttft_s, finish_s = result.ttft_s + delay_s, result.finish_s + delay_s
@@ -613,7 +677,11 @@ def _interrupted(
     )
     up = outages.up_at(trace.arrival_s)
     turn_s = outages.next_up_s(trace.arrival_s)
-    ttft_s, finish_s = np.array(whole.ttft_s), np.array(whole.finish_s)
+    ttft_s = np.array(whole.ttft_s)
+    others: dict[str, Any] = {
+        name: np.array(getattr(whole, name))
+        for name in ("finish_s", "slot_wait_s", "read_wait_s", "prompt_s")
+    }
     for count in np.unique(np.maximum(up, 1)).tolist():
         if count == replicas and count > 1:
             continue
@@ -623,21 +691,21 @@ def _interrupted(
         part = _served(fewer, dataclasses.replace(trace, arrival_s=at_s), draws, cancel)
         there = np.maximum(up, 1) == count
         ttft_s[there] = (part.ttft_s + (at_s - trace.arrival_s))[there]
-        finish_s[there] = part.finish_s[there]
+        for name, values in others.items():
+            values[there] = getattr(part, name)[there]
     waited = up == 0
     start_wait_s = np.where(waited, turn_s - trace.arrival_s, 0.0)
-    for array in (ttft_s, finish_s, waited, start_wait_s):
+    for array in (ttft_s, waited, start_wait_s, *others.values()):
         array.setflags(write=False)
     return dataclasses.replace(
         whole,
         ttft_s=ttft_s,
-        finish_s=finish_s,
+        **others,
         waited_on_start=waited,
         start_wait_s=start_wait_s,
     )
 
 
-_ROUNDING_S = 1e-6
 CAUSES = ("refused", "caused a start", "joined a start", "queued", "own prompt")
 
 
@@ -649,14 +717,21 @@ class TtftParts:
     ----------
     start_s : ndarray, shape (n,)
         Waiting for a replica that was starting or resuming [s].
-    queue_s : ndarray, shape (n,)
-        Waiting on ready replicas: for a free slot, and behind the prompts of others [s].
+    slot_s : ndarray, shape (n,)
+        Waiting for a free slot on a ready replica [s].
+    behind_s : ndarray, shape (n,)
+        Waiting there while the prompts of others were read [s].
+    shared_s : ndarray, shape (n,)
+        What the answers beside it added while its own prompt was read [s]; 0 where prompts are
+        read in one go.
     prompt_s : ndarray, shape (n,)
-        The request's own prefill [s].
+        The request's own prefill, as far as no cache saved it [s].
     overhead_s : ndarray, shape (n,)
         API, tokeniser and scheduler [s].
     retry_s : ndarray, shape (n,)
         Waiting for the client's next try after a refusal [s].
+    saved_s : ndarray, shape (n,)
+        Prefill that a prefix cache saved [s]: no part of the TTFT, which is less by it.
     cause : ndarray of int8, shape (n,)
         Index into `CAUSES`. The first that holds: it was *refused*; it waited on a start that its
         own arrival made (*caused a start*) or that was under way or made by another (*joined a
@@ -665,19 +740,27 @@ class TtftParts:
     """
 
     start_s: NDArray[np.float64]
-    queue_s: NDArray[np.float64]
+    slot_s: NDArray[np.float64]
+    behind_s: NDArray[np.float64]
+    shared_s: NDArray[np.float64]
     prompt_s: NDArray[np.float64]
     overhead_s: NDArray[np.float64]
     retry_s: NDArray[np.float64]
+    saved_s: NDArray[np.float64]
     cause: NDArray[np.int8]
+
+    @property
+    def queue_s(self) -> NDArray[np.float64]:
+        """Waiting on ready replicas, whatever for: slots, other prompts, answers beside it [s]."""
+        return self.slot_s + self.behind_s + self.shared_s
 
 
 def explain(result: RunResult, plan: Plan, trace: Trace) -> TtftParts:
     """Split every TTFT of `simulate_plan` into parts that add up to it.
 
-    The queue is what the other parts leave over: a first token comes at arrival + wait for the
-    start + wait on the replica + own prefill + overhead + wait for a retry. A refused request has
-    an infinite TTFT and no parts: all of its are 0.
+    A first token comes at arrival + wait for the start + wait for a slot + wait behind other
+    prompts + own prefill + what the answers beside it took meanwhile + overhead + wait for a
+    retry. A refused request has an infinite TTFT and no parts: all of its are 0.
 
     Parameters
     ----------
@@ -688,25 +771,33 @@ def explain(result: RunResult, plan: Plan, trace: Trace) -> TtftParts:
     """
     served = ~result.rejected
     overhead_s = np.where(served, plan.speed.overhead_s, 0.0)
-    prompt_s = np.where(
-        served, plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s, 0.0
-    )
+    whole_s = plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s
     retry_s = np.where(served, result.delay_s, 0.0) - overhead_s
-    others_s = result.start_wait_s + prompt_s + overhead_s + retry_s
-    queue_s = np.where(served, result.ttft_s, 0.0) - others_s
-    # Differences of instants late in a trace are off by their rounding: that is no queue.
-    queue_s[queue_s < _ROUNDING_S] = 0.0
+    waited_s = result.start_wait_s + result.slot_wait_s + result.read_wait_s
+    others_s = waited_s + result.prompt_s + overhead_s + retry_s
+    shared_s = _wait(np.where(served, result.ttft_s, 0.0) - others_s)
+    queue_s = result.slot_wait_s + result.read_wait_s + shared_s
     cause = np.select(
         [
             result.rejected,
             result.caused_start,
             result.waited_on_start,
-            queue_s > prompt_s + overhead_s,
+            queue_s > result.prompt_s + overhead_s,
         ],
         range(len(CAUSES) - 1),
         default=len(CAUSES) - 1,
     ).astype(np.int8)
-    parts = TtftParts(result.start_wait_s, queue_s, prompt_s, overhead_s, retry_s, cause)
+    parts = TtftParts(
+        start_s=result.start_wait_s,
+        slot_s=result.slot_wait_s,
+        behind_s=result.read_wait_s,
+        shared_s=shared_s,
+        prompt_s=result.prompt_s,
+        overhead_s=overhead_s,
+        retry_s=retry_s,
+        saved_s=np.where(served, whole_s - result.prompt_s, 0.0),
+        cause=cause,
+    )
     for name in TtftParts.__slots__:
         getattr(parts, name).setflags(write=False)
     return parts

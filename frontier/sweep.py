@@ -393,7 +393,7 @@ def frontier_table(
 
     Columns: ``plan_id, label, detail, family, offer_id, is_provider_default, mitigations,
     min_replicas, max_replicas, idle_timeout_s``; ``usd_per_month, usd_per_1k_requests,
-    usd_per_mtok``; ``p50_ttft_s`` … ``max_ttft_s, waited_on_start_share, rejected_share``;
+    usd_per_mtok``; the fields of `LatencySummary`, ``p50_ttft_s`` … ``p99_latency_s``;
     ``starts, held_replicas, busy_share, billed_replicas``; ``efficient, meets_slo``. An ``api``
     is one more row, for the tokens of that ``trace``; like the bound, it is never efficient.
     """
@@ -547,7 +547,7 @@ def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uin
     result = simulate_plan(plan, trace, draws, cancel=stop)
     return Outcome(
         plan=plan,
-        latency=summarise(result),
+        latency=summarise(result, None if plan.speed.chunk_tokens is None else trace),
         sessions=result.sessions,
         stage_s=draws.stage_s,
         horizon_s=result.horizon_s,

@@ -32,7 +32,8 @@ _NAMES = {
     CHEAPEST: "scale-to-zero,<br>cheapest",
     ALWAYS_ON: "always-on",
 }
-_NAMES_PX, _NAME_HEIGHT = 92, 0.12
+_GLYPHS = {AS_SHIPPED: "●", CHEAPEST: "■", ALWAYS_ON: "★"}
+_NAMES_PX, _NAME_HEIGHT = 104, 0.12
 _TICKS = (1, 2, 5)
 _STEP_DOWN = 0.12
 _ROOM, _MORE_ROOM = 1.24, 1.32
@@ -199,6 +200,7 @@ def _name_lines(figure: go.Figure, table: pd.DataFrame, top: float) -> None:
     for name, height in theme.spread(ends, _NAME_HEIGHT).items():
         theme.label_line(
             figure,
+            f'<span style="color:{_MARKS[name].colour}">{_GLYPHS[name]}</span> '
             f"<b>{_NAMES[name]}</b>",
             1,
             height,

@@ -26,8 +26,8 @@ _MOST_TICKS = 7
 # Above 100 % there is room for the name of a line and, over it, of two timeouts.
 _TOP, _SHARE_TICKS = 1.32, (0, 0.2, 0.4, 0.6, 0.8, 1)
 _NAME_HEIGHT = 0.09
-# Without it the tick at the very end is left out.
-_EDGE = 0.01
+# Without it the tick at the very end is left out, for want of room for its label.
+_EDGE = 0.12
 _LINES = {
     "cold_share": ("Requests that<br>find it off", theme.BLUE, "solid"),
     "held_share": ("Time it is held", theme.ORANGE, "dash"),

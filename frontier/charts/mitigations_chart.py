@@ -14,9 +14,9 @@ from frontier import spell
 from frontier.charts import theme
 from frontier.economics import efficient
 
-_HEIGHT_PX, _PLOT_PX = 440, 345
+_HEIGHT_PX = 440
 _MOST_TICKS = 6
-_NAME_HEIGHT, _NAME_OFF_PX = 0.09, 22
+_NAME_HEIGHT, _NAME_OFF = 0.09, 0.02
 _PAD = 0.09
 _SIZES_PX = {True: 13, False: 8}
 _KINDS = {
@@ -142,26 +142,39 @@ def _name(
     heights = {
         row.label: float(np.log10(row.p99_ttft_s / p99_s[0]) / span) for row in named.itertuples()
     }
-    # Names stand towards the middle; beneath the steps, where there is never a point.
+    # Names stand towards the middle: of the left half beneath its steps, where there is never a
+    # point, of the right half a little lower than their points.
     on_right = {row.label: row.usd_per_month > sum(usd) / 2 for row in named.itertuples()}
-    off = {
-        row.label: _NAME_HEIGHT * (-0.5 if on_right[row.label] else -1.0 if row.efficient else 0.5)
-        for row in named.itertuples()
-    }
-    placed = theme.spread(
-        {label: height + off[label] for label, height in heights.items()},
-        min(_NAME_HEIGHT, 1 / len(heights)),
-    )
+    left = named[named["efficient"] & ~named["label"].map(on_right).astype(bool)]
+    column_usd = float(left["usd_per_month"].max()) if len(left) else usd[0]
+    middle = min((heights[label] for label in left["label"]), default=0.0)
+    middle -= _NAME_HEIGHT * (len(left) + 1) / 2
+    wanted = {}
+    for row in named.itertuples():
+        height = heights[row.label]
+        if not row.efficient:
+            height += _NAME_HEIGHT / 2
+        elif on_right[row.label]:
+            height -= _NAME_HEIGHT
+        else:
+            # About the middle of the list, the lowest point first: so no two leaders cross.
+            height = middle - height * 1e-6
+        wanted[row.label] = height
+    placed = theme.spread(wanted, min(_NAME_HEIGHT, 1 / len(heights)))
+    off_usd = (usd[1] - usd[0]) * _NAME_OFF
     for row in named.itertuples():
         is_right = on_right[row.label]
+        at_usd = row.usd_per_month if is_right or not row.efficient else column_usd
         figure.add_annotation(
             x=row.usd_per_month,
             y=np.log10(row.p99_ttft_s),
             text=f"<b>{row.label.replace(' (', '<br>(')}</b>",
             align="right" if is_right else "left",
             xanchor="right" if is_right else "left",
-            ax=-_NAME_OFF_PX if is_right else _NAME_OFF_PX,
-            ay=(heights[row.label] - placed[row.label]) * _PLOT_PX,
+            axref="x",
+            ayref="y",
+            ax=at_usd - off_usd if is_right else at_usd + off_usd,
+            ay=np.log10(p99_s[0]) + placed[row.label] * span,
             showarrow=True,
             arrowhead=0,
             arrowwidth=1,

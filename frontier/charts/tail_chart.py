@@ -33,15 +33,19 @@ _SIZES_PX = {"joined a start": 10, "caused a start": 6}
 PART_LABELS = {
     "start_s": "a start",
     "retry_s": "the client's retry",
-    "queue_s": "the queue",
+    "slot_s": "a free place",
+    "behind_s": "the prompts of others",
     "prompt_s": "its own prompt",
+    "shared_s": "the answers beside its prompt",
     "overhead_s": "the API",
 }
 PART_COLOURS = {
     "start_s": theme.BLUE,
     "retry_s": theme.PINK,
-    "queue_s": theme.ORANGE,
+    "slot_s": theme.VERMILION,
+    "behind_s": theme.ORANGE,
     "prompt_s": theme.GREEN,
+    "shared_s": theme.SKY,
     "overhead_s": theme.GREY,
 }
 
@@ -97,15 +101,15 @@ def slowest_table(
 ) -> pd.DataFrame:
     """Return one row a request: when it came, how long it waited, why, and on what.
 
-    Columns: arrival_s, ttft_s, cause, the five parts of `simulate.TtftParts` [s],
-    prompt_tokens, output_tokens.
+    Columns: arrival_s, ttft_s, cause, the parts of `simulate.TtftParts` that add up to it and
+    saved_s [s], prompt_tokens, output_tokens.
     """
     return pd.DataFrame(
         {
             "arrival_s": trace.arrival_s[requests],
             "ttft_s": result.ttft_s[requests],
             "cause": [CAUSES[index] for index in parts.cause[requests]],
-            **{name: getattr(parts, name)[requests] for name in PART_LABELS},
+            **{name: getattr(parts, name)[requests] for name in (*PART_LABELS, "saved_s")},
             "prompt_tokens": trace.prompt_tokens[requests],
             "output_tokens": trace.output_tokens[requests],
         }

@@ -200,7 +200,7 @@ def _draw_utilisation(compared: Comparison, study: Study) -> None:
         file_name="utilisation.csv",
         alt=f"{words} Rules of thumb: " + "; ".join(f"{row.label}" for row in folklore) + ".",
     )
-    said = ["In grey, rules of thumb, told without a price:"]
+    said = ["They are told without a price:"]
     for row in folklore:
         source = tables.sources[row.source_id]
         note = f" {text.plain(row.note)}." if row.note else ""
@@ -208,7 +208,8 @@ def _draw_utilisation(compared: Comparison, study: Study) -> None:
             f"- {text.plain(row.label)}: [{text.plain(source.title)}]({source.url}), "
             f"{text.plain(source.publisher)}.{note}"
         )
-    st.caption("\n".join(said))
+    with st.expander("Where the rules of thumb in grey are from"):
+        st.markdown("\n".join(said))
 
 
 def _draw_sensitivity(moved: Sensitivity, compared: Comparison) -> None:
@@ -247,7 +248,9 @@ def _draw_sensitivity(moved: Sensitivity, compared: Comparison) -> None:
     st.markdown("**What would have to be true for the verdict to flip**")
     flips = [flip_sentence(flip) for flip in moved.flips]
     flipping = {flip.swing.key for flip in moved.flips}
-    still = [bar.swing.label.lower() for bar in moved.bars if bar.swing.key not in flipping]
+    still = [
+        spell.lower_first(bar.swing.label) for bar in moved.bars if bar.swing.key not in flipping
+    ]
     if still:
         flips.append(
             f"Nothing within its range, alone, for: {', '.join(still)}."

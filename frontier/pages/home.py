@@ -22,7 +22,7 @@ from frontier.pages import (
 )
 from frontier.pages.controls import Choices
 from frontier.pages.plans import choose_plan, picked_plan
-from frontier.report import latency_rows
+from frontier.report import answer_rows, latency_rows
 from frontier.simulate import session_seconds
 from frontier.start.labels import in_sentence
 from frontier.study import Study
@@ -290,6 +290,15 @@ def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
         )
         if latency.rejected_share:
             st.caption(f"{spell.percent(latency.rejected_share)} of requests were refused.")
+        if answers := answer_rows(latency):
+            st.table(
+                pd.DataFrame(
+                    {
+                        "Answers": [label for label, _ in answers],
+                        "Time": [spell.seconds(value_s) for _, value_s in answers],
+                    }
+                ).set_index("Answers")
+            )
     with right:
         st.markdown("**Replicas**")
         held_s = session_seconds(outcome.sessions).held_s
@@ -327,6 +336,8 @@ def _draw_all(study: Study) -> None:
                 "Dollars a month": table["usd_per_month"],
                 "p99 TTFT (s)": table["p99_ttft_s"],
                 "Median TTFT (s)": table["p50_ttft_s"],
+                "p99 time per token (s)": table["p99_tpot_s"],
+                "p99 until the last token (s)": table["p99_latency_s"],
                 "Waited on a start": table["waited_on_start_share"] * 100,
                 "Cold starts": table["starts"],
                 "Efficient": table["efficient"],
@@ -338,6 +349,8 @@ def _draw_all(study: Study) -> None:
             "Dollars a month": st.column_config.NumberColumn(format="dollar"),
             "p99 TTFT (s)": st.column_config.NumberColumn(format="%.3g"),
             "Median TTFT (s)": st.column_config.NumberColumn(format="%.3g"),
+            "p99 time per token (s)": st.column_config.NumberColumn(format="%.3g"),
+            "p99 until the last token (s)": st.column_config.NumberColumn(format="%.3g"),
             "Waited on a start": st.column_config.NumberColumn(format="%.2f %%"),
         },
     )

@@ -40,8 +40,10 @@ Every request of your trace is served, one by one, by replicas that come and go.
 
 - Requests wait in one queue. The first goes to a ready replica with a free slot: for autoscaled
   plans the fullest one, so that the others can go idle; for always-on plans the emptiest.
-- A replica reads prompts one at a time. While it does, the answers under way stand still. Then all
-  its requests advance together, each decode step taking longer the more of them there are.
+- A replica reads prompts one at a time, in pieces of 2,048 tokens between the decode steps of the
+  answers under way, as vLLM (V1) and SGLang do: each piece lengthens the step it is in. All answers
+  advance together, each step taking longer the more of them there are. An older engine reads a
+  prompt in one go while the answers stand still; time per token is shown only for the newer ones.
 - After each arrival the autoscaler wants one replica for every so many requests in the system (the
   target concurrency), at least the warm pool, at most the limit. A new one takes a cold start.
 - A request that finds no replica ready waits for one, or is refused and asked again, or is refused

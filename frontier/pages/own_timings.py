@@ -68,8 +68,8 @@ def draw_box(choices: Choices, deployment: Deployment, tables: Tables) -> Read |
     )
     st.caption(
         "Logs of vLLM, SGLang, TGI, Ollama, llama.cpp, TensorRT-LLM or LMDeploy; events of pods "
-        "(`kubectl describe pod` or `get events`, also as JSON or YAML); lines of "
-        "`stage,seconds`; whole starts in seconds. Read in memory, as starts of "
+        "(kubectl describe pod or get events, also as JSON or YAML); lines of a stage, a comma and "
+        "seconds; whole starts in seconds. Read in memory, as starts of "
         f"{text.plain(scenario.model)} ({scenario.precision}) on {deployment.serverless.gpu}, and "
         "never written to disk."
     )

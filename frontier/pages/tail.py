@@ -36,9 +36,12 @@ _LISTED = 20
 _PART_HEADINGS = {
     "start_s": "Start",
     "retry_s": "Retry",
-    "queue_s": "Queue",
+    "slot_s": "Free place",
+    "behind_s": "Queue",
     "prompt_s": "Prompt",
+    "shared_s": "Answers beside it",
     "overhead_s": "API",
+    "saved_s": "Saved by the cache",
 }
 _CAUSE_WORDS = {
     **{cause: mark.label for cause, mark in CAUSE_MARKS.items()},
@@ -224,9 +227,12 @@ def _draw_distribution(tail: Tail, outcome: Outcome, slo_p99_ttft_s: float) -> N
             "- **Queued behind others**: its replica was up, and it waited longer for a free "
             "place and for other prompts than its own prompt and the API took.\n"
             "- **Its own prompt**: what is left. Prefill and the API took most of the time.\n\n"
-            "Its seconds are split whatever the cause: until the replica was ready; then until "
-            "its own prompt's turn; the prompt (prefill); the API, tokeniser and scheduler; and, "
-            "where a provider refuses cold requests, until the client's next try."
+            "Its seconds are split whatever the cause, and add up: until the replica was ready "
+            "(**a start**); until there was **a free place** on one; while the **prompts of "
+            "others** were read before it; **its own prompt** (prefill); what **the answers beside "
+            "it** took while it was read, since the engine reads a prompt in pieces between decode "
+            "steps; **the API**, tokeniser and scheduler; and, where a provider refuses cold "
+            "requests, until **the client's next try**."
         )
     if tail.points.empty:
         st.info("Every request was refused: there is nothing to draw.", icon=":material/info:")

@@ -339,6 +339,8 @@ def deploy_at(
         plain = dataclasses.replace(scenario, start_changes=(), own_start=None)
         inputs, start = start_of(plain, supply, speed, tables)
         sets = ((),)
+    chunk_tokens = look_up(tables.engines, inputs.engine, "engine").chunk_tokens
+    speed = dataclasses.replace(speed, chunk_tokens=chunk_tokens)
     busiest = replicas_to_serve(trace, speed)
     wanted = scenario.max_replicas or busiest * int(tables.setting("replica_headroom"))
     most = min(wanted, replica_limit(supply.behaviour, speed, tables))

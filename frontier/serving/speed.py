@@ -5,7 +5,7 @@ sequences. Where published measurements of the same model, precision, GPU and nu
 stand in data/serving_points.csv and were used for a fit, the curves are scaled to them. Every
 constant stands in data/coefficients.csv; tools/refit_speed.py makes the fitted ones from data/.
 
-It leaves out queueing (the simulation does that), prefix caching, speculative decoding,
+It leaves out queueing and prefix caching (the simulation does that), speculative decoding,
 disaggregated prefill, expert parallelism and replicas of more than one node.
 """
 
@@ -54,6 +54,9 @@ class ServingSpeed:
         Most sequences a replica holds: what fits in memory, and no more than the engine's limit.
     target_concurrency : int
         Requests a replica is meant to hold by default; smaller, to keep the answers fast.
+    chunk_tokens : int or None
+        Most tokens of a prompt that the engine reads in one step between the answers; None: a
+        prompt is read in one go while the answers stand still.
     compute : str
         Precision of the arithmetic; ``bf16`` where only the weights are stored in fewer bits.
     basis : str
@@ -76,6 +79,7 @@ class ServingSpeed:
     target_concurrency: int
     basis: str
     source_ids: tuple[str, ...]
+    chunk_tokens: int | None = None
 
     @property
     def max_sequences(self) -> int:
@@ -105,6 +109,20 @@ class ServingSpeed:
         for s_per_flop, work in self.prefill_bounded:
             seconds = seconds + s_per_flop * work.flop_per_pair * work.pairs(tokens)
         return seconds
+
+    def cached_s(self, cached_tokens: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return the prompt processing that a prefix cache saves, if it has so many tokens [s].
+
+        All of a prompt less the rest of it at its context: what the cached tokens alone take.
+        """
+        return self.prefill_s(cached_tokens) - self.overhead_s
+
+    def chunks(self, prompt_tokens: npt.ArrayLike) -> npt.NDArray[np.int64] | None:
+        """Return the engine steps in which each prompt is read; None if each is read in one go."""
+        if self.chunk_tokens is None:
+            return None
+        whole = -(-np.asarray(prompt_tokens, dtype=np.int64) // self.chunk_tokens)
+        return np.maximum(whole, 1)
 
     def ttft_s(self, prompt_tokens: npt.ArrayLike, concurrency: int = 1) -> npt.NDArray[np.float64]:
         """Return the time to first token on a warm replica without a queue [s].

@@ -1,20 +1,24 @@
 """Published speeds against the model of a replica, unscaled.
 
 data/serving_points.csv holds runs at a set number of requests, data/serving_stages.csv runs at a
-constant rate. Every figure of a row is one comparison, as a time: a throughput becomes seconds an
-output token, so that a prediction above the measurement always means too slow.
+constant rate, which are simulated: so this module alone of its wing stands above the simulation.
+Every figure of a row is one comparison, as a time: a throughput becomes seconds an output token,
+so that a prediction above the measurement always means too slow.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from dataclasses import dataclass
+
 import numpy as np
 
-from frontier.serving.speed import ServingSpeed, serving_speed, speed_of_point
+from frontier.policy import ScalingPolicy
+from frontier.serving.speed import serving_speed, speed_of_point
+from frontier.simulate import Prefixes, simulate_replicas
 from frontier.tables import ServingPoint, ServingStage, Tables
 from frontier.validation import Comparison
-
-# Steps of the fixed point between requests held and the time per token.
-_ROUNDS = 100
 
 
 def validate_speed(tables: Tables) -> tuple[Comparison, ...]:
@@ -85,19 +89,12 @@ def of_point(point: ServingPoint, tables: Tables) -> tuple[Comparison, ...]:
 
 
 def of_stage(stage: ServingStage, tables: Tables) -> tuple[Comparison, ...]:
-    """Return TPOT and median TTFT of one run at a constant rate with their predictions."""
-    speed = serving_speed(
-        stage.model,
-        stage.precision,
-        stage.gpu,
-        context_tokens=stage.prompt_tokens + stage.output_tokens / 2,
-        tables=tables,
-        gpus_per_replica=stage.gpus,
-        engine=stage.engine_generation,
-        use_measured=False,
-    )
-    held, tpot_s = _at_rate(speed, stage)
-    ttft_s = float(speed.ttft_s(stage.new_prompt_tokens, round(held)))
+    """Return what one run at a constant rate measured beside the same run simulated.
+
+    One replica that is up serves requests of the stage's size at its rate, reads prompts as the
+    engine does, and finds in its cache what was found there.
+    """
+    served = _served(stage, tables)
     where = _where(stage.model, stage.precision, stage.gpus, stage.gpu)
     label = f"{where}, {stage.rate_rps:g} requests/s of {stage.prompt_tokens}/{stage.output_tokens}"
     return tuple(
@@ -108,30 +105,69 @@ def of_stage(stage: ServingStage, tables: Tables) -> tuple[Comparison, ...]:
             predicted,
             measured,
             "s",
-            stage.use == "fit",
+            stage.use != "check",
             stage.source_id,
         )
         for group, name, predicted, measured in (
-            ("decode under a rate", "TPOT", tpot_s, stage.tpot_s),
-            ("first token under a rate", "TTFT", ttft_s, stage.ttft_median_s),
+            ("decode under a rate", "TPOT", served.tpot_s, stage.tpot_s),
+            ("first token under a rate", "median TTFT", served.ttft_median_s, stage.ttft_median_s),
+            ("mean first token under a rate", "mean TTFT", served.ttft_mean_s, stage.ttft_mean_s),
         )
+        if measured is not None
     )
 
 
-def _at_rate(speed: ServingSpeed, stage: ServingStage) -> tuple[float, float]:
-    """Return the requests held (Little) and the time per output token at the stage's rate.
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """What a simulated run comes to [s]."""
 
-    A step at ``b`` requests takes ``s(b)`` and the new prompts that arrive meanwhile, and
-    ``b = rate × output × TPOT``.
-    """
-    sizes = np.arange(1, speed.max_sequences + 1)
-    mixed_share = stage.rate_rps * speed.mixed_prefill_s(stage.new_prompt_tokens)
-    held, tpot_s = 1.0, float(speed.decode_step_s[0])
-    for _ in range(_ROUNDS):
-        tpot_s = float(np.interp(held, sizes, speed.decode_step_s)) / max(1 - mixed_share, 0.01)
-        wanted = stage.rate_rps * stage.output_tokens * tpot_s
-        held = (held + min(max(wanted, 1.0), float(sizes[-1]))) / 2
-    return held, tpot_s
+    tpot_s: float
+    ttft_mean_s: float
+    ttft_median_s: float
+
+
+def _served(stage: ServingStage, tables: Tables) -> _Served:
+    prompt, output = stage.prompt_tokens, stage.output_tokens
+    speed = serving_speed(
+        stage.model,
+        stage.precision,
+        stage.gpu,
+        context_tokens=prompt + output / 2,
+        tables=tables,
+        gpus_per_replica=stage.gpus,
+        engine=stage.engine_generation,
+        use_measured=False,
+    )
+    chunked = (row for row in tables.engines.values() if row.generation == stage.engine_generation)
+    speed = dataclasses.replace(
+        speed, chunk_tokens=next((row.chunk_tokens for row in chunked), None)
+    )
+    requests = int(tables.setting("validation_stage_requests"))
+    arrival_s = np.arange(requests) / stage.rate_rps
+    prompts = np.full(requests, prompt)
+    cached = prompt - stage.new_prompt_tokens
+    result = simulate_replicas(
+        arrival_s,
+        speed.prefill_s(prompts) - speed.overhead_s,
+        np.full(requests, output),
+        speed.decode_step_s,
+        policy=ScalingPolicy(min_replicas=1, idle_timeout_s=math.inf),
+        cold_start_s=[0.0],
+        horizon_s=float(arrival_s[-1]),
+        prefill_chunks=speed.chunks(prompts - cached),
+        prefix=Prefixes(
+            parent=np.arange(requests) - 1,
+            saved_s=np.full(requests, speed.cached_s(cached)),
+            tokens=prompts + output,
+        ),
+    )
+    ttft_s = result.ttft_s + speed.overhead_s
+    answer_s = result.finish_s - arrival_s - result.ttft_s
+    return _Served(
+        tpot_s=float(answer_s.mean()) / max(output - 1, 1),
+        ttft_mean_s=float(ttft_s.mean()),
+        ttft_median_s=float(np.median(ttft_s)),
+    )
 
 
 def _where(model: str, precision: str, gpus: int, gpu: str) -> str:

@@ -263,6 +263,8 @@ class Engine:
     label: str
     capture_sizes: int
     moe_capture_factor: float
+    generation: str
+    chunk_tokens: int | None
     basis: str
     source_id: str
     description: str
@@ -466,6 +468,7 @@ class ServingStage:
     prompt_tokens: int
     new_prompt_tokens: int
     output_tokens: int
+    ttft_mean_s: float | None
     ttft_median_s: float
     ttft_p99_s: float | None
     tpot_s: float

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
 import pytest
 
-from frontier.serving.validate import validate_speed
+from frontier.serving.validate import of_stage, validate_speed
 from frontier.tables import load_tables
 from frontier.validation import Comparison, overall, report, summarise
 
@@ -25,7 +26,9 @@ def test_each_figure_of_each_row_is_compared_once():
         for point in TABLES.serving_points.values()
         for name in figures
     )
-    assert len(ROWS) == published + 2 * len(TABLES.serving_stages)
+    stages = TABLES.serving_stages.values()
+    published += sum(2 + (stage.ttft_mean_s is not None) for stage in stages)
+    assert len(ROWS) == published
     assert len({(row.label, row.source_id) for row in ROWS}) == len(ROWS)
     for row in ROWS:
         assert row.kind == "speed"
@@ -60,10 +63,41 @@ def test_speeds_kept_back_are_predicted_within_the_errors_stated():
 def test_speeds_used_in_the_fit_are_met():
     """Decode within 10 % in the median, first tokens within 15 %, and no group leans."""
     for summary in summarise(ROWS):
-        if summary.used_in_fit:
+        if summary.used_in_fit and "under a rate" not in summary.group:
             first = summary.group.startswith("first token")
             assert summary.median_error <= (0.15 if first else 0.10), summary
             assert abs(summary.bias) <= 0.08, summary
+
+
+def test_measured_loads_are_met_by_the_simulation():
+    """Sixteen loads of vLLM on an H100: TPOT within 15 % in the median, first tokens within 25 %.
+
+    First tokens lean by half a step: a prompt read beside answers waits for the step under way on
+    an engine, and here for a pass over the weights. The mean at 20 requests a second is of a queue
+    that an engine had and a steady rate has not.
+    """
+    groups = {s.group: s for s in summarise(ROWS) if "under a rate" in s.group and s.used_in_fit}
+    tpot = groups.pop("decode under a rate")
+    assert tpot.cases == 16
+    assert tpot.median_error <= 0.15
+    assert tpot.largest_error <= 0.16
+    assert set(groups) == {"first token under a rate", "mean first token under a rate"}
+    for summary in groups.values():
+        assert summary.median_error <= 0.25, summary
+        assert summary.largest_error <= 0.5, summary
+
+
+def test_a_load_whose_prompts_were_all_new_would_be_missed():
+    """The cache is in the comparison: without it a prompt of 592 tokens takes many times as long.
+
+    At 20 requests a second Llama-2-7B was measured at 52 ms; it cannot read that many tokens.
+    """
+    stage = TABLES.serving_stages["Llama-2-7B/1/general/20"]
+    (measured,) = (row for row in of_stage(stage, TABLES) if row.label.endswith("mean TTFT"))
+    whole = dataclasses.replace(stage, new_prompt_tokens=stage.prompt_tokens)
+    (missed,) = (row for row in of_stage(whole, TABLES) if row.label.endswith("mean TTFT"))
+    assert abs(measured.signed_error) < 0.25
+    assert missed.predicted > 2 * measured.predicted
 
 
 def test_the_shipped_coefficients_are_what_the_script_fits():

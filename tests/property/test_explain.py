@@ -11,7 +11,7 @@ import pytest
 from frontier.plans.grid import mitigated_plan
 from frontier.plans.scenario import Scenario, deploy
 from frontier.policy import ParkedTier, ScalingPolicy
-from frontier.simulate import CAUSES, explain, simulate_plan
+from frontier.simulate import CAUSES, explain, simulate_plan, summarise
 from frontier.start.stages import STAGES, StartDraws
 from frontier.sweep import rerun_with_instant_starts, simulate_plans
 from frontier.tables import load_tables
@@ -132,6 +132,49 @@ def test_one_replica_by_hand(plan):
         "own prompt",
         "queued",
     ]
+
+
+def test_prompts_in_chunks_by_hand(plan):
+    """One replica that is up, steps of 0.1 s whatever it holds, prompts of 1 s in two chunks.
+
+    The first prompt is alone: 1 s. The second comes while the first is answered: each of its two
+    chunks lasts a step longer, 0.2 s in all. The third waits 0.7 s of that, then has two answers
+    beside its own two chunks: 0.2 s again.
+    """
+    speed = dataclasses.replace(
+        plan.speed,
+        overhead_s=0.25,
+        prefill_linear_s=0.001,
+        prefill_quadratic_s=0.0,
+        decode_step_s=np.full(8, 0.1),
+        chunk_tokens=500,
+    )
+    policy = ScalingPolicy(min_replicas=1, max_replicas=1)
+    chosen = dataclasses.replace(plan, speed=speed, policy=policy, retry_s=None)
+    trace = make([0.0, 2.0, 2.5], [1000] * 3, [1000] * 3)
+    result = simulate_plan(chosen, trace, draws(10.0))
+    parts = explain(result, chosen, trace)
+    np.testing.assert_allclose(parts.behind_s, [0, 0, 0.7], atol=1e-9)
+    np.testing.assert_allclose(parts.shared_s, [0, 0.2, 0.2], atol=1e-9)
+    np.testing.assert_allclose(parts.prompt_s, 1.0)
+    np.testing.assert_allclose(result.ttft_s, [1.25, 1.45, 2.15])
+    assert not parts.slot_s.any()
+    assert not parts.saved_s.any()
+
+
+def test_time_per_token_is_of_the_answers_alone(plan):
+    """An answer that nobody disturbs takes one step a token; a prompt in it adds its prefill."""
+    speed = dataclasses.replace(plan.speed, decode_step_s=np.full(8, 0.1), chunk_tokens=2048)
+    policy = ScalingPolicy(min_replicas=1, max_replicas=1)
+    chosen = dataclasses.replace(plan, speed=speed, policy=policy, retry_s=None)
+    trace = make([0.0, 100.0, 101.0], [1000, 1000, 500], [11, 101, 1])
+    result = simulate_plan(chosen, trace, draws(10.0))
+    latency = summarise(result, trace)
+    mixed_s = float(speed.prefill_s(500)) - speed.overhead_s
+    np.testing.assert_allclose(latency.p50_tpot_s, 0.1)
+    np.testing.assert_allclose(latency.p99_tpot_s, 0.1 + mixed_s / 100)
+    np.testing.assert_allclose(latency.p99_latency_s, float(speed.prefill_s(1000)) + 10 + mixed_s)
+    assert summarise(result).p99_tpot_s is None
 
 
 def test_a_retry_rounds_the_wait_up(plan):
