@@ -275,7 +275,7 @@ def simulations(monkeypatch):
 
 def test_money_simulates_nothing_and_the_idle_range_simulates_anew(simulations):
     """Price, months, discount, a reference API, steps re-bill; a scaling rule re-simulates."""
-    app = _open(_BOTH)
+    app = _open(_BOTH, view="plans")
     before = app.metric[0].value
     assert simulations
     simulations.clear()
