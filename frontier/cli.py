@@ -181,6 +181,13 @@ def _add_traffic_and_model(parser: argparse.ArgumentParser) -> None:
     add("--commitment", metavar="ID", help="buy always-on machines under it: data/commitments.csv")
     add("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
     add("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
+    add(
+        "--cached-share",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="part of a prompt (0 to 1) that a warm cache has, where the trace does not say",
+    )
     add("--trace-model", metavar="NAME", help="one of several in the trace, or all")
     add("--session-starts", metavar="HOW", help="sessions without a date, if asked")
     add("--counts", metavar="KIND", help="what a rate series counts, if asked")
@@ -455,11 +462,11 @@ _ANSWERS = {
 
 def _read_trace(told: argparse.Namespace) -> Trace:
     """Read the trace; a question it leaves open says which option answers it, and with what."""
-    from frontier.trace import TraceQuestion, read_trace
+    from frontier.trace import TraceQuestion, read_trace, with_cached_share
 
     columns = dict(part.split("=", 1) for part in _pairs(told.columns))
     try:
-        return read_trace(
+        trace = read_trace(
             _readable(told.trace),
             time_unit=told.time_unit,
             on_clock_reset=told.on_clock_reset,
@@ -480,6 +487,9 @@ def _read_trace(told: argparse.Namespace) -> Trace:
         choices = "; ".join(f"{value}: {label}" for value, label in question.choices)
         option = _ANSWERS.get(question.parameter, question.parameter)
         raise InputError(f"{question} Answer with {option} ({choices})") from None
+    if told.cached_share and trace.prefix_parent is not None:
+        raise InputError("--cached-share: the trace says itself which prompts begin alike")
+    return with_cached_share(trace, told.cached_share)
 
 
 def _pairs(text: str | None) -> list[str]:
@@ -490,10 +500,12 @@ def _pairs(text: str | None) -> list[str]:
 
 
 def _about_trace(trace: Trace) -> list[str]:
+    from frontier.scope import prefixes_in_words
+
     report = trace.report
     kept = f"Read {report.kept:,} of {spell.count(report.rows_read, 'row')} ({report.format})"
     dropped = "".join(f", {count:,} dropped: {why}" for why, count in report.dropped.items())
-    return [f"{kept}{dropped}.", *report.assumed, *report.notes]
+    return [f"{kept}{dropped}.", *report.assumed, *report.notes, prefixes_in_words(trace)]
 
 
 def _offers(told: argparse.Namespace) -> None:

@@ -129,8 +129,7 @@ def printed(found: Market, tables: Tables, told: argparse.Namespace, about: list
         what += ", community hosts" if row.community else ""
         what += "" if row.staleness == "fresh" else f", price of {row.offer.priced_on}"
         lines.append(
-            f"{place:>4}  {cost:>10}  {spell.seconds(choice.p99_s):>12}  {what}): "
-            f"{choice.plan.label}"
+            f"{place:>4}  {cost:>10}  {spell.seconds(choice.p99_s):>12}  {what}): {choice.policy}"
         )
     if more := len(found.able) - len(shown):
         lines.append(f"      and {spell.count(more, 'more offer')}; --top 0 prints all")
@@ -206,7 +205,7 @@ def as_markdown(found: Market, tables: Tables, *, top: int = 10) -> str:
         community = " (community hosts)" if row.community else ""
         lines.append(
             f"| {rank} | {_cell(offer.provider)} {_cell(offer.product)}{community} | {offer.kind} "
-            f"| {choice.gpus} × {offer.gpu} | {_cell(choice.plan.label)} "
+            f"| {choice.gpus} × {offer.gpu} | {_cell(choice.policy)} "
             f"| {_money(answer, choice.usd_per_month, hours)} | {spell.seconds(choice.p99_s)} "
             f"| {offer.priced_on} |"
         )

@@ -35,6 +35,8 @@ class Tolerance:
 
 
 EXACT = Tolerance()
+# Sums of the same dollars in another order differ in their last bits.
+_CENTS_OF_NOTHING = 9
 
 
 def as_fast_as_any(p99_s: ArrayLike, tolerance: Tolerance = EXACT) -> NDArray[np.bool_]:
@@ -95,9 +97,9 @@ def _is_faster(wait_s: float, than_s: float, tolerance: Tolerance) -> bool:
 def cheapest_under(cost: ArrayLike, p99_s: ArrayLike, limit_s: float) -> int | None:
     """Return the position of the cheapest plan that holds the limit; None if none does.
 
-    Of equally cheap plans, the one that waits least; then the first.
+    Of equally cheap plans (to a billionth of a dollar), the one that waits least; then the first.
     """
-    cost = np.asarray(cost, dtype=np.float64)
+    cost = np.round(np.asarray(cost, dtype=np.float64), _CENTS_OF_NOTHING)
     wait = np.asarray(p99_s, dtype=np.float64)
     holding = np.flatnonzero((wait <= limit_s) & ~np.isnan(cost))
     if not holding.size:

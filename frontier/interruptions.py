@@ -7,6 +7,7 @@ cut off in the middle: what a replica has begun it ends within the notice that p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -63,16 +64,82 @@ def draw_outages(
     start_s : ndarray, shape (m,)
         Starts, one of which is drawn for each return [s].
     """
-    mean_s = SECONDS_PER_HOUR / interruptions_per_h
     changes: list[tuple[float, int]] = []
     for replica in range(replicas):
-        generator = np.random.default_rng([seed, replica])
-        now = float(generator.exponential(mean_s))
-        while now < horizon_s:
-            away_s = float(start_s[generator.integers(start_s.size)])
-            changes += [(now, -1), (now + away_s, 1)]
-            now += away_s + float(generator.exponential(mean_s))
+        for gone_s, back_s in _away(replica, interruptions_per_h, start_s, horizon_s, seed):
+            changes += [(gone_s, -1), (back_s, 1)]
     changes.sort()
     times = np.array([0.0, *(time_s for time_s, _ in changes)])
     steps = np.array([replicas, *(step for _, step in changes)], dtype=np.int64)
     return Outages(times, np.cumsum(steps))
+
+
+def back_on_nodes_s(
+    arrival_s: NDArray[np.float64],
+    node: NDArray[np.integer],
+    ready_s: NDArray[np.float64],
+    ended_s: NDArray[np.float64],
+    *,
+    interruptions_per_h: float,
+    start_s: NDArray[np.float64],
+    horizon_s: float,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Return when each request can be served, its nodes being taken away now and then [s].
+
+    That is its arrival, unless every replica that was ready then had been on a node that is gone:
+    then it is when the first of these is back. A node can only be taken away while it is there.
+
+    Parameters
+    ----------
+    arrival_s : ndarray, shape (n,)
+        Sorted. [s]
+    node : ndarray of int, shape (m,)
+        Of each session; negative for one on a machine that is never taken away.
+    ready_s, ended_s : ndarray, shape (m,)
+        When each session was ready, and ended. [s]
+    interruptions_per_h, start_s, horizon_s, seed
+        As for `draw_outages`.
+
+    Notes
+    -----
+    Left out: that what is left of several replicas is fuller, and the queue in the first moments
+    after an outage.
+    """
+    ready = np.searchsorted(np.sort(ready_s), arrival_s, side="right")
+    ready -= np.searchsorted(np.sort(ended_s), arrival_s, side="right")
+    lost = np.zeros(arrival_s.size, dtype=np.int64)
+    back_s = np.full(arrival_s.size, np.inf)
+    for on in np.unique(node[node >= 0]).tolist():
+        there = node == on
+        begun_s, left_s = ready_s[there], ended_s[there]
+        for gone_s, again_s in _away(on, interruptions_per_h, start_s, horizon_s, seed):
+            hit = left_s[(begun_s <= gone_s) & (gone_s < left_s)]
+            if not hit.size:
+                continue
+            first, last = np.searchsorted(arrival_s, (gone_s, again_s), side="left")
+            window = slice(first, last)
+            still = hit[:, None] > arrival_s[None, window]
+            lost[window] += still.sum(axis=0)
+            back_s[window] = np.where(
+                still.any(axis=0), np.minimum(back_s[window], again_s), back_s[window]
+            )
+    # Whoever finds none ready waits for a start anyway, on whichever machine that is.
+    return np.where((ready > 0) & (lost >= ready), back_s, arrival_s)
+
+
+def _away(
+    replica: int,
+    interruptions_per_h: float,
+    start_s: NDArray[np.float64],
+    horizon_s: float,
+    seed: int,
+) -> Iterator[tuple[float, float]]:
+    """Yield when a machine is gone, from and to [s]."""
+    mean_s = SECONDS_PER_HOUR / interruptions_per_h
+    generator = np.random.default_rng([seed, replica])
+    now = float(generator.exponential(mean_s))
+    while now < horizon_s:
+        away_s = float(start_s[generator.integers(start_s.size)])
+        yield now, now + away_s
+        now += away_s + float(generator.exponential(mean_s))

@@ -22,15 +22,20 @@ are followed in a time that does not grow with the length of the run.
 - A node takes no events either. Whether it is up follows from the replicas on it and from the
   time when the last of them ended, and is looked at when a replica has to be started.
 
+- A tick of the scaler costs a few steps, and none where it could change nothing: a scaler
+  remembers so many ticks, and once nothing has happened for as long, the next that is looked at
+  is the first at or after whatever comes next. Averages are kept as the area under the number of
+  requests in each of the last intervals between two ticks.
+
 Instants are compared exactly, as floating-point numbers, with one exception: requests on the
 same replica whose finishes differ by less than `SAME_INSTANT_S` finish together. They have the
 same number of steps left, but for rounding; otherwise a prompt taken in between would hold up
 the second by a whole prefill.
 
-Chunks and caches are arguments that are None where there are none: numba compiles the loop anew
-for each, without the branches that cannot be taken, so that they cost nothing to those who do
-without. All that is compiled stands in this one file, because numba looks at the date of no other
-before it takes a function from its cache.
+Chunks, caches and a scaler are arguments that are None where there are none: numba compiles the
+loop anew for each, without the branches that cannot be taken, so that they cost nothing to those
+who do without. All that is compiled stands in this one file, because numba looks at the date of
+no other before it takes a function from its cache.
 
 Where no directory for numba's cache can be written the functions are compiled for this process
 alone, and with NUMBA_DISABLE_JIT=1 they run as plain Python.
@@ -79,6 +84,23 @@ CHUNKS_LEFT, CHUNK_S = 0, 1
 EPOCH, TOKENS = 0, 1
 # Columns of `Caches.served`: the replica (-1: none), and its cache thereafter.
 SERVED_BY, SERVED_EPOCH, SERVED_TOKENS = 0, 1, 2
+# Slots of `Ticks.state`.
+TICK = 0  # which tick is next
+ASKED = 1  # how many replicas were asked for last
+IN_PANIC, PANIC_MOST = 2, 3  # whether it panics, and the most that was wanted since
+ROW = 4  # ticks in a row that wanted more; fewer, counted below 0
+QUIET = 5  # ticks in a row before which nothing happened and which changed nothing
+AGED = 6  # the first request that did not yet count at the last tick
+WAS_ACTIVE = 7  # whether the last tick that decides on zero found work
+IN_START_NOW = 8  # how many replicas are starting
+# Slots of `Ticks.since`.
+AREA, AREA_FROM = 0, 1  # requests x time since the last tick, as of when
+ALL_AREA, PANIC_AREA = 2, 3  # the same over the whole window and over the panic window
+FRESH_S = 4  # when the averages began anew [s]
+PANIC_S = 5  # when it last found reason to panic [s]
+ACTIVE_S = 6  # when it last found work [s]
+# What exceeds a whole number, or a limit, by less than this is rounding.
+WHOLE = 1e-6
 # Slots of `Progress.slots`: how far a run had come when its tables of sessions were full.
 ARRIVED, HEAD, IN_SERVICE, UP, MINIMUM, CHANGES, SESSIONS, NEXT_DRAW, UNLOOKED = range(9)
 
@@ -247,6 +269,86 @@ class Caches(NamedTuple):
     prompt_s: NDArray[np.float64]
     served: NDArray[np.int64]
     state: NDArray[np.int64]
+
+
+class Ticks(NamedTuple):
+    """A scaler that looks once in a while.
+
+    Attributes
+    ----------
+    tick_s : float
+        From one look to the next [s].
+    window, panic_window : int
+        Ticks over which requests are averaged; 0: their number as it is, and no panic.
+    panic_threshold : float
+        Wanted over ready from which on it panics.
+    counts_after_s : float
+        A request in the queue counts when it has waited for so long [s].
+    tolerance : float
+        Share by which requests may miss the target without a change.
+    up_window, down_window : int
+        Ticks that are looked back at before a change.
+    in_a_row : bool
+        All of them have to want the change; else the least change of them is made.
+    up_factor, up_count, down_factor, down_count : float
+        The most and the fewest replicas after a tick: times the factor, or the count more or
+        fewer, whichever lets through more.
+    excess_share : float
+        Share of those too many that leave at a tick.
+    counts_ready : bool
+        Tolerance and steps are counted from ready replicas, not from those asked for.
+    needs_ready : bool
+        Nothing is changed while some are asked for and none is ready.
+    activator : bool
+        A request that comes while none is up starts one.
+    activation : float
+        More requests than this are work.
+    zero_ticks : int
+        Only every so many ticks are none asked for, or one after none; 0: at any.
+    zero_delay_s : float
+        None are asked for only so long after work was last found [s].
+    cancels_starts : bool
+        Replicas that are starting and too many end at once.
+    idle_leads : bool
+        Replicas leave by the idle timeout alone, whatever is asked for.
+    memory : int
+        Ticks after which nothing that was is remembered.
+    areas : float64, shape (of the longer window, at least 1,)
+        Requests x time in the intervals before the last ticks, the next in place of the oldest.
+    asks : int64, shape (of the longer look back, at least 1,)
+        What the last ticks wanted, likewise; -1: no tick, or none was asked for.
+    state : int64, shape (9,)
+    since : float64, shape (7,)
+        Slots as named above.
+    """
+
+    tick_s: float
+    window: int
+    panic_window: int
+    panic_threshold: float
+    counts_after_s: float
+    tolerance: float
+    up_window: int
+    down_window: int
+    in_a_row: bool
+    up_factor: float
+    up_count: int
+    down_factor: float
+    down_count: int
+    excess_share: float
+    counts_ready: bool
+    needs_ready: bool
+    activator: bool
+    activation: float
+    zero_ticks: int
+    zero_delay_s: float
+    cancels_starts: bool
+    idle_leads: bool
+    memory: int
+    areas: NDArray[np.float64]
+    asks: NDArray[np.int64]
+    state: NDArray[np.int64]
+    since: NDArray[np.float64]
 
 
 class Fates(NamedTuple):
@@ -754,13 +856,210 @@ def _ready(count, max_replicas):
     return ready
 
 
+@_inlined
+def _whole_up(value):
+    """Return a number rounded up, but for rounding errors."""
+    return math.ceil(value - WHOLE)
+
+
+@_inlined
+def _next_tick_s(scaler, other_s):
+    """Return when the scaler looks next; infinite if it can find nothing new any more.
+
+    After so many ticks that changed nothing, and before which nothing happened, those up to the
+    next event are left out: all it remembers is one and the same number of requests.
+    """
+    state, since, tick_s = scaler.state, scaler.since, scaler.tick_s
+    if state[QUIET] > scaler.memory:
+        if other_s == np.inf:
+            return np.inf
+        tick = max(state[TICK], math.ceil(other_s / tick_s) - 1)
+        while tick * tick_s < other_s:
+            tick += 1
+        if tick > state[TICK]:
+            since[AREA] = 0.0
+            since[AREA_FROM] = (tick - 1) * tick_s
+            if state[WAS_ACTIVE] != 0:
+                last = tick - 1
+                if scaler.zero_ticks > 0:
+                    last -= last % scaler.zero_ticks
+                since[ACTIVE_S] = max(since[ACTIVE_S], last * tick_s)
+            state[TICK] = tick
+            state[QUIET] = 0
+    return state[TICK] * tick_s
+
+
+@_inlined
+def _begin_averages(scaler, now):
+    """Forget the requests that were."""
+    for interval in range(scaler.areas.size):
+        scaler.areas[interval] = 0.0
+    scaler.since[AREA] = scaler.since[ALL_AREA] = scaler.since[PANIC_AREA] = 0.0
+    scaler.since[FRESH_S] = now
+
+
+@_inlined
+def _close_interval(scaler):
+    """Enter the area since the last tick and let those before the windows go."""
+    areas, since = scaler.areas, scaler.since
+    size, tick = areas.size, scaler.state[TICK]
+    area = since[AREA]
+    if scaler.window > 0:
+        since[ALL_AREA] += area - areas[(tick - scaler.window) % size]
+    if scaler.panic_window > 0:
+        since[PANIC_AREA] += area - areas[(tick - scaler.panic_window) % size]
+    areas[tick % size] = area
+    since[AREA] = 0.0
+    if tick % size == 0:  # added up anew, so that rounding errors stay those of a few sums
+        since[ALL_AREA] = since[PANIC_AREA] = 0.0
+        for back in range(scaler.window):
+            since[ALL_AREA] += areas[(tick - back) % size]
+        for back in range(scaler.panic_window):
+            since[PANIC_AREA] += areas[(tick - back) % size]
+
+
+@_inlined
+def _average(area, window_s, since_fresh_s, in_system):
+    span_s = min(window_s, since_fresh_s)
+    if span_s > 0.0:
+        return area / span_s
+    return float(in_system)
+
+
+@_inlined
+def _steadied(scaler, wanted, asked):
+    """Return what is asked for in place of `asked`, after a look back at what was wanted."""
+    state, asks = scaler.state, scaler.asks
+    size, tick = asks.size, state[TICK]
+    if scaler.in_a_row:
+        if wanted > asked:
+            state[ROW] = max(state[ROW], 0) + 1
+            return wanted if state[ROW] > scaler.up_window else asked
+        if wanted < asked:
+            state[ROW] = min(state[ROW], 0) - 1
+            return wanted if -state[ROW] > scaler.down_window else asked
+        state[ROW] = 0
+        return asked
+    steady = wanted
+    if wanted > asked:
+        for back in range(1, scaler.up_window):
+            before = asks[(tick - back) % size]
+            if before >= 0:
+                steady = min(steady, before)
+        return max(steady, asked)
+    if wanted < asked:
+        for back in range(1, scaler.down_window):
+            steady = max(steady, asks[(tick - back) % size])
+        return min(steady, asked)
+    return steady
+
+
+@_inlined
+def _in_steps(scaler, steady, asked, base):
+    """Return what may be asked for at one tick on the way to `steady`."""
+    if steady > asked:
+        if scaler.up_factor < np.inf:
+            limit = max(_whole_up(base * scaler.up_factor), base + scaler.up_count)
+            steady = max(asked, min(steady, limit))
+    elif steady < asked:
+        steady = asked - _whole_up(scaler.excess_share * (asked - steady))
+        limit = min(math.floor(base * scaler.down_factor + WHOLE), base - scaler.down_count)
+        steady = min(asked, max(steady, limit))
+    return steady
+
+
+@_inlined
+def _tick(scaler, rules, arrival_s, now, arrived, head, held, up, minimum, max_replicas):
+    """Look, and return how many replicas are asked for from now on."""
+    state, since, tick_s = scaler.state, scaler.since, scaler.tick_s
+    in_system = arrived - head + held
+    since_fresh_s = now - since[FRESH_S]
+    _close_interval(scaler)
+    metric = float(in_system)
+    if scaler.counts_after_s > 0.0:
+        aged = max(state[AGED], head)
+        while aged < arrived and arrival_s[aged] + scaler.counts_after_s <= now:
+            aged += 1
+        state[AGED] = aged
+        metric = float(aged - head + held)
+    elif scaler.window > 0:
+        metric = _average(since[ALL_AREA], scaler.window * tick_s, since_fresh_s, in_system)
+    is_active = metric > scaler.activation + WHOLE
+    on_zero = scaler.zero_ticks == 0 or state[TICK] % scaler.zero_ticks == 0
+    if on_zero:
+        state[WAS_ACTIVE] = 1 if is_active else 0
+        if is_active:
+            since[ACTIVE_S] = now
+    ready = up - state[IN_START_NOW]
+    asked = up if scaler.idle_leads else state[ASKED]
+    before = asked
+    record = -1
+    if asked == 0 or (scaler.needs_ready and ready == 0):
+        state[ROW] = state[IN_PANIC] = state[PANIC_MOST] = 0
+        if asked == 0 and is_active and on_zero:
+            asked = 1
+    else:
+        base = max(1, ready) if scaler.counts_ready else asked
+        load = metric / rules.target_concurrency
+        wanted = _whole_up(load)
+        if scaler.tolerance > 0.0 and abs(load / base - 1.0) <= scaler.tolerance + WHOLE:
+            wanted = asked
+        elif metric > WHOLE:
+            wanted += rules.buffer_replicas
+        if scaler.panic_window > 0:
+            window_s = scaler.panic_window * tick_s
+            urgent_load = _average(since[PANIC_AREA], window_s, since_fresh_s, in_system)
+            urgent = _whole_up(urgent_load / rules.target_concurrency)
+            if urgent + WHOLE >= scaler.panic_threshold * max(1, ready):
+                state[IN_PANIC] = 1
+                since[PANIC_S] = now
+            elif state[IN_PANIC] != 0 and now - since[PANIC_S] > scaler.window * tick_s + WHOLE:
+                state[IN_PANIC] = 0
+                state[PANIC_MOST] = 0
+            if state[IN_PANIC] != 0:
+                wanted = max(wanted, urgent, state[PANIC_MOST])
+                state[PANIC_MOST] = wanted
+        wanted = min(max_replicas, max(minimum, wanted))
+        record = wanted
+        asked = _in_steps(scaler, _steadied(scaler, wanted, asked), asked, base)
+        asked = min(max_replicas, max(minimum, asked))
+        if scaler.idle_leads:
+            asked = max(asked, up)
+        since_active_s = now - since[ACTIVE_S]
+        is_over = since_active_s >= scaler.zero_delay_s - WHOLE
+        if asked == 0 and (scaler.zero_ticks > 0 or before > 1 or not is_over):
+            asked = 1
+        may_go = minimum == 0 and state[IN_PANIC] == 0 and not scaler.idle_leads
+        if scaler.zero_ticks > 0 and on_zero and is_over and not is_active and may_go:
+            asked = 0
+    scaler.asks[state[TICK] % scaler.asks.size] = record
+    if asked != before:
+        state[ROW] = 0
+    state[QUIET] = 0 if asked != before or state[IN_PANIC] != 0 else state[QUIET] + 1
+    state[ASKED] = asked
+    state[TICK] += 1
+    return asked
+
+
+@_inlined
+def _newest_start(fleet, max_replicas):
+    """Return the replica that began to start last, the highest of several; -1 if none starts."""
+    newest = -1
+    for replica in range(max_replicas):
+        if fleet.counts[replica, STATE] == STARTING and (
+            newest < 0 or fleet.time[replica, SINCE] >= fleet.time[newest, SINCE]
+        ):
+            newest = replica
+    return newest
+
+
 @_compiled
-def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches):
+def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches, scaler):
     """Run the events in order of time and write what happened into the arrays.
 
     Returns `DONE`, `STOPPED`, or `FULL`: then it goes on from where it was when it is called
-    again with longer tables of sessions. ``reads`` is a `Chunks` or None, ``caches`` a `Caches` or
-    None.
+    again with longer tables of sessions. ``reads`` is a `Chunks`, ``caches`` a `Caches` and
+    ``scaler`` a `Ticks`, or each of them None.
     """
     arrival_s, decode_step_s, stay_s = requests.arrival_s, kind.decode_step_s, kind.stay_s
     change_s, horizon_s, pack = rules.change_s, rules.horizon_s, rules.pack
@@ -814,10 +1113,17 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches)
         if unlooked != ends:
             # One that was kept for the minimum is overdue when that falls: it is due now.
             release_s = max(now, time[unlooked, SINCE] + rules.idle_timeout_s)
+        last_s = release_s  # of what comes last in its instant
+        if scaler is not None:
+            before = arrived - head + held
+            other_s = min(replica_event_s, change_event_s, refusal_s, arrival_event_s, release_s)
+            tick_event_s = _next_tick_s(scaler, other_s)
+            last_s = min(release_s, tick_event_s)
+            is_tick = False
 
         scale_up = False
         cause = -1
-        if replica_event_s <= min(change_event_s, refusal_s, arrival_event_s, release_s):
+        if replica_event_s <= min(change_event_s, refusal_s, arrival_event_s, last_s):
             if replica_event_s == np.inf:
                 break
             now = replica_event_s
@@ -827,6 +1133,8 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches)
                 session = count[replica, SESSION]
                 if count[replica, STATE] == STARTING:
                     part = IN_START
+                    if scaler is not None:
+                        scaler.state[IN_START_NOW] -= 1
                     if seconds[session, FIRST_READY] == np.inf:
                         seconds[session, FIRST_READY] = now
                     count[replica, STATE] = READY
@@ -849,26 +1157,32 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches)
                     time[replica, SINCE] = now
                     if replica >= rules.pinned_replicas:
                         unlooked = _become_idle(fleet, replica, now, unlooked)
-        elif change_event_s <= min(refusal_s, arrival_event_s, release_s):
+        elif change_event_s <= min(refusal_s, arrival_event_s, last_s):
             now = change_event_s
             if rules.change_min[change] < minimum:
                 unlooked = count[ends, IDLE_AFTER]
             minimum = rules.change_min[change]
             change += 1
             scale_up = True
-        elif refusal_s <= min(arrival_event_s, release_s):
+        elif refusal_s <= min(arrival_event_s, last_s):
             now = refusal_s
             head += 1
-        elif arrival_event_s <= release_s:
+        elif arrival_event_s <= last_s:
             now = arrival_event_s
             cause = arrived
             arrived += 1
             scale_up = True
+        elif scaler is not None and tick_event_s <= release_s:
+            now = tick_event_s
+            is_tick = True
         else:
             now = release_s
             replica = unlooked
             unlooked = count[replica, IDLE_AFTER]
-            if up > minimum:
+            least = minimum
+            if scaler is not None and not scaler.idle_leads:
+                least = scaler.state[ASKED]
+            if up > least:
                 session = count[replica, SESSION]
                 _count_seconds(seconds, session, IN_IDLE, time[replica, SINCE], now, horizon_s)
                 time[replica, SINCE] = now
@@ -882,12 +1196,65 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches)
                     seconds[session, ENDED] = now
                     _leave_node(fleet, rules, replica, now)
 
-        if scale_up:
+        if scaler is not None:
+            # Every change of the number of requests is an event: until it, it was as before.
+            scaler.since[AREA] += before * max(0.0, now - scaler.since[AREA_FROM])
+            scaler.since[AREA_FROM] = max(now, scaler.since[AREA_FROM])
             wanted = minimum
-            in_system = arrived - head + held
-            if in_system > 0 and up < max_replicas:
-                by_load = math.ceil(in_system / rules.target_concurrency) + rules.buffer_replicas
-                wanted = max(wanted, min(by_load, max_replicas))
+            if is_tick:
+                scale_up = True
+                cause_of_start = head if head < arrived else -1
+                asked = scaler.state[ASKED]
+                wanted = _tick(
+                    scaler,
+                    rules,
+                    arrival_s,
+                    now,
+                    arrived,
+                    head,
+                    held,
+                    up,
+                    minimum,
+                    max_replicas,
+                )
+                if wanted < asked and not scaler.idle_leads:
+                    unlooked = count[ends, IDLE_AFTER]
+                if scaler.cancels_starts and not scaler.idle_leads:
+                    while up > wanted and scaler.state[IN_START_NOW] > 0:
+                        replica = _newest_start(fleet, max_replicas)
+                        session = count[replica, SESSION]
+                        from_s = time[replica, SINCE]
+                        _count_seconds(seconds, session, IN_START, from_s, now, horizon_s)
+                        if seconds[session, FIRST_READY] == np.inf:
+                            seconds[session, FIRST_READY] = now
+                        seconds[session, ENDED] = now
+                        count[replica, STATE] = OFF
+                        _set_event(events_s, replica, np.inf)
+                        _leave_node(fleet, rules, replica, now)
+                        scaler.state[IN_START_NOW] -= 1
+                        up -= 1
+            else:
+                scaler.state[QUIET] = 0
+                cause_of_start = cause
+                if cause >= 0:
+                    if before == 0 and up == 0:
+                        _begin_averages(scaler, now)
+                    scale_up = scaler.activator and up == 0
+                    wanted = max(wanted, 1)
+                    if scale_up:
+                        scaler.since[ACTIVE_S] = now
+                if scale_up and not scaler.idle_leads:
+                    wanted = max(wanted, scaler.state[ASKED])
+                    scaler.state[ASKED] = wanted
+
+        if scale_up:
+            if scaler is None:
+                cause_of_start = cause
+                wanted = minimum
+                in_system = arrived - head + held
+                if in_system > 0 and up < max_replicas:
+                    by_load = math.ceil(in_system / rules.target_concurrency)
+                    wanted = max(wanted, min(by_load + rules.buffer_replicas, max_replicas))
             while up < wanted:
                 replica, tier, node_ready_s = _to_start(fleet, seconds, kind, rules, now)
                 if tier >= 0:
@@ -916,8 +1283,10 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches)
                     next_draw = (next_draw + 1) % kind.cold_start_s.size
                 up += 1
                 count[replica, STATE] = STARTING
-                count[replica, CAUSE] = cause
+                count[replica, CAUSE] = cause_of_start
                 time[replica, SINCE] = now
+                if scaler is not None:
+                    scaler.state[IN_START_NOW] += 1
                 _set_event(events_s, replica, ready_s)
 
         # With no ready replica the queue is empty: whoever came before was refused as well.
@@ -983,6 +1352,7 @@ def run_replicas(
     stop: NDArray[np.uint8],
     reads: Chunks | None = None,
     caches: Caches | None = None,
+    scaler: Ticks | None = None,
 ) -> tuple[bool, Fates, Sessions]:
     """Serve every request and return what became of requests and replicas.
 
@@ -998,6 +1368,8 @@ def run_replicas(
         From `chunks_for`; without, prompts are read in one go.
     caches : Caches, optional
         From `caches_for`; without, prompts are read whole.
+    scaler : Ticks, optional
+        From `ticks_for`; without, replicas are started at the arrival that needs them.
 
     Returns
     -------
@@ -1037,9 +1409,11 @@ def run_replicas(
     )
     progress = Progress(np.zeros(UNLOOKED + 1, np.int64), np.zeros(1), stop)
     progress.slots[UNLOOKED] = max_replicas
-    while (
-        outcome := _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches)
-    ) == FULL:
+    if scaler is not None:
+        scaler.state[ASKED] = rules.min_replicas
+    run = (requests, kind, rules, fleet, fates)
+    options = (reads, caches, scaler)
+    while (outcome := _run(*run, sessions, progress, *options)) == FULL:
         sessions = Sessions(
             owners=np.concatenate((sessions.owners, np.zeros_like(sessions.owners))),
             seconds=np.concatenate((sessions.seconds, np.zeros_like(sessions.seconds))),
@@ -1088,4 +1462,65 @@ def caches_for(
         prompt_s=np.zeros(parent.size),
         served=np.full((parent.size, 3), -1),
         state=np.zeros((max_replicas, 2), np.int64),
+    )
+
+
+def ticks_for(
+    *,
+    tick_s: float,
+    window: int,
+    panic_window: int,
+    panic_threshold: float,
+    counts_after_s: float,
+    tolerance: float,
+    up_window: int,
+    down_window: int,
+    in_a_row: bool,
+    up_factor: float,
+    up_count: int,
+    down_factor: float,
+    down_count: int,
+    excess_share: float,
+    counts_ready: bool,
+    needs_ready: bool,
+    activator: bool,
+    activation: float,
+    zero_ticks: int,
+    zero_delay_s: float,
+    cancels_starts: bool,
+    idle_leads: bool,
+) -> Ticks:
+    """Return a scaler that has not looked yet; the parameters are fields of `Ticks`."""
+    state = np.zeros(IN_START_NOW + 1, np.int64)
+    state[TICK] = 1
+    # Each window, then the stay in panic, and one round of ticks of either kind.
+    memory = 2 * window + panic_window + up_window + down_window + 2 * zero_ticks + 2
+    return Ticks(
+        tick_s,
+        window,
+        panic_window,
+        panic_threshold,
+        counts_after_s,
+        tolerance,
+        up_window,
+        down_window,
+        in_a_row,
+        up_factor,
+        up_count,
+        down_factor,
+        down_count,
+        excess_share,
+        counts_ready,
+        needs_ready,
+        activator,
+        activation,
+        zero_ticks,
+        zero_delay_s,
+        cancels_starts,
+        idle_leads,
+        memory=memory + math.ceil((zero_delay_s + counts_after_s) / tick_s),
+        areas=np.zeros(max(window, panic_window, 1)),
+        asks=np.full(max(up_window, down_window, 1), -1),
+        state=state,
+        since=np.zeros(ACTIVE_S + 1),
     )

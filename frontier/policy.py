@@ -8,38 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, SupportsInt
+from typing import Any
 
-from frontier.errors import InputError
+from frontier.autoscalers import TickScaling
+from frontier.fields import is_count, is_time, require
 
 ROUTINGS = ("pack", "spread", "prefix")
 SCALE_DOWNS = ("all", "half_per_window")
-
-
-def _require(field: str, holds: bool, expected: str, found: object) -> None:
-    if not holds:
-        raise InputError(f"{field} must be {expected}, got {found!r}")
-
-
-def _is_count(value: object) -> bool:
-    """Say whether a value is a whole number (a bool is not); numpy integers and 3.0 are."""
-    if type(value) is int:
-        return True
-    if isinstance(value, bool):
-        return False
-    try:
-        return isinstance(value, SupportsInt) and int(value) == value
-    except (TypeError, ValueError, OverflowError):
-        return False
-
-
-def _is_time(value: Any, *, finite: bool) -> bool:
-    """Say whether a value is a time of at least 0 s (NaN is not), finite if that is asked."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return False
-    return number >= 0.0 and (not finite or number < math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +47,12 @@ class ParkedTier:
     keeps_cache: bool = False
 
     def __post_init__(self) -> None:
-        _require("stay_s", _is_time(self.stay_s, finite=False), "at least 0 s", self.stay_s)
+        require("stay_s", is_time(self.stay_s, finite=False), "at least 0 s", self.stay_s)
         finite = "a finite time of at least 0 s"
-        _require("resume_s", _is_time(self.resume_s, finite=True), finite, self.resume_s)
+        require("resume_s", is_time(self.resume_s, finite=True), finite, self.resume_s)
         share = self.held_fraction
-        in_range = _is_time(share, finite=True) and share <= 1.0
-        _require("held_fraction", in_range, "a share from 0 to 1", share)
+        in_range = is_time(share, finite=True) and share <= 1.0
+        require("held_fraction", in_range, "a share from 0 to 1", share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +87,9 @@ class NodePool:
             value = getattr(self, field)
             if value is not None or field != "gpus_per_node":
                 expected = f"a whole number of at least {least}"
-                _require(field, _is_count(value) and value >= least, expected, value)
+                require(field, is_count(value) and value >= least, expected, value)
         delay_s = self.scale_down_delay_s
-        _require("scale_down_delay_s", _is_time(delay_s, finite=False), "at least 0 s", delay_s)
+        require("scale_down_delay_s", is_time(delay_s, finite=False), "at least 0 s", delay_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +133,9 @@ class ScalingPolicy:
     nodes : NodePool or None
         The machines that the replicas run on, where they come and go as well; None: a start
         brings its own.
+    scaler : TickScaling or None
+        How replicas follow the traffic where a scaler looks once in a while; None: they are
+        started by the arrival that needs them and released by the idle timeout.
 
     Raises
     ------
@@ -178,6 +156,7 @@ class ScalingPolicy:
     scale_down: str = "all"
     refuses_cold: bool = False
     nodes: NodePool | None = None
+    scaler: TickScaling | None = None
 
     def __post_init__(self) -> None:
         for field, least in (
@@ -188,35 +167,47 @@ class ScalingPolicy:
         ):
             value = getattr(self, field)
             expected = f"a whole number of at least {least}"
-            _require(field, _is_count(value) and value >= least, expected, value)
+            require(field, is_count(value) and value >= least, expected, value)
         most = self.max_replicas
         at_most = f"at most max_replicas = {most}"
-        _require("min_replicas", self.min_replicas <= most, at_most, self.min_replicas)
+        require("min_replicas", self.min_replicas <= most, at_most, self.min_replicas)
         for field in ("idle_timeout_s", "queue_timeout_s"):
             value = getattr(self, field)
-            _require(field, _is_time(value, finite=False), "at least 0 s", value)
+            require(field, is_time(value, finite=False), "at least 0 s", value)
         target = self.target_concurrency
-        allowed = target is None or (_is_time(target, finite=True) and target > 0)
-        _require("target_concurrency", allowed, "None or a number above 0", target)
-        _require("routing", self.routing in ROUTINGS, f"one of {', '.join(ROUTINGS)}", self.routing)
+        allowed = target is None or (is_time(target, finite=True) and target > 0)
+        require("target_concurrency", allowed, "None or a number above 0", target)
+        require("routing", self.routing in ROUTINGS, f"one of {', '.join(ROUTINGS)}", self.routing)
 
         known = f"one of {', '.join(SCALE_DOWNS)}"
-        _require("scale_down", self.scale_down in SCALE_DOWNS, known, self.scale_down)
+        require("scale_down", self.scale_down in SCALE_DOWNS, known, self.scale_down)
 
         pool = self.nodes
-        _require("nodes", pool is None or isinstance(pool, NodePool), "None or a NodePool", pool)
+        require("nodes", pool is None or isinstance(pool, NodePool), "None or a NodePool", pool)
         together = pool is None or self.scale_down == "all"
-        _require("scale_down", together, "all where replicas run on nodes", self.scale_down)
+        require("scale_down", together, "all where replicas run on nodes", self.scale_down)
+
+        scaler = self.scaler
+        is_one = scaler is None or isinstance(scaler, TickScaling)
+        require("scaler", is_one, "None or a TickScaling", scaler)
+        together = self.idle_timeout_counts or self.scale_down == "all"
+        expected = "all where a scaler says how many leave"
+        require("scale_down", together, expected, self.scale_down)
 
         # Lists are accepted and kept as tuples, so that a policy stays hashable.
         object.__setattr__(self, "parked", tuple(self.parked))
         for tier in self.parked:
-            _require("parked", isinstance(tier, ParkedTier), "a tuple of ParkedTier", tier)
+            require("parked", isinstance(tier, ParkedTier), "a tuple of ParkedTier", tier)
         self._check_schedule()
         base = self.pinned_replicas
         for minimum in (self.min_replicas, *(minimum for _, minimum in self.schedule)):
             expected = f"never more than the minimum, which is {minimum} at some time"
-            _require("pinned_replicas", base <= minimum, expected, base)
+            require("pinned_replicas", base <= minimum, expected, base)
+
+    @property
+    def idle_timeout_counts(self) -> bool:
+        """Whether replicas leave by the idle timeout: not where a scaler says when they do."""
+        return self.scaler is None or self.scaler.idle_timeout_leads
 
     def _check_schedule(self) -> None:
         changes = []
@@ -224,13 +215,13 @@ class ScalingPolicy:
         change: Any  # whoever calls without a checker may pass anything
         for change in self.schedule:
             pair = isinstance(change, tuple | list) and len(change) == 2
-            _require("schedule", pair, "a tuple of (time_s, min_replicas)", change)
+            require("schedule", pair, "a tuple of (time_s, min_replicas)", change)
             time_s, minimum = change
-            timed = _is_time(time_s, finite=True) and time_s > last_s
-            _require("schedule", timed, "finite times of at least 0 s that increase", time_s)
-            allowed = _is_count(minimum) and 0 <= minimum <= self.max_replicas
+            timed = is_time(time_s, finite=True) and time_s > last_s
+            require("schedule", timed, "finite times of at least 0 s that increase", time_s)
+            allowed = is_count(minimum) and 0 <= minimum <= self.max_replicas
             expected = f"min_replicas from 0 to max_replicas = {self.max_replicas}"
-            _require("schedule", allowed, expected, minimum)
+            require("schedule", allowed, expected, minimum)
             last_s = time_s
             changes.append((time_s, minimum))
         object.__setattr__(self, "schedule", tuple(changes))

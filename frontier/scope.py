@@ -41,7 +41,7 @@ NOT_SIMULATED = (
     "Failed starts beyond the share that is said",
     "Waits for scarce GPUs beyond the share that is said",
     "Contention between replicas that start at once beyond the correlation that is said",
-    "Prefix caching",
+    "Prefix caches in host memory, or shared by replicas",
     "Speculative decoding",
     "Disaggregated prefill",
     "Replicas of more than one node",
@@ -165,7 +165,9 @@ def _terms_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> list[
     if deployment.supply.kind == "spot":
         words.append(
             f"Nodes on spot are interrupted {deployment.interruptions_per_h:g} times an hour "
-            "(assumed): each start is paid again, and no percentile has it"
+            "(assumed), each by itself and back after a start, drawn once with a seed: requests "
+            "whose replicas are all gone wait for the first to be back, and each start is paid "
+            "again"
         )
     return words
 
@@ -332,6 +334,20 @@ def cautions(trace: Trace) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def prefixes_in_words(trace: Trace) -> str:
+    """Return what a trace says of prompts that begin alike, and so of the prefix cache."""
+    share = trace.shared_share
+    if share is None:
+        return (
+            "Prefix cache: nothing is found in it, for this traffic does not say which prompts "
+            "begin alike."
+        )
+    return (
+        f"Prefix cache: {spell.percent(share)} of prompt tokens begin as an earlier prompt did, "
+        f"and are found where its replica has not started since. {trace.report.prefixes}"
+    )
+
+
 def understood(trace: Trace) -> tuple[str, ...]:
     """Return what was read of a trace, dropped and assumed, as plain sentences."""
     report, began = trace.report, date_of(trace)
@@ -349,4 +365,5 @@ def understood(trace: Trace) -> tuple[str, ...]:
         lasts,
         *(f"Assumed: {sentence}" for sentence in report.assumed),
         *report.notes,
+        prefixes_in_words(trace),
     )

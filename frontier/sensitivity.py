@@ -286,6 +286,7 @@ def scaled_tokens(trace: Trace, factor: float) -> Trace:
     """Return the trace with the tokens of each request times a factor, an answer at least one."""
     if factor == 1.0:
         return trace
+    shared = trace.shared_tokens
     return make_trace(
         trace.name,
         trace.arrival_s,
@@ -295,6 +296,8 @@ def scaled_tokens(trace: Trace, factor: float) -> Trace:
         t0_utc=trace.t0_utc,
         resolution_s=trace.resolution_s,
         session_id=trace.session_id,
+        prefix_parent=trace.prefix_parent,
+        shared_tokens=None if shared is None else np.round(shared * factor),
         report=trace.report,
     )
 

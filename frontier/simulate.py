@@ -52,8 +52,64 @@ written, each counted whole at its dispatch), ``prefill_s`` is less by ``saved_s
 below ``least_prefill_s`` (or itself, if that is less). ``routing="prefix"`` prefers the ready
 replica with a free slot of which that is true, else it is "pack".
 
+Where the policy has a `TickScaling`, all of the above holds but for when replicas are started and
+released. The scaler has a number of replicas it *asks for*, ``min_replicas`` at first. It looks at
+the *ticks*, ``k * tick_s`` for k = 1, 2, .... Between two ticks an arrival starts nothing, with
+one exception: where there is an ``activator`` and none is up, the arrival makes it ask for one
+(or the minimum, if more). A change of the schedule makes it ask for the new minimum, if that is
+more. At a tick, in this order:
+
+1. The *metric* is the number of requests in the system averaged over ``[t - window_s, t]``, or
+   over ``[f, t]`` if that is shorter; f is the last arrival that found nothing in the system and
+   no replica up, or 0. Where either is of no length it is the number at t. With
+   ``counts_after_s`` it is the number at t of requests held, and of those queued that arrived at
+   or before ``t - counts_after_s``. The scaler is *active* if the metric is above ``activation``.
+2. If it asks for none, it does not panic any more, and asks for one if it is active; that is all
+   at such a tick. So it is, but for that one, where ``needs_ready`` and no replica is ready. With
+   ``zero_tick_s`` it becomes one only at a tick at a multiple of that.
+3. ``wanted = ceil(metric / target)``, but the number asked for if ``metric / target`` is within
+   the share ``tolerance`` of the *base* (and the tolerance is not 0), else plus
+   ``buffer_replicas`` if the metric is above 0. The base is the number asked for, or, with
+   ``counts_ready``, the number of ready replicas, at least 1.
+4. With ``panic_window_s``, ``urgent`` is ``ceil(metric / target)`` of the average over that window
+   in place of ``window_s``. It panics from a tick with ``urgent >= panic_threshold * max(1,
+   ready)`` until one without, more than ``window_s`` after the last one with it. In panic,
+   ``wanted`` is the most of ``wanted``, ``urgent`` and what this gave since the panic began.
+5. ``wanted`` is brought between ``min_replicas(t)`` and ``max_replicas``, and remembered.
+6. If it is more than what is asked for, and ``look_back="range"``, the least ``wanted`` of the
+   ticks in ``(t - up_window_s, t]`` takes its place, but never less than what is asked for; if it
+   is less, the most of ``(t - down_window_s, t]``, but never more. With ``"row"`` it stays if all
+   of the ticks in ``[t - up_window_s, t]`` (or ``down_window_s``) wanted more (or fewer) than was
+   asked for before them, and those before t did not change it; else nothing changes. A tick at
+   which none was asked for (or ready, as in 2) is no tick for "range", and breaks a row, and so
+   is and does 0.
+7. Of those too many, the share ``excess_share``, rounded up, is taken away. A rise is at most to
+   the greater of ``ceil(base * up_factor)`` and ``base + up_count``, a fall at least to the less of
+   ``floor(base * down_factor)`` and ``base - down_count``; they turn no rise into a fall nor the
+   other way. The result, between ``min_replicas(t)`` and ``max_replicas``, is asked for.
+8. It asks for one instead of none unless it asked for one before, and was not active at any tick
+   in ``(t - zero_delay_s, t]``, where time 0 counts as such a tick, and so does an arrival that an
+   activator starts one for. With ``zero_tick_s`` it asks for one instead of none in any case, and
+   then, at a multiple of that, if it is not active, was not at any such multiple in
+   ``(t - zero_delay_s, t]``, does not panic and the minimum is 0, for none, whatever 3 to 7 say.
+
+Then, while fewer are up than asked for, one is started as above. If more are up, and with
+``cancels_starts``, starting replicas end, the latest start first, the highest index of several:
+their session ends, never ready, and has its draw. A replica that is idle is released at once
+while more are up than asked for, longest idle first. So one that is busy leaves when it goes
+idle, if there are too many still, and a start that is not cancelled goes on and, with nothing to
+do, leaves when it is ready. ``idle_timeout_s`` plays no part. With ``idle_timeout_leads`` it is
+the other way round: at each tick the number asked for is first set to those up, a tick never asks
+for fewer than that, and replicas are released by the idle timeout and the minimum as without a
+scaler, and no start is cancelled. A start at a tick has as its cause the request at the head of
+the queue, if any.
+
+Numbers that exceed a whole number, or miss a bound in 1 to 8, by less than a millionth are taken
+to equal it: that is rounding. A request that is still queued when nothing can come any more is
+rejected.
+
 At one instant: finishes and readies, then changes of the minimum, then queue timeouts, then
-arrivals, then releases.
+arrivals, then a tick, then releases.
 
 Where these words leave room, they are read as follows.
 
@@ -88,9 +144,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frontier.errors import InfeasibleError, InputError
-from frontier.interruptions import draw_outages
+from frontier.interruptions import back_on_nodes_s, draw_outages
 from frontier.plans.plan import Plan
-from frontier.policy import ScalingPolicy
+from frontier.policy import NodePool, ScalingPolicy
 from frontier.start.stages import StartDraws
 from frontier.trace import Trace
 
@@ -196,9 +252,9 @@ class RunResult:
         ``starting_s`` (resumes included), ``busy_s``, ``idle_s`` and ``parked_s`` (one entry a
         tier) that lie within [0, ``horizon_s``], and ``cold_start_index``, the entry of
         ``cold_start_s`` it took, or m and more for one of ``pod_start_s``, of m starts each; -1
-        if it was ready at time 0. ``ended_s`` may lie beyond the
-        horizon; for a session that never ends it is the latest of the horizon, the last finish
-        of all and its own ``ready_s``.
+        if it was ready at time 0. One whose start was cancelled ends at its ``ready_s``.
+        ``ended_s`` may lie beyond the horizon; for a session that never ends it is the latest of
+        the horizon, the last finish of all and its own ``ready_s``.
     horizon_s : float
         End of the time that counts [s].
     """
@@ -352,6 +408,7 @@ def simulate_replicas(
         caches_for,
         chunks_for,
         run_replicas,
+        ticks_for,
     )
 
     arrival_s = _times("arrival_s", arrival_s)
@@ -409,6 +466,9 @@ def simulate_replicas(
             to_prefix=policy.routing == "prefix",
             max_replicas=most,
         )
+    ticks = None
+    if policy.scaler is not None:
+        ticks = ticks_for(**policy.scaler.in_ticks())
     completed, fates, (owners, seconds) = run_replicas(
         Requests(arrival_s, prefill_s, tokens),
         Replicas(
@@ -427,7 +487,7 @@ def simulate_replicas(
             target_concurrency=target,
             pack=policy.routing != "spread",
             refuses_cold=bool(policy.refuses_cold),
-            idle_timeout_s=float(policy.idle_timeout_s),
+            idle_timeout_s=float(policy.idle_timeout_s) if policy.idle_timeout_counts else 0.0,
             queue_timeout_s=float(policy.queue_timeout_s),
             horizon_s=float(horizon_s),
             replicas_per_node=0 if nodes is None else int(nodes.replicas_per_node),
@@ -438,6 +498,7 @@ def simulate_replicas(
         stop=np.zeros(1, dtype=np.uint8) if cancel is None else cancel,
         reads=reads,
         caches=caches,
+        scaler=ticks,
     )
     if not completed:
         raise Cancelled("the simulation was stopped before its end")
@@ -625,7 +686,39 @@ def simulate_plan(
     is_kept = policy.min_replicas == policy.max_replicas and policy.nodes is None
     if plan.interruptions_per_h > 0 and is_kept:
         return _interrupted(plan, trace, draws, cancel)
-    return _served(plan, trace, draws, cancel)
+    result = _served(plan, trace, draws, cancel)
+    if plan.interruptions_per_h > 0 and policy.nodes is not None:
+        return _on_spot_nodes(result, plan, policy.nodes, trace, draws)
+    return result
+
+
+def prefixes_of(plan: Plan, trace: Trace) -> Prefixes | None:
+    """Return what the caches of a plan's replicas can save of a trace; None where it says nothing.
+
+    At least one token of a prompt is always read (`make_trace`), and the launch of its chunk is in
+    the overhead of every first token.
+    """
+    if trace.prefix_parent is None or trace.shared_tokens is None:
+        return None
+    return Prefixes(
+        parent=trace.prefix_parent.astype(np.int64),
+        saved_s=plan.speed.cached_s(trace.shared_tokens),
+        tokens=trace.prompt_tokens.astype(np.int64) + trace.output_tokens,
+        cache_tokens=plan.speed.cache_tokens,
+    )
+
+
+def found_share(result: RunResult, plan: Plan, trace: Trace) -> float:
+    """Return the share of all prompt tokens that was found in a cache [1]; 0 where none is known.
+
+    Those of refused requests were not.
+    """
+    if trace.shared_tokens is None:
+        return 0.0
+    whole_s = plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s
+    found = ~result.rejected & (result.prompt_s < whole_s) & (trace.shared_tokens > 0)
+    tokens = int(trace.shared_tokens[found].sum(dtype=np.int64))
+    return tokens / max(1, int(trace.prompt_tokens.sum(dtype=np.int64)))
 
 
 def _served(
@@ -643,6 +736,7 @@ def _served(
         pod_start_s=None if plan.policy.nodes is None else draws.total_s[starts:],
         horizon_s=trace.horizon_s,
         prefill_chunks=plan.speed.chunks(trace.prompt_tokens),
+        prefix=prefixes_of(plan, trace),
         cancel=cancel,
     )
     delay_s = np.full(result.ttft_s.size, plan.speed.overhead_s)
@@ -704,6 +798,43 @@ def _interrupted(
         waited_on_start=waited,
         start_wait_s=start_wait_s,
     )
+
+
+def _on_spot_nodes(
+    result: RunResult, plan: Plan, nodes: NodePool, trace: Trace, draws: StartDraws
+) -> RunResult:
+    """Return what nodes that are taken away now and then make of the waits.
+
+    A request whose replicas had been on a node that is gone waits until that is back, which takes
+    a whole start; `interruptions.back_on_nodes_s` says what is left out. The sessions stay: the
+    bill counts interruptions by itself.
+    """
+    sessions = result.sessions
+    unpinned = sessions["replica"].astype(np.int64) - plan.policy.pinned_replicas
+    back_s = back_on_nodes_s(
+        trace.arrival_s,
+        # Pinned replicas are on machines of another offer, which are not taken away.
+        np.where(unpinned < 0, -1, unpinned // nodes.replicas_per_node),
+        sessions["ready_s"],
+        sessions["ended_s"],
+        interruptions_per_h=plan.interruptions_per_h,
+        start_s=draws.total_s[: draws.total_s.size // 2],
+        horizon_s=trace.horizon_s,
+        seed=plan.interruption_seed,
+    )
+    longer_s = back_s - trace.arrival_s
+    hit = (longer_s > 0) & ~result.rejected & ~result.waited_on_start
+    longer_s = np.where(hit, longer_s, 0.0)
+    found = dataclasses.replace(
+        result,
+        ttft_s=result.ttft_s + longer_s,
+        finish_s=result.finish_s + longer_s,
+        waited_on_start=result.waited_on_start | hit,
+        start_wait_s=result.start_wait_s + longer_s,
+    )
+    for name in ("ttft_s", "finish_s", "waited_on_start", "start_wait_s"):
+        getattr(found, name).setflags(write=False)
+    return found
 
 
 CAUSES = ("refused", "caused a start", "joined a start", "queued", "own prompt")

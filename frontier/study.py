@@ -17,7 +17,12 @@ import pandas as pd
 
 from frontier import units
 from frontier.billing import Bill, BillBasis
-from frontier.plans.grid import default_grid, first_look
+from frontier.plans.grid import (
+    dedicated_plans,
+    default_grid,
+    first_look,
+    scale_to_zero_plans,
+)
 from frontier.plans.scenario import Deployment, Scenario, deploy, supplies_of
 from frontier.scope import included
 from frontier.sensitivity import (
@@ -32,6 +37,7 @@ from frontier.sensitivity import (
     break_even,
     sensitivity,
 )
+from frontier.simulate import found_share
 from frontier.sweep import (
     LIST_DEAL,
     Deal,
@@ -41,6 +47,7 @@ from frontier.sweep import (
     bill_outcome,
     committed_outcomes,
     frontier_table,
+    rerun,
     settled,
     simulate_plans,
     sweep,
@@ -124,6 +131,40 @@ def simulate(
         few = simulate_plans(first_look(grid), trace, tables)
         first(Simulated(deployment, trace, few))
     return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CacheHits:
+    """How much of the prompts is found in a cache, by how long an idle replica is kept.
+
+    Attributes
+    ----------
+    idle_timeouts_s, found_shares : tuple of float
+        Of scale-to-zero: the timeouts tried [s], and the share of all prompt tokens found [1].
+    always_on_share : float
+        The same for as many always-on replicas as the busiest minute fills [1].
+    """
+
+    idle_timeouts_s: tuple[float, ...]
+    found_shares: tuple[float, ...]
+    always_on_share: float
+
+
+def cache_hits(deployment: Deployment, trace: Trace, tables: Tables) -> CacheHits:
+    """Simulate what a start loses of the prefix cache; for a trace that says what prompts share."""
+    kept = [
+        plan
+        for plan in scale_to_zero_plans(deployment, tables)
+        if not plan.mitigations and plan.policy.max_replicas == deployment.max_replicas
+    ]
+    (always,) = (
+        plan
+        for plan in dedicated_plans(deployment.machines, trace, tables)
+        if plan.policy.max_replicas == deployment.machines.busiest_replicas
+    )
+    outcomes = simulate_plans([*kept, always], trace, tables)
+    *found, always_on = (found_share(rerun(o, trace), o.plan, trace) for o in outcomes)
+    return CacheHits(tuple(plan.policy.idle_timeout_s for plan in kept), tuple(found), always_on)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,10 +268,17 @@ def study_of(
         On p99 TTFT. [s]
     """
     outcomes = found.outcomes
-    if deal.commitment is not None:
+    if deal.commitment is not None and found.deployment.dedicated.kind == "dedicated":
         outcomes = committed_outcomes(outcomes)
+    bases = {one.plan.plan_id: basis_of_outcome(one, tables, deal) for one in outcomes}
     table = frontier_table(
-        outcomes, tables, slo_p99_ttft_s=limit_s, deal=deal, api=api, trace=found.trace
+        outcomes,
+        tables,
+        slo_p99_ttft_s=limit_s,
+        deal=deal,
+        api=api,
+        trace=found.trace,
+        bases=bases,
     )
     by_plan = {outcome.plan.plan_id: settled(outcome, tables) for outcome in outcomes}
     return Study(
@@ -250,6 +298,7 @@ def study_of(
             tables=tables,
             deal=deal,
             limit_s=limit_s,
+            bases=bases,
         ),
     )
 

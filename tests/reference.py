@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
 INF = math.inf
 # Floating-point leftovers of a finished request, in seconds; exact numbers have none.
 LEFTOVER_S = 1e-9
+# What is above a whole number by less than this, or misses a bound by less, is rounding.
+MILLIONTH = Fraction(1, 10**6)
 
 
 @dataclass
@@ -47,6 +50,142 @@ class Replica:
     @property
     def ready(self):
         return self.state in ("idle", "busy")
+
+
+def rounded_up(value):
+    return math.ceil(value - MILLIONTH)
+
+
+@dataclass
+class Tick:
+    """What a scaler found at one of its ticks."""
+
+    at: object
+    active: bool
+    wanted: int | None = None  # None: none was asked for
+    asked_before: int = 0
+    asked_after: int = 0
+
+
+class Scaler:
+    """The scaler of a `TickScaling`: it keeps every number of requests and every tick there was."""
+
+    def __init__(self, rules, policy, target, number):
+        self.rules, self.policy, self.target, self.number = rules, policy, target, number
+        self.asked = policy.min_replicas
+        self.past = [(0, 0)]  # since when, and how many requests
+        self.fresh = 0
+        self.ticks: list[Tick] = []
+        self.found_work = [0]
+        self.panic_since = None  # the last tick with reason for it
+        self.panic_most = 0
+        window = rules.window_s + rules.panic_window_s + rules.up_window_s + rules.down_window_s
+        self.memory = 2 * window + rules.zero_delay_s + rules.counts_after_s
+        self.memory += 2 * (rules.zero_tick_s or 0) + 5 * rules.tick_s
+        self.last_happening = 0
+
+    @property
+    def next_tick(self):
+        return (len(self.ticks) + 1) * self.number(self.rules.tick_s)
+
+    def average(self, window, now):
+        start = max(self.fresh, now - self.number(window))
+        if start >= now:
+            return self.past[-1][1]
+        ends = [since for since, _ in self.past[1:]] + [now]
+        area = 0
+        for (since, requests), end in zip(self.past, ends, strict=True):
+            area += requests * max(0, min(end, now) - max(since, start))
+        return area / (now - start)
+
+    def back(self, window, now):
+        """Return the ticks in (now - window, now], the latest of them last."""
+        return [tick for tick in self.ticks if tick.at > now - self.number(window) + MILLIONTH]
+
+    def look(self, now, counting, ready, up, minimum):
+        """Take a tick and return how many replicas are asked for."""
+        rules = self.rules
+        metric = counting if rules.counts_after_s else self.average(rules.window_s, now)
+        active = metric > rules.activation + MILLIONTH
+        on_zero = True
+        if rules.zero_tick_s is not None:
+            on_zero = (len(self.ticks) + 1) % round(rules.zero_tick_s / rules.tick_s) == 0
+        if active and on_zero:
+            self.found_work.append(now)
+        before = up if rules.idle_timeout_leads else self.asked
+        tick = Tick(now, active, asked_before=before)
+        self.ticks.append(tick)
+        if before == 0 or (rules.needs_ready and not ready):
+            self.panic_since, self.panic_most = None, 0
+            self.asked = before or (1 if active and on_zero else 0)
+        else:
+            self.asked = self.decide(tick, metric, ready, up, minimum, on_zero)
+        tick.asked_after = self.asked
+        if tick.asked_after != before or self.panic_since is not None:
+            self.last_happening = now
+        return self.asked
+
+    def decide(self, tick, metric, ready, up, minimum, on_zero):
+        rules, now, asked = self.rules, tick.at, tick.asked_before
+        base = max(1, ready) if rules.counts_ready else asked
+        load = metric / self.target
+        wanted = rounded_up(load)
+        if rules.tolerance and abs(load / base - 1) <= rules.tolerance + MILLIONTH:
+            wanted = asked
+        elif metric > MILLIONTH:
+            wanted += self.policy.buffer_replicas
+        if rules.panic_window_s:
+            urgent = rounded_up(self.average(rules.panic_window_s, now) / self.target)
+            if urgent >= rules.panic_threshold * max(1, ready) - MILLIONTH:
+                self.panic_since = now
+            elif (
+                self.panic_since is not None
+                and now - self.panic_since > self.number(rules.window_s) + MILLIONTH
+            ):
+                self.panic_since, self.panic_most = None, 0
+            if self.panic_since is not None:
+                self.panic_most = wanted = max(wanted, urgent, self.panic_most)
+        most = self.policy.max_replicas
+        tick.wanted = min(most, max(minimum, wanted))
+        result = self.step(self.looked_back(tick, now), asked, base)
+        result = min(most, max(minimum, result))
+        if rules.idle_timeout_leads:
+            return max(result, up)
+        over = now - max(self.found_work) >= self.number(rules.zero_delay_s) - MILLIONTH
+        if rules.zero_tick_s is None:
+            return result or (0 if over and asked == 1 else 1)
+        if on_zero and not tick.active and over and self.panic_since is None and minimum == 0:
+            return 0
+        return max(result, 1)
+
+    def looked_back(self, tick, now):
+        rules, asked, wanted = self.rules, tick.asked_before, tick.wanted
+        if wanted == asked:
+            return asked
+        window = rules.up_window_s if wanted > asked else rules.down_window_s
+        if rules.look_back == "range":
+            there = [t.wanted for t in self.back(window, now) if t.wanted is not None] + [wanted]
+            return max(asked, min(there)) if wanted > asked else min(asked, max(there))
+        length = round(window / rules.tick_s) + 1
+        row = self.ticks[-length:]
+        if len(row) < length or any(t.wanted is None for t in row):
+            return asked
+        same = all((t.wanted > t.asked_before) == (wanted > asked) for t in row)
+        same = same and all(t.wanted != t.asked_before for t in row)
+        if not same or any(t.asked_after != t.asked_before for t in row[:-1]):
+            return asked
+        return wanted
+
+    def step(self, aim, asked, base):
+        rules = self.rules
+        if aim > asked and rules.up_factor < INF:
+            limit = max(rounded_up(base * self.number(rules.up_factor)), base + rules.up_count)
+            return max(asked, min(aim, limit))
+        if aim < asked:
+            aim = asked - rounded_up((asked - aim) * self.number(rules.excess_share))
+            fewest = math.floor(base * self.number(rules.down_factor) + MILLIONTH)
+            return min(asked, max(aim, min(fewest, base - rules.down_count)))
+        return aim
 
 
 @dataclass
@@ -93,6 +232,11 @@ def simulate(
     start_wait, caused = [0] * n, [False] * n
     own_prompt = [0] * n
     now, arrived, drawn = 0, 0, 0
+    number = Fraction if isinstance(horizon, Fraction) else float
+    scaler = None
+    if policy.scaler is not None:
+        scaler = Scaler(policy.scaler, policy, target, number)
+    by_idle_timeout = policy.scaler is None or policy.scaler.idle_timeout_leads
 
     def turn(replica, state):
         """Change a replica's state and log the one it leaves."""
@@ -200,13 +344,32 @@ def simulate(
                 start_wait[request] = replica.ready_at - arrival[request]
                 caused[request] = replica.cause == request
 
+    def in_system():
+        return len(queue) + sum(map(held_by, fleet))
+
     def scale_up(cause=None):
-        nonlocal drawn
-        in_system = len(queue) + sum(map(held_by, fleet))
         wanted = minimum
-        if in_system:
-            wanted = max(wanted, math.ceil(in_system / target) + policy.buffer_replicas)
-        wanted = min(wanted, policy.max_replicas)
+        if in_system():
+            wanted = max(wanted, math.ceil(in_system() / target) + policy.buffer_replicas)
+        start_up_to(min(wanted, policy.max_replicas), cause)
+
+    def ask_for(wanted):
+        """Keep to what the scaler asks for at a tick: start, cancel, and let go."""
+        if wanted < scaler.ticks[-1].asked_before and not by_idle_timeout:
+            for replica in fleet:
+                replica.looked_at = False
+        start_up_to(wanted, queue[0] if queue else None)
+        while policy.scaler.cancels_starts and not by_idle_timeout:
+            starting = [r for r in fleet if r.state == "starting"]
+            if sum(r.up for r in fleet) <= wanted or not starting:
+                return
+            latest = max(starting, key=lambda r: (r.since, r.index))
+            if sessions[latest.index].ready is None:
+                sessions[latest.index].ready = now
+            turn(latest, "off")
+
+    def start_up_to(wanted, cause):
+        nonlocal drawn
         while sum(r.up for r in fleet) < wanted:
             parked = [r for r in fleet if r.tier >= 0]
             if parked:
@@ -255,10 +418,11 @@ def simulate(
             if r.state == "starting":
                 coming.append((r.ready_at, 0, r.index, "ready"))
             if awaits_release(r):
-                due = max(now, r.since + policy.idle_timeout_s)
-                coming.append((due, 4, (r.since, r.index), "release"))
+                timeout = policy.idle_timeout_s if by_idle_timeout else 0
+                due = max(now, r.since + timeout)
+                coming.append((due, 5, (r.since, r.index), "release"))
             if r.tier >= 0:
-                coming.append((r.since + policy.parked[r.tier].stay_s, 4, (INF, r.index), "tier"))
+                coming.append((r.since + policy.parked[r.tier].stay_s, 5, (INF, r.index), "tier"))
         if changes:
             coming.append((changes[0][0], 1, 0, "change"))
         if queue:
@@ -266,11 +430,18 @@ def simulate(
         if arrived < n:
             coming.append((arrival[arrived], 3, 0, "arrive"))
         coming = [entry for entry in coming if entry[0] < INF]
+        # Only when nothing else is coming and all that was is forgotten does a scaler stop.
+        if scaler is not None and (
+            coming or scaler.next_tick - scaler.last_happening <= scaler.memory
+        ):
+            coming.append((scaler.next_tick, 4, 0, "look"))
         if not coming:
             break
         instant, rank, _, what = min(coming, key=lambda entry: entry[:3])
         advance(instant)
         now = instant
+        if scaler is not None and what != "look":
+            scaler.last_happening = now
 
         if rank == 0:
             at_once = [entry for entry in coming if entry[:2] == (instant, 0)]
@@ -312,30 +483,52 @@ def simulate(
                 for replica in fleet:
                     replica.looked_at = False
             minimum = new
-            scale_up()
+            if scaler is None:
+                scale_up()
+            else:
+                scaler.asked = max(scaler.asked, new)
+                start_up_to(new, None)
         elif what == "refuse":
             rejected[queue.popleft()] = True
         elif what == "arrive":
+            none_up = not any(r.up for r in fleet)
+            if scaler is not None and none_up and not in_system():
+                scaler.fresh = now
             queue.append(arrived)
             arrived += 1
-            scale_up(cause=arrived - 1)
+            if scaler is None:
+                scale_up(cause=arrived - 1)
+            elif none_up and policy.scaler.activator:
+                scaler.asked = max(1, minimum)
+                scaler.found_work.append(now)
+                start_up_to(scaler.asked, arrived - 1)
             if policy.refuses_cold and not any(r.ready for r in fleet):
                 rejected[queue.pop()] = True
             dispatch()
+        elif what == "look":
+            long_ago = now - number(policy.scaler.counts_after_s)
+            counting = sum(map(held_by, fleet)) + sum(arrival[r] <= long_ago for r in queue)
+            up = sum(r.up for r in fleet)
+            ready = sum(r.ready for r in fleet)
+            ask_for(scaler.look(now, counting, ready, up, minimum))
         elif what == "release":
             replica = min((r for r in fleet if awaits_release(r)), key=lambda r: (r.since, r.index))
-            if sum(r.up for r in fleet) > minimum:
+            least = minimum if by_idle_timeout else scaler.asked
+            if sum(r.up for r in fleet) > least:
                 move_down(replica)
             else:
                 replica.looked_at = True
-        else:
+        elif what == "tier":
             over = (
                 r
                 for r in fleet
                 if r.tier >= 0 and r.since + policy.parked[r.tier].stay_s == instant
             )
             move_down(next(over))
+        if scaler is not None and scaler.past[-1][1] != in_system():
+            scaler.past.append((now, in_system()))
 
+    rejected = [is_out or at == INF for is_out, at in zip(rejected, finish, strict=True)]
     last = max([horizon, *(f for f in finish if f < INF)])
     for replica in fleet:
         if replica.index in sessions:

@@ -17,6 +17,7 @@ from frontier.billing.bill import (
     months,
     pool_lines,
     replica_usd_per_h,
+    usd_of_runs,
 )
 from frontier.billing.host import (
     BY_MODEL,
@@ -93,4 +94,5 @@ __all__ = [
     "refused_amounts",
     "replica_usd_per_h",
     "summed",
+    "usd_of_runs",
 ]

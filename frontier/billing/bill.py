@@ -42,6 +42,8 @@ LINES = (
 GPU_LINES = LINES[:8]
 """The lines that are GPU time, and so move with the GPU price."""
 
+_NOTHING = 1e-12
+
 METER = np.dtype(
     [
         ("base", np.bool_),
@@ -84,7 +86,9 @@ class Bill:
     @property
     def usd_span(self) -> float:
         """Dollars over the span [$]."""
-        return math.fsum(self.usd)
+        total = math.fsum(self.usd)
+        # A credit that covers all that was used leaves nothing, not the last bits of a float.
+        return 0.0 if abs(total) <= _NOTHING * math.fsum(map(abs, self.usd)) else total
 
     @property
     def is_extrapolated(self) -> bool:
@@ -232,6 +236,37 @@ def bill(basis: BillBasis) -> Bill:
         billed_s=math.fsum(float(part.gpu_s.sum()) / part.gpus for part in meters),
         meters=sum(part.machine.size for part in meters),
     )
+
+
+def usd_of_runs(
+    basis: BillBasis,
+    *,
+    gpu_s: NDArray[np.float64],
+    kept_ram_gib_s: NDArray[np.float64],
+    storage_gb: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return what many runs cost over the span under the contract of one of them [$].
+
+    The total of `bill`, from what they hold alone, for runs whose replicas take as much of a host.
+
+    Parameters
+    ----------
+    basis : BillBasis
+        Of any of them: one pool, no commitment.
+    gpu_s, kept_ram_gib_s, storage_gb : ndarray, shape (n,)
+        GPU-seconds of all lines; host memory kept; what is stored. [s], [GiB s], [GB]
+    """
+    (pool,) = basis.pools
+    usd_per_gpu_h = pool.usd_per_gpu_h + pool.cpu_ram_usd_per_gpu_h
+    used = (
+        (gpu_s * usd_per_gpu_h + kept_ram_gib_s * pool.usd_per_gib_h)
+        * pool.multiplier
+        / SECONDS_PER_HOUR
+    )
+    months = basis.months
+    fees = pool.fee_usd_per_month * months + basis.request_fee_usd * basis.requests
+    storage = storage_gb * basis.storage_usd_per_gb_month * months
+    return used - np.minimum(pool.credit_usd_per_month * months, used) + fees + storage
 
 
 def bill_basis(

@@ -28,7 +28,8 @@ _CHARACTER_PX, _LINE_PX = 7.0, 15
 _CLIPPED_AT = 100
 _BAR_PX, _MOST_BARS = 30, 12
 _NAMED_SHARE = 0.16
-_PLACES = ((8, 0), (8, -13), (8, 13))
+_CUT_AT = 3
+_PLACES = tuple((8, lower) for lower in (0, -16, 16, -28, 28, -40, 40))
 
 
 def market_points(market: Market, ticked: Collection[str]) -> pd.DataFrame:
@@ -53,7 +54,7 @@ def market_points(market: Market, ticked: Collection[str]) -> pd.DataFrame:
             "name": offer_name(row, step),
             "kind": row.offer.kind,
             "plan_id": step.plan.plan_id,
-            "label": step.plan.label,
+            "label": step.policy,
             "family": step.plan.family.key,
             "usd_per_month": step.usd_per_month,
             "p99_ttft_s": step.p99_s,
@@ -162,7 +163,7 @@ def ranked_table(market: Market, ticked: Collection[str], most: int = _MOST_BARS
         {
             "offer_id": row.offer.offer_id,
             "name": offer_name(row, row.best),
-            "label": row.best.plan.label.partition(",")[0],
+            "label": row.best.policy_in_short,
             "usd_per_month": row.best.usd_per_month,
             "p99_ttft_s": row.best.p99_s,
             **row.best.usd_by_line,
@@ -183,19 +184,25 @@ def ranked_figure(table: pd.DataFrame, *, focused: Collection[str] = ()) -> go.F
     ]
     at = list(range(len(table)))
     widest = float(table["usd_per_month"].max()) if len(table) else 1.0
+    # One that costs many times the others would leave these without a length: it is cut.
+    cut = _CUT_AT * float(table["usd_per_month"].median()) if len(table) else 1.0
+    widest = min(widest, cut)
+    drawn_so_far = np.zeros(len(table))
     for part in LINES:
         usd = table[part].to_numpy(dtype=np.float64)
         if not (usd > 0).any():
             continue
+        drawn = np.clip(widest - drawn_so_far, 0.0, np.maximum(usd, 0.0))
+        drawn_so_far = drawn_so_far + drawn
         colour = theme.BILL_COLOURS.get(part, theme.GREY)
         figure.add_trace(
             go.Bar(
-                x=np.maximum(usd, 0.0),
+                x=drawn,
                 y=at,
                 orientation="h",
                 marker={"color": colour, "line": {"width": 0}},
                 customdata=table["offer_id"],
-                text=[part if value >= _NAMED_SHARE * widest else "" for value in usd],
+                text=[part if value >= _NAMED_SHARE * widest else "" for value in drawn],
                 textposition="inside",
                 insidetextanchor="middle",
                 textfont={"color": theme.ink_on(colour), "size": 12},
@@ -213,9 +220,9 @@ def ranked_figure(table: pd.DataFrame, *, focused: Collection[str] = ()) -> go.F
         )
     for place, usd in zip(at, table["usd_per_month"], strict=True):
         figure.add_annotation(
-            x=usd,
+            x=min(usd, widest),
             y=place,
-            text=spell.dollars(usd),
+            text=spell.dollars(usd) + (" →" if usd > widest else ""),
             showarrow=False,
             xanchor="left",
             xshift=4,
@@ -228,7 +235,7 @@ def ranked_figure(table: pd.DataFrame, *, focused: Collection[str] = ()) -> go.F
         range=[len(table) - 0.4, -0.6],
         tickfont={"size": 12},
     )
-    figure.update_xaxes(visible=False, range=[0, widest * 1.22])
+    figure.update_xaxes(visible=False, range=[0, widest * 1.25])
     theme.base_layout(figure, height_px=max(3, len(table)) * (_BAR_PX + 5) + 24)
     return figure.update_layout(showlegend=False)
 
@@ -309,8 +316,8 @@ def _add_names(
     def put(words: str, usd: float, wait_s: float, *, bold: bool = False) -> None:
         across, down = spot(usd, wait_s)
         width = _CHARACTER_PX * len(words)
-        is_left = across + width + 10 > _PLOT_PX[0]
-        for right, lower in _PLACES:
+        sides = (True,) if across + width + 10 > _PLOT_PX[0] else (False, True)
+        for is_left, (right, lower) in ((side, place) for side in sides for place in _PLACES):
             left = across - right - width if is_left else across + right
             box = (left, down + lower - _LINE_PX / 2, left + width, down + lower + _LINE_PX / 2)
             inside = box[0] >= 0 and box[1] >= 0 and box[3] <= _PLOT_PX[1]

@@ -12,6 +12,8 @@ from frontier.charts import theme
 _BAR_PX = 62
 _LEGEND_ROW_PX = 20
 _LEGEND_COLUMNS = 2
+# Longer words in the legend take a whole row of a narrow card.
+_MOST_LETTERS = 26
 _NAMED_SHARE = 0.09
 
 
@@ -79,7 +81,11 @@ def stacked_bar_figure(
         )
     figure.update_layout(barmode="stack", bargap=0.2)
     # A card is narrow: room for two entries a row, so that the legend never scrolls.
-    legend_px = _LEGEND_ROW_PX * -(-len(table) // _LEGEND_COLUMNS)
+    longest = max(
+        len(f"{label} {words}") for label, words in zip(table["label"], shown, strict=True)
+    )
+    columns = _LEGEND_COLUMNS if longest <= _MOST_LETTERS else 1
+    legend_px = _LEGEND_ROW_PX * -(-len(table) // columns)
     theme.base_layout(figure, height_px=_BAR_PX + legend_px)
     figure.update_layout(
         legend={
@@ -90,8 +96,10 @@ def stacked_bar_figure(
             "traceorder": "normal",
             "font": {"size": theme.TEXT_PX},
             # Columns of one width stand under each other, however long their words.
-            "entrywidth": 1 / _LEGEND_COLUMNS,
+            "entrywidth": 1 / columns,
             "entrywidthmode": "fraction",
+            # Half the figure unless told otherwise, and the rest behind a scroll bar.
+            "maxheight": 1.0,
         },
         margin={"l": 0, "r": 0, "t": 2, "b": legend_px + 4},
     )

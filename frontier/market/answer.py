@@ -27,6 +27,8 @@ class Pick:
 
     Attributes
     ----------
+    policy : str
+        The plan in words.
     kept, most : int
         Replicas that are always kept, and the most there may be.
     usd_per_month : float
@@ -48,8 +50,7 @@ class Pick:
     gpu: str
     gpus_per_replica: int
     plan_id: str
-    label: str
-    detail: str
+    policy: str
     family: str
     kept: int
     most: int
@@ -147,8 +148,7 @@ def pick_of(row: Row, choice: Choice) -> Pick:
         gpu=offer.gpu,
         gpus_per_replica=choice.gpus,
         plan_id=plan.plan_id,
-        label=plan.label,
-        detail=plan.detail,
+        policy=choice.policy,
         family=plan.family.key,
         kept=plan.policy.min_replicas,
         most=plan.policy.max_replicas,
@@ -216,7 +216,7 @@ def _cold(market: Market, rows: Iterable[Row]) -> ColdFacts | None:
         pick=pick_of(row, choice),
         idle_timeout_s=choice.plan.policy.idle_timeout_s,
         longest_gap_s=float(np.diff(arrivals).max(initial=0.0)),
-        starts=choice.starts,
+        starts=choice.tried.starts,
     )
 
 
@@ -227,24 +227,27 @@ def cost_of(answer: MarketAnswer, pick: Pick, hours_per_month: float) -> str:
     return f"{spell.dollars(pick.usd_per_month)} a month"
 
 
-def headline(answer: MarketAnswer, hours_per_month: float) -> str:
-    """Return the answer as one sentence."""
+def headline(answer: MarketAnswer, hours_per_month: float, noun: str = "offer") -> str:
+    """Return the answer as one sentence; ``noun`` is what the offers looked at are called."""
     limit = spell.seconds(answer.limit_s)
     if not answer.able:
-        return f"None of {spell.count(answer.offers, 'offer')} can run this model."
+        return f"None of {spell.count(answer.offers, noun)} can run this model."
     if answer.best is None:
-        words = f"No offer on demand of {answer.offers:,} holds p99 ≤ {limit}"
+        words = f"None of {spell.count(answer.offers, noun)} holds p99 ≤ {limit}"
+        if answer.holding:
+            words += " on demand"
         if answer.fastest is None or not math.isfinite(answer.fastest.p99_ttft_s):
             return f"{words}."
         at = spell.seconds(answer.fastest.p99_ttft_s)
         return f"{words}: the fastest, {answer.fastest.where}, reaches {at}."
+    apart = " (spot and reserved apart)" if answer.holding > answer.on_demand else ""
     who = (
-        "The only offer on demand that holds"
+        f"The only {noun}{apart} that holds"
         if answer.on_demand == 1
-        else f"Cheapest of {answer.on_demand:,} offers on demand that hold"
+        else f"Cheapest of {spell.count(answer.on_demand, noun)}{apart} that hold"
     )
     return (
-        f"{who} p99 ≤ {limit}: {answer.best.where}, {_policy(answer.best)}, "
+        f"{who} p99 ≤ {limit}: {answer.best.where}, {answer.best.policy}, "
         f"{cost_of(answer, answer.best, hours_per_month)}."
     )
 
@@ -254,7 +257,7 @@ def sentences(answer: MarketAnswer, hours_per_month: float) -> tuple[str, ...]:
 
     def at(pick: Pick) -> str:
         return (
-            f"{pick.where}, {_policy(pick)}, {cost_of(answer, pick, hours_per_month)} at a p99 of "
+            f"{pick.where}, {pick.policy}, {cost_of(answer, pick, hours_per_month)} at a p99 of "
             f"{spell.seconds(pick.p99_ttft_s)}"
         )
 
@@ -299,10 +302,3 @@ def _cold_in_words(answer: MarketAnswer, cold: ColdFacts, hours_per_month: float
         f"{words} At {keep} it starts cold {spell.count(cold.starts, 'time')} in "
         f"{spell.seconds(answer.span_s)}: longest gap {gap}."
     )
-
-
-def _policy(pick: Pick) -> str:
-    """Return a plan in words."""
-    if pick.kept == pick.most:
-        return f"{spell.count(pick.most, 'replica')} always on"
-    return spell.lower_first(pick.label)

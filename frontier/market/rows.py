@@ -13,13 +13,14 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier.billing import Bill, Contract, bill, bill_basis
+from frontier import spell
+from frontier.billing import Bill, Contract, bill, bill_basis, is_metered, usd_of_runs
 from frontier.economics import as_fast_as_any, cheapest_under, efficient
 from frontier.errors import FrontierError
 from frontier.market.tried import Alike, Keeps, Key, Progress, Results, Tried, key_of, try_plans
@@ -32,9 +33,15 @@ from frontier.market.wanted import (
     reason_against,
     wanted_offers,
 )
-from frontier.plans.families import SCALE_TO_ZERO
+from frontier.plans.families import SCALE_TO_ZERO, SCHEDULED, WARM_POOL
 from frontier.plans.plan import Plan, committed
-from frontier.plans.scenario import Scenario, interruptions_per_h, supply_of
+from frontier.plans.scenario import (
+    OfficeHours,
+    Scenario,
+    interruptions_per_h,
+    office_hours,
+    supply_of,
+)
 from frontier.prices import age_days, staleness
 from frontier.serving import ServingSpeed
 from frontier.simulate import LatencySummary
@@ -56,25 +63,71 @@ class Choice:
     ----------
     plan : Plan
         Its ``offer_id`` is the offer's.
+    tried : Tried
+        What it did.
+    contract : Contract
+        Under which it is billed.
     usd_per_month : float
         [$/month]
-    usd_by_line : dict of str to float
-        The same by the lines of the bill. [$/month]
-    starts : int
-        Cold starts over the trace.
-    busy_share : float
-        Busy over held seconds. [1]
-    is_capped : bool
-        Whether it may have fewer replicas than the busiest minute keeps busy.
+    office : OfficeHours
+        When the machines of a scheduled plan run.
     """
 
     plan: Plan
-    latency: LatencySummary
+    tried: Tried
+    contract: Contract
     usd_per_month: float
-    usd_by_line: dict[str, float]
-    starts: int
-    busy_share: float
-    is_capped: bool
+    office: OfficeHours
+    tables: Tables
+
+    @property
+    def latency(self) -> LatencySummary:
+        """Percentiles and shares of its run."""
+        return self.tried.latency
+
+    @property
+    def bill(self) -> Bill:
+        """Its bill over the span."""
+        return bill(bill_basis(self.tried.usage, self.contract, self.tables, self.tried.meters))
+
+    @property
+    def usd_by_line(self) -> dict[str, float]:
+        """Dollars a month by the lines of its bill. [$/month]."""
+        return self.bill.lines_per_month(self.tables.setting("hours_per_month"))
+
+    @property
+    def policy(self) -> str:
+        """The plan in words: "scale-to-zero, kept 1 h, weight streamer"."""
+        plan, rules = self.plan, self.plan.policy
+        words, kept = self.policy_in_short, spell.seconds(rules.idle_timeout_s)
+        if plan.family is SCHEDULED:
+            words += f" ({self.office}), on demand outside and kept {kept}"
+        elif plan.family is WARM_POOL and rules.min_replicas < rules.max_replicas:
+            words += f" and kept {kept}"
+        if plan.is_committed:
+            words += ", under your commitment"
+        mitigations = plan.label.split(" + ")[1:]
+        return ", ".join((words, *mitigations))
+
+    @property
+    def policy_in_short(self) -> str:
+        """The plan in few words: "scale-to-zero, kept 1 h"."""
+        rules, family = self.plan.policy, self.plan.family
+        if family is SCALE_TO_ZERO:
+            return f"scale-to-zero, kept {spell.seconds(rules.idle_timeout_s)}"
+        if family is SCHEDULED:
+            most = max(rules.min_replicas, *(least for _, least in rules.schedule))
+            return f"{spell.count(most, 'replica')} in office hours"
+        count = spell.count(rules.min_replicas, "replica")
+        if rules.min_replicas == rules.max_replicas:
+            return f"{count} {'on spot' if self.contract.offer.kind == 'spot' else 'always on'}"
+        return f"{count} always on, more on demand"
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether it may have fewer replicas than the busiest minute keeps busy."""
+        policy = self.plan.policy
+        return policy.min_replicas < policy.max_replicas < self.tried.needed
 
     @property
     def p99_s(self) -> float:
@@ -282,6 +335,7 @@ class _Asking:
         self._scenario, self._trace, self._tables = scenario, trace, tables
         self._limit_s, self._today, self._deals = limit_s, today, deals
         self._tolerance = tolerance_of(tables)
+        self._office = office_hours(scenario, tables)
         self.fits = Fits(scenario, trace, tables)
         self._keys: dict[tuple[str, int], Key] = {}
         own = tables.offers.get(scenario.serverless_offer)
@@ -364,7 +418,7 @@ class _Asking:
                 return count if is_spare or kept * tried[-1] >= count else None
         return None
 
-    def row(self, offer: Offer, reason: str, tried: Iterable[Tried]) -> Row:
+    def row(self, offer: Offer, reason: str, tried: Sequence[Tried]) -> Row:
         """Return the row of an offer."""
         mark = Row(
             offer,
@@ -400,29 +454,41 @@ class _Asking:
             prompt_p99_s=min(map(self.fits.prompt_p99_s, speeds.values())),
         )
 
-    def _billed(self, offer: Offer, tried: Iterable[Tried]) -> list[Choice]:
-        hours = self._tables.setting("hours_per_month")
+    def _billed(self, offer: Offer, tried: Sequence[Tried]) -> list[Choice]:
+        tables, hours = self._tables, self._tables.setting("hours_per_month")
         contract, committing = self.contract(offer), self.contract(offer, is_committed=True)
         found = []
 
-        def add(item: Tried, plan: Plan, under: Contract) -> None:
-            cost: Bill = bill(bill_basis(item.usage, under, self._tables, item.meters))
-            found.append(
-                Choice(
-                    plan=dataclasses.replace(plan, offer_id=offer.offer_id),
-                    latency=item.latency,
-                    usd_per_month=cost.usd_per_month(hours),
-                    usd_by_line=cost.lines_per_month(hours),
-                    starts=item.starts,
-                    busy_share=item.busy_share,
-                    is_capped=plan.policy.min_replicas < plan.policy.max_replicas < item.needed,
-                )
+        def choice(item: Tried, plan: Plan, under: Contract, usd: float) -> Choice:
+            return Choice(
+                dataclasses.replace(plan, offer_id=offer.offer_id),
+                item,
+                under,
+                usd,
+                self._office,
+                tables,
             )
 
+        # Runs whose replicas take as much of a host cost by what they hold alone.
+        alike: dict[tuple[Hashable, ...], list[Tried]] = {}
+        metered = is_metered(offer, contract.rules)
         for item in tried:
-            add(item, item.plan, contract)
-            if committing.commitment is not None and (bound := committed(item.plan)) is not None:
-                add(item, bound, committing)
+            host = item.usage.host if metered else None
+            alike.setdefault((item.plan.speed.gpus_per_replica, host), []).append(item)
+        for items in alike.values():
+            basis = bill_basis(items[0].usage, contract, tables, items[0].meters)
+            gpu_s, kept_ram_gib_s, storage_gb = np.array([item.takes for item in items]).T
+            span_usd = usd_of_runs(
+                basis, gpu_s=gpu_s, kept_ram_gib_s=kept_ram_gib_s, storage_gb=storage_gb
+            )
+            for item, usd in zip(items, (span_usd / basis.months).tolist(), strict=True):
+                found.append(choice(item, item.plan, contract, usd))
+        if committing.commitment is not None:
+            for item in tried:
+                if (bound := committed(item.plan)) is not None:
+                    made = choice(item, bound, committing, 0.0)
+                    usd = made.bill.usd_per_month(hours)
+                    found.append(dataclasses.replace(made, usd_per_month=usd))
         return found
 
     def market(self, rows: Iterable[Row]) -> Market:

@@ -26,7 +26,7 @@ def market_table(market: Market) -> pd.DataFrame:
     Columns: ``rank`` (of those that hold the limit), ``state`` (`STATES`), ``offer_id, provider,
     product, kind, gpu, region, community, usd_per_gpu_h, priced_on, age_days, staleness, featured,
     reason, prompt_p99_s``; then for each of ``best`` (within the limit), ``cheapest`` and
-    ``fastest``: ``_plan_id, _label, _family, _gpus_per_replica, _replicas, _usd_per_month,
+    ``fastest``: ``_plan_id, _policy, _family, _gpus_per_replica, _replicas, _usd_per_month,
     _p50_ttft_s, _p99_ttft_s, _waited_on_start_share, _starts, _busy_share``; and the bill of the
     best one, or of the fastest where none holds, by line: ``usd_busy`` …
     """
@@ -67,7 +67,7 @@ def _of_choice(name: str, choice: Choice | None) -> dict[str, Any]:
     found: dict[str, Any] = dict.fromkeys(
         (
             "plan_id",
-            "label",
+            "policy",
             "family",
             "gpus_per_replica",
             "replicas",
@@ -83,7 +83,7 @@ def _of_choice(name: str, choice: Choice | None) -> dict[str, Any]:
         plan, latency = choice.plan, choice.latency
         found = {
             "plan_id": plan.plan_id,
-            "label": plan.label,
+            "policy": choice.policy,
             "family": plan.family.key,
             "gpus_per_replica": choice.gpus,
             "replicas": plan.policy.max_replicas,
@@ -91,7 +91,7 @@ def _of_choice(name: str, choice: Choice | None) -> dict[str, Any]:
             "p50_ttft_s": latency.p50_ttft_s,
             "p99_ttft_s": latency.p99_ttft_s,
             "waited_on_start_share": latency.waited_on_start_share,
-            "starts": choice.starts,
-            "busy_share": choice.busy_share,
+            "starts": choice.tried.starts,
+            "busy_share": choice.tried.busy_share,
         }
     return {f"{name}_{key}": value for key, value in found.items()}

@@ -23,8 +23,14 @@ from frontier.plans.grid import first_look, offer_grid
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Scenario, Supply, deploy_at
 from frontier.serving import ServingSpeed
-from frontier.simulate import LatencySummary, session_seconds
-from frontier.sweep import in_threads, outcome_of, start_draws, usage_of
+from frontier.simulate import (
+    Cancelled,
+    LatencySummary,
+    session_seconds,
+    simulate_plan,
+    summarise,
+)
+from frontier.sweep import in_threads, start_draws, usage_of_run
 from frontier.tables import Gpu, Model, Tables
 from frontier.trace import Trace
 
@@ -66,6 +72,8 @@ class Tried:
     ----------
     usage : Usage
         Of a bill, without the sessions: ``meters`` has been read from them.
+    takes : tuple of float
+        What has a price: GPU-seconds of all lines, host memory kept, storage. [s], [GiB s], [GB]
     starts : int
         Cold starts.
     busy_share : float
@@ -78,6 +86,7 @@ class Tried:
     latency: LatencySummary
     usage: Usage
     meters: Meters
+    takes: tuple[float, float, float]
     starts: int
     busy_share: float
     needed: int
@@ -199,7 +208,9 @@ def worth_keeping(tried: Iterable[Tried]) -> tuple[Tried, ...]:
     ]
     for kind in dict.fromkeys(kinds):
         at = np.array([index for index, other in enumerate(kinds) if other == kind])
-        needs = np.array([_needs(tried[index]) for index in at]).round(_DECIMALS)
+        needs = np.array(
+            [(*tried[index].takes, tried[index].latency.p99_ttft_s) for index in at]
+        ).round(_DECIMALS)
         no_more = (needs[:, None, :] <= needs[None, :, :]).all(axis=2)
         less = no_more & (needs[:, None, :] < needs[None, :, :]).any(axis=2)
         # Of plans that are alike in all, the first one stands for the others.
@@ -209,17 +220,6 @@ def worth_keeping(tried: Iterable[Tried]) -> tuple[Tried, ...]:
         item
         for item, keep in zip(tried, kept, strict=True)
         if keep or item.plan.is_provider_default
-    )
-
-
-def _needs(item: Tried) -> tuple[float, ...]:
-    """Return what a plan takes of each thing that has a price, and its p99."""
-    meters, standing = item.meters, item.plan.standing
-    return (
-        float(meters.gpu_s.sum()) + meters.extra_start_gpu_s,
-        standing.host_ram_gib * meters.held_s,
-        standing.storage_gb,
-        item.latency.p99_ttft_s,
     )
 
 
@@ -282,23 +282,40 @@ def _run(
     draws = {number: drawn[start] for number, start in starts.items()}
 
     def run(job: _Job, stop: NDArray[np.uint8]) -> dict[tuple[Hashable, ...], Tried]:
-        outcome = outcome_of(job.plan, trace, draws[id(job.plan.start)], stop)
-        usage = usage_of(outcome)
-        bare = dataclasses.replace(
-            usage, sessions=usage.sessions[:0].copy(), stage_s=usage.stage_s[:1].copy()
+        if stop[0]:
+            raise Cancelled("the market was stopped before its end")
+        start = draws[id(job.plan.start)]
+        result = simulate_plan(job.plan, trace, start, cancel=stop)
+        sessions, latency = result.sessions, summarise(result)
+        usage = usage_of_run(
+            job.plan,
+            sessions,
+            start.stage_s,
+            horizon_s=trace.horizon_s,
+            requests=int(trace.arrival_s.size),
         )
+        bare = dataclasses.replace(
+            usage, sessions=sessions[:0].copy(), stage_s=start.stage_s[:1].copy()
+        )
+        starts = int(np.count_nonzero(sessions["cold_start_index"] >= 0))
+        busy_share = session_seconds(sessions).busy_share
         found = {}
         for metering, contract in job.contracts.items():
             ((_, meters),) = read_meters(usage, contract)
             if meters.machine.size > _FEW_METERS:
-                meters = summed(meters, outcome.horizon_s)
+                meters = summed(meters, trace.horizon_s)
             found[metering] = Tried(
                 plan=job.plan,
-                latency=outcome.latency,
+                latency=latency,
                 usage=bare,
                 meters=meters,
-                starts=outcome.starts,
-                busy_share=session_seconds(outcome.sessions).busy_share,
+                takes=(
+                    float(meters.gpu_s.sum()) + meters.extra_start_gpu_s,
+                    job.plan.standing.host_ram_gib * meters.held_s,
+                    job.plan.standing.storage_gb,
+                ),
+                starts=starts,
+                busy_share=busy_share,
                 needed=0,
             )
         return found

@@ -72,7 +72,10 @@ def _pair(choices: Choices) -> str:
     """Return the offers in focus: "Modal L40S and Crusoe L40S"."""
     offers, scenario = session.tables().offers, choices.scenario
     pair = [offers[key] for key in (scenario.serverless_offer, scenario.dedicated_offer)]
-    return " and ".join(dict.fromkeys(f"{offer.provider} {offer.gpu}" for offer in pair))
+    names = [f"{offer.provider} {offer.gpu}" for offer in pair]
+    if names[0] == names[1]:
+        names = [f"{name} {offer.kind}" for name, offer in zip(names, pair, strict=True)]
+    return " and ".join(names)
 
 
 @link.part
@@ -95,9 +98,11 @@ def _draw_plans(study: Study) -> str:
 
 def _draw_answer(place: st.delta_generator.DeltaGenerator, study: Study, pair: str = "") -> None:
     with place.container():
+        answer = study.verdict.answer
         if pair:
-            st.caption(f"In focus: {text.plain(pair)}")
-        st.subheader(text.money(study.verdict.answer), anchor=False)
+            # The market above may have a cheaper one: this sentence is about the pair alone.
+            answer = f"Between {text.plain(pair)}: {spell.lower_first(answer)}"
+        st.subheader(text.money(answer), anchor=False)
         if study.verdict.beside:
             st.markdown(text.money(study.verdict.beside))
         st.caption(text.money(study.verdict.below))

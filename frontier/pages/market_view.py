@@ -19,7 +19,6 @@ from frontier.charts.market_chart import (
     ranked_table,
 )
 from frontier.market import (
-    EVERYTHING,
     ON_DEMAND,
     Market,
     Row,
@@ -45,20 +44,10 @@ _STATES = {"holds": "holds the limit", "misses": "misses it", "cannot": "cannot 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ticked:
-    """Which offers are looked at, and in which words.
+    """Which offers are looked at, and what one of them is called."""
 
-    Attributes
-    ----------
-    wanted : Wanted
-        What the filter says.
-    offer_ids : frozenset of str
-    words : str
-        "featured offers", "offers chosen below".
-    """
-
-    wanted: Wanted
     offer_ids: frozenset[str]
-    words: str
+    noun: str
 
 
 def draw(choices: Choices, problem: str | None = None) -> None:
@@ -180,8 +169,8 @@ def _filter(tables: Tables) -> Ticked:
     offers = tables.offers.values()
     with st.popover("Which offers", icon=":material/filter_list:", key="market_filter"):
         st.caption(
-            "Without a choice here the featured offers are ticked: one or two of each provider. "
-            "All others are on the chart too, in grey."
+            "Without a choice here the main offers are ticked: one or two of each provider. All "
+            "others are on the chart too, in grey."
         )
         every = link.flag("All offers", key="all_offers")
         providers = link.many(
@@ -211,11 +200,9 @@ def _filter(tables: Tables) -> Ticked:
         tuple(providers), tuple(gpus), tuple(kinds), tuple(regions), community, days or None
     )
     found = wanted_offers(tables, wanted, today=dt.date.today())
-    if every or (providers or gpus or kinds or regions):
-        words = "offers" if wanted == EVERYTHING else "offers you ticked"
-        return Ticked(wanted, frozenset(offer.offer_id for offer in found), words)
-    featured = frozenset(offer.offer_id for offer in found if offer.featured)
-    return Ticked(wanted, featured, "featured offers")
+    if every or providers or gpus or kinds or regions:
+        return Ticked(frozenset(offer.offer_id for offer in found), "offer")
+    return Ticked(frozenset(offer.offer_id for offer in found if offer.featured), "main offer")
 
 
 def _of(found: Market, ticked: Ticked) -> Market:
@@ -228,9 +215,7 @@ def _draw_answer(found: Market, ticked: Ticked, tables: Tables) -> None:
     hours = tables.setting("hours_per_month")
     some = _of(found, ticked)
     answer = answer_of(some)
-    said = headline(answer, hours)
-    if ticked.words == "featured offers":
-        said = said.replace(" offers on demand", " featured offers on demand", 1)
+    said = headline(answer, hours, ticked.noun)
     st.subheader(text.plain(said), anchor=False)
     whole = answer_of(found)
     if whole.best is not None and (
@@ -239,8 +224,8 @@ def _draw_answer(found: Market, ticked: Ticked, tables: Tables) -> None:
         best = whole.best
         st.caption(
             text.plain(
-                f"Of all {whole.on_demand:,} on demand that hold it the cheapest is "
-                f"{best.where}: {cost_of(whole, best, hours)} at a p99 of "
+                f"Of all {whole.on_demand:,} offers that hold it, spot and reserved apart, the "
+                f"cheapest is {best.where}: {cost_of(whole, best, hours)} at a p99 of "
                 f"{spell.seconds(best.p99_ttft_s)}."
             )
         )
@@ -391,7 +376,7 @@ def _table(some: Market) -> None:
                 "Within the limit": table["state"].map(_STATES),
                 "Dollars a month": table["best_usd_per_month"],
                 "p99 TTFT (s)": table["best_p99_ttft_s"].fillna(table["fastest_p99_ttft_s"]),
-                "Plan": table["best_label"].fillna(table["fastest_label"]),
+                "Plan": table["best_policy"].fillna(table["fastest_policy"]),
                 "Price of": table["priced_on"],
                 "Region": table["region"],
                 "Community hosts": table["community"],

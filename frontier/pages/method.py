@@ -44,6 +44,10 @@ Every request of your trace is served, one by one, by replicas that come and go.
   answers under way, as vLLM (V1) and SGLang do: each piece lengthens the step it is in. All answers
   advance together, each step taking longer the more of them there are. An older engine reads a
   prompt in one go while the answers stand still; time per token is shown only for the newer ones.
+- Where a prompt begins as an earlier one did, that part is found in the cache of the replica that
+  served the earlier one, unless it has started since or as many tokens as its memory holds have
+  passed through. Which prompts begin alike is taken from the trace; where that does not say,
+  nothing is found.
 - After each arrival the autoscaler wants one replica for every so many requests in the system (the
   target concurrency), at least the warm pool, at most the limit. A new one takes a cold start.
 - A request that finds no replica ready waits for one, or is refused and asked again, or is refused

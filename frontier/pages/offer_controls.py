@@ -68,6 +68,8 @@ def offer_section(
         **choices,
         format_func=lambda offer_id: _label(tables.offers[offer_id], gpu, fits),
     )
+    if chosen != OWNED_OFFER:
+        price_controls.price_field(chosen, place="bar")
     st.caption(about(tables.offers[chosen], tables))
     if chosen != OWNED_OFFER:
         price_controls.price_field(chosen, place="bar")

@@ -12,17 +12,25 @@ from frontier import spell
 from frontier.charts.prices_chart import prices_chart_figure, prices_chart_table
 from frontier.edits import EDITABLE, cell_text
 from frontier.pages import cell_controls, controls, link, price_controls, session, show, text
-from frontier.prices import NOT_SOLD, age_days, days_left, security_of, stale_in_words, staleness
+from frontier.prices import (
+    NOT_SOLD,
+    age_days,
+    days_left,
+    hosting_of,
+    security_of,
+    stale_in_words,
+    staleness,
+)
 from frontier.prices.owned import OWNED_OFFER
-from frontier.tables import OWN_SOURCE, Offer, Tables
+from frontier.tables import OWN_SOURCE, Hosting, Offer, Tables
 
 _FILTERS = {
-    "providers": ("Provider", "provider"),
-    "gpus": ("GPU", "gpu"),
-    "kinds": ("Kind", "kind"),
-    "regions": ("Region", "region"),
-    "hosts": ("Hosts", "security"),
-    "ages": ("Age", "band"),
+    "data_providers": ("Provider", "provider"),
+    "data_gpus": ("GPU", "gpu"),
+    "data_kinds": ("Kind", "kind"),
+    "data_regions": ("Region", "region"),
+    "data_hosts": ("Hosts", "security"),
+    "data_ages": ("Age", "band"),
 }
 _FRESH, _SOON, _STALE, _GONE = "fresh", "soon", "stale", "gone"
 _UNKNOWN = "not stated"
@@ -269,7 +277,7 @@ def _choose(keys: tuple[str, ...], before: int) -> None:
     by_cell = [row for row, _ in selection["cells"]]
     for row in (by_mark or by_cell)[:1]:
         if row < len(keys):
-            st.session_state["offer"] = keys[row]
+            st.session_state["data_offer"] = keys[row]
 
 
 # --- the chosen offer ---------------------------------------------------------------------------
@@ -281,7 +289,7 @@ def _pick(found: pd.DataFrame, tables: Tables) -> str:
         "Offer",
         list(found.index),
         default,
-        key="offer",
+        key="data_offer",
         format_func=lambda key: _name(tables.offers[key]),
     )
 
@@ -304,11 +312,11 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
             st.markdown("An amortisation, not a price: it follows from what the machine costs.")
         else:
             price_controls.price_field(key, place="data")
-        hosts = security_of(listed, session.unedited())
+        hosts = hosting_of(listed, session.unedited())
         where = [
             f"{_KINDS[offer.kind]}, {_gpus(offer)} × {offer.gpu} a machine",
             f"Region: {offer.region}",
-            f"Hosts: {hosts or _UNKNOWN}",
+            f"Hosts: {_hosts(hosts)}",
         ]
         st.markdown("  \n".join(text.plain(line) for line in where))
         whose = "Your price" if listed.source_id == OWN_SOURCE else "Listed"
@@ -339,6 +347,12 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
                     cell_controls.cell_field("offers", key, column)
 
 
+def _hosts(row: Hosting | None) -> str:
+    if row is None:
+        return _UNKNOWN
+    return f"{row.security}, assumed" if row.basis == "assumed" else row.security
+
+
 # --- the chart ----------------------------------------------------------------------------------
 
 
@@ -353,7 +367,7 @@ def _draw_chart(found: pd.DataFrame, tables: Tables) -> None:
             "Rows of the chart",
             list(_ROWS),
             "provider" if found["gpu"].nunique() == 1 else "gpu",
-            key="price_rows",
+            key="data_rows",
             format_func=_ROWS.__getitem__,
         )
     table = prices_chart_table(

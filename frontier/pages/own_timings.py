@@ -16,7 +16,7 @@ from frontier.pages import text
 from frontier.pages.controls import Choices
 from frontier.pages.start_controls import forget_timings, use_timings
 from frontier.plans.scenario import Deployment, deploy
-from frontier.start.labels import STAGE_LABELS
+from frontier.start.labels import STAGE_LABELS, in_sentence
 from frontier.start.log import OwnStart, StartLog, read_start_log
 from frontier.start.seconds import TOTAL
 from frontier.tables import Tables
@@ -28,6 +28,11 @@ init engine (profile, create kv cache, warmup model) took 46.5 seconds
 or: Successfully pulled image "..." in 3m56s
 or: compile,23.4
 or: 43.2, 51.0, 47.7"""
+_FACTOR_OF = {
+    "engine_init_factor": "engine_init",
+    "compile_factor": "compile",
+    "capture_factor": "graph_capture",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,22 +158,6 @@ def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> N
         f"Read as {text.plain(log.kind)}: {spell.count(runs, 'start')}{failed}; "
         f"{spell.count(len(log.lines), 'line')} understood{unread}."
     )
-    if log.starts:
-        st.dataframe(_start_words(log), hide_index=True)
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Line": [line.number for line in log.lines],
-                "Understood as": [line.meaning for line in log.lines],
-                "Seconds": [
-                    "—" if line.seconds is None else spell.seconds(line.seconds)
-                    for line in log.lines
-                ],
-                "What was read": [line.text for line in log.lines],
-            }
-        ),
-        hide_index=True,
-    )
     model = {stage.name: stage.median_s for stage in plain.start.stages}
     mine = dict(log.stage_s)
     if TOTAL in log.runs_s:
@@ -190,7 +179,7 @@ def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> N
     said = []
     if factors:
         words = ", ".join(
-            f"{name.removesuffix('_factor').replace('_', ' ')} {spell.significant(factor, 2)}"
+            f"{in_sentence(_FACTOR_OF[name])} {spell.significant(factor, 2)}"
             for name, factor in factors.items()
         )
         said.append(f"Your host over a fast bare-metal one: {words} times.")
@@ -199,3 +188,20 @@ def _draw_read(log: StartLog, plain: Deployment, factors: dict[str, float]) -> N
         said.append(f"Still the model's: {names}.")
     said += log.notes
     st.markdown("\n".join(f"- {text.plain(sentence)}" for sentence in said))
+    with st.expander("Start by start and line by line"):
+        if log.starts:
+            st.dataframe(_start_words(log), hide_index=True)
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "Line": [line.number for line in log.lines],
+                    "Understood as": [line.meaning for line in log.lines],
+                    "Seconds": [
+                        "—" if line.seconds is None else spell.seconds(line.seconds)
+                        for line in log.lines
+                    ],
+                    "What was read": [line.text for line in log.lines],
+                }
+            ),
+            hide_index=True,
+        )

@@ -45,14 +45,16 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
         def progress(done: int, total: int) -> None:
             bar.progress(done / total, f"Simulated {done} of {spell.count(total, 'plan')}")
 
-        found = simulate(
-            choices.scenario,
-            choices.trace,
-            tables,
-            first=None if show_first_look is None else lambda few: show_first_look(billed(few)),
-            progress=progress,
-        )
-        bar.empty()
+        try:
+            found = simulate(
+                choices.scenario,
+                choices.trace,
+                tables,
+                first=None if show_first_look is None else lambda few: show_first_look(billed(few)),
+                progress=progress,
+            )
+        finally:
+            bar.empty()
         store(private=choices.is_private).put(key, found)
     return billed(found)
 

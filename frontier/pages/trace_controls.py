@@ -35,6 +35,7 @@ from frontier.trace import (
     lay_over_shape,
     read_trace,
     scale_rate,
+    with_cached_share,
 )
 from frontier.trace.paths import generates
 
@@ -96,10 +97,16 @@ class _Reshaping:
     days: float = 0.0
     factor: float = 1.0
     seed: int = 0
+    cached_share: float = 0.0
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether luck is in it."""
+        return self.shape != _AS_RECORDED or self.factor != 1.0
 
     @property
     def is_any(self) -> bool:
-        return self.shape != _AS_RECORDED or self.factor != 1.0
+        return self.is_drawn or self.cached_share > 0.0
 
     def words(self, tables: Tables) -> str:
         """Return what is done, for the name of the trace and the bar."""
@@ -108,6 +115,8 @@ class _Reshaping:
             words.append(f"over {self.days:g} days like {tables.trace_shapes[self.shape].label}")
         if self.factor != 1.0:
             words.append(f"× {self.factor:g}")
+        if self.cached_share:
+            words.append(f"{spell.percent(self.cached_share)} of a prompt in a warm cache")
         return ", ".join(words)
 
     def apply(self, trace: Trace, tables: Tables, draw: int = 0) -> Trace:
@@ -122,6 +131,8 @@ class _Reshaping:
             trace = lay_over_shape(trace, self.shape, self.days, seed, tables=tables)
         if self.factor > 1.0:
             trace = scale_rate(trace, self.factor, seed, tables)
+        if trace.prefix_parent is None:
+            trace = with_cached_share(trace, self.cached_share)
         return dataclasses.replace(trace, name=name)
 
 
@@ -310,7 +321,7 @@ def _uploaded(tables: Tables) -> Traffic:
         grows *= reshaping.days * units.SECONDS_PER_DAY / trace.horizon_s
     if grows > 1.0:
         _check_size(trace.arrival_s.size * grows, tables)
-    is_drawn = reshaping.is_any or trace.report.bucket_s is not None
+    is_drawn = reshaping.is_drawn or trace.report.bucket_s is not None
     return Traffic(
         _reshaped(trace, reshaping, tables),
         True,
@@ -600,7 +611,18 @@ def _reshaping(tables: Tables, seed: int, short: Trace | None) -> _Reshaping:
         help="Below 1 requests are left out at random; above 1 copies moved in time are laid over "
         "one another. Time is never compressed.",
     )
-    return _Reshaping(shape, days, factor, seed if factor != 1.0 or shape != _AS_RECORDED else 0)
+    cached_share = 0.0
+    if short is None or short.prefix_parent is None:
+        cached_share = _number(
+            "Share of a prompt in a warm cache",
+            "cached_share",
+            tables,
+            step=0.05,
+            help="How much of a prompt the one before began with too, as a system prompt is. It "
+            "is found on a replica that has served it since its start; 0: nothing is found.",
+        )
+    drawn = seed if factor != 1.0 or shape != _AS_RECORDED else 0
+    return _Reshaping(shape, days, factor, drawn, cached_share)
 
 
 def _number(

@@ -14,6 +14,7 @@ from frontier import spell, units
 from frontier.analytic import idle_gap_table
 from frontier.charts.gaps_chart import gaps_figure, gaps_table
 from frontier.charts.hour_of_week_chart import hour_of_week_figure, hour_of_week_table
+from frontier.charts.prefix_chart import prefix_figure, prefix_table
 from frontier.charts.rate_chart import rate_figure, rate_table
 from frontier.charts.tokens_chart import tokens_figure, tokens_table
 from frontier.errors import FrontierError
@@ -23,7 +24,8 @@ from frontier.pages.store import store
 from frontier.pages.traffic_beside import EXACTLY, draw_other_draws, draw_published
 from frontier.plans.grid import default_grid
 from frontier.plans.scenario import Deployment, deploy
-from frontier.scope import badge, cautions, date_of, understood
+from frontier.scope import badge, cautions, date_of, prefixes_in_words, understood
+from frontier.study import cache_hits
 from frontier.tables import Tables
 from frontier.trace import Trace, TraceStatistics, alike, trace_statistics
 from frontier.trace.statistics import TURN_GAP_LEVELS
@@ -52,6 +54,9 @@ class View:
         Tables of the charts; ``gaps`` is None where nothing lasts.
     hours : DataFrame or None
         Rate by hour of the week; None where the trace has no date or is shorter than a day.
+    prefixes : DataFrame or None
+        `charts.prefix_chart.prefix_table`; None where the trace does not say which prompts begin
+        alike, or nothing can serve it.
     """
 
     statistics: TraceStatistics
@@ -63,6 +68,7 @@ class View:
     gaps: pd.DataFrame | None
     tokens: pd.DataFrame
     hours: pd.DataFrame | None
+    prefixes: pd.DataFrame | None
 
 
 def render() -> None:
@@ -83,6 +89,7 @@ def render() -> None:
     _draw_gaps(view, trace)
     _draw_burstiness(view, trace)
     _draw_tokens(view)
+    _draw_prefixes(view, trace)
     _draw_sessions(view)
     draw_published(view.statistics, view.alike)
     draw_other_draws(choices)
@@ -93,12 +100,15 @@ def _view(choices: Choices, plan_id: str | None) -> View:
     statistics = trace_statistics(trace, tables)
     residence_s, no_residence = np.zeros(trace.arrival_s.size), ""
     named_s: dict[str, float] = {}
+    prefixes = None
     try:
         deployment = deploy(choices.scenario, trace, tables)
         speed = deployment.speed
         named_s = _named_timeouts_s(deployment, trace, plan_id, tables)
         residence_s = speed.prefill_s(trace.prompt_tokens)
         residence_s = residence_s + (trace.output_tokens - 1) * speed.decode_step_s[0]
+        if trace.prefix_parent is not None:
+            prefixes = prefix_table(cache_hits(deployment, trace, tables))
     except FrontierError as error:
         no_residence = str(error)
     gaps = None
@@ -120,6 +130,7 @@ def _view(choices: Choices, plan_id: str | None) -> View:
         hours=hour_of_week_table(trace)
         if trace.t0_utc is not None and trace.horizon_s >= units.SECONDS_PER_DAY
         else None,
+        prefixes=prefixes,
     )
 
 
@@ -327,6 +338,30 @@ def _draw_tokens(view: View) -> None:
             alt=f"Distribution of tokens: half of the prompts have at most {lengths[0].p50:,}, "
             f"half of the outputs at most {lengths[1].p50:,}.",
         )
+
+
+def _draw_prefixes(view: View, trace: Trace) -> None:
+    st.markdown("**What a start loses of the prompt cache**")
+    if view.prefixes is None:
+        st.caption(prefixes_in_words(trace))
+        return
+    kept = view.prefixes[np.isfinite(view.prefixes["idle_timeout_s"])]
+    always = float(view.prefixes["found_share"].iloc[-1])
+    near = kept.iloc[int((kept["idle_timeout_s"] - units.SECONDS_PER_MINUTE).abs().argmin())]
+    words = (
+        f"At a {spell.seconds(near.idle_timeout_s)} keep-alive "
+        f"{spell.percent(near.found_share)} of prompt tokens are found in the cache; always-on "
+        f"finds {spell.percent(always)}."
+    )
+    show.figure(
+        prefix_figure(view.prefixes),
+        key="prefix_chart",
+        table=view.prefixes,
+        file_name="prefixes.csv",
+        alt=f"Share of prompt tokens found in a cache against the idle timeout. {words}",
+    )
+    st.markdown(f"{words} A replica that starts has an empty cache, and reads those again.")
+    st.caption(text.plain(prefixes_in_words(trace)))
 
 
 def _together(correlation: float) -> str:

@@ -224,7 +224,7 @@ def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
             weights_gib=deployed.start_inputs.weights_gib,
             weights_stay=deployed.start_inputs.weights_stay(tables),
             interruptions_per_h=deployed.interruptions_per_h,
-            interruption_seed=int(tables.setting("start_seed")),
+            interruption_seed=deployed.interruption_seed,
         )
 
 
@@ -378,6 +378,7 @@ def _autoscaled(
         weights_gib=mitigated.inputs.weights_gib,
         weights_stay=mitigated.weights_stay,
         interruptions_per_h=deployed.interruptions_per_h,
+        interruption_seed=deployed.interruption_seed,
         retry_s=_retry_s(deployed.supply.behaviour),
         is_provider_default=is_default,
     )

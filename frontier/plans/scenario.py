@@ -215,7 +215,8 @@ class Deployed:
     nodes : NodePool or None
         The nodes that replicas run on as pods; None: there are none.
     interruptions_per_h : float
-        How often a machine there is taken away: 0 unless it is spot [1/h].
+        How often a machine there is taken away: 0 unless it is spot [1/h];
+        ``interruption_seed`` draws when.
     """
 
     scenario: Scenario
@@ -230,6 +231,7 @@ class Deployed:
     assumed: tuple[str, ...]
     nodes: NodePool | None
     interruptions_per_h: float
+    interruption_seed: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -380,6 +382,7 @@ def deploy_at(
         assumed=(*start.assumed, *refused),
         nodes=pool,
         interruptions_per_h=interruptions_per_h(scenario, supply.kind, tables),
+        interruption_seed=int(tables.setting("start_seed")),
     )
 
 

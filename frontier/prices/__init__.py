@@ -26,7 +26,7 @@ from frontier.prices.upload import (
     read_prices,
     with_prices,
 )
-from frontier.prices.who_sells import security_of
+from frontier.prices.who_sells import hosting_of, security_of
 
 __all__ = [
     "FORMATS",
@@ -36,6 +36,7 @@ __all__ = [
     "age_days",
     "days_left",
     "going_stale",
+    "hosting_of",
     "origin_in_words",
     "read_prices",
     "security_of",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
-from frontier.tables import OWN_SOURCE, Offer, Tables
+from frontier.tables import OWN_SOURCE, Hosting, Offer, Tables
 
 _EVERYBODY = "*"
 
@@ -47,16 +47,21 @@ def security(provider: str, product: str, region: str, tables: Tables) -> str | 
     provider, product, region : str
         As an offer or a price list names them.
     """
+    row = _hosting(provider, product, region, tables)
+    return None if row is None else row.security
+
+
+def _hosting(provider: str, product: str, region: str, tables: Tables) -> Hosting | None:
     product, region = product.casefold(), region.casefold()
     own = [row for row in tables.hosting.values() if row.provider == provider]
     for row in own or [row for row in tables.hosting.values() if row.provider == _EVERYBODY]:
         if _fits(product, row.products) and _fits(region, row.places):
-            return row.security
+            return row
     return None
 
 
-def security_of(offer: Offer, tables: Tables) -> str | None:
-    """Return whether an offer's machines are "secure" or "community"; None: not stated.
+def hosting_of(offer: Offer, tables: Tables) -> Hosting | None:
+    """Return what is known of whose machines an offer's are; None: nothing is stated.
 
     What the general row assumes of sellers that are known here says nothing of a price that
     somebody brought.
@@ -64,7 +69,13 @@ def security_of(offer: Offer, tables: Tables) -> str | None:
     known = any(row.provider == offer.provider for row in tables.hosting.values())
     if offer.source_id == OWN_SOURCE and not known:
         return None
-    return security(offer.provider, offer.product, offer.region, tables)
+    return _hosting(offer.provider, offer.product, offer.region, tables)
+
+
+def security_of(offer: Offer, tables: Tables) -> str | None:
+    """Return whether an offer's machines are "secure" or "community"; None: not stated."""
+    row = hosting_of(offer, tables)
+    return None if row is None else row.security
 
 
 def lies_in(place: str, region: str, tables: Tables) -> bool:

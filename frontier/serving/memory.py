@@ -201,6 +201,25 @@ def room(
     )
 
 
+def cache_tokens(
+    model: Model,
+    precision: str,
+    gpu: Gpu,
+    count: int,
+    *,
+    context_tokens: float,
+    kv_precision: str,
+    tables: Tables,
+) -> float:
+    """Return the tokens that the key-value cache of a replica holds beside the weights [tokens].
+
+    As many sequences of that context as fit, and the part of one that is left over: what running
+    requests hold is a part of it, and what they leave behind stays until it is overwritten.
+    """
+    fitting = _sequences(model, precision, gpu, count, context_tokens, kv_precision, tables)
+    return max(0.0, fitting) * context_tokens
+
+
 def batch_limit(gpu: Gpu, tables: Tables) -> int:
     """Return the engine's own limit, which vLLM sets by memory and not for the A100."""
     memory_gib = gpu.memory_gb * BYTES_PER_GB / BYTES_PER_GIB
@@ -227,6 +246,20 @@ def _room_for(
     tables: Tables,
 ) -> int:
     """Return the sequences that fit; 0 if the weights do not."""
+    return max(
+        0, int(_sequences(model, precision, gpu, count, context_tokens, kv_precision, tables))
+    )
+
+
+def _sequences(
+    model: Model,
+    precision: str,
+    gpu: Gpu,
+    count: int,
+    context_tokens: float,
+    kv_precision: str,
+    tables: Tables,
+) -> float:
     overhead_gb = tables.coefficient(
         "memory_overhead_one_gpu_gb" if count == 1 else "memory_overhead_many_gpus_gb"
     )
@@ -242,4 +275,4 @@ def _room_for(
         kv_precision=kv_precision,
         tables=tables,
     )
-    return max(0, int(free_gb / each_gb))
+    return free_gb / each_gb

@@ -12,6 +12,7 @@ disaggregated prefill, expert parallelism and replicas of more than one node.
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ class ServingSpeed:
     chunk_tokens : int or None
         Most tokens of a prompt that the engine reads in one step between the answers; None: a
         prompt is read in one go while the answers stand still.
+    cache_tokens : float
+        Tokens that its key-value cache holds: what is cached of prompts, and of those that run.
     compute : str
         Precision of the arithmetic; ``bf16`` where only the weights are stored in fewer bits.
     basis : str
@@ -80,6 +83,7 @@ class ServingSpeed:
     basis: str
     source_ids: tuple[str, ...]
     chunk_tokens: int | None = None
+    cache_tokens: float = math.inf
 
     @property
     def max_sequences(self) -> int:
@@ -263,6 +267,7 @@ def serving_speed(
         mixed_mfu=mixed_mfu,
         decode_step_s=steps_s,
         target_concurrency=min(most, memory.target_concurrency(gpu, tables)),
+        cache_tokens=memory.cache_tokens(model, precision, gpu, count, **cache),
         basis="derived",
         source_ids=tuple(
             dict.fromkeys(

@@ -20,6 +20,7 @@ from typing import Any
 
 from frontier.errors import InputError
 from frontier.start import engines, kubernetes
+from frontier.start.labels import STAGE_LABELS, in_sentence
 from frontier.start.lines import ReadLine, StartRun, decode, lines_of
 from frontier.start.predict import StartInputs
 from frontier.start.seconds import TOTAL, is_stages, read_stages, read_totals
@@ -373,8 +374,8 @@ def _log(
         ]
         if apart and len(apart) < len(stages[holder]):
             notes.append(
-                f"{len(stages[holder]) - len(apart)} starts log other stages inside {holder}: "
-                f"their {holder} is left out."
+                f"{len(stages[holder]) - len(apart)} starts log other stages inside "
+                f"{in_sentence(holder)}: their {in_sentence(holder)} is left out."
             )
             stages[holder] = apart
     kinds = dict.fromkeys(run.kind for run in good if run.stage_s)
@@ -387,11 +388,12 @@ def _log(
         )
     if "engine_init" in stages:
         notes.append(
-            "engine_init counts from the first line of the log; imports before it are not in it."
+            f"{STAGE_LABELS['engine_init']} counts from the first line of the log; imports before "
+            "it are not in it."
         )
     for holder in dict.fromkeys(within.values()):
-        held = ", ".join(name for name, where in within.items() if where == holder)
-        notes.append(f"Not logged apart, but counted in {holder}: {held}.")
+        held = ", ".join(in_sentence(name) for name, where in within.items() if where == holder)
+        notes.append(f"Not logged apart, but counted in {in_sentence(holder)}: {held}.")
     if unread:
         shown = ", ".join(map(str, unread[:5]))
         notes.append(

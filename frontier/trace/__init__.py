@@ -14,6 +14,7 @@ from frontier.trace.model import (
     UnknownFormat,
     make_trace,
 )
+from frontier.trace.prefixes import with_cached_share
 from frontier.trace.reading import read_trace
 from frontier.trace.reshape import lay_over_shape, scale_rate, superpose, thin
 from frontier.trace.statistics import (
@@ -48,4 +49,5 @@ __all__ = [
     "thin",
     "time_in_gaps",
     "trace_statistics",
+    "with_cached_share",
 ]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from frontier import spell, units
 from frontier.errors import InputError
 from frontier.tables import Tables
-from frontier.trace import buckets, checks, columns
+from frontier.trace import buckets, checks, columns, prefixes
 from frontier.trace.checks import Findings
 from frontier.trace.decode import Table
 from frontier.trace.formats import Layout
@@ -62,6 +62,10 @@ class Rows:
     model: NDArray[np.int32] | None
     session: NDArray[np.int32] | None
     identity: NDArray[np.uint64] | None
+    cached: NDArray[np.int32] | None
+    parent: NDArray[np.int32] | None
+    shared: NDArray[np.int32] | None
+    origin: NDArray[np.int32] | None  # which row kept at first each is, where there are parents
     models: columns.Codes
     sessions: columns.Codes
     read: int = 0
@@ -76,7 +80,16 @@ class Rows:
 
     def take(self, which: NDArray | slice) -> None:
         """Keep only these rows, in this order. Rows of the file are no longer known."""
-        for column in ("time", "prompt", "output", "model", "session", "identity"):
+        for column in (
+            "time",
+            "prompt",
+            "output",
+            "model",
+            "session",
+            "identity",
+            "cached",
+            "origin",
+        ):
             values = getattr(self, column)
             if values is not None:
                 setattr(self, column, values[which])
@@ -397,6 +410,7 @@ def _trace(
     if origin_s is not None:
         t0_utc = checks.date_of(origin_s + start_s)
     session = None if rows.session is None else _session_numbers(rows.session[which])
+    parent, shared, sentence = _prefixes(rows, layout, which, session, prompt, output)
     return make_trace(
         label,
         arrival_s,
@@ -405,6 +419,8 @@ def _trace(
         t0_utc=t0_utc,
         resolution_s=resolution_s,
         session_id=session,
+        prefix_parent=parent,
+        shared_tokens=shared,
         report=TraceReport(
             format=layout.format,
             time_unit=unit,
@@ -414,8 +430,37 @@ def _trace(
             assumed=tuple(findings.assumed),
             notes=tuple(findings.notes),
             zones=rows.clock.zones,
+            prefixes=sentence,
         ),
     )
+
+
+def _prefixes(
+    rows: Rows,
+    layout: Layout,
+    which: NDArray[np.intp] | slice,
+    session: NDArray[np.int32] | None,
+    prompt: NDArray[np.int32],
+    output: NDArray[np.int32],
+) -> tuple[NDArray[np.int32] | None, NDArray[np.int32] | None, str]:
+    """Return which prompts begin alike, and a sentence on how the file says it."""
+    if rows.parent is not None and rows.shared is not None and rows.origin is not None:
+        parent, shared = prefixes.moved(rows.parent, rows.shared, rows.origin[which])
+        words = f"The blocks in '{layout.blocks}' say which prompts begin alike"
+        return parent, shared, f"{words}; those of one prompt are taken as equally long."
+    if rows.cached is not None and (rows.cached > 0).any():
+        cached = np.maximum(rows.cached[which], 0)
+        parent, shared = prefixes.of_counts(cached, session)
+        whose = "the request before"
+        if session is not None:
+            whose += " of the same session, or else the one before"
+        words = f"'{layout.cached}' says how many tokens of a prompt a cache had"
+        return parent, shared, f"{words}; they are taken to be shared with {whose}."
+    if layout.session_clock and session is not None:
+        parent, shared = prefixes.of_turns(session, prompt, output)
+        words = "An agent's prompt is taken to begin with all that came before in its session"
+        return parent, shared, f"{words}, unless it is shorter than the one before."
+    return None, None, ""
 
 
 def _filled(values: NDArray[np.int32], default: int, what: str) -> NDArray[np.int32]:

@@ -119,6 +119,9 @@ class Table:
         The cells of the first rows, of a CSV file only.
     records : tuple of mapping
         The first rows, of JSON only.
+    nested : mapping of str to DataType
+        Columns of lists of whole numbers, or of objects of such lists, of JSON lines only; they
+        are read when they are asked for.
     """
 
     kind: str
@@ -132,6 +135,7 @@ class Table:
     log: LogFormat | None = None
     sample: tuple[tuple[str, ...], ...] = ()
     records: tuple[Mapping[str, Any], ...] = ()
+    nested: Mapping[str, pa.DataType] = field(default_factory=dict)
 
 
 @contextmanager
@@ -542,9 +546,30 @@ def _json_lines(stream: io.BufferedReader, sample: list[dict[str, Any]]) -> Tabl
         lists=frozenset(k for record in sample for k, v in record.items() if isinstance(v, list)),
         texts=frozenset(name for name, kind in types.items() if kind is str),
         records=tuple(flat[:_SAMPLE_RECORDS]),
+        nested=_nested(sample),
     )
     table.batches = lambda wanted: _json_batches(stream, table, wanted, types if plain else {})
     return table
+
+
+def _nested(sample: Sequence[Mapping[str, Any]]) -> dict[str, pa.DataType]:
+    """Return the columns whose cells are lists of whole numbers, or objects of such lists."""
+    import pyarrow as pa
+
+    numbers = pa.list_(pa.int64())
+
+    def is_list(value: object) -> bool:
+        return isinstance(value, list) and all(type(item) is int for item in value)
+
+    found: dict[str, pa.DataType] = {}
+    for name, value in sample[0].items() if sample else ():
+        cells = [record.get(name) for record in sample]
+        if is_list(value) and all(cell is None or is_list(cell) for cell in cells):
+            found[name] = numbers
+        elif isinstance(value, dict) and value and all(map(is_list, value.values())):
+            keys = dict.fromkeys(key for cell in cells if isinstance(cell, dict) for key in cell)
+            found[name] = pa.struct([(key, numbers) for key in keys])
+    return found
 
 
 def _types(rows: Iterable[Mapping[str, Any]]) -> dict[str, type]:
@@ -567,8 +592,10 @@ def _json_batches(
 
     arrow = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     schema = None
-    if all(types.get(name) in arrow for name in wanted):
-        schema = pa.schema([(name, arrow[types[name]]) for name in wanted])
+    if types and all(name in table.nested or types.get(name) in arrow for name in wanted):
+        schema = pa.schema(
+            [(name, table.nested.get(name) or arrow[types[name]]) for name in wanted]
+        )
     row, left = 1, b""
     while True:
         block = stream.read(_BLOCK_BYTES)
@@ -591,7 +618,7 @@ def _json_batches(
                 except pa.ArrowInvalid:
                     columns = None  # a broken or an unusual line: read this piece line by line
             if columns is None:
-                columns = _as_columns(_records_of(piece, table), wanted)
+                columns = _as_columns(_records_of(piece, table, wanted), wanted)
             rows = len(next(iter(columns.values())))
             yield Batch(row, rows, columns)
             row += rows
@@ -605,12 +632,14 @@ def _one(chunked: Any) -> pa.Array:
     return pa.concat_arrays(chunked.chunks) if chunked.num_chunks else pa.array([], chunked.type)
 
 
-def _records_of(piece: bytes, table: Table) -> Iterator[dict[str, Any]]:
+def _records_of(piece: bytes, table: Table, wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
+    nested = [name for name in wanted if name in table.nested]
     for line in piece.splitlines():
         if line.strip():
             record = _loads(line)
             if isinstance(record, dict):
-                yield from record_documents.flatten(record)
+                for row in record_documents.flatten(record):
+                    yield {**row, **{name: record.get(name) for name in nested}} if nested else row
             else:
                 table.broken[_BAD_LINE.format("JSON")] += 1
 

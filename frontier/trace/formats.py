@@ -59,6 +59,10 @@ class Layout:
         Session names begin with milliseconds since 1970, which date the requests.
     usual_unit : str or None
         Unit that whole numbers are taken to have if their steps look like it.
+    cached : str or None
+        Column of the tokens of a prompt that a cache had.
+    blocks : str or None
+        Column of the blocks of a prompt.
     path : str or None
         Column of the paths that requests went to; those to a path that generates text count.
     keep : tuple of Keep
@@ -82,6 +86,8 @@ class Layout:
     session_clock: bool = False
     session_epoch_ms: bool = False
     usual_unit: str | None = None
+    cached: str | None = None
+    blocks: str | None = None
     path: str | None = None
     keep: tuple[Keep, ...] = ()
     notes: tuple[str, ...] = ()
@@ -96,6 +102,8 @@ class Layout:
             self.model,
             self.session,
             self.request_id,
+            self.cached,
+            self.blocks,
             self.path,
             *(item.column for item in self.keep),
         )

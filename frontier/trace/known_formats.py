@@ -7,6 +7,7 @@ described as well as its columns allow, so that a person knows what to export in
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterable
 
@@ -16,6 +17,7 @@ from frontier.trace import (
     formats_gateways,
     formats_observability,
     formats_web,
+    prefixes,
 )
 from frontier.trace.decode import Table
 from frontier.trace.formats import Layout, Names, fold
@@ -86,7 +88,11 @@ def recognise(
 ) -> Layout | None:
     """Return the layout of the first format that the columns fit, if any does."""
     names = Names(table)
-    return next((layout for find in known if (layout := find(names)) is not None), None)
+    found = next((layout for find in known if (layout := find(names)) is not None), None)
+    if found is None or not found.prompt:
+        return found
+    blocks = next((name for name in table.nested if name == prefixes.BLOCKS), None)
+    return dataclasses.replace(found, cached=names.first(*prefixes.CACHED_NAMES), blocks=blocks)
 
 
 # What a file is (by columns that it all has) and what would be usable instead.

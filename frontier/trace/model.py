@@ -117,6 +117,8 @@ class TraceReport:
         What the file itself answered, so that it can be changed.
     zones : tuple of str
         Time zones that the file names; every time is shown in UTC.
+    prefixes : str
+        How it was found out which prompts begin alike, as a sentence; empty if it was not.
     """
 
     format: str
@@ -130,6 +132,7 @@ class TraceReport:
     paths: tuple[PathCount, ...] = ()
     decided: tuple[Decided, ...] = ()
     zones: tuple[str, ...] = ()
+    prefixes: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,6 +162,11 @@ class Trace:
         SHA-256 of the arrays and the horizon.
     report : TraceReport
         What was read, dropped and assumed.
+    prefix_parent : ndarray of int32, shape (n,), or None
+        The earlier request that each prompt begins as, by position; -1 for none. None where it is
+        not known which prompts begin alike.
+    shared_tokens : ndarray of int32, shape (n,), or None
+        Tokens that the two begin with, 0 without a parent, less than the prompt.
     """
 
     name: str
@@ -172,6 +180,17 @@ class Trace:
     session_id: NDArray[np.int32] | None
     digest: str
     report: TraceReport
+    prefix_parent: NDArray[np.int32] | None = None
+    shared_tokens: NDArray[np.int32] | None = None
+
+    @property
+    def shared_share(self) -> float | None:
+        """Share of all prompt tokens that an earlier prompt began with [1]; None if not known."""
+        if self.shared_tokens is None:
+            return None
+        return float(self.shared_tokens.sum(dtype=np.int64)) / max(
+            1, int(self.prompt_tokens.sum(dtype=np.int64))
+        )
 
     def __eq__(self, other: object) -> bool:
         return self.digest == other.digest if isinstance(other, Trace) else NotImplemented
@@ -190,6 +209,8 @@ def make_trace(
     t0_utc: dt.datetime | None = None,
     resolution_s: float = 0.0,
     session_id: ArrayLike | None = None,
+    prefix_parent: ArrayLike | None = None,
+    shared_tokens: ArrayLike | None = None,
     report: TraceReport,
 ) -> Trace:
     """Return a checked trace with read-only arrays and its digest. Nothing is sorted or mended.
@@ -212,6 +233,9 @@ def make_trace(
         Step to which times were rounded [s].
     session_id : array_like of int, shape (n,), optional
         Number of each request's conversation.
+    prefix_parent, shared_tokens : array_like of int, shape (n,), optional
+        The earlier request that each prompt begins as (-1: none), and the tokens they share; no
+        more than the prompt less one are kept, for an engine reads at least one.
     report : TraceReport
         How the trace came about.
 
@@ -227,10 +251,16 @@ def make_trace(
     sessions = None if session_id is None else _whole(session_id, "session numbers")
     if arrival.ndim != 1 or arrival.size == 0:
         raise InputError(f"A trace needs at least one request; found shape {arrival.shape}.")
+    parents = None if prefix_parent is None else _whole(prefix_parent, "parents")
+    shared = None if shared_tokens is None else _whole(shared_tokens, "shared tokens")
+    if (parents is None) is not (shared is None):
+        raise InputError("Parents and shared tokens go together; one of them is missing.")
     for what, array in (
         ("prompt tokens", prompts),
         ("output tokens", outputs),
         ("session numbers", sessions),
+        ("parents", parents),
+        ("shared tokens", shared),
     ):
         if array is not None and array.shape != arrival.shape:
             raise InputError(f"Expected {arrival.size:,} {what}, found {array.size:,}.")
@@ -246,6 +276,13 @@ def make_trace(
         raise InputError(f"Prompt tokens cannot be negative; found {prompts.min():,}.")
     if outputs.min() < 1:
         raise InputError(f"A request has at least 1 output token; found {outputs.min():,}.")
+    if parents is not None and shared is not None:
+        if np.any((parents < -1) | (parents >= np.arange(parents.size))):
+            raise InputError("A prompt begins as an earlier request did, or as none (-1).")
+        if shared.min() < 0:
+            raise InputError(f"Shared tokens cannot be negative; found {shared.min():,}.")
+        most = np.maximum(prompts - 1, 0)
+        shared = np.where(parents >= 0, np.minimum(shared, most), 0).astype(np.int32)
     span_s, last_s = float(arrival[-1] - arrival[0]), float(arrival[-1])
     horizon = last_s if horizon_s is None else float(horizon_s)
     if not last_s <= horizon < math.inf:
@@ -258,7 +295,7 @@ def make_trace(
             raise InputError("The date of time 0 needs a time zone.")
         t0_utc = t0_utc.astimezone(dt.UTC)
     digest = hashlib.sha256()
-    for held in (arrival, prompts, outputs, sessions):
+    for held in (arrival, prompts, outputs, sessions, parents, shared):
         if held is not None:
             held.setflags(write=False)
             digest.update(held.data)
@@ -275,6 +312,8 @@ def make_trace(
         session_id=sessions,
         digest=digest.hexdigest(),
         report=report,
+        prefix_parent=parents,
+        shared_tokens=shared,
     )
 
 

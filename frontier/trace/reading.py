@@ -25,6 +25,7 @@ from frontier.trace import (
     columns,
     formats,
     known_formats,
+    prefixes,
     rate_layouts,
     rate_series,
 )
@@ -306,8 +307,13 @@ def _collect(
 ) -> Rows:
     clock = columns.Clock(decimal_comma=table.decimal_comma)
     kept: dict[str, list[NDArray]] = {
-        column: [] for column in ("time", "prompt", "output", "model", "session", "identity")
+        column: []
+        for column in (
+            *("time", "prompt", "output", "model", "session", "identity"),
+            *("cached", "parent", "shared"),
+        )
     }
+    blocks = prefixes.Blocks(int(tables.setting("trace_most_prefixes")))
     models, sessions = columns.Codes(), columns.Codes()
     most_sessions = tables.setting("trace_most_sessions")
     read, size, places = 0, 0, []
@@ -336,6 +342,14 @@ def _collect(
         ):
             if name is not None:
                 kept[column].append(convert(cells[name] if whole else cells[name].filter(keep)))
+        if layout.cached is not None:
+            cached, bad = columns.tokens(cells[layout.cached], table.decimal_comma)
+            kept["cached"].append(np.where(bad, 0, np.maximum(cached, 0))[which])
+        if layout.blocks is not None:
+            held = cells[layout.blocks] if whole else cells[layout.blocks].filter(keep)
+            parent, shared = blocks.take(held, prompt[which])
+            kept["parent"].append(parent)
+            kept["shared"].append(shared)
         if layout.session and len(sessions.names) > most_sessions:
             raise InputError(
                 f"The file has more than {most_sessions:,.0f} sessions; leave out the column "
@@ -356,6 +370,9 @@ def _collect(
     joined: dict[str, Any] = {
         column: np.concatenate(kept.pop(column)) if kept[column] else None for column in list(kept)
     }
+    joined["origin"] = (
+        None if joined["parent"] is None else np.arange(joined["parent"].size, dtype=np.int32)
+    )
     return Rows(clock=clock, models=models, sessions=sessions, read=read, places=places, **joined)
 
 

@@ -18,6 +18,7 @@ from frontier.spell import count, seconds, significant
 from frontier.tables import Tables, load_tables, look_up
 from frontier.trace.generate import NOMINAL_MONDAY, week_levels
 from frontier.trace.model import Trace, make_trace
+from frontier.trace.prefixes import moved
 from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 
@@ -276,6 +277,9 @@ def _rebuilt(
     sentence: str,
 ) -> Trace:
     """Return a trace whose requests are those of ``origin`` in the given one, newly placed."""
+    parent = shared = None
+    if trace.prefix_parent is not None and trace.shared_tokens is not None:
+        parent, shared = moved(trace.prefix_parent, trace.shared_tokens, origin)
     return make_trace(
         trace.name,
         arrival_s,
@@ -285,5 +289,7 @@ def _rebuilt(
         t0_utc=trace.t0_utc,
         resolution_s=trace.resolution_s,
         session_id=session_id,
+        prefix_parent=parent,
+        shared_tokens=shared,
         report=dataclasses.replace(trace.report, assumed=(*trace.report.assumed, sentence)),
     )

@@ -9,9 +9,10 @@ import statistics
 
 import pytest
 
+from frontier.prices import hosting_of, security_of
 from frontier.prices.age import newest_release, stale_at_release
 from frontier.start.stages import STAGES
-from frontier.tables import load_tables
+from frontier.tables import OWN_SOURCE, load_tables
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +182,22 @@ def test_commitments_say_whether_their_terms_are_stated(tables):
         assert 0 < row.discount < 1
         assert (row.term_months is None) == (row.upfront_share is None), row.commitment_id
         assert (row.provider is None) == (row.basis == "assumed"), row.commitment_id
+
+
+def test_whose_machines_an_offer_has_follows_from_its_product(tables):
+    """RunPod sells both as two products, Vast.ai is a market; nobody else here sells others'."""
+    for offer in tables.offers.values():
+        community = offer.provider == "Vast.ai" or "Community" in offer.product
+        assert security_of(offer, tables) == ("community" if community else "secure")
+    assert {"Secure Cloud pod", "Community Cloud pod"} <= {
+        offer.product for offer in tables.offers.values() if offer.provider == "RunPod"
+    }
+
+
+def test_whose_machines_a_price_of_ones_own_has_is_not_guessed(tables):
+    """Of a seller unknown here nothing is stated, and what is assumed says so."""
+    shipped = tables.offers["modal-l40s"]
+    assert hosting_of(shipped, tables).basis == "assumed"
+    own = dataclasses.replace(shipped, provider="Acme", source_id=OWN_SOURCE)
+    assert hosting_of(own, tables) is None
+    assert security_of(own, tables) is None

@@ -97,7 +97,7 @@ def test_ranks_run_side_by_side_and_a_download_is_taken_out_of_the_loading():
     assert log.compile_state == "cold"
     assert log.stage_s["kv_cache"] == pytest.approx(60.5 - 9.94)
     assert log.within == (("graph_capture", "kv_cache"),)
-    assert any("kv_cache: graph_capture" in note for note in log.notes)
+    assert any("KV cache sizing: graph capture" in note for note in log.notes)
 
 
 def test_a_cached_graph_counts_beside_the_tracing_where_the_sum_leaves_it_out():

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frontier.charts import theme
+from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
 from frontier.plans.families import FAMILIES
 
 _CONFIG = tomllib.loads(
@@ -109,3 +110,14 @@ def test_count_ticks_are_whole_and_in_steps_of_one_two_or_five(top):
     steps = {high - low for low, high in itertools.pairwise(ticks)}
     assert len(steps) <= 1
     assert all(f"{step:.0f}".rstrip("0") in ("1", "2", "5") for step in steps)
+
+
+@pytest.mark.parametrize(("label", "columns"), [("queue", 2), ("answers beside its own prompt", 1)])
+def test_long_words_of_a_bar_take_a_row_of_the_legend_each(label, columns):
+    """Every part has its words in the legend; two share a row only where both are short."""
+    table = stacked_bar_table({label: 2.0, "start": 1.0, "API": 1.0})
+    figure = stacked_bar_figure(table, colours={}, shown=["2 s", "1 s", "1 s"])
+    assert [bar.name for bar in figure.data] == [f"{label} 2 s", "start 1 s", "API 1 s"]
+    assert figure.layout.legend.entrywidth == 1 / columns
+    rows = -(-3 // columns)
+    assert figure.layout.height > figure.layout.margin.b >= 20 * rows

@@ -155,7 +155,7 @@ def test_a_row_is_what_the_study_of_its_offer_says(whole):
 
 
 def _numbers(found):
-    table = market_table(found).drop(columns=["best_label", "cheapest_label", "fastest_label"])
+    table = market_table(found).drop(columns=["best_policy", "cheapest_policy", "fastest_policy"])
     return table.set_index("offer_id").sort_index()
 
 
@@ -323,7 +323,7 @@ def test_the_answer_can_be_read_off_the_table(whole):
         else:
             assert pick.usd_per_month == least < answer.best.usd_per_month
     said = headline(answer, 730.0)
-    assert f"Cheapest of {len(firm)} offers on demand that hold p99 ≤ 2 s" in said
+    assert f"Cheapest of {len(firm)} offers (spot and reserved apart) that hold p99 ≤ 2 s" in said
     assert any(f"Looked at {len(table)} offers" in words for words in sentences(answer, 730.0))
 
 
@@ -333,7 +333,7 @@ def test_an_answer_without_a_winner_says_so(kept):
     answer = answer_of(found)
     assert answer.best is None
     said = headline(answer, 730.0)
-    assert said.startswith("No offer on demand of")
+    assert said.startswith("None of ")
     fastest = market_table(found)
     fastest = fastest[fastest["kind"].isin(ON_DEMAND)]["fastest_p99_ttft_s"].min()
     assert answer.fastest.p99_ttft_s == pytest.approx(fastest, rel=0.03, abs=0.006)

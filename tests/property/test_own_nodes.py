@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from frontier.errors import InfeasibleError, InputError
+from frontier.interruptions import draw_outages
 from frontier.plans.families import SCALE_TO_ZERO, SCHEDULED
-from frontier.plans.grid import default_grid, mitigated_plan
+from frontier.plans.grid import default_grid, mitigated_plan, warm_pool_plans
 from frontier.plans.nodes import NodeChoice
 from frontier.plans.scenario import Scenario, deploy
 from frontier.policy import NodePool
@@ -23,9 +24,16 @@ from frontier.prices.owned import (
 )
 from frontier.scope import asked, included, sources_used
 from frontier.sensitivity import Rivals, sensitivity
+from frontier.simulate import explain, simulate_plan
 from frontier.start.log import OwnStart
 from frontier.study import content, simulate, study_of
-from frontier.sweep import LIST_DEAL, bill_outcome, clairvoyant_outcome, simulate_plans
+from frontier.sweep import (
+    LIST_DEAL,
+    bill_outcome,
+    clairvoyant_outcome,
+    simulate_plans,
+    start_draws,
+)
 from frontier.tables import load_columns, load_tables
 from frontier.trace import TraceReport, make_trace
 
@@ -176,6 +184,49 @@ def test_spot_nodes_say_how_often_they_are_interrupted():
         for rate in (0.5, 0.0)
     )
     assert often.usd_span > never.usd_span
+
+
+def test_a_node_that_is_taken_away_is_waited_for():
+    """One node that is always up: who comes while it is gone waits until it is back."""
+    scenario = scenario_of(
+        KARPENTER, offer="verda-l40s-spot", max_replicas=1, interruptions_per_h=1.0
+    )
+    deployment = deploy(scenario, TRACE, TABLES)
+    plan = next(warm_pool_plans(deployment, TABLES))
+    calm_plan = dataclasses.replace(plan, interruptions_per_h=0.0)
+    draws = start_draws([plan.start], TABLES)[plan.start]
+    found, calm = (simulate_plan(one, TRACE, draws) for one in (plan, calm_plan))
+    outages = draw_outages(
+        1,
+        interruptions_per_h=1.0,
+        start_s=draws.total_s[: draws.total_s.size // 2],
+        horizon_s=TRACE.horizon_s,
+        seed=plan.interruption_seed,
+    )
+    waits_s = outages.next_up_s(TRACE.arrival_s) - TRACE.arrival_s
+    assert (waits_s > 0).sum() > 100
+    np.testing.assert_allclose(found.ttft_s, calm.ttft_s + waits_s)
+    np.testing.assert_allclose(found.start_wait_s, waits_s)
+    np.testing.assert_array_equal(found.waited_on_start, waits_s > 0)
+    np.testing.assert_array_equal(found.sessions, calm.sessions)
+
+
+def test_interruptions_of_nodes_make_no_wait_shorter():
+    """Whatever the plan: they only lengthen waits, and rarely those on several nodes."""
+    scenario = scenario_of(KARPENTER, offer="verda-l40s-spot", interruptions_per_h=1.0)
+    deployment = deploy(scenario, TRACE, TABLES)
+    grid = [p for p in default_grid(deployment, TRACE, TABLES) if p.policy.nodes]
+    hit = 0
+    for plan in grid[::4]:
+        draws = start_draws([plan.start], TABLES)[plan.start]
+        found = simulate_plan(plan, TRACE, draws)
+        calm = simulate_plan(dataclasses.replace(plan, interruptions_per_h=0.0), TRACE, draws)
+        assert np.all(found.ttft_s >= calm.ttft_s)
+        hit += int((found.ttft_s > calm.ttft_s).sum())
+        parts = explain(found, plan, TRACE)
+        whole_s = parts.start_s + parts.queue_s + parts.prompt_s + parts.overhead_s + parts.retry_s
+        np.testing.assert_allclose(whole_s, found.ttft_s, atol=1e-6)
+    assert hit > 0
 
 
 def test_more_nodes_may_be_kept_than_released():
