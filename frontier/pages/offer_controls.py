@@ -71,8 +71,6 @@ def offer_section(
     if chosen != OWNED_OFFER:
         price_controls.price_field(chosen, place="bar")
     st.caption(about(tables.offers[chosen], tables))
-    if chosen != OWNED_OFFER:
-        price_controls.price_field(chosen, place="bar")
     problem = problem_of(chosen, fits, tables)
     if problem:
         st.error(text.plain(problem), icon=":material/block:")
