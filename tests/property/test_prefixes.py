@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from frontier.errors import InputError
-from frontier.plans.grid import mitigated_plan
+from frontier.plans.grid import dedicated_plans, mitigated_plan
 from frontier.plans.scenario import Scenario, deploy
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.simulate import explain, found_share, simulate_plan
@@ -210,6 +210,25 @@ def test_sleep_that_keeps_the_cache_finds_what_sleep_that_loses_it_does_not(plan
         found.append(found_share(simulate_plan(parked, trace, draws(60.0)), parked, trace))
     assert found[0] == pytest.approx(trace.shared_share)
     assert found[1] < 0.2
+
+
+def test_a_request_sent_where_its_prompt_began_finds_more(trace):
+    """Of two replicas that are always on one has the prefix: routed by it more is found.
+
+    Without prefixes in the traffic the option changes no plan.
+    """
+    bare = make(trace.arrival_s, trace.prompt_tokens, trace.output_tokens)
+    found = {}
+    for by_prefix in (False, True):
+        scenario = dataclasses.replace(SCENARIO, by_prefix=by_prefix)
+        machines = deploy(scenario, trace, TABLES).machines
+        one, two, *_ = dedicated_plans(machines, trace, TABLES)
+        routing = "prefix" if by_prefix else "spread"
+        assert (one.policy.routing, two.policy.routing) == (routing, routing)
+        found[by_prefix] = found_share(simulate_plan(two, trace, draws(60.0)), two, trace)
+        for plan in dedicated_plans(machines, bare, TABLES):
+            assert plan.policy.routing == "spread"
+    assert found[True] > found[False]
 
 
 def test_hits_rise_with_the_keep_alive_to_those_of_replicas_that_stay(trace):
