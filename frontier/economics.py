@@ -35,6 +35,8 @@ class Tolerance:
 
 
 EXACT = Tolerance()
+# Sums of the same dollars in another order differ in their last bits.
+_CENTS_OF_NOTHING = 9
 
 
 def as_fast_as_any(p99_s: ArrayLike, tolerance: Tolerance = EXACT) -> NDArray[np.bool_]:
@@ -95,35 +97,14 @@ def _is_faster(wait_s: float, than_s: float, tolerance: Tolerance) -> bool:
 def cheapest_under(cost: ArrayLike, p99_s: ArrayLike, limit_s: float) -> int | None:
     """Return the position of the cheapest plan that holds the limit; None if none does.
 
-    Of equally cheap plans, the one that waits least; then the first.
+    Of equally cheap plans (to a billionth of a dollar), the one that waits least; then the first.
     """
-    cost = np.asarray(cost, dtype=np.float64)
+    cost = np.round(np.asarray(cost, dtype=np.float64), _CENTS_OF_NOTHING)
     wait = np.asarray(p99_s, dtype=np.float64)
     holding = np.flatnonzero((wait <= limit_s) & ~np.isnan(cost))
     if not holding.size:
         return None
     return int(holding[np.lexsort((wait[holding], cost[holding]))[0]])
-
-
-def break_even_utilisation(dedicated_usd_per_h: float, serverless_usd_per_h: float) -> float:
-    """Return the share of the time that a replica may be billed before always-on is cheaper [1].
-
-    Both prices are those of one replica with all its meters (`billing.replica_usd_per_h`). A
-    value of 1 or more means that there is no break-even: an hour of always-on costs no less than
-    an hour of serverless, so always-on never wins on cost.
-
-    Raises
-    ------
-    InputError
-        If a price is not a number above 0.
-    """
-    for name, usd in (
-        ("dedicated_usd_per_h", dedicated_usd_per_h),
-        ("serverless_usd_per_h", serverless_usd_per_h),
-    ):
-        if not 0 < usd < math.inf:
-            raise InputError(f"{name} must be above 0, got {usd!r}")
-    return dedicated_usd_per_h / serverless_usd_per_h
 
 
 def needed_sessions(

@@ -268,10 +268,17 @@ def study_of(
         On p99 TTFT. [s]
     """
     outcomes = found.outcomes
-    if deal.commitment is not None:
+    if deal.commitment is not None and found.deployment.dedicated.kind == "dedicated":
         outcomes = committed_outcomes(outcomes)
+    bases = {one.plan.plan_id: basis_of_outcome(one, tables, deal) for one in outcomes}
     table = frontier_table(
-        outcomes, tables, slo_p99_ttft_s=limit_s, deal=deal, api=api, trace=found.trace
+        outcomes,
+        tables,
+        slo_p99_ttft_s=limit_s,
+        deal=deal,
+        api=api,
+        trace=found.trace,
+        bases=bases,
     )
     by_plan = {outcome.plan.plan_id: settled(outcome, tables) for outcome in outcomes}
     return Study(
@@ -291,6 +298,7 @@ def study_of(
             tables=tables,
             deal=deal,
             limit_s=limit_s,
+            bases=bases,
         ),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -129,9 +129,11 @@ class Deal:
         """Return the terms of an offer; its machines may be nodes on which pods come and go."""
         if offer.kind == "serverless":
             return self.serverless
+        # A spot price is no base for a discount, and a reserved one has it.
+        may_be = is_committed and not are_nodes and offer.kind == "dedicated"
         return dataclasses.replace(
             self.serverless if are_nodes else self.machines,
-            commitment=self.commitment if is_committed and not are_nodes else None,
+            commitment=self.commitment if may_be else None,
             interruptions_per_h=interruptions_per_h if offer.kind == "spot" else 0.0,
         )
 
@@ -406,6 +408,7 @@ def frontier_table(
     deal: Deal = LIST_DEAL,
     api: TokenApi | None = None,
     trace: Trace | None = None,
+    bases: Mapping[str, BillBasis] | None = None,
 ) -> pd.DataFrame:
     """Return one row a plan: what it costs, how long requests wait, whether it is efficient.
 
@@ -414,12 +417,14 @@ def frontier_table(
     usd_per_mtok``; the fields of `LatencySummary`, ``p50_ttft_s`` … ``p99_latency_s``;
     ``starts, held_replicas, busy_share, billed_replicas``; ``efficient, meets_slo``. An ``api``
     is one more row, for the tokens of that ``trace``; like the bound, it is never efficient.
+    ``bases`` are what the bills are computed from, where that is known already.
     """
     rows = []
     for outcome in outcomes:
         outcome = settled(outcome, tables)
         plan, seconds = outcome.plan, session_seconds(outcome.sessions)
-        cost = bill_outcome(outcome, tables, deal)
+        basis = None if bases is None else bases.get(plan.plan_id)
+        cost = bill_outcome(outcome, tables, deal) if basis is None else bill(basis)
         rows.append(
             {
                 "plan_id": plan.plan_id,

@@ -42,6 +42,8 @@ LINES = (
 GPU_LINES = LINES[:8]
 """The lines that are GPU time, and so move with the GPU price."""
 
+_NOTHING = 1e-12
+
 METER = np.dtype(
     [
         ("base", np.bool_),
@@ -84,7 +86,9 @@ class Bill:
     @property
     def usd_span(self) -> float:
         """Dollars over the span [$]."""
-        return math.fsum(self.usd)
+        total = math.fsum(self.usd)
+        # A credit that covers all that was used leaves nothing, not the last bits of a float.
+        return 0.0 if abs(total) <= _NOTHING * math.fsum(map(abs, self.usd)) else total
 
     @property
     def is_extrapolated(self) -> bool:

@@ -352,7 +352,7 @@ def _billed_of_starts(
     What exceeds the start itself is resumes, and a resume is billed like the load that it is.
     """
     flags = _stage_flags(rules)
-    if flags.all():
+    if flags.all() or not starting_s.any():
         return starting_s
     row = index % len(stage_s)
     total = np.where(index >= 0, stage_s.sum(axis=1)[row], 0.0)

@@ -6,6 +6,7 @@ ticked offers bold, each ticked provider's own steps thin and named at their end
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from typing import Any
 
@@ -22,7 +23,7 @@ from frontier.plans.families import FAMILIES
 
 _HEIGHT_PX = 440
 # About what the plot measures on a page of 1280 px: labels are kept apart by it.
-_PLOT_PX = (540, 360)
+_PLOT_PX = (460, 350)
 _CHARACTER_PX, _LINE_PX = 7.0, 15
 # Plans that wait longer than so many times the limit stand at the upper edge, with an arrow.
 _CLIPPED_AT = 100
@@ -105,10 +106,11 @@ def market_figure(
     shown = table.assign(
         clipped=table["p99_ttft_s"] > top_s, at_s=np.minimum(table["p99_ttft_s"], top_s)
     )
-    low_s, high_s = theme.log_range([*shown["at_s"], limit_s], pad=0.1)
-    low_usd, high_usd = theme.log_range([*shown["usd_per_month"]], pad=0.04)
     # What another plan of its provider beats, or what nobody looks at, is background.
     steps = shown[shown["on_steps"]]
+    framed = steps if len(steps) else shown
+    low_s, high_s = theme.log_range([*framed["at_s"], limit_s], pad=0.1)
+    low_usd, high_usd = theme.log_range([*framed["usd_per_month"]], pad=0.04)
     rest = shown[~shown["on_steps"] & ~shown["clipped"]]
     # WebGL points cannot be reached by a screen reader; SVG carries some thousand of them.
     if len(rest):
@@ -299,9 +301,19 @@ def _add_names(
 
     limit_at = spot(usd_range[1], limit_s)[1]
     label = f"limit {spell.seconds(limit_s)}"
+    label_from = _PLOT_PX[0] - _CHARACTER_PX * len(label)
     taken: list[tuple[float, ...]] = [
-        (_PLOT_PX[0] - _CHARACTER_PX * len(label), limit_at - 16, _PLOT_PX[0], limit_at)
+        (label_from, limit_at - 16, _PLOT_PX[0], limit_at),
+        (0.0, limit_at - 2, _PLOT_PX[0], limit_at + 2),
     ]
+    for usd, wait_s in zip(steps["usd_per_month"], steps["at_s"], strict=True):
+        across, down = spot(usd, wait_s)
+        taken.append((across - 6, down - 6, across + 6, down + 6))
+    bold = steps[steps["on_line"] & ~steps["clipped"]].sort_values("usd_per_month")
+    corners = [spot(*at) for at in zip(bold["usd_per_month"], bold["at_s"], strict=True)]
+    for (left, upper), (right, lower) in itertools.pairwise(corners):
+        taken.append((left, upper - 3, right, upper + 3))
+        taken.append((right - 3, upper, right + 3, lower))
     figure.add_annotation(
         x=1,
         xref="paper",

@@ -33,6 +33,8 @@ class Wanted:
         Whether machines of third parties without a data-centre agreement are wanted.
     most_days : float or None
         Oldest price. [days]
+    offer_ids : frozenset of str or None
+        These offers and no others.
     """
 
     providers: tuple[str, ...] = ()
@@ -41,6 +43,7 @@ class Wanted:
     regions: tuple[str, ...] = ()
     community: bool = True
     most_days: float | None = None
+    offer_ids: frozenset[str] | None = None
 
     def has(self, offer: Offer, tables: Tables, today: dt.date) -> bool:
         """Return whether an offer is wanted."""
@@ -55,6 +58,7 @@ class Wanted:
                 )
             )
             and (self.community or not on_community_hosts(offer, tables))
+            and (self.offer_ids is None or offer.offer_id in self.offer_ids)
             and (self.most_days is None or age_days(offer, today) <= self.most_days)
         )
 

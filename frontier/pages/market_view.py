@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from frontier.charts.market_chart import (
     ranked_table,
 )
 from frontier.market import (
+    EVERYTHING,
     ON_DEMAND,
     Market,
     Row,
@@ -61,23 +63,27 @@ def draw(choices: Choices, problem: str | None = None) -> None:
     tables = session.tables()
     if problem is not None:
         st.warning(text.plain(problem), icon=":material/block:")
-    misfit_place, answer_place, chart_place = st.container(), st.container(), st.empty()
+    misfit_place, answer_place, chart_place = st.container(), st.empty(), st.empty()
     beneath = st.container()
     with beneath, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         ticked = _filter(tables)
         focus_place = st.container()
 
     def drawn(found: Market, key: str) -> None:
+        with answer_place.container():
+            _draw_answer(found, ticked, tables)
         with chart_place.container():
             _draw_charts(found, ticked, choices, key)
 
-    found, is_all = _found(choices, ticked, tables, lambda few: drawn(few, "market_first"))
+    # Streamlit wants another key for each drawing within one run.
+    drawings = itertools.count()
+    found, is_all = _found(
+        choices, ticked, tables, lambda few: drawn(few, f"market_{next(drawings)}")
+    )
     drawn(found, "market_chart")
     if problem is not None:
         with misfit_place:
             _offer_what_fits(found, choices, tables)
-    with answer_place:
-        _draw_answer(found, ticked, tables)
     with focus_place:
         _pick_focus(found, ticked)
     with beneath:
@@ -124,26 +130,29 @@ def _found(
     def progress(done: int, total: int) -> None:
         bar.progress(done / max(total, 1), f"Simulated {done} of {spell.count(total, 'plan')}")
 
-    some = (
-        tables
-        if is_all
-        else dataclasses.replace(
+    def of(wanted: Wanted, **how: Any) -> Market:
+        return market(
+            choices.scenario,
+            choices.trace,
             tables,
-            offers={key: row for key, row in tables.offers.items() if key in ticked.offer_ids},
+            limit_s=limit_s,
+            kept=MarketStore(private=choices.is_private),
+            today=today,
+            wanted=wanted,
+            deals=_deals(choices, tables),
+            progress=progress,
+            **how,
         )
-    )
-    found = market(
-        choices.scenario,
-        choices.trace,
-        some,
-        limit_s=limit_s,
-        kept=MarketStore(private=choices.is_private),
-        today=today,
-        deals=_deals(choices, tables),
-        first=first,
-        progress=progress,
-    )
-    bar.empty()
+
+    try:
+        # The ticked ones first: their answer stands while the others are still simulated.
+        found = of(Wanted(offer_ids=ticked.offer_ids), first=first)
+        if is_all:
+            if found.able:
+                first(found)
+            found = of(EVERYTHING)
+    finally:
+        bar.empty()
     st.session_state[_MADE] = (key, tables, found)
     return found, is_all
 

@@ -25,7 +25,7 @@ from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
 from frontier.serving import precisions_of, serving_speed
 from frontier.simulate import THOUSAND, session_seconds
-from frontier.sweep import Deal, Outcome, basis_of_outcome, tolerance_of
+from frontier.sweep import Deal, Outcome, tolerance_of
 from frontier.tables import Tables
 from frontier.trace import Trace
 from frontier.verdict import words
@@ -43,6 +43,8 @@ from frontier.verdict.facts import (
 )
 
 _TAIL = 99
+# Sums of the same dollars in another order differ in their last bits.
+_NOTHING_USD = 1e-9
 _BUSY_RULE = "forty-fifty"
 _KEPT = (DEDICATED.key, RESERVED.key)
 
@@ -56,6 +58,7 @@ def find_verdict(
     tables: Tables,
     deal: Deal,
     limit_s: float,
+    bases: Mapping[str, BillBasis],
 ) -> Verdict:
     """Return what wins under the limit, and all that the answer rests on but the break-even.
 
@@ -67,11 +70,10 @@ def find_verdict(
         `sweep.frontier_table` of them.
     limit_s : float
         On p99 TTFT. [s]
+    bases : mapping of str to BillBasis
+        What each bill is computed from.
     """
     own = table[[FAMILIES[key].is_buyable for key in table["family"]]]
-    bases = {
-        plan_id: basis_of_outcome(outcomes[plan_id], tables, deal) for plan_id in own["plan_id"]
-    }
 
     def facts(row: pd.Series | None) -> PlanFacts | None:
         if row is None:
@@ -370,7 +372,8 @@ def _tippings(
 
     tippings = []
     cheaper = own[
-        (own["usd_per_month"] < winner.usd_per_month) & np.isfinite(own["p99_ttft_s"])
+        (own["usd_per_month"] < winner.usd_per_month - _NOTHING_USD)
+        & np.isfinite(own["p99_ttft_s"])
     ].sort_values(["p99_ttft_s", "usd_per_month"], kind="stable")
     if len(cheaper):
         first = cheaper.iloc[0]

@@ -19,6 +19,7 @@ from frontier.plans.scenario import Scenario, deploy
 from frontier.simulate import explain
 from frontier.sweep import (
     LIST_DEAL,
+    basis_of_outcome,
     bill_outcome,
     frontier_table,
     rerun,
@@ -224,13 +225,15 @@ def test_the_verdict_names_the_cheapest_plan_under_the_limit(
             tables=tables,
             deal=LIST_DEAL,
             limit_s=limit_s,
+            bases={one.plan.plan_id: basis_of_outcome(one, tables) for one in outcomes},
         )
         holding = table[(table["family"] != BOUND.key) & (table["p99_ttft_s"] <= limit_s)]
         if holding.empty:
             assert verdict.cheapest_within is None
             assert "No plan holds" in verdict.headline
             continue
-        assert verdict.cheapest_within.usd_per_month == holding["usd_per_month"].min()
+        least = holding["usd_per_month"].min()
+        assert verdict.cheapest_within.usd_per_month == pytest.approx(least)
         assert verdict.headline.startswith("Cheapest plan that holds p99 ≤ ")
 
 
