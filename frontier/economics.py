@@ -107,27 +107,6 @@ def cheapest_under(cost: ArrayLike, p99_s: ArrayLike, limit_s: float) -> int | N
     return int(holding[np.lexsort((wait[holding], cost[holding]))[0]])
 
 
-def break_even_utilisation(dedicated_usd_per_h: float, serverless_usd_per_h: float) -> float:
-    """Return the share of the time that a replica may be billed before always-on is cheaper [1].
-
-    Both prices are those of one replica with all its meters (`billing.replica_usd_per_h`). A
-    value of 1 or more means that there is no break-even: an hour of always-on costs no less than
-    an hour of serverless, so always-on never wins on cost.
-
-    Raises
-    ------
-    InputError
-        If a price is not a number above 0.
-    """
-    for name, usd in (
-        ("dedicated_usd_per_h", dedicated_usd_per_h),
-        ("serverless_usd_per_h", serverless_usd_per_h),
-    ):
-        if not 0 < usd < math.inf:
-            raise InputError(f"{name} must be above 0, got {usd!r}")
-    return dedicated_usd_per_h / serverless_usd_per_h
-
-
 def needed_sessions(
     arrival_s: ArrayLike, finish_s: ArrayLike, *, concurrency: float, horizon_s: float
 ) -> NDArray[np.void]:

@@ -229,6 +229,12 @@ def _scenario(
         title="Scaling, mitigations, the start, office hours, per-token API",
     ):
         mitigations, max_replicas, target_concurrency = _scaling_section(tables)
+        by_prefix = link.flag(
+            "Always-on replicas: a request goes where its prompt began",
+            key="by_prefix",
+            help="To the replica that has the beginning of its prompt in its cache, if the traffic "
+            "says which prompts begin alike and that one has a free place; else to the fullest.",
+        )
         start_changes, own_start = start_section(tables, serverless, nodes)
         office = office_section(tables)
         api = api_section(tables)
@@ -244,6 +250,7 @@ def _scenario(
         target_concurrency=target_concurrency,
         start_changes=start_changes,
         own_start=own_start,
+        by_prefix=by_prefix,
         office=office,
         kv_precision=kv_precision,
         interruptions_per_h=interruptions_per_h,

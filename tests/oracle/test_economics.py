@@ -15,7 +15,6 @@ from frontier.economics import (
     Tolerance,
     abandon_share,
     as_fast_as_any,
-    break_even_utilisation,
     break_even_value_usd,
     cheapest_under,
     crossings,
@@ -96,30 +95,19 @@ def test_cheapest_plan_under_the_limit():
     assert cheapest_under([300, math.nan], [3.0, 1.0], 2.0) is None
 
 
-def test_break_even_utilisations_that_the_notes_print():
-    """RunPod's page: 3.35 over 4.18 is 80 %; Secure over flex 83 %; Community over flex 56 %.
+def test_ratios_of_prices_that_the_notes_print():
+    """RunPod's page: Secure over flex 83 %, Community over flex 56 %; AWS whole over Modal 10.
 
-    Secure 3.99, Community 2.69 and flex 4.79 an hour.
+    Secure 3.99, Community 2.69 and flex 4.79 an hour; eight H100 at AWS for one at Modal.
     """
-    assert break_even_utilisation(3.35, 4.18) == pytest.approx(0.80, abs=2e-3)
 
     def hour(name):
         return replica_usd_per_h(TABLES.offers[name], gpus_per_replica=1, tables=TABLES)
 
     flex = hour("runpod-flex-h100")
-    assert break_even_utilisation(hour("runpod-secure-h100"), flex) == pytest.approx(0.83, abs=5e-3)
-    assert break_even_utilisation(hour("runpod-community-h100"), flex) == pytest.approx(
-        0.56, abs=5e-3
-    )
-    with pytest.raises(InputError, match="serverless_usd_per_h"):
-        break_even_utilisation(1.0, 0.0)
-
-
-def test_on_list_price_a_whole_machine_never_breaks_even():
-    """One H100 at Modal against eight at AWS: an hour costs eleven times as much, no break-even."""
-    modal = replica_usd_per_h(TABLES.offers["modal-h100"], gpus_per_replica=1, tables=TABLES)
-    aws = replica_usd_per_h(TABLES.offers["aws-h100-8x"], gpus_per_replica=1, tables=TABLES)
-    assert break_even_utilisation(aws, modal) > 10
+    assert hour("runpod-secure-h100") / flex == pytest.approx(0.83, abs=5e-3)
+    assert hour("runpod-community-h100") / flex == pytest.approx(0.56, abs=5e-3)
+    assert hour("aws-h100-8x") / hour("modal-h100") > 10
 
 
 def clairvoyant_sessions(arrival_s, finish_s, *, concurrency, horizon_s, **start):
