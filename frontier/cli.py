@@ -183,6 +183,11 @@ def _add_traffic_and_model(parser: argparse.ArgumentParser) -> None:
     add("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
     add("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
     add(
+        "--by-prefix",
+        action="store_true",
+        help="always-on replicas: send a request where the beginning of its prompt is cached",
+    )
+    add(
         "--cached-share",
         type=float,
         default=0.0,
@@ -231,6 +236,7 @@ class _Asked:
             max_replicas=told.max_replicas,
             autoscaler=told.autoscaler,
             kv_precision=told.kv_precision or "bf16",
+            by_prefix=told.by_prefix,
             **offers,
         )
 

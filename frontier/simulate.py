@@ -662,6 +662,7 @@ def simulate_plan(
     draws: StartDraws,
     *,
     cancel: NDArray[np.uint8] | None = None,
+    finds_all: bool = False,
 ) -> RunResult:
     """Serve a trace under a plan.
 
@@ -683,7 +684,12 @@ def simulate_plan(
         a node that is up.
     cancel : ndarray of uint8, shape (1,), optional
         As for `simulate_replicas`.
+    finds_all : bool
+        Whether all that prompts share is found, wherever they are served: no plan can, and none
+        is faster.
     """
+    if finds_all:
+        return _served(plan, trace, draws, cancel, finds_all=True)
     policy = plan.policy
     is_kept = policy.min_replicas == policy.max_replicas and policy.nodes is None
     if plan.interruptions_per_h > 0 and is_kept:
@@ -724,9 +730,17 @@ def found_share(result: RunResult, plan: Plan, trace: Trace) -> float:
 
 
 def _served(
-    plan: Plan, trace: Trace, draws: StartDraws, cancel: NDArray[np.uint8] | None
+    plan: Plan,
+    trace: Trace,
+    draws: StartDraws,
+    cancel: NDArray[np.uint8] | None,
+    *,
+    finds_all: bool = False,
 ) -> RunResult:
     prefill_s = plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s
+    prefix = prefixes_of(plan, trace)
+    if finds_all and prefix is not None:
+        prefill_s, prefix = prefill_s - prefix.saved_s, None
     starts = draws.total_s.size // (1 if plan.policy.nodes is None else 2)
     result = simulate_replicas(
         trace.arrival_s,
@@ -738,7 +752,7 @@ def _served(
         pod_start_s=None if plan.policy.nodes is None else draws.total_s[starts:],
         horizon_s=trace.horizon_s,
         prefill_chunks=plan.speed.chunks(trace.prompt_tokens),
-        prefix=prefixes_of(plan, trace),
+        prefix=prefix,
         cancel=cancel,
     )
     delay_s = np.full(result.ttft_s.size, plan.speed.overhead_s)

@@ -302,10 +302,13 @@ def sweep(
         return outcomes
 
 
-def rerun(outcome: Outcome, trace: Trace) -> RunResult:
-    """Simulate one plan again, for the arrays that an outcome does not keep."""
+def rerun(outcome: Outcome, trace: Trace, *, finds_all: bool = False) -> RunResult:
+    """Simulate one plan again, for the arrays that an outcome does not keep.
+
+    ``finds_all`` is that of `simulate.simulate_plan`.
+    """
     draws = StartDraws(outcome.stage_s.sum(axis=1), outcome.stage_s)
-    return simulate_plan(outcome.plan, trace, draws)
+    return simulate_plan(outcome.plan, trace, draws, finds_all=finds_all)
 
 
 def rerun_with_instant_starts(outcome: Outcome, trace: Trace) -> RunResult:
@@ -508,7 +511,8 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
         raise InfeasibleError("no clairvoyant bound is known where replicas share nodes")
     sessions = needed_sessions(
         trace.arrival_s,
-        rerun(largest, trace).finish_s,
+        # Whoever knows the trace sends each prompt where its beginning is.
+        rerun(largest, trace, finds_all=True).finish_s,
         concurrency=plain.plan.policy.target_concurrency or plain.plan.speed.max_sequences,
         horizon_s=trace.horizon_s,
     )

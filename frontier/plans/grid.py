@@ -220,12 +220,16 @@ def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
     speed, start = deployed.speed, deployed.start
     word = _MACHINE_WORDS[deployed.supply.kind]
     kept = "on spot machines" if deployed.supply.kind == "spot" else "always on"
+    by_prefix = deployed.scenario.by_prefix and trace.prefix_parent is not None
+    routing = "prefix" if by_prefix else "spread"
+    if by_prefix:
+        kept += ", a request goes where its prompt began"
     for count in range(1, _most_dedicated(deployed, trace, tables) + 1):
         policy = ScalingPolicy(
             min_replicas=count,
             max_replicas=count,
             idle_timeout_s=math.inf,
-            routing="spread",
+            routing=routing,
         )
         yield Plan(
             plan_id=DEDICATED.stem_of(count),

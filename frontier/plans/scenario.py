@@ -111,6 +111,9 @@ class Scenario:
         them; None: it is serverless.
     autoscaler : str or None
         A row of data/autoscalers.csv by which replicas come and go there; None: the platform's.
+    by_prefix : bool
+        Always-on replicas get a request where the beginning of its prompt is cached, if the
+        traffic says which prompts begin alike.
     """
 
     model: str
@@ -129,6 +132,7 @@ class Scenario:
     interruptions_per_h: float | None = None
     nodes: nodes.NodeChoice | None = None
     autoscaler: str | None = None
+    by_prefix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +304,10 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     if trace.t0_utc is None:
         assumed.append(
             "The trace has no date: for office hours it is taken to begin on a Monday at 0 h."
+        )
+    if scenario.by_prefix and trace.prefix_parent is None:
+        assumed.append(
+            "No request is sent by its prefix: the traffic does not say which prompts begin alike."
         )
     too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
     if too_long:
