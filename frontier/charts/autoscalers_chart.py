@@ -1,6 +1,7 @@
 """One plan under each autoscaler: dollars a month against p99 time to first token.
 
-Autoscalers that come out alike are one point that names them all. Left out: what else of a
+Autoscalers that come out alike are one point. Points bear the numbers of their rows in the table,
+which stands beneath with the names: they lie too close for names. Left out: what else of a
 platform differs, its start and its price; the plan is the same one throughout.
 """
 
@@ -13,13 +14,15 @@ import plotly.graph_objects as go
 from frontier import spell
 from frontier.charts import theme
 
-_HEIGHT_PX = 400
-_MOST_TICKS = 6
+_HEIGHT_PX = 340
+_MOST_TICKS, _FEWEST_TICKS = 6, 3
 _ALIKE = 0.005
 _PAD = 0.12
+# A limit farther off than this factor would press all points together, and is said instead.
+_FAR = 5.0
 _OWN, _OTHER = (
-    theme.Mark("This platform's", theme.ORANGE, "square"),
-    theme.Mark("Another's", theme.BLUE, "circle"),
+    theme.Mark("In force here", theme.ORANGE, "square"),
+    theme.Mark("Others", theme.BLUE, "circle"),
 )
 
 
@@ -29,14 +32,14 @@ def autoscalers_chart_table(tried: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     tried : DataFrame
-        A row an autoscaler: label, is_own (the platform has it), p99_ttft_s [s], usd_per_month.
+        A row an autoscaler: label, is_own (it is in force), p99_ttft_s [s], usd_per_month.
 
     Returns
     -------
     DataFrame
-        labels (joined, where the two numbers differ by half a per cent at most), is_own,
-        p99_ttft_s [s] and usd_per_month, those of the first of them. Plans that leave requests
-        unserved are left out: their p99 has no place on the chart.
+        number (from 1 on), labels (joined, where the two numbers differ by half a per cent at
+        most), is_own, p99_ttft_s [s] and usd_per_month, those of the first of them. Plans that
+        leave requests unserved are left out: their p99 has no place on the chart.
     """
     rows = tried[np.isfinite(tried["p99_ttft_s"])]
     rows = rows.sort_values(["p99_ttft_s", "usd_per_month", "label"])
@@ -63,7 +66,9 @@ def autoscalers_chart_table(tried: pd.DataFrame) -> pd.DataFrame:
         else:
             alike["labels"] += f", {row.label}"
             alike["is_own"] |= bool(row.is_own)
-    return pd.DataFrame(points, columns=["labels", "is_own", "p99_ttft_s", "usd_per_month"])
+    table = pd.DataFrame(points, columns=["labels", "is_own", "p99_ttft_s", "usd_per_month"])
+    table.insert(0, "number", np.arange(1, len(table) + 1))
+    return table
 
 
 def autoscalers_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
@@ -85,9 +90,11 @@ def autoscalers_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> g
                 mode="markers+text",
                 name=mark.label,
                 marker={"color": mark.colour, "symbol": mark.symbol, "size": 12},
-                text=[_short(row.labels) for row in rows.itertuples()],
+                text=[f"{number}" for number in rows["number"]],
                 # By turns above and beneath: neighbours on the chart are neighbours in the table.
-                textposition=["bottom center" if at % 2 else "top center" for at in rows.index],
+                textposition=[
+                    "top center" if number % 2 else "bottom center" for number in rows["number"]
+                ],
                 cliponaxis=False,
                 hovertext=[
                     f"<b>{row.labels}</b><br>p99 {spell.seconds(row.p99_ttft_s)}, "
@@ -97,22 +104,28 @@ def autoscalers_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> g
                 hovertemplate="%{hovertext}<extra></extra>",
             )
         )
-    low_s, high_s = theme.log_range([*table["p99_ttft_s"], slo_p99_ttft_s])
+    shows_limit = is_near(table, slo_p99_ttft_s)
+    reach_s = [*table["p99_ttft_s"], *([slo_p99_ttft_s] if shows_limit else [])]
+    low_s, high_s = theme.log_range(reach_s)
     least, most = float(table["usd_per_month"].min()), float(table["usd_per_month"].max())
     pad = max((most - least) * _PAD, most * _PAD / 2, 1.0)
-    figure.add_hline(
-        y=slo_p99_ttft_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"}
-    )
-    theme.label_line(
-        figure,
-        f"limit {spell.seconds(slo_p99_ttft_s)}",
-        0,
-        np.log10(slo_p99_ttft_s),
-        xref="paper",
-        xanchor="left",
-        yanchor="bottom",
-    )
+    if shows_limit:
+        figure.add_hline(
+            y=slo_p99_ttft_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"}
+        )
+        theme.label_line(
+            figure,
+            f"limit {spell.seconds(slo_p99_ttft_s)}",
+            0,
+            np.log10(slo_p99_ttft_s),
+            xref="paper",
+            xanchor="left",
+            yanchor="bottom",
+        )
     ticks_s, labels = theme.time_ticks(low_s, high_s, _MOST_TICKS)
+    if len(ticks_s) < _FEWEST_TICKS:  # round times lie too far apart for so short an axis
+        ticks_s = [float(f"{value:.2g}") for value in np.geomspace(low_s, high_s, 6)[1:-1]]
+        labels = [spell.seconds(value) for value in ticks_s]
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     figure.update_xaxes(
         range=[max(least - pad, 0.0), most + pad],
@@ -130,6 +143,7 @@ def autoscalers_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> g
     )
 
 
-def _short(labels: str) -> str:
-    first, *others = labels.split(", ")
-    return f"{first} and {len(others)} more" if len(others) > 1 else " and ".join([first, *others])
+def is_near(table: pd.DataFrame, slo_p99_ttft_s: float) -> bool:
+    """Whether the limit has a place on the chart beside the points."""
+    p99_s = table["p99_ttft_s"]
+    return bool(p99_s.min() / _FAR <= slo_p99_ttft_s <= p99_s.max() * _FAR)
