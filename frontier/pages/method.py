@@ -48,11 +48,16 @@ Every request of your trace is served, one by one, by replicas that come and go.
   served the earlier one, unless it has started since or as many tokens as its memory holds have
   passed through. Which prompts begin alike is taken from the trace; where that does not say,
   nothing is found.
-- After each arrival the autoscaler wants one replica for every so many requests in the system (the
-  target concurrency), at least the warm pool, at most the limit. A new one takes a cold start.
+- The autoscaler wants one replica for every so many requests in the system (the target
+  concurrency), at least the warm pool, at most the limit. A new one takes a cold start. It decides
+  after each arrival (“instant”), or as the platform's does by its published defaults: it looks
+  once in a while, averages over a window, panics, holds back, goes step by step.
 - A request that finds no replica ready waits for one, or is refused and asked again, or is refused
   for good, as the provider does it.
-- A replica that was idle for the idle timeout is released, unless the warm pool needs it.
+- A replica that was idle for the idle timeout is released, unless the warm pool needs it. Where the
+  platform's autoscaler says how many are too many, it decides, and the keep-alive stands for the
+  time that can be set there: KEDA's cooldown, Knative's stable window, the delay of Ray Serve and
+  of Baseten.
 - p99 TTFT is the time to first token that 99 of 100 requests stay within: an observed value, over
   all requests, the refused ones counted as infinite.
 """,
