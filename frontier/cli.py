@@ -140,6 +140,7 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
         help="the machines of --serverless are nodes of your own cluster, started and released by "
         "karpenter, cluster-autoscaler or gke, or kept",
     )
+    add("--autoscaler", metavar="NAME", help="what starts replicas: instant, knative, keda-hpa, …")
     add("--pods", metavar="NAME", help="what scales the pods on them: keda (default), knative, …")
     add("--node-delay", type=float, metavar="S", help="how long a node outlives its last pod")
     add("--kept-nodes", type=int, metavar="N", help="nodes that are up whether used or not")
@@ -181,6 +182,11 @@ def _add_traffic_and_model(parser: argparse.ArgumentParser) -> None:
     add("--commitment", metavar="ID", help="buy always-on machines under it: data/commitments.csv")
     add("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
     add("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
+    add(
+        "--by-prefix",
+        action="store_true",
+        help="always-on replicas: send a request where the beginning of its prompt is cached",
+    )
     add(
         "--cached-share",
         type=float,
@@ -228,7 +234,9 @@ class _Asked:
             precision=told.precision or self.model.native_precision,
             slo_p99_ttft_s=self.limit_s,
             max_replicas=told.max_replicas,
+            autoscaler=told.autoscaler,
             kv_precision=told.kv_precision or "bf16",
+            by_prefix=told.by_prefix,
             **offers,
         )
 

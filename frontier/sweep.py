@@ -302,10 +302,13 @@ def sweep(
         return outcomes
 
 
-def rerun(outcome: Outcome, trace: Trace) -> RunResult:
-    """Simulate one plan again, for the arrays that an outcome does not keep."""
+def rerun(outcome: Outcome, trace: Trace, *, finds_all: bool = False) -> RunResult:
+    """Simulate one plan again, for the arrays that an outcome does not keep.
+
+    ``finds_all`` is that of `simulate.simulate_plan`.
+    """
     draws = StartDraws(outcome.stage_s.sum(axis=1), outcome.stage_s)
-    return simulate_plan(outcome.plan, trace, draws)
+    return simulate_plan(outcome.plan, trace, draws, finds_all=finds_all)
 
 
 def rerun_with_instant_starts(outcome: Outcome, trace: Trace) -> RunResult:
@@ -500,13 +503,16 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     scaled = [o for o in outcomes if o.plan.family is SCALE_TO_ZERO and not o.plan.mitigations]
     if not served or not scaled:
         raise InfeasibleError("the clairvoyant bound needs an always-on and a scale-to-zero plan")
-    largest, plain = served[-1], scaled[0]
+    # The default of a platform may aim at more requests than a replica holds, or at less than one.
+    own = [outcome for outcome in scaled if not outcome.plan.is_provider_default]
+    largest, plain = served[-1], (own or scaled)[0]
     nodes = plain.plan.policy.nodes
     if nodes is not None and (nodes.replicas_per_node > 1 or nodes.kept_nodes):
         raise InfeasibleError("no clairvoyant bound is known where replicas share nodes")
     sessions = needed_sessions(
         trace.arrival_s,
-        rerun(largest, trace).finish_s,
+        # Whoever knows the trace sends each prompt where its beginning is.
+        rerun(largest, trace, finds_all=True).finish_s,
         concurrency=plain.plan.policy.target_concurrency or plain.plan.speed.max_sequences,
         horizon_s=trace.horizon_s,
     )

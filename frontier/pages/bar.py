@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from frontier.edits import Edit
 from frontier.pages import link, made_with, session, text
 
 _SHOWN, _LINK = "bar_shown", "bar_link"
@@ -92,7 +93,13 @@ def row() -> Iterator[None]:
 
 @contextmanager
 def chip(
-    name: str, words: Callable[[], str], *, icon: str, title: str, wrong: str = ""
+    name: str,
+    words: Callable[[], str],
+    *,
+    title: str,
+    icon: str | None = None,
+    wrong: str = "",
+    edited: Callable[[], tuple[Edit, ...]] = tuple,
 ) -> Iterator[None]:
     """Draw a chip around the choices drawn within.
 
@@ -106,40 +113,46 @@ def chip(
         What is chosen here: "Traffic".
     wrong : str, optional
         Why the present value cannot be used, as a sentence.
+    edited : callable, optional
+        Returns the changed cells that show in this chip.
     """
-    label = _label(name, words)
-    marked = label.startswith(_CHANGED)
+
+    def label() -> str:
+        return (_CHANGED if link.changed(name) or edited() else "") + words()
+
+    shown = label()
     popover = st.popover(
-        label,
+        shown,
         icon=":material/error:" if wrong else icon,
-        help=wrong or (f"{title} (changed)" if marked else title),
+        help=wrong or (f"{title} (changed)" if shown.startswith(_CHANGED) else title),
         wrap=True,
         key=f"chip_{name}",
     )
     with popover, link.chip(name):
         yield
-        changed = link.changed(name)
-        if changed:
+        keys, cells = link.changed(name), edited()
+        if keys or cells:
             st.button(
-                "Back to the default" if len(changed) == 1 else "Back to the defaults",
-                on_click=link.reset,
-                args=(changed,),
+                "Back to the default" if len(keys) + len(cells) == 1 else "Back to the defaults",
+                on_click=_reset,
+                args=(keys, cells),
                 key=f"reset_{name}",
                 icon=":material/restart_alt:",
             )
-    st.session_state[_SHOWN][name] = (label, words)
+    st.session_state[_SHOWN][name] = (shown, label, edited)
+
+
+def _reset(keys: tuple[str, ...], cells: tuple[Edit, ...]) -> None:
+    link.reset(keys)
+    for cell in cells:
+        session.reset(cell)
 
 
 def settle() -> None:
     """Draw the bar anew if what was chosen within a chip changed what it should show."""
-    shown = st.session_state[_SHOWN]
-    if any(label != _label(name, words) for name, (label, words) in shown.items()):
+    if any(shown != label() for shown, label, _ in st.session_state[_SHOWN].values()):
         link.keep()
         st.rerun()
-
-
-def _label(name: str, words: Callable[[], str]) -> str:
-    return (_CHANGED if link.changed(name) else "") + words()
 
 
 def actions() -> None:
@@ -151,17 +164,18 @@ def actions() -> None:
         on_click=_undo,
         key="undo",
     )
-    changed = link.changed()
-    if changed:
+    keys = link.changed()
+    cells = tuple(cell for _, _, edited in st.session_state[_SHOWN].values() for cell in edited())
+    if keys or cells:
         st.button(
             "Reset",
             icon=":material/restart_alt:",
             help="Back to the default in every chip; marked with a dot is what differs",
-            on_click=link.reset,
-            args=(changed,),
+            on_click=_reset,
+            args=(keys, cells),
             key="reset",
         )
-    with st.popover("Link", icon=":material/link:", help="A link to this view", key="chip_link"):
+    with st.popover("Link", help="A link to this view", key="chip_link"):
         st.session_state[_LINK] = st.empty()
     _keys(key="bar_keys", width="content", height=1)
 

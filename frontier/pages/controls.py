@@ -27,6 +27,7 @@ from frontier.pages.deal_controls import (
     month_section,
     office_section,
 )
+from frontier.pages.scaler_controls import scaler_section
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import Traffic, traffic_in_words, traffic_section
 from frontier.plans.scenario import DEFAULT_MITIGATIONS, Scenario
@@ -198,6 +199,7 @@ def _scenario(
         icon=":material/sell:",
         title="Offers and terms; prices for a GPU and hour",
         wrong=reasons.problem_of(picked()[0], fits, tables),
+        edited=lambda: session.prices_of(picked()),
     ):
         serverless, nodes = node_controls.node_section(tables, gpu, example, fits)
         dedicated = offer_controls.offer_section(
@@ -225,10 +227,16 @@ def _scenario(
     with bar.chip(
         "more",
         lambda: "More",
-        icon=":material/tune:",
         title="Scaling, mitigations, the start, office hours, per-token API",
     ):
         mitigations, max_replicas, target_concurrency = _scaling_section(tables)
+        autoscaler = scaler_section(tables)
+        by_prefix = link.flag(
+            "Always-on replicas: a request goes where its prompt began",
+            key="by_prefix",
+            help="To the replica that has the beginning of its prompt in its cache, if the traffic "
+            "says which prompts begin alike and that one has a free place; else to the fullest.",
+        )
         start_changes, own_start = start_section(tables, serverless, nodes)
         office = office_section(tables)
         api = api_section(tables)
@@ -244,11 +252,13 @@ def _scenario(
         target_concurrency=target_concurrency,
         start_changes=start_changes,
         own_start=own_start,
+        by_prefix=by_prefix,
         office=office,
         kv_precision=kv_precision,
         interruptions_per_h=interruptions_per_h,
         nodes=nodes,
         gpus_per_replica=gpu_controls.chosen_count() if fit and fit.gpus else None,
+        autoscaler=autoscaler,
     )
     return scenario, deal, api
 

@@ -46,19 +46,20 @@ def render() -> None:
     with view_place:
         view = _view(choices)
     pair = "" if view == PLANS else _pair(choices)
-    chosen = ""
     if study is not None:
         _draw_answer(answer_place, study, pair)
-        if view == PLANS:
-            chosen = _draw_plans(study)
     if study is None or view == MARKET:
         with market_place:
             market_view.draw(choices, problem)
-    if study is not None:
-        # After all that is quicker: it needs other rates of the traffic.
-        study = results.with_break_even(choices, study)
-        _draw_answer(answer_place, study, pair)
-        _draw_details(study, chosen or picked_plan(study))
+    if study is None:
+        return
+    if view == PLANS:
+        _draw_focus(choices, study)
+    # After all that is quicker: it needs other rates of the traffic.
+    found = results.with_break_even(choices, study)
+    _draw_answer(answer_place, found, pair)
+    if view != PLANS:
+        _draw_details(found, picked_plan(study))
 
 
 def _view(choices: Choices) -> str:
@@ -75,6 +76,13 @@ def _pair(choices: Choices) -> str:
     if names[0] == names[1]:
         names = [f"{name} {offer.kind}" for name, offer in zip(names, pair, strict=True)]
     return " and ".join(names)
+
+
+@link.part
+def _draw_focus(choices: Choices, study: Study) -> None:
+    """Draw the plans of the offers in focus; a plan or a tab chosen draws this anew alone."""
+    chosen = _draw_plans(study)
+    _draw_tabs(results.with_break_even(choices, study), chosen)
 
 
 def _draw_plans(study: Study) -> str:
@@ -223,8 +231,12 @@ def _draw_start(outcome: Outcome) -> None:
 
 @link.part
 def _draw_details(study: Study, chosen: str) -> None:
+    _draw_tabs(study, chosen)
+
+
+def _draw_tabs(study: Study, chosen: str) -> None:
     outcome = study.outcomes[chosen]
-    tabs = st.tabs(
+    tabs = link.tabs(
         [
             "This plan",
             "Why",
@@ -234,7 +246,6 @@ def _draw_details(study: Study, chosen: str) -> None:
             "Take away",
         ],
         key="detail",
-        on_change="rerun",
     )
     if tabs[0].open:
         with tabs[0]:

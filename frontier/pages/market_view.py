@@ -183,11 +183,15 @@ def _filter(tables: Tables) -> Ticked:
         )
         every = link.flag("All offers", key="all_offers")
         providers = link.many(
-            "Providers", sorted({offer.provider for offer in offers}), key="providers"
+            "Providers", sorted({offer.provider for offer in offers}), key="market_providers"
         )
-        gpus = link.many("GPUs", sorted({offer.gpu for offer in offers}), key="gpus")
-        kinds = link.many("Kinds", ("serverless", "dedicated", "reserved", "spot"), key="kinds")
-        regions = link.many("Regions", sorted({offer.region for offer in offers}), key="regions")
+        gpus = link.many("GPUs", sorted({offer.gpu for offer in offers}), key="market_gpus")
+        kinds = link.many(
+            "Kinds", ("serverless", "dedicated", "reserved", "spot"), key="market_kinds"
+        )
+        regions = link.many(
+            "Regions", sorted({offer.region for offer in offers}), key="market_regions"
+        )
         community = not link.flag(
             "Leave out community hosts",
             key="no_community",

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from frontier import spell
-from frontier.pages import gpu_controls, link, offer_controls, text
+from frontier.pages import gpu_controls, link, offer_controls, price_controls, text
 from frontier.plans.nodes import NodeChoice
 from frontier.prices import NOT_SOLD
 from frontier.prices.owned import OWNED_FIELDS, OWNED_OFFER, OwnedMachine
@@ -107,6 +107,8 @@ def node_section(
     )
     offer = tables.offers[offer_id]
     st.caption(offer_controls.about(offer, tables))
+    if offer_id != OWNED_OFFER:
+        price_controls.price_field(offer_id, place="nodes")
     if problem := problem_of(offer_id, fits, tables):
         st.error(text.plain(problem), icon=":material/block:")
     rows = {

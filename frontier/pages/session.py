@@ -94,6 +94,13 @@ def edits() -> tuple[Edit, ...]:
     return tuple(_edits().values())
 
 
+def prices_of(offer_ids: tuple[str, ...]) -> tuple[Edit, ...]:
+    """Return the changed prices of these offers."""
+    return tuple(
+        edit for edit in edits() if (edit.table, edit.column) == _LINKED and edit.key in offer_ids
+    )
+
+
 def change(wanted: list[Edit]) -> tuple[str, ...]:
     """Change these cells, all or none; return why not, a sentence for each that is wrong."""
     base = unedited()

@@ -42,11 +42,7 @@ def render() -> None:
         "in a paper, derived, or assumed by us. Prices, billing rules and scaling behaviour can be "
         "changed for this session; discounts, commitments and months stand in the bar above."
     )
-    # Which of them is open is in the link, too.
-    link.picked(_TABS, next(iter(_TABS)), key="data_tab")
-    for tab, draw in zip(
-        st.tabs(list(_TABS), key="data_tab", on_change="rerun"), _TABS.values(), strict=True
-    ):
+    for tab, draw in zip(link.tabs(list(_TABS), key="data_tab"), _TABS.values(), strict=True):
         if tab.open:
             with tab:
                 draw()

@@ -190,3 +190,20 @@ def test_an_offer_is_taken_into_focus_from_anywhere():
     assert scenario.gpus_per_replica == 2
     assert tables.offers[scenario.dedicated_offer].gpu == tables.offers["modal-h100"].gpu
     assert not app.warning
+
+
+def test_a_price_typed_beside_its_offer_is_marked_and_taken_back(open_app):
+    """The chip shows the new price with a mark; its reset brings the listed one back."""
+    app = open_app()
+    listed = _chip(app, "Offers")
+    app.number_input(key="price_bar_modal-l40s").set_value(2.05).run()
+    assert not app.exception
+    assert _chip(app, "Offers").startswith("● ")
+    assert "$2.05" in _chip(app, "Offers")
+    assert dict(app.query_params)["price.modal-l40s"]
+    app.button(key="reset_offers").click().run()
+    assert _chip(app, "Offers") == listed
+    assert not app.exception
+    app.number_input(key="price_bar_modal-l40s").set_value(2.15).run()
+    app.button(key="undo").click().run()
+    assert _chip(app, "Offers") == listed

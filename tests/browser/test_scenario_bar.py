@@ -145,3 +145,25 @@ def test_every_chip_opens_on_a_phone(open_page, dark):
         "document.querySelector('[data-testid=stMain]').clientWidth"
     )
     assert overflow <= 0
+
+
+def test_a_tab_and_a_plan_are_drawn_anew_alone_and_stand_in_the_link(open_page):
+    """A tab, then a plan: both are in the address, and the bar was not drawn anew for them."""
+    page = open_page("?view=plans")
+    page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
+    wait_until_done(page)
+    page.get_by_role("tab", name="All plans").click()
+    page.wait_for_function("location.search.includes('detail=All+plans')", timeout=20_000)
+    page.locator(".st-key-plan input:visible").first.fill("Dedicated × 2")
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.search.includes('plan=dedicated-2')", timeout=20_000)
+    wait_until_done(page)
+    assert "detail=All+plans" in page.url
+    page.go_back()
+    wait_until_done(page)
+    assert "plan=" not in page.url
+    assert "detail=All+plans" in page.url
+    page.go_back()
+    wait_until_done(page)
+    tab = page.get_by_role("tab", name="This plan")
+    assert tab.get_attribute("aria-selected") == "true"

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pytest
 
 from frontier.errors import InputError
-from frontier.plans.grid import mitigated_plan
+from frontier.plans.grid import dedicated_plans, default_grid, mitigated_plan
 from frontier.plans.scenario import Scenario, deploy
 from frontier.policy import ParkedTier, ScalingPolicy
 from frontier.simulate import explain, found_share, simulate_plan
 from frontier.start.stages import STAGES, StartDraws
 from frontier.study import cache_hits
+from frontier.sweep import frontier_table, rerun, sweep
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace, read_trace, superpose, thin, with_cached_share
 from frontier.trace.prefixes import Blocks, moved, of_counts, of_turns, with_prefixes
@@ -210,6 +211,51 @@ def test_sleep_that_keeps_the_cache_finds_what_sleep_that_loses_it_does_not(plan
         found.append(found_share(simulate_plan(parked, trace, draws(60.0)), parked, trace))
     assert found[0] == pytest.approx(trace.shared_share)
     assert found[1] < 0.2
+
+
+def test_a_request_sent_where_its_prompt_began_finds_more(trace):
+    """Of two replicas that are always on one has the prefix: routed by it more is found.
+
+    Without prefixes in the traffic the option changes no plan.
+    """
+    bare = make(trace.arrival_s, trace.prompt_tokens, trace.output_tokens)
+    found = {}
+    for by_prefix in (False, True):
+        scenario = dataclasses.replace(SCENARIO, by_prefix=by_prefix)
+        machines = deploy(scenario, trace, TABLES).machines
+        one, two, *_ = dedicated_plans(machines, trace, TABLES)
+        routing = "prefix" if by_prefix else "spread"
+        assert (one.policy.routing, two.policy.routing) == (routing, routing)
+        found[by_prefix] = found_share(simulate_plan(two, trace, draws(60.0)), two, trace)
+        for plan in dedicated_plans(machines, bare, TABLES):
+            assert plan.policy.routing == "spread"
+    assert found[True] > found[False]
+
+
+def test_the_bound_finds_all_that_prompts_share(trace):
+    """Whoever knows the trace reads nothing twice: no plan reads less, and the bill is lower."""
+    scenario = dataclasses.replace(SCENARIO, mitigations=())
+    bare = make(trace.arrival_s, trace.prompt_tokens, trace.output_tokens)
+    usd = []
+    for traffic in (trace, bare):
+        grid = default_grid(deploy(scenario, traffic, TABLES), traffic, TABLES)
+        outcomes = sweep(grid, traffic, TABLES)
+        table = frontier_table(outcomes, TABLES, slo_p99_ttft_s=2.0).set_index("family")
+        usd.append(table.loc["bound", "usd_per_month"])
+        for outcome in outcomes[:-1]:
+            read_s = rerun(outcome, traffic).prompt_s.sum()
+            assert rerun(outcome, traffic, finds_all=True).prompt_s.sum() <= read_s + 1e-6
+    assert usd[0] < usd[1]
+
+
+def test_seconds_of_replicas_add_up_with_chunks_and_caches(plan, trace):
+    """Starting, busy, idle and parked seconds of a session are its length within the horizon."""
+    result = simulate_plan(plan, trace, draws(60.0, 20.0))
+    sessions = result.sessions
+    ended_s = np.minimum(sessions["ended_s"], result.horizon_s)
+    parts_s = sum(sessions[name] for name in ("starting_s", "busy_s", "idle_s"))
+    lasted_s = ended_s - np.minimum(sessions["started_s"], result.horizon_s)
+    np.testing.assert_allclose(parts_s + sessions["parked_s"].sum(axis=1), lasted_s, atol=1e-6)
 
 
 def test_hits_rise_with_the_keep_alive_to_those_of_replicas_that_stay(trace):
