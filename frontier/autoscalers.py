@@ -1,19 +1,23 @@
 """Autoscalers that look at the traffic once in a while, as one frozen value of numbers.
 
-Those of real platforms are rows of data/autoscalers.csv. What each number does is said at the top
-of `simulate`. Left out: metrics other than requests (CPU, GPU, tokens a second), more than one
-policy of steps in one direction, and scalers that foresee.
+Those of real platforms are rows of data/autoscalers.csv, which `scaler_of` turns into such a value.
+What each number does is said at the top of `simulate`. Left out: metrics other than requests (CPU,
+GPU, tokens a second), more than one policy of steps in one direction, and scalers that foresee.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
 
+from frontier import spell
 from frontier.fields import is_count, is_time, require
+from frontier.tables import Autoscaler
 
 LOOK_BACKS = ("range", "row")
+KEEP_ALIVES = ("window_s", "down_window_s", "zero_delay_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class TickScaling:
         A start that is no longer needed ends.
     idle_timeout_leads : bool
         Replicas leave by the policy's idle timeout, and only by it.
+    keep_alive : {"window_s", "down_window_s", "zero_delay_s"} or None
+        In place of which of these the policy's idle timeout stands.
 
     Raises
     ------
@@ -95,6 +101,7 @@ class TickScaling:
     zero_delay_s: float = 0.0
     cancels_starts: bool = False
     idle_timeout_leads: bool = False
+    keep_alive: str | None = None
 
     def __post_init__(self) -> None:
         finite = "a finite time of at least 0 s"
@@ -129,6 +136,9 @@ class TickScaling:
         require("excess_share", 0 < share <= 1, "a share above 0 and up to 1", share)
         known = f"one of {', '.join(LOOK_BACKS)}"
         require("look_back", self.look_back in LOOK_BACKS, known, self.look_back)
+        known = f"None or one of {', '.join(KEEP_ALIVES)}"
+        is_one = self.keep_alive is None or self.keep_alive in KEEP_ALIVES
+        require("keep_alive", is_one, known, self.keep_alive)
 
     def _ticks(self, time_s: Any) -> int | None:
         """Return a time as a number of ticks, None if it is no whole number of them."""
@@ -136,6 +146,31 @@ class TickScaling:
             return None
         ticks = time_s / self.tick_s
         return round(ticks) if abs(ticks - round(ticks)) <= 1e-9 * max(1.0, ticks) else None
+
+    def kept_for(self, idle_timeout_s: float) -> TickScaling:
+        """Return it with the idle timeout of a policy in its place.
+
+        A window is rounded up to whole ticks; the shorter one stays the same share of it.
+
+        Raises
+        ------
+        InputError
+            If the timeout has no end: such a scaler cannot wait for ever.
+        """
+        if self.keep_alive is None:
+            return self
+        finite = is_time(idle_timeout_s, finite=True)
+        require("idle_timeout_s", finite, "finite under this autoscaler", idle_timeout_s)
+        changes: dict[str, Any] = {self.keep_alive: float(idle_timeout_s)}
+        if self.keep_alive != "zero_delay_s":
+            changes[self.keep_alive] = self._up_to_ticks(idle_timeout_s)
+        if self.keep_alive == "window_s" and self.panic_window_s > 0 and self.window_s > 0:
+            share = self.panic_window_s / self.window_s
+            changes["panic_window_s"] = max(self.tick_s, self._up_to_ticks(share * idle_timeout_s))
+        return dataclasses.replace(self, **changes)
+
+    def _up_to_ticks(self, time_s: float) -> float:
+        return math.ceil(time_s / self.tick_s - 1e-9) * self.tick_s
 
     def in_ticks(self) -> dict[str, Any]:
         """Return the parameters of `kernel.ticks_for`."""
@@ -163,3 +198,46 @@ class TickScaling:
             "cancels_starts": bool(self.cancels_starts),
             "idle_leads": bool(self.idle_timeout_leads),
         }
+
+
+def scaler_of(row: Autoscaler) -> TickScaling | None:
+    """Return a row of data/autoscalers.csv as a policy's scaler; None: it acts at each arrival."""
+    if row.tick_s is None:
+        return None
+    given = {
+        item.name: value
+        for item in dataclasses.fields(TickScaling)
+        if (value := getattr(row, item.name, None)) is not None
+    }
+    if row.panic_share is not None and row.window_s is not None:
+        ticks = math.ceil(row.panic_share * row.window_s / row.tick_s - 1e-9)
+        given["panic_window_s"] = max(1, ticks) * row.tick_s
+    return TickScaling(**given)
+
+
+def target_of(row: Autoscaler, most: int) -> float | None:
+    """Return the requests a replica that a platform aims at unless told otherwise.
+
+    Parameters
+    ----------
+    most : int
+        Requests that a replica holds.
+    """
+    if row.target_share is not None:
+        return row.target_share * most
+    return row.target_requests
+
+
+def in_words(row: Autoscaler) -> str:
+    """Return how a platform decides, in one sentence."""
+    if row.tick_s is None:
+        return f"{row.label}: the arrival that needs a replica starts it."
+    found = f"{row.label} looks every {spell.seconds(row.tick_s)}"
+    if row.window_s:
+        found += f" at the requests of the last {spell.seconds(row.window_s)}"
+    if not row.activator:
+        every = spell.seconds(row.zero_tick_s or row.tick_s)
+        found += f"; after none, a first replica is started at a look every {every}"
+    if row.idle_timeout_leads:
+        return f"{found}; replicas leave by the keep-alive."
+    return f"{found}; it also says when replicas leave."

@@ -140,6 +140,7 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
         help="the machines of --serverless are nodes of your own cluster, started and released by "
         "karpenter, cluster-autoscaler or gke, or kept",
     )
+    add("--autoscaler", metavar="NAME", help="what starts replicas: instant, knative, keda-hpa, …")
     add("--pods", metavar="NAME", help="what scales the pods on them: keda (default), knative, …")
     add("--node-delay", type=float, metavar="S", help="how long a node outlives its last pod")
     add("--kept-nodes", type=int, metavar="N", help="nodes that are up whether used or not")
@@ -233,6 +234,7 @@ class _Asked:
             precision=told.precision or self.model.native_precision,
             slo_p99_ttft_s=self.limit_s,
             max_replicas=told.max_replicas,
+            autoscaler=told.autoscaler,
             kv_precision=told.kv_precision or "bf16",
             by_prefix=told.by_prefix,
             **offers,

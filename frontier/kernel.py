@@ -1001,7 +1001,7 @@ def _tick(scaler, rules, arrival_s, now, arrived, head, held, up, minimum, max_r
     record = -1
     if asked == 0 or (scaler.needs_ready and ready == 0):
         state[ROW] = state[IN_PANIC] = state[PANIC_MOST] = 0
-        if asked == 0 and is_active and on_zero:
+        if asked == 0 and is_active and on_zero and in_system > 0:
             asked = 1
     else:
         base = max(1, ready) if scaler.counts_ready else asked

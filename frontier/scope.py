@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 
 from frontier import spell, units
+from frontier.autoscalers import in_words as scaler_in_words
 from frontier.billing import (
     METERED_WORDS,
     amount_in_words,
@@ -89,6 +90,7 @@ def included(
                 else "all of a start billed"
             )
             + f"; idle time {'billed' if rules.bills_idle else 'not billed'}",
+            *_scaled_in_words(deployment, tables),
             f"A month of {tables.setting('hours_per_month'):g} hours; the trace is repeated to "
             "fill it",
             f"Speed of {deployment.model.model}: "
@@ -102,6 +104,30 @@ def included(
         "Traffic": understood(trace),
         "Assumed": deployment.assumed or ("Nothing beyond the sources",),
     }
+
+
+def _scaled_in_words(deployment: Deployment, tables: Tables) -> tuple[str, ...]:
+    """Return by what replicas come and go, and what of that its platform does not state."""
+    row = deployment.autoscaler
+    own = tables.autoscalers[deployment.serverless.behaviour.autoscaler]
+    words = f"Autoscaling as simulated: {scaler_in_words(row)}"
+    if row is not own:
+        words += f" You chose it in place of {own.label}, which this platform has."
+    unstated = [name for name in row.assumed if name != "tick_s" or row.tick_s is not None]
+    if unstated:
+        words += f" Not stated by the platform: {', '.join(_plain(name) for name in unstated)}."
+    return (words.removesuffix("."),)
+
+
+def _plain(column: str) -> str:
+    return {
+        "tick_s": "how often it looks",
+        "zero_tick_s": "how often it looks for a first request",
+        "zero_delay_s": "how long it waits before the last replica leaves",
+        "activator": "that the first request starts a replica",
+        "cancels_starts": "that starts go on",
+        "target_requests": "its target",
+    }[column]
 
 
 def host_in_words(deployment: Deployment, tables: Tables, deal: Deal) -> tuple[str, ...]:
@@ -238,6 +264,7 @@ def sources_used(
         *((f"price of {offer.offer_id}", offer.source_id) for offer in offers),
         *((f"billing rules of {row.provider}", row.source_id) for row in rules),
         *((f"scaling of {supply.offer_id}", supply.behaviour.source_id) for supply in supplies),
+        (f"autoscaling by {deployment.autoscaler.label}", deployment.autoscaler.source_id),
         *(() if (choice := deployment.scenario.nodes) is None else scalers_used(choice, tables)),
         (f"GPU {gpu.gpu}", gpu.source_id),
         (f"model {deployment.model.model}", deployment.model.source_id),

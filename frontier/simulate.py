@@ -64,9 +64,10 @@ more. At a tick, in this order:
    no replica up, or 0. Where either is of no length it is the number at t. With
    ``counts_after_s`` it is the number at t of requests held, and of those queued that arrived at
    or before ``t - counts_after_s``. The scaler is *active* if the metric is above ``activation``.
-2. If it asks for none, it does not panic any more, and asks for one if it is active; that is all
-   at such a tick. So it is, but for that one, where ``needs_ready`` and no replica is ready. With
-   ``zero_tick_s`` it becomes one only at a tick at a multiple of that.
+2. If it asks for none, it does not panic any more, and asks for one if it is active and there is
+   a request in the system; that is all at such a tick. So it is, but for that one, where
+   ``needs_ready`` and no replica is ready. With ``zero_tick_s`` it becomes one only at a tick at a
+   multiple of that.
 3. ``wanted = ceil(metric / target)``, but the number asked for if ``metric / target`` is within
    the share ``tolerance`` of the *base* (and the tolerance is not 0), else plus
    ``buffer_replicas`` if the metric is above 0. The base is the number asked for, or, with
@@ -98,11 +99,12 @@ Then, while fewer are up than asked for, one is started as above. If more are up
 their session ends, never ready, and has its draw. A replica that is idle is released at once
 while more are up than asked for, longest idle first. So one that is busy leaves when it goes
 idle, if there are too many still, and a start that is not cancelled goes on and, with nothing to
-do, leaves when it is ready. ``idle_timeout_s`` plays no part. With ``idle_timeout_leads`` it is
-the other way round: at each tick the number asked for is first set to those up, a tick never asks
-for fewer than that, and replicas are released by the idle timeout and the minimum as without a
-scaler, and no start is cancelled. A start at a tick has as its cause the request at the head of
-the queue, if any.
+do, leaves when it is ready. ``idle_timeout_s`` plays no part but in place of the time that
+``keep_alive`` names (rounded up to whole ticks if that is a window; a ``panic_window_s`` stays the
+same share of ``window_s``). With ``idle_timeout_leads`` it is the other way round: at each tick
+the number asked for is first set to those up, a tick never asks for fewer than that, and replicas
+are released by the idle timeout and the minimum as without a scaler, and no start is cancelled. A
+start at a tick has as its cause the request at the head of the queue, if any.
 
 Numbers that exceed a whole number, or miss a bound in 1 to 8, by less than a millionth are taken
 to equal it: that is rounding. A request that is still queued when nothing can come any more is
@@ -465,7 +467,7 @@ def simulate_replicas(
         )
     ticks = None
     if policy.scaler is not None:
-        ticks = ticks_for(**policy.scaler.in_ticks())
+        ticks = ticks_for(**policy.scaler.kept_for(policy.idle_timeout_s).in_ticks())
     completed, fates, (owners, seconds) = run_replicas(
         Requests(arrival_s, prefill_s, tokens),
         Replicas(

@@ -503,7 +503,9 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     scaled = [o for o in outcomes if o.plan.family is SCALE_TO_ZERO and not o.plan.mitigations]
     if not served or not scaled:
         raise InfeasibleError("the clairvoyant bound needs an always-on and a scale-to-zero plan")
-    largest, plain = served[-1], scaled[0]
+    # The default of a platform may aim at more requests than a replica holds, or at less than one.
+    own = [outcome for outcome in scaled if not outcome.plan.is_provider_default]
+    largest, plain = served[-1], (own or scaled)[0]
     nodes = plain.plan.policy.nodes
     if nodes is not None and (nodes.replicas_per_node > 1 or nodes.kept_nodes):
         raise InfeasibleError("no clairvoyant bound is known where replicas share nodes")

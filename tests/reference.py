@@ -117,7 +117,8 @@ class Scaler:
         self.ticks.append(tick)
         if before == 0 or (rules.needs_ready and not ready):
             self.panic_since, self.panic_most = None, 0
-            self.asked = before or (1 if active and on_zero else 0)
+            there = self.past[-1][1] > 0
+            self.asked = before or (1 if active and on_zero and there else 0)
         else:
             self.asked = self.decide(tick, metric, ready, up, minimum, on_zero)
         tick.asked_after = self.asked
@@ -235,7 +236,8 @@ def simulate(
     number = Fraction if isinstance(horizon, Fraction) else float
     scaler = None
     if policy.scaler is not None:
-        scaler = Scaler(policy.scaler, policy, target, number)
+        rules = policy.scaler.kept_for(policy.idle_timeout_s)
+        scaler = Scaler(rules, policy, target, number)
     by_idle_timeout = policy.scaler is None or policy.scaler.idle_timeout_leads
 
     def turn(replica, state):

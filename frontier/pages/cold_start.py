@@ -15,6 +15,7 @@ from frontier.charts.start_waterfall import (
 )
 from frontier.mitigations.base import missing_for
 from frontier.pages import controls, session, show, text
+from frontier.pages.autoscaler_view import draw_autoscalers
 from frontier.pages.own_timings import draw_box, draw_read
 from frontier.pages.start_mitigations import draw_tried, tried
 from frontier.pages.store import store
@@ -53,6 +54,7 @@ def render() -> None:
     with answer:
         st.subheader(_headline(deployment, each.menu, tables), anchor=False)
     draw_tried(each, choices, deployment, tables)
+    draw_autoscalers(choices, deployment, tables)
 
 
 def _headline(deployment: Deployment, menu: Menu, tables: Tables) -> str:

@@ -27,6 +27,7 @@ from frontier.pages.deal_controls import (
     month_section,
     office_section,
 )
+from frontier.pages.scaler_controls import scaler_section
 from frontier.pages.start_controls import start_section
 from frontier.pages.trace_controls import Traffic, traffic_in_words, traffic_section
 from frontier.plans.scenario import DEFAULT_MITIGATIONS, Scenario
@@ -229,6 +230,7 @@ def _scenario(
         title="Scaling, mitigations, the start, office hours, per-token API",
     ):
         mitigations, max_replicas, target_concurrency = _scaling_section(tables)
+        autoscaler = scaler_section(tables)
         by_prefix = link.flag(
             "Always-on replicas: a request goes where its prompt began",
             key="by_prefix",
@@ -256,6 +258,7 @@ def _scenario(
         interruptions_per_h=interruptions_per_h,
         nodes=nodes,
         gpus_per_replica=gpu_controls.chosen_count() if fit and fit.gpus else None,
+        autoscaler=autoscaler,
     )
     return scenario, deal, api
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from frontier import spell
+from frontier.autoscalers import scaler_of, target_of
 from frontier.mitigations.base import Mitigated, Mitigation, apply_mitigations
 from frontier.plans import nodes
 from frontier.plans.families import DEDICATED, HYBRID, SCALE_TO_ZERO, SCHEDULED, WARM_POOL, Family
@@ -96,12 +97,14 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
         mitigated = _with(deployed, chosen, tables)
         for timeout_s in idle_timeouts_s(behaviour, tables):
             is_default = not chosen and timeout_s == behaviour.idle_default_s
-            sizes = (shipped, deployed.max_replicas) if is_default else (deployed.max_replicas,)
-            for most in dict.fromkeys(sizes):
+            sizes = [(deployed.max_replicas, _target(deployed))]
+            if is_default:
+                sizes.insert(0, (shipped, _target_as_shipped(deployed)))
+            for most, target in dict.fromkeys(sizes):
                 policy = ScalingPolicy(
                     max_replicas=most,
                     idle_timeout_s=timeout_s,
-                    target_concurrency=_target(deployed),
+                    target_concurrency=target,
                 )
                 yield _autoscaled(
                     deployed,
@@ -109,7 +112,7 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
                     policy,
                     chosen,
                     mitigated,
-                    is_default=is_default and most == shipped,
+                    is_default=is_default and (most, target) == sizes[0],
                 )
 
 
@@ -145,6 +148,18 @@ def mitigated_plan(deployed: Deployed, mitigations: tuple[Mitigation, ...], tabl
     )
     mitigated = _with(deployed, mitigations, tables)
     return _autoscaled(deployed, SCALE_TO_ZERO, policy, mitigations, mitigated)
+
+
+def plans_by_autoscaler(deployed: Deployed, tables: Tables) -> dict[str, Plan]:
+    """Return `mitigated_plan` with nothing done under each autoscaler, by its key.
+
+    Keep-alive and target are the same under all: what differs is when replicas come and go.
+    """
+    plans = {}
+    for key, row in tables.autoscalers.items():
+        plan = mitigated_plan(dataclasses.replace(deployed, autoscaler=row), (), tables)
+        plans[key] = dataclasses.replace(plan, plan_id=f"{plan.plan_id}-{key}", label=row.label)
+    return plans
 
 
 def warm_pool_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
@@ -269,7 +284,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
                 detail=f"{spell.count(size, 'replica')} {office}, started on demand outside and "
                 f"kept {spell.seconds(timeout_s)}",
                 family=SCHEDULED,
-                policy=_under(behaviour, policy),
+                policy=_under(deployed, policy),
                 start=start,
                 speed=speed,
                 offer_id=deployed.supply.offer_id,
@@ -315,12 +330,17 @@ def _few_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
     return tuple(sorted({timeouts_s[round(index)] for index in few}))
 
 
-def _under(behaviour: Behaviour, policy: ScalingPolicy) -> ScalingPolicy:
+def _under(deployed: Deployed, policy: ScalingPolicy) -> ScalingPolicy:
     """Return a policy with what the product decides and the buyer cannot set."""
-    rule, refuses = behaviour.scale_down_rule, behaviour.cold_request == "reject"
-    if (rule, refuses) == (policy.scale_down, policy.refuses_cold):
-        return policy
-    return dataclasses.replace(policy, scale_down=rule, refuses_cold=refuses)
+    behaviour, scaler = deployed.supply.behaviour, scaler_of(deployed.autoscaler)
+    # Where a scaler says how many leave, it says so for half of them as well.
+    counts = scaler is None or scaler.idle_timeout_leads
+    return dataclasses.replace(
+        policy,
+        scale_down=behaviour.scale_down_rule if counts else "all",
+        refuses_cold=behaviour.cold_request == "reject",
+        scaler=scaler,
+    )
 
 
 def _retry_s(behaviour: Behaviour) -> float | None:
@@ -330,6 +350,13 @@ def _retry_s(behaviour: Behaviour) -> float | None:
 def _target(deployed: Deployed) -> float:
     asked, speed = deployed.scenario.target_concurrency, deployed.speed
     return float(min(asked, speed.max_sequences) if asked is not None else speed.target_concurrency)
+
+
+def _target_as_shipped(deployed: Deployed) -> float:
+    """Return the platform's own target, unless the user gave one or it has none."""
+    own = target_of(deployed.autoscaler, deployed.speed.max_sequences)
+    asked = deployed.scenario.target_concurrency is not None
+    return _target(deployed) if asked or own is None else own
 
 
 def _with(deployed: Deployed, mitigations: tuple[Mitigation, ...], tables: Tables) -> Mitigated:
@@ -353,12 +380,15 @@ def _autoscaled(
     *,
     is_default: bool = False,
 ) -> Plan:
-    policy = _under(deployed.supply.behaviour, dataclasses.replace(policy, nodes=deployed.nodes))
+    policy = _under(deployed, dataclasses.replace(policy, nodes=deployed.nodes))
     names = [item.label for item in chosen]
     keep = f"{policy.idle_timeout_s:g} s"
     capped = ""
     if policy.max_replicas < deployed.max_replicas:
         capped = f", at most {spell.count(policy.max_replicas, 'replica')}"
+    target = policy.target_concurrency or 0.0
+    aimed = target != _target(deployed)
+    aim = f", target {target:g}" if aimed else ""
     short = "".join(f" + {name.lower()}" for name in names)
     return Plan(
         plan_id="-".join(
@@ -366,11 +396,14 @@ def _autoscaled(
                 family.stem_of(policy.min_replicas),
                 f"{policy.idle_timeout_s:g}s",
                 *((f"max{policy.max_replicas}",) if capped else ()),
+                *((f"target{target:g}",) if aimed else ()),
                 *(item.key for item in mitigated.applied),
             )
         ),
-        label=f"{family.head_of(policy.min_replicas)}, {keep}{capped}{short}",
+        label=f"{family.head_of(policy.min_replicas)}, {keep}{capped}{aim}{short}",
         detail=f"keep-alive {spell.seconds(policy.idle_timeout_s)}{capped}"
+        + (f", {target:g} requests to a replica" if aimed else "")
+        + ("" if policy.scaler is None else f", scaled by {deployed.autoscaler.label}")
         + "".join(f", {name.lower()}" for name in names),
         family=family,
         policy=mitigated.policy_from(policy),

@@ -128,6 +128,7 @@ def pods_behaviour(choice: NodeChoice, tables: Tables) -> Behaviour:
         max_replicas_default=None,
         max_replicas_hard=None,
         max_gpus_hard=None,
+        autoscaler=row.autoscaler,
         assumed=("cold_request",),
         basis=row.basis,
         source_id=row.source_id,
@@ -142,10 +143,10 @@ def provisions(choice: NodeChoice, tables: Tables) -> bool:
 
 def start_changes(choice: NodeChoice, tables: Tables) -> dict[str, Any]:
     """Return what the two scalers change of a start on the platform of a cluster."""
-    pods = look_up(tables.pod_scalers, choice.pod_scaler, "pod scaler")
     nodes = look_up(tables.node_scalers, choice.node_scaler, "node scaler")
     changes = {
-        "detect_s": pods.detect_s,
+        # Until a pod is asked for is simulated: its autoscaler looks once in a while.
+        "detect_s": 0.0,
         "allocate_s": nodes.node_start_s,
         "allocate_spread": nodes.node_start_spread,
     }

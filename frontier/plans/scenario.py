@@ -25,7 +25,7 @@ from frontier.serving import ServingSpeed, serving_speed
 from frontier.start.log import OwnStart
 from frontier.start.predict import StartInputs, platform_of, start_inputs_for
 from frontier.start.stages import ColdStart
-from frontier.tables import Behaviour, Model, Platform, Tables, look_up
+from frontier.tables import Autoscaler, Behaviour, Model, Platform, Tables, look_up
 from frontier.trace import Trace
 
 _PEAK_WINDOW_S = units.SECONDS_PER_MINUTE
@@ -109,6 +109,8 @@ class Scenario:
     nodes : NodeChoice or None
         The first offer's machines are nodes of the user's own cluster, and replicas are pods on
         them; None: it is serverless.
+    autoscaler : str or None
+        A row of data/autoscalers.csv by which replicas come and go there; None: the platform's.
     by_prefix : bool
         Always-on replicas get a request where the beginning of its prompt is cached, if the
         traffic says which prompts begin alike.
@@ -129,6 +131,7 @@ class Scenario:
     gpus_per_replica: int | None = None
     interruptions_per_h: float | None = None
     nodes: nodes.NodeChoice | None = None
+    autoscaler: str | None = None
     by_prefix: bool = False
 
 
@@ -221,6 +224,9 @@ class Deployed:
     interruptions_per_h : float
         How often a machine there is taken away: 0 unless it is spot [1/h];
         ``interruption_seed`` draws when.
+        How often a machine there is taken away: 0 unless it is spot [1/h].
+    autoscaler : Autoscaler
+        By which replicas come and go there.
     """
 
     scenario: Scenario
@@ -236,6 +242,7 @@ class Deployed:
     nodes: NodePool | None
     interruptions_per_h: float
     interruption_seed: int
+    autoscaler: Autoscaler
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -391,7 +398,20 @@ def deploy_at(
         nodes=pool,
         interruptions_per_h=interruptions_per_h(scenario, supply.kind, tables),
         interruption_seed=int(tables.setting("start_seed")),
+        autoscaler=autoscaler_of(scenario, supply, tables),
     )
+
+
+def autoscaler_of(scenario: Scenario, supply: Supply, tables: Tables) -> Autoscaler:
+    """Return by what replicas come and go: what was chosen, else what the platform has.
+
+    Raises
+    ------
+    InputError
+        If there is no autoscaler of that name.
+    """
+    chosen = scenario.autoscaler if supply.scales_to_zero else None
+    return look_up(tables.autoscalers, chosen or supply.behaviour.autoscaler, "autoscaler")
 
 
 def interruptions_per_h(scenario: Scenario, kind: str, tables: Tables) -> float:

@@ -18,6 +18,7 @@ from frontier.tables.rows import (
     OWN_SOURCE,
     YOURS,
     Abandonment,
+    Autoscaler,
     Behaviour,
     Catalogue,
     CatalogueFlag,
@@ -64,6 +65,7 @@ from frontier.tables.rows import (
 )
 
 __all__ = [
+    "Autoscaler",
     "Abandonment",
     "Behaviour",
     "Catalogue",

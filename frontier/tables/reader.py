@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from frontier.errors import InputError, TableError
 from frontier.tables.rows import (
     Abandonment,
+    Autoscaler,
     Behaviour,
     Catalogue,
     CatalogueFlag,
@@ -96,6 +97,7 @@ class Tables:
     start_risks: Mapping[str, StartRiskPreset] = field(metadata={"row": StartRiskPreset})
     platforms: Mapping[str, Platform] = field(metadata={"row": Platform})
     node_scalers: Mapping[str, NodeScaler] = field(metadata={"row": NodeScaler})
+    autoscalers: Mapping[str, Autoscaler] = field(metadata={"row": Autoscaler})
     pod_scalers: Mapping[str, PodScaler] = field(metadata={"row": PodScaler})
     mitigations: Mapping[str, MitigationNumber] = field(metadata={"row": MitigationNumber})
     stage_timings: Mapping[str, StageTiming] = field(metadata={"row": StageTiming})

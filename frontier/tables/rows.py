@@ -363,15 +363,52 @@ class NodeScaler:
 
 
 @dataclass(frozen=True, slots=True)
+class Autoscaler:
+    """How a platform decides how many replicas there are, by its own defaults."""
+
+    autoscaler: str
+    label: str
+    tick_s: float | None
+    keep_alive: str | None
+    window_s: float | None
+    counts_after_s: float | None
+    target_requests: float | None
+    target_share: float | None
+    tolerance: float | None
+    panic_share: float | None
+    panic_threshold: float | None
+    up_window_s: float | None
+    down_window_s: float | None
+    look_back: str | None
+    up_factor: float | None
+    up_count: int | None
+    down_factor: float | None
+    down_count: int | None
+    excess_share: float | None
+    counts_ready: bool | None
+    needs_ready: bool | None
+    activator: bool | None
+    activation: float | None
+    zero_tick_s: float | None
+    zero_delay_s: float | None
+    cancels_starts: bool | None
+    idle_timeout_leads: bool
+    assumed: tuple[str, ...]
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class PodScaler:
     """What starts and releases the pods of a model on a cluster of one's own."""
 
     pod_scaler: str
     label: str
-    detect_s: float
     idle_default_s: float
     idle_min_s: float | None
     idle_max_s: float | None
+    autoscaler: str
     basis: str
     source_id: str
     description: str
@@ -720,6 +757,7 @@ class Behaviour:
     max_replicas_default: int | None
     max_replicas_hard: int | None
     max_gpus_hard: int | None
+    autoscaler: str
     assumed: tuple[str, ...]
     basis: str
     source_id: str

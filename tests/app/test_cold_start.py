@@ -56,7 +56,7 @@ def _said(app) -> str:
 
 
 def test_it_says_where_the_seconds_go_and_what_would_shorten_them(open_page):
-    """The dominant stage, a remedy with its seconds, the ratio to the warm path, two charts."""
+    """The dominant stage, a remedy with its seconds, the ratio to the warm path, three charts."""
     app = open_page()
     assert not app.exception
     assert not app.error
@@ -65,7 +65,7 @@ def test_it_says_where_the_seconds_go_and_what_would_shorten_them(open_page):
     assert "% of it" in headline
     assert "would bring it to" in headline
     assert "times as long" in _said(app)
-    assert len(app.get("plotly_chart")) == 2
+    assert len(app.get("plotly_chart")) == 3
 
 
 def _frame(app, column):
