@@ -51,6 +51,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAME_INSTANT_S = 1e-9
+# A difference of instants late in a trace is off by its rounding: below this it is no wait.
+NO_WAIT_S = 1e-6
 # A clock of decode steps is set back beyond this count: 2^16 leaves 36 bits for the fraction.
 LARGEST_CLOCK = 65536.0
 # The request to stop is looked at once in so many events.
@@ -219,8 +221,6 @@ class Chunks(NamedTuple):
         Engine steps in which each prompt is read, at least 1.
     prompt_s : float64, shape (n,)
         Seconds of each prompt, written when it is dispatched [s].
-    begun_s : float64, shape (n,)
-        When it began to be read [s].
     prompts : int64, shape (replicas, 3 + C)
     chunk : float64, shape (replicas, 2)
         What each replica reads and what waits there; columns as named above.
@@ -228,7 +228,6 @@ class Chunks(NamedTuple):
 
     chunks: NDArray[np.int64]
     prompt_s: NDArray[np.float64]
-    begun_s: NDArray[np.float64]
     prompts: NDArray[np.int64]
     chunk: NDArray[np.float64]
 
@@ -356,8 +355,11 @@ class Fates(NamedTuple):
 
     Attributes
     ----------
-    dispatched_s, first_token_s, finish_s : float64, shape (n,)
+    first_token_s, finish_s : float64, shape (n,)
         Instants [s], infinite for a rejected request.
+    slot_wait_s, read_wait_s : float64, shape (n,)
+        On a ready replica, until it was dispatched there and then until it was read [s]. They are
+        written only where they are not 0, so that what nobody waits for costs nothing.
     waited_on_start : bool, shape (n,)
     start_wait_s : float64, shape (n,)
         From arrival until the request's replica was ready [s]; 0 if it was.
@@ -365,9 +367,10 @@ class Fates(NamedTuple):
         Its own arrival made the replica start that it waited for.
     """
 
-    dispatched_s: NDArray[np.float64]
     first_token_s: NDArray[np.float64]
     finish_s: NDArray[np.float64]
+    slot_wait_s: NDArray[np.float64]
+    read_wait_s: NDArray[np.float64]
     waited_on_start: NDArray[np.bool_]
     start_wait_s: NDArray[np.float64]
     caused_start: NDArray[np.bool_]
@@ -627,9 +630,8 @@ def _steps_to_go(fleet, reads, base, replica, decoding):
 
 
 @_inlined
-def _read(reads, replica, now, new):
+def _read(reads, replica, new):
     """Begin to read a prompt."""
-    reads.begun_s[new] = now
     reads.prompts[replica, READING] = new
     reads.chunk[replica, CHUNKS_LEFT] = reads.chunks[new]
     reads.chunk[replica, CHUNK_S] = reads.prompt_s[new] / reads.chunks[new]
@@ -650,7 +652,7 @@ def _show_chunked(fleet, reads, decode_step_s, replica, pack):
 
 
 @_inlined
-def _take_chunked(fleet, reads, decode_step_s, replica, now, new, prompt_s):
+def _take_chunked(fleet, reads, fates, decode_step_s, replica, now, new, prompt_s):
     """Put a request on a replica: read it now, or after the prompts that wait there."""
     time, prompts = fleet.time, reads.prompts
     most = decode_step_s.size
@@ -662,6 +664,7 @@ def _take_chunked(fleet, reads, decode_step_s, replica, now, new, prompt_s):
         place = prompts[replica, FIRST] + prompts[replica, WAITING]
         prompts[replica, RING + (place if place < most else place - most)] = new
         prompts[replica, WAITING] += 1
+        fates.read_wait_s[new] = now  # since then, until it is read
     else:
         decoding = _decoding(fleet, reads, replica)
         pace_s = _pace_s(reads, decode_step_s, replica, decoding)
@@ -669,7 +672,7 @@ def _take_chunked(fleet, reads, decode_step_s, replica, now, new, prompt_s):
             time[replica, CLOCK] += (now - time[replica, DECODE_FROM]) / pace_s
         time[replica, DECODE_FROM] = now
         _set_back(fleet, replica * most, decoding, replica)
-        _read(reads, replica, now, new)
+        _read(reads, replica, new)
     fleet.counts[replica, HELD] += 1
 
 
@@ -711,7 +714,9 @@ def _finish_chunked(fleet, reads, requests, decode_step_s, replica, now, fates):
                 first = prompts[replica, FIRST]
                 prompts[replica, WAITING] -= 1
                 prompts[replica, FIRST] = first + 1 if first + 1 < most else 0
-                _read(reads, replica, now, prompts[replica, RING + first])
+                following = prompts[replica, RING + first]
+                fates.read_wait_s[following] = now - fates.read_wait_s[following]
+                _read(reads, replica, following)
     fleet.counts[replica, HELD] -= gone
     _set_back(fleet, base, left, replica)
     return gone
@@ -1306,26 +1311,30 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
                     if unlooked == replica:
                         unlooked = count[replica, IDLE_AFTER]
                     _leave_idle_list(count, replica)
-            fates.dispatched_s[head] = now
             if caches is None:
                 prompt_s = requests.prefill_s[head]
             else:
                 prompt_s = _uncached_prompt_s(caches, requests, replica, head)
             if reads is None:
                 steps = requests.output_tokens[head] - 1
-                fates.first_token_s[head] = _take(
-                    fleet, decode_step_s, replica, now, head, prompt_s, steps
-                )
+                read_s = _take(fleet, decode_step_s, replica, now, head, prompt_s, steps)
+                fates.first_token_s[head] = read_s
+                if read_s - prompt_s > now + NO_WAIT_S:
+                    fates.read_wait_s[head] = read_s - prompt_s - now
             else:
-                _take_chunked(fleet, reads, decode_step_s, replica, now, head, prompt_s)
+                _take_chunked(fleet, reads, fates, decode_step_s, replica, now, head, prompt_s)
             if reads is None:
                 _show(fleet, decode_step_s, replica, pack)
             else:
                 _show_chunked(fleet, reads, decode_step_s, replica, pack)
+            there_s = arrival_s[head]  # when there was a ready replica for it
             if head < count[replica, ARRIVED_BEFORE]:
+                there_s = time[replica, READY_AT]
                 fates.waited_on_start[head] = True
-                fates.start_wait_s[head] = time[replica, READY_AT] - arrival_s[head]
+                fates.start_wait_s[head] = there_s - arrival_s[head]
                 fates.caused_start[head] = count[replica, CAUSE] == head
+            if now > there_s:
+                fates.slot_wait_s[head] = now - there_s
             held += 1
             head += 1
 
@@ -1395,9 +1404,10 @@ def run_replicas(
     )
     fleet.node_time[:, NODE_LEFT] = -np.inf
     fates = Fates(
-        dispatched_s=np.full(n, np.inf),
         first_token_s=np.full(n, np.inf),
         finish_s=np.full(n, np.inf),
+        slot_wait_s=np.zeros(n),
+        read_wait_s=np.zeros(n),
         waited_on_start=np.zeros(n, np.bool_),
         start_wait_s=np.zeros(n),
         caused_start=np.zeros(n, np.bool_),
@@ -1434,9 +1444,7 @@ def chunks_for(chunks: NDArray[np.int64], max_replicas: int, most: int) -> Chunk
     """
     prompts = np.zeros((max_replicas, RING + most), np.int64)
     prompts[:, READING] = -1
-    return Chunks(
-        chunks, np.zeros(chunks.size), np.zeros(chunks.size), prompts, np.zeros((max_replicas, 2))
-    )
+    return Chunks(chunks, np.zeros(chunks.size), prompts, np.zeros((max_replicas, 2)))
 
 
 def caches_for(

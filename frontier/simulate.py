@@ -152,9 +152,6 @@ from frontier.policy import NodePool, ScalingPolicy
 from frontier.start.stages import StartDraws
 from frontier.trace import Trace
 
-# Differences of instants late in a trace are off by their rounding: that is no wait.
-_ROUNDING_S = 1e-6
-
 
 class Cancelled(Exception):
     """The run was stopped through its ``cancel`` flag; there is no result."""
@@ -519,21 +516,17 @@ def simulate_replicas(
     sessions["parked_s"] = seconds[:, IN_TIERS:]
 
     ttft_s = fates.first_token_s - arrival_s
-    prompt_s = np.where(rejected, 0.0, prefill_s if caches is None else caches.prompt_s)
-    dispatched_s = np.where(rejected, 0.0, fates.dispatched_s)
-    if reads is None:
-        read_wait_s = np.where(rejected, 0.0, fates.first_token_s) - prompt_s - dispatched_s
-    else:
-        read_wait_s = np.where(rejected, 0.0, reads.begun_s) - dispatched_s
-    slot_wait_s = dispatched_s - np.where(rejected, 0.0, arrival_s + fates.start_wait_s)
+    prompt_s = prefill_s if caches is None else caches.prompt_s
+    if rejected.any():
+        prompt_s = np.where(rejected, 0.0, prompt_s)
     result = RunResult(
         ttft_s=ttft_s,
         finish_s=fates.finish_s,
         waited_on_start=fates.waited_on_start,
         start_wait_s=fates.start_wait_s,
         caused_start=fates.caused_start,
-        slot_wait_s=_wait(slot_wait_s),
-        read_wait_s=_wait(read_wait_s),
+        slot_wait_s=fates.slot_wait_s,
+        read_wait_s=fates.read_wait_s,
         delay_s=np.zeros(ttft_s.size),
         prompt_s=prompt_s,
         rejected=rejected,
@@ -543,12 +536,6 @@ def simulate_replicas(
     for name in RunResult.__slots__[:-1]:  # all but horizon_s
         getattr(result, name).setflags(write=False)
     return result
-
-
-def _wait(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return waits without what is but the rounding of instants late in a trace."""
-    seconds[seconds < _ROUNDING_S] = 0.0
-    return seconds
 
 
 @functools.cache
@@ -853,6 +840,7 @@ def _on_spot_nodes(
     return found
 
 
+_ROUNDING_S = 1e-6
 CAUSES = ("refused", "caused a start", "joined a start", "queued", "own prompt")
 
 
@@ -922,7 +910,9 @@ def explain(result: RunResult, plan: Plan, trace: Trace) -> TtftParts:
     retry_s = np.where(served, result.delay_s, 0.0) - overhead_s
     waited_s = result.start_wait_s + result.slot_wait_s + result.read_wait_s
     others_s = waited_s + result.prompt_s + overhead_s + retry_s
-    shared_s = _wait(np.where(served, result.ttft_s, 0.0) - others_s)
+    shared_s = np.where(served, result.ttft_s, 0.0) - others_s
+    # Differences of instants late in a trace are off by their rounding: that is no wait.
+    shared_s[shared_s < _ROUNDING_S] = 0.0
     queue_s = result.slot_wait_s + result.read_wait_s + shared_s
     cause = np.select(
         [

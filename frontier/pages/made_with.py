@@ -31,7 +31,7 @@ LONGEST = len(f"&{_KEY}=") + sum(
 """The most characters that the marks take in an address."""
 
 _WHAT = {
-    TRACE: ("a trace of {}", "request", "upload it under “Traffic”", "the example"),
+    TRACE: ("a trace of {}", "request", "upload it in the first chip above", "the example"),
     OFFERS: (
         "{} of its own",
         "offer",
