@@ -140,7 +140,6 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
         help="the machines of --serverless are nodes of your own cluster, started and released by "
         "karpenter, cluster-autoscaler or gke, or kept",
     )
-    add("--autoscaler", metavar="NAME", help="what starts replicas: instant, knative, keda-hpa, …")
     add("--pods", metavar="NAME", help="what scales the pods on them: keda (default), knative, …")
     add("--node-delay", type=float, metavar="S", help="how long a node outlives its last pod")
     add("--kept-nodes", type=int, metavar="N", help="nodes that are up whether used or not")
@@ -179,6 +178,7 @@ def _add_traffic_and_model(parser: argparse.ArgumentParser) -> None:
     add("--kv-precision", metavar="NAME", help="of the cache: bf16 (default), fp8")
     add("--slo-p99-ttft", type=float, metavar="S", help="limit in seconds")
     add("--max-replicas", type=int, metavar="N", help="most replicas of a plan")
+    add("--autoscaler", metavar="NAME", help="what starts replicas: instant, knative, keda-hpa, …")
     add("--commitment", metavar="ID", help="buy always-on machines under it: data/commitments.csv")
     add("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
     add("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")

@@ -26,6 +26,7 @@ from frontier.economics import Bar, Crossing, Swing, crossings, flip_value
 from frontier.economics import tornado as tornado_of
 from frontier.errors import InputError
 from frontier.plans.grid import (
+    dedicated_plan,
     dedicated_plans,
     default_idle_timeout_s,
     idle_timeouts_s,
@@ -221,9 +222,7 @@ class Rivals:
         key = ("dedicated", change.traffic, change.tokens, seed, count)
         if key not in self._outcomes:
             _, trace, deployment = self._world(change, seed)
-            first = next(dedicated_plans(deployment.machines, trace, self._tables))
-            policy = dataclasses.replace(first.policy, min_replicas=count, max_replicas=count)
-            plan = dataclasses.replace(first, plan_id=first.family.stem_of(count), policy=policy)
+            plan = dedicated_plan(deployment.machines, trace, count, self._tables)
             (self._outcomes[key],) = self._simulate([plan], trace, tick)
         return self._outcomes[key]
 

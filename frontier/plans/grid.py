@@ -212,39 +212,41 @@ def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
 
 
 def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterator[Plan]:
-    """Yield always-on replicas, from one to more than the densest moments can use.
+    """Yield always-on replicas, from one to more than the densest moments can use."""
+    for count in range(1, _most_dedicated(deployed, trace, tables) + 1):
+        yield dedicated_plan(deployed, trace, count, tables)
+
+
+def dedicated_plan(deployed: Deployed, trace: Trace, count: int, tables: Tables) -> Plan:
+    """Return so many always-on replicas.
 
     They start before the trace begins; how long a start takes matters where spot machines are
     interrupted.
     """
-    speed, start = deployed.speed, deployed.start
     word = _MACHINE_WORDS[deployed.supply.kind]
     kept = "on spot machines" if deployed.supply.kind == "spot" else "always on"
     by_prefix = deployed.scenario.by_prefix and trace.prefix_parent is not None
-    routing = "prefix" if by_prefix else "spread"
     if by_prefix:
         kept += ", a request goes where its prompt began"
-    for count in range(1, _most_dedicated(deployed, trace, tables) + 1):
-        policy = ScalingPolicy(
+    return Plan(
+        plan_id=DEDICATED.stem_of(count),
+        label=f"{word} × {count}",
+        detail=f"{spell.count(count, 'replica')} {kept}",
+        family=DEDICATED,
+        policy=ScalingPolicy(
             min_replicas=count,
             max_replicas=count,
             idle_timeout_s=math.inf,
-            routing=routing,
-        )
-        yield Plan(
-            plan_id=DEDICATED.stem_of(count),
-            label=f"{word} × {count}",
-            detail=f"{spell.count(count, 'replica')} {kept}",
-            family=DEDICATED,
-            policy=policy,
-            start=start,
-            speed=speed,
-            offer_id=deployed.supply.offer_id,
-            weights_gib=deployed.start_inputs.weights_gib,
-            weights_stay=deployed.start_inputs.weights_stay(tables),
-            interruptions_per_h=deployed.interruptions_per_h,
-            interruption_seed=deployed.interruption_seed,
-        )
+            routing="prefix" if by_prefix else "spread",
+        ),
+        start=deployed.start,
+        speed=deployed.speed,
+        offer_id=deployed.supply.offer_id,
+        weights_gib=deployed.start_inputs.weights_gib,
+        weights_stay=deployed.start_inputs.weights_stay(tables),
+        interruptions_per_h=deployed.interruptions_per_h,
+        interruption_seed=deployed.interruption_seed,
+    )
 
 
 def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterator[Plan]:

@@ -69,13 +69,15 @@ def test_a_model_that_does_not_fit_leaves_the_market(open_app, gpu):
 
 def test_the_filter_ticks_other_offers(open_app):
     """A provider chosen takes the place of the featured ones; an unknown one is said."""
-    app = open_app(view="market", providers="Modal")
+    app = open_app(view="market", market_providers="Modal")
     assert not app.exception
     ticked = sum(offer.provider == "Modal" for offer in TABLES.offers.values())
     assert any(f"{ticked} offers ticked" in caption.value for caption in app.caption)
     assert "Modal" in said(app)[0]
-    app = open_app(view="market", providers="Nobody")
-    assert any("providers=Nobody" in warning.value.replace("\\", "") for warning in app.warning)
+    app = open_app(view="market", market_providers="Nobody")
+    assert any(
+        "market_providers=Nobody" in warning.value.replace("\\", "") for warning in app.warning
+    )
 
 
 @pytest.fixture(scope="module")

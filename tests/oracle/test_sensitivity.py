@@ -30,7 +30,7 @@ from frontier.sensitivity import (
     usd_per_month,
 )
 from frontier.simulate import Cancelled, simulate_replicas
-from frontier.sweep import Deal, bill_outcome
+from frontier.sweep import Deal, bill_outcome, tolerance_of
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
 
@@ -162,7 +162,13 @@ def test_a_limit_that_no_number_of_replicas_holds_is_said(rivals):
     """Below the time of a prompt alone nothing helps: the fewest that are as fast stand in."""
     rival = rivals.always_on(UNCHANGED, 1e-6)
     assert not rival.holds_limit
-    assert rival.replicas == 1
+    fewer = rivals.always_on(UNCHANGED, math.inf)
+    assert fewer.replicas == 1
+    # A second one spares a prompt the answers beside it, and more spare it next to nothing.
+    waits_s = [run.latency.p99_ttft_s for run in (*fewer.outcomes, *rival.outcomes)]
+    slack_s = tolerance_of(TABLES).of_wait(waits_s[-1])
+    assert rival.replicas == 2
+    assert waits_s[0] > waits_s[-1] + slack_s
 
 
 def test_no_crossing_where_a_dedicated_hour_costs_more_than_a_serverless_one():
