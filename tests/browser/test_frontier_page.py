@@ -84,7 +84,7 @@ def test_a_click_on_the_market_takes_an_offer_into_focus(open_page):
     box = page.locator(bars).nth(1).bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
-    assert "view=plans" in page.url
+    page.wait_for_function("location.search.includes('view=plans')", timeout=20_000)
 
 
 def test_the_page_asks_nobody_else(app_url, browser):
