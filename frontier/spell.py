@@ -112,5 +112,5 @@ def count(value: float, noun: str, plural: str | None = None) -> str:
 
 
 def lower_first(text: str) -> str:
-    """Return a phrase as it stands inside a sentence."""
-    return text[:1].lower() + text[1:]
+    """Return a phrase as it stands inside a sentence; an abbreviation keeps its capitals."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

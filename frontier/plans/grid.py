@@ -391,7 +391,7 @@ def _autoscaled(
     target = policy.target_concurrency or 0.0
     aimed = target != _target(deployed)
     aim = f", target {target:g}" if aimed else ""
-    short = "".join(f" + {name.lower()}" for name in names)
+    short = "".join(f" + {spell.lower_first(name)}" for name in names)
     return Plan(
         plan_id="-".join(
             (
@@ -406,7 +406,7 @@ def _autoscaled(
         detail=f"keep-alive {spell.seconds(policy.idle_timeout_s)}{capped}"
         + (f", {target:g} requests to a replica" if aimed else "")
         + ("" if policy.scaler is None else f", scaled by {deployed.autoscaler.label}")
-        + "".join(f", {name.lower()}" for name in names),
+        + "".join(f", {spell.lower_first(name)}" for name in names),
         family=family,
         policy=mitigated.policy_from(policy),
         start=mitigated.start,

@@ -70,3 +70,18 @@ def test_an_instant_of_a_trace_is_a_date_or_a_numbered_day():
     noon = dt.datetime(2026, 9, 30, 12, tzinfo=dt.UTC)
     assert spell.moment(at_s, noon) == "2026-10-02 17:01:01"
     assert spell.clock(86_400 + 59.9) == "00:00"
+
+
+@pytest.mark.parametrize(
+    ("label", "inside"),
+    [
+        ("Weight streamer", "weight streamer"),
+        ("GPU memory snapshot (platform)", "GPU memory snapshot (platform)"),
+        ("vLLM sleep level 1", "vLLM sleep level 1"),
+        ("A warm pool", "a warm pool"),
+        ("", ""),
+    ],
+)
+def test_an_abbreviation_keeps_its_capitals_inside_a_sentence(label, inside):
+    """The first letter of a phrase is small there, but for what is written in capitals."""
+    assert spell.lower_first(label) == inside
