@@ -32,6 +32,7 @@ from frontier.tables.rows import (
     Commitment,
     ConfigDefault,
     Descriptive,
+    EarlierPrice,
     Engine,
     Example,
     Folklore,
@@ -107,6 +108,7 @@ class Tables:
     simulation_cases: Mapping[str, SimulationCase] = field(metadata={"row": SimulationCase})
     validation_cases: Mapping[str, StartCase] = field(metadata={"row": StartCase})
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
+    price_history: Mapping[str, EarlierPrice] = field(metadata={"row": EarlierPrice})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
     behaviours: Mapping[str, Behaviour] = field(metadata={"row": Behaviour})
     descriptive: Mapping[str, Descriptive] = field(metadata={"row": Descriptive})

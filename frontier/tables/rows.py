@@ -712,6 +712,19 @@ class ProviderName:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierPrice:
+    """What an offer cost at an earlier date: how far prices move, and how often."""
+
+    price_id: str
+    offer_id: str
+    usd_per_gpu_h: float
+    priced_on: dt.date
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderRules:
     """How one product turns the seconds of a replica into a bill."""
 
