@@ -34,6 +34,7 @@ _KEPT, _LAST, _CARRIED = "link_kept", "link_last_defaults", "link_carried"
 _CHIP, _CHIPS = "link_chip", "link_chips"
 _WRITTEN, _PAST, _STEPPED = "link_written", "link_past", "link_stepped"
 _DRAWN, _SAID = "link_drawn", "link_said"
+_ANEW = "link_asked_anew"
 _MOST_STEPS = 50
 
 
@@ -204,6 +205,27 @@ def ask(wanted: Mapping[str, str]) -> None:
     st.session_state[_ASKED] = dict(wanted)
     st.session_state[_IGNORED] = []
     st.session_state[_SAID] = 0
+    st.session_state[_ANEW] = True
+
+
+def asked_anew() -> bool:
+    """Whether `ask` was called since this was looked at last."""
+    return bool(st.session_state.pop(_ANEW, False))
+
+
+def take(key: str) -> str | None:
+    """Take one parameter out of the link, for a choice that has no widget; None if it is absent."""
+    asked: str | None = st.session_state[_ASKED].pop(key, None)
+    return asked
+
+
+def of_scenario() -> dict[str, str]:
+    """Return those of `choices` that the scenario hangs on: of the bar, and carried without it.
+
+    To be called after the bar was drawn, so from a callback too.
+    """
+    chips, carried = st.session_state[_CHIPS], st.session_state[_CARRIED]
+    return {key: text for key, text in choices().items() if key in chips or key in carried}
 
 
 def taken(prefix: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import streamlit as st
 from frontier import spell
 from frontier.pages import session, text
 from frontier.pages.controls import Choices
+from frontier.pages.pins import Pin
 from frontier.pages.store import find, store
 from frontier.sensitivity import AS_SHIPPED, Rivals
 from frontier.start.labels import STAGE_LABELS
@@ -19,14 +20,27 @@ from frontier.study import Simulated, Study, compare, simulate, study_of, with_r
 from frontier.tables import Tables
 
 
-def study(choices: Choices, show_first_look: Callable[[Study], None] | None = None) -> Study:
+def study(
+    choices: Choices,
+    show_first_look: Callable[[Study], None] | None = None,
+    *,
+    tables: Tables | None = None,
+    is_private: bool | None = None,
+) -> Study:
     """Return the study of these choices, simulating only what was not simulated before.
 
     The limit and the prices are no part of a simulation, so changing them simulates nothing.
     While a new sweep runs, ``show_first_look`` gets the few plans that outline the answer, and a
     bar shows the progress; a new input stops the threads at once.
+
+    Parameters
+    ----------
+    tables, is_private : Tables and bool, optional
+        Those in force, and whether results stay in the session, where the choices are not the
+        present ones.
     """
-    tables = session.tables()
+    tables = session.tables() if tables is None else tables
+    is_private = choices.is_private if is_private is None else is_private
 
     def billed(found: Simulated) -> Study:
         return study_of(
@@ -37,7 +51,7 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
             api=choices.api,
         )
 
-    key = ("sweep", *choices.content)
+    key = ("sweep", *choices.content_under(tables))
     found = find(key)
     if found is None:
         bar = st.progress(0.0, "A first look…")
@@ -55,8 +69,15 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
             )
         finally:
             bar.empty()
-        store(private=choices.is_private).put(key, found)
+        store(private=is_private).put(key, found)
     return billed(found)
+
+
+def pinned(pin: Pin) -> Study | None:
+    """Return the study of a pinned scenario, at its own prices; None where it cannot be made."""
+    if pin.choices is None or pin.problem:
+        return None
+    return study(pin.choices, tables=pin.tables, is_private=pin.is_private)
 
 
 def rivals(choices: Choices, mitigations: tuple[str, ...] = ()) -> Rivals:

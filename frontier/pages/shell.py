@@ -14,6 +14,7 @@ from frontier.pages import (
     link,
     made_with,
     method,
+    pins,
     session,
     sources,
     tail,
@@ -37,6 +38,7 @@ def run() -> None:
     back_to = link.begin()
     if back_to is not None:
         session.go_to(back_to)
+    pins.begin()
     page = st.navigation(
         [
             st.Page(render, title=title, icon=icon, url_path=path, default=not path)
@@ -47,7 +49,7 @@ def run() -> None:
     notices = None
     try:
         # Here and not in the pages, so that the choices outlive a change of page.
-        st.session_state["choices"] = controls.scenario_bar()
+        st.session_state["choices"] = pins.drawn(controls.scenario_bar)
         notices = st.container()
         say_missing(notices)
         page.run()
