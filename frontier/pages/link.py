@@ -25,6 +25,7 @@ from frontier.tables import MitigationNumber, Setting
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.mutable_tab_container import TabContainer
+    from streamlit.navigation.page import StreamlitPage
 
 P = ParamSpec("P")
 
@@ -34,7 +35,8 @@ _KEPT, _LAST, _CARRIED = "link_kept", "link_last_defaults", "link_carried"
 _CHIP, _CHIPS = "link_chip", "link_chips"
 _WRITTEN, _PAST, _STEPPED = "link_written", "link_past", "link_stepped"
 _DRAWN, _SAID = "link_drawn", "link_said"
-_ANEW = "link_asked_anew"
+_TURN, _ANEW = "link_turn", "link_asked_anew"
+_CARRIED_BEFORE = "link_carried_before"
 _MOST_STEPS = 50
 
 
@@ -61,6 +63,7 @@ def begin() -> Mapping[str, str] | None:
         state[_PAST] = []
         state[_WRITTEN] = asked
     state[_DEFAULTS] = {}
+    state[_CARRIED_BEFORE] = state.get(_CARRIED, {})
     state[_CARRIED] = {}
     state[_CHIP] = None
     state[_DRAWN] = set()
@@ -168,6 +171,31 @@ def choose(**wanted: Any) -> None:
     st.session_state[_ASKED] |= {key: _text(value) for key, value in wanted.items()}
 
 
+def turn_to(path: str, **wanted: Any) -> None:
+    """Go to another page and make these choices there, one step back for both; from a callback."""
+    choose(**wanted)
+    st.session_state[_TURN] = path
+
+
+def turn(pages: Mapping[str, StreamlitPage]) -> None:
+    """Go to the page that a callback asked for, if one did; before anything is drawn.
+
+    Parameters
+    ----------
+    pages : mapping of str to StreamlitPage
+        By the path of each.
+    """
+    state = st.session_state
+    path = state.pop(_TURN, None)
+    if path is None:
+        return
+    parameters = of_last_run()
+    if parameters != state[_WRITTEN]:
+        _remember(state[_WRITTEN])
+        state[_WRITTEN] = parameters
+    st.switch_page(pages[path], query_params=parameters)
+
+
 def reset(keys: Iterable[str]) -> None:
     """Go back to the defaults of these choices; from a callback."""
     state = st.session_state
@@ -185,6 +213,11 @@ def choices() -> dict[str, str]:
     # A choice asked for by the link whose widget has not been drawn yet (it stands on another
     # page, or beneath a result that is still being made) is still to come: it stays.
     return {**st.session_state[_ASKED], **chosen, **st.session_state[_CARRIED]}
+
+
+def of_last_run() -> dict[str, str]:
+    """Return `choices` before this run has drawn anything: with what the last one carried."""
+    return {**st.session_state[_CARRIED_BEFORE], **choices()}
 
 
 def address() -> str:

@@ -90,8 +90,10 @@ def begin() -> None:
             return  # the bar asked to be drawn again
         del state[_MAKING]
     pin = current()
-    if pin is not None and not is_anew and state.pop(_AGAIN, False):
-        _make(pin.text)
+    if state.pop(_AGAIN, False) and pin is not None and not is_anew:
+        back_to = link.of_last_run()
+        back_to.pop(KEY, None)
+        _make(pin.text, back_to)
         return
     if text is None:
         if is_anew:
@@ -103,17 +105,17 @@ def begin() -> None:
     if kept is not None:
         state[_PIN] = kept
         return
-    _make(text)
+    _make(text, link.choices())
 
 
-def _make(text: str) -> None:
-    """Let the bar be drawn with the choices of a pin, once."""
+def _make(text: str, back_to: Mapping[str, str]) -> None:
+    """Let the bar be drawn with the choices of a pin, once, and then with those to go back to."""
     asked = decoded(text)
     if asked is None:
         link.ignore(f"{KEY}={text[:_SHOWN]}… is no pin that this version writes")
         return
     state = st.session_state
-    state[_MAKING] = (text, link.choices(), session.brought(), link.ignored())
+    state[_MAKING] = (text, back_to, session.brought(), link.ignored())
     own_prices = {key: value for key, value in session.brought().items() if key == session.UPLOAD}
     session.go_to(asked)
     session.bring_back(own_prices)

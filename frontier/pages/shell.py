@@ -20,6 +20,7 @@ from frontier.pages import (
     tail,
     text,
     traffic,
+    what_if,
 )
 
 PAGES = (
@@ -28,6 +29,7 @@ PAGES = (
     ("Traffic", ":material/monitoring:", traffic.render, "traffic"),
     ("Break-even", ":material/balance:", break_even.render, "break-even"),
     ("Tail", ":material/area_chart:", tail.render, "tail"),
+    ("What if", ":material/alt_route:", what_if.render, what_if.PATH),
     ("Data and sources", ":material/table_view:", sources.render, "sources"),
     ("Method", ":material/functions:", method.render, "method"),
 )
@@ -38,14 +40,13 @@ def run() -> None:
     back_to = link.begin()
     if back_to is not None:
         session.go_to(back_to)
+    pages = {
+        path: st.Page(render, title=title, icon=icon, url_path=path, default=not path)
+        for title, icon, render, path in PAGES
+    }
+    page = st.navigation([*pages.values()], position="top")
+    link.turn(pages)
     pins.begin()
-    page = st.navigation(
-        [
-            st.Page(render, title=title, icon=icon, url_path=path, default=not path)
-            for title, icon, render, path in PAGES
-        ],
-        position="top",
-    )
     notices = None
     try:
         # Here and not in the pages, so that the choices outlive a change of page.
