@@ -22,7 +22,7 @@ ANSWER, SHIPPED, KEPT = "answer", "shipped", "kept"
 ROLES = {
     ANSWER: "The answer",
     SHIPPED: "Scale-to-zero as shipped",
-    KEPT: "Always-on",
+    KEPT: "Machines that are kept",
 }
 """What a plan is compared as, and its heading."""
 
@@ -158,9 +158,9 @@ def difference_table(found: Against) -> pd.DataFrame:
 
 
 def signed(change: float, write: Callable[[float], str]) -> str:
-    """Return a difference in words with its sign; "the same" where nothing of it would show."""
+    """Return a difference in words with its sign; "same" where nothing of it would show."""
     if not change:
-        return "the same"
+        return "same"
     return f"{'+' if change > 0 else '−'}{write(abs(change))}"
 
 
@@ -210,13 +210,13 @@ def _pair(
         differ("p99", "p99 TTFT", lambda _, plan: plan.p99_ttft_s, spell.seconds),
         differ(
             "over",
-            "Over the limit, of 1,000 requests",
+            "Over the limit, of 1,000",
             lambda _, plan: plan.over_of_thousand,
             _whole,
         ),
         differ(
             "waiting",
-            "Waiting on a start, of 1,000 requests",
+            "Waiting on a start, of 1,000",
             lambda _, plan: plan.waiting_of_thousand,
             _whole,
         ),

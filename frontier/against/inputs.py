@@ -7,17 +7,17 @@ out: one that is nobody's label would be a difference that nobody sees, and a te
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from frontier import spell
 from frontier.billing import Terms
 from frontier.edits import cell_text
-from frontier.plans.scenario import Scenario
 from frontier.scope import asked
 from frontier.study import Study
 from frontier.sweep import Deal
+from frontier.tables import load_columns
 from frontier.trace import Trace
 
 _FINGERPRINT = 8
@@ -38,10 +38,9 @@ SAID_TOGETHER = {
     "kv_precision": "Model",
     "serverless_offer": "Serverless offer",
     "dedicated_offer": "Dedicated offer",
-    "slo_p99_ttft_s": "p99 TTFT limit",
     "office": "Office hours",
 }
-"""Fields of a scenario that `scope.asked` says, and under which label."""
+"""Fields of a scenario that `scope.asked` says, under which label; so it does the limit."""
 
 SCENARIO_LABELS = {
     "mitigations": "Mitigations to compare",
@@ -86,19 +85,22 @@ _UNSET = {
     "autoscaler": "the platform’s",
     "committed_machines": "as many as are up",
 }
+_SAID_OF_OFFERS = {"usd_per_gpu_h", "priced_on"}
+_NO_INPUTS = {"basis", "source_id", "price_kind", "note", "assumed", "featured"}
 
 
 def inputs_of(a: Study, b: Study) -> tuple[Input, ...]:
     """Return every input in which two studies differ; empty where they are the same."""
     found = [Input(label, x, y) for label, x, y in _pairs(a, b) if x != y]
-    for name, label in SCENARIO_LABELS.items():
+    labels = {one.label for one in found}
+    for name, label in {**SAID_TOGETHER, **SCENARIO_LABELS}.items():
         x, y = (getattr(study.deployment.scenario, name) for study in (a, b))
-        if x != y:
+        if x != y and label not in labels:
             found.append(_input(label, name, x, y))
     found += _terms(a.deal, b.deal)
     if a.api != b.api:
         found.append(Input("Per-token API", _words("api", a.api), _words("api", b.api)))
-    found += _rows(a, b)
+    found += _rows(a, b, labels)
     if a.trace.digest != b.trace.digest and not any(one.label == "Traffic" for one in found):
         found.append(Input("Traffic", _named(a.trace), _named(b.trace)))
     return tuple(dict.fromkeys(found))
@@ -131,30 +133,27 @@ def _terms(a: Deal, b: Deal) -> Iterator[Input]:
                 yield _input(f"{label}: {words}", inner, one, other)
 
 
-def _rows(a: Study, b: Study) -> Iterator[Input]:
+def _rows(a: Study, b: Study, labels: Collection[str]) -> Iterator[Input]:
     """Yield each cell that differs in a row of the tables that both use under one name."""
     for side in ("serverless_offer", "dedicated_offer"):
         keys = {getattr(study.deployment.scenario, side) for study in (a, b)}
         if len(keys) != 1:
             continue
         (key,) = keys
-        offers = [study.tables.offers[key] for study in (a, b)]
-        yield from _cells(key, offers[0], offers[1])
-        for rows in (
-            [study.tables.rules_of(offer) for study, offer in zip((a, b), offers, strict=True)],
-            [study.tables.behaviour_of(offer) for study, offer in zip((a, b), offers, strict=True)],
-        ):
-            yield from _cells(f"{rows[0].provider} {rows[0].product}", rows[0], rows[1])
+        x, y = (study.tables.offers[key] for study in (a, b))
+        said = _SAID_OF_OFFERS if SAID_TOGETHER[side] in labels else set()
+        yield from _cells("offers", f"{x.provider} {x.product}", x, y, said)
+        for table, of in (("provider_rules", "rules_of"), ("behaviours", "behaviour_of")):
+            one, other = getattr(a.tables, of)(x), getattr(b.tables, of)(y)
+            yield from _cells(table, f"{one.provider} {one.product}", one, other, set())
 
 
-def _cells(whose: str, x: Any, y: Any) -> Iterator[Input]:
-    said = {"basis", "source_id", "price_kind", "note", "assumed"}
-    for field in dataclasses.fields(x):
-        one, other = getattr(x, field.name), getattr(y, field.name)
-        if one != other and field.name not in said:
-            yield Input(
-                f"{whose}, {field.name}", cell_text(one) or "empty", cell_text(other) or "empty"
-            )
+def _cells(table: str, whose: str, x: Any, y: Any, said: Collection[str]) -> Iterator[Input]:
+    for column in load_columns()[table]:
+        one, other = getattr(x, column.column), getattr(y, column.column)
+        if one != other and column.column not in said and column.column not in _NO_INPUTS:
+            what = f"{spell.lower_first(column.description)} [{column.unit or column.column}]"
+            yield Input(f"{whose}: {what}", cell_text(one) or "empty", cell_text(other) or "empty")
 
 
 def _input(label: str, name: str, x: Any, y: Any) -> Input:
@@ -190,18 +189,3 @@ def _words(name: str, value: Any) -> str:
 
 def _named(trace: Trace) -> str:
     return f"{trace.name} (fingerprint {trace.digest[:_FINGERPRINT]})"
-
-
-def unlabelled() -> tuple[str, ...]:
-    """Return the fields of a scenario, a deal or terms that no label says: there must be none."""
-    known: tuple[tuple[Callable[..., Any], set[str]], ...] = (
-        (Scenario, {*SAID_TOGETHER, *SCENARIO_LABELS}),
-        (Terms, {*TERMS_LABELS}),
-        (Deal, {*DEAL_LABELS}),
-    )
-    return tuple(
-        field.name
-        for kind, labels in known
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-        if field.name not in labels
-    )

@@ -24,8 +24,7 @@ def study(
     choices: Choices,
     show_first_look: Callable[[Study], None] | None = None,
     *,
-    tables: Tables | None = None,
-    is_private: bool | None = None,
+    pin: Pin | None = None,
 ) -> Study:
     """Return the study of these choices, simulating only what was not simulated before.
 
@@ -35,12 +34,11 @@ def study(
 
     Parameters
     ----------
-    tables, is_private : Tables and bool, optional
-        Those in force, and whether results stay in the session, where the choices are not the
-        present ones.
+    pin : Pin, optional
+        Whose choices these are, where they are not the present ones.
     """
-    tables = session.tables() if tables is None else tables
-    is_private = choices.is_private if is_private is None else is_private
+    tables = session.tables() if pin is None else pin.tables
+    is_private = choices.is_private if pin is None else pin.is_private
 
     def billed(found: Simulated) -> Study:
         return study_of(
@@ -54,7 +52,7 @@ def study(
     key = ("sweep", *choices.content_under(tables))
     found = find(key)
     if found is None:
-        bar = st.progress(0.0, "A first look…")
+        bar = st.progress(0.0, "A first look…" if pin is None else "Simulating A…")
 
         def progress(done: int, total: int) -> None:
             bar.progress(done / total, f"Simulated {done} of {spell.count(total, 'plan')}")
@@ -77,21 +75,31 @@ def pinned(pin: Pin) -> Study | None:
     """Return the study of a pinned scenario, at its own prices; None where it cannot be made."""
     if pin.choices is None or pin.problem:
         return None
-    return study(pin.choices, tables=pin.tables, is_private=pin.is_private)
+    return study(pin.choices, pin=pin)
 
 
-def rivals(choices: Choices, mitigations: tuple[str, ...] = ()) -> Rivals:
-    """Return what is kept of scale-to-zero and always-on at other rates, with shorter starts."""
-    key = ("rivals", mitigations, *choices.content)
+def rivals(
+    choices: Choices, mitigations: tuple[str, ...] = (), *, pin: Pin | None = None
+) -> Rivals:
+    """Return what is kept of scale-to-zero and always-on at other rates, with shorter starts.
+
+    Parameters
+    ----------
+    pin : Pin, optional
+        Whose choices these are, where they are not the present ones.
+    """
+    tables = session.tables() if pin is None else pin.tables
+    key = ("rivals", mitigations, *choices.content_under(tables))
     kept = find(key)
     if kept is None:
         # Kept before anything is simulated: what an interruption leaves is not lost.
-        kept = Rivals(choices.scenario, choices.trace, session.tables(), mitigations)
-        store(private=choices.is_private).put(key, kept)
+        kept = Rivals(choices.scenario, choices.trace, tables, mitigations)
+        is_private = choices.is_private if pin is None else pin.is_private
+        store(private=is_private).put(key, kept)
     return cast(Rivals, kept)
 
 
-def with_break_even(choices: Choices, study: Study) -> Study:
+def with_break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -> Study:
     """Return the study with the break-even rate in its verdict, where that is quick to compute.
 
     It needs other rates of the traffic, so it comes after the first answer, and is kept by all
@@ -104,7 +112,7 @@ def with_break_even(choices: Choices, study: Study) -> Study:
     offers += study.deal.shapes(tables.offers[scenario.dedicated_offer], tables)
     rules = [tables.rules_of(offer) for offer in offers]
     terms = (study.limit_s, study.deal, tables.setting("hours_per_month"))
-    key = ("rate", *choices.content, *terms, *offers, *rules)
+    key = ("rate", *choices.content_under(tables), *terms, *offers, *rules)
     compared = find(key)
     if compared is None:
         bar = st.progress(0.0, "Looking for the break-even…")
@@ -114,13 +122,14 @@ def with_break_even(choices: Choices, study: Study) -> Study:
 
         compared = compare(
             study,
-            rivals(choices),
+            rivals(choices, pin=pin),
             AS_SHIPPED,
             lines=(AS_SHIPPED,),
             progress=progress,
         )
         bar.empty()
-        store(private=choices.is_private).put(key, compared)
+        is_private = choices.is_private if pin is None else pin.is_private
+        store(private=is_private).put(key, compared)
     return with_rate(study, compared)
 
 
