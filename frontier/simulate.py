@@ -149,6 +149,7 @@ from frontier.errors import InfeasibleError, InputError
 from frontier.interruptions import back_on_nodes_s, draw_outages
 from frontier.plans.plan import Plan
 from frontier.policy import NodePool, ScalingPolicy
+from frontier.serving import ServingSpeed
 from frontier.start.stages import StartDraws
 from frontier.trace import Trace
 
@@ -742,7 +743,7 @@ def _served(
         prefix=prefix,
         cancel=cancel,
     )
-    delay_s = np.full(result.ttft_s.size, plan.speed.overhead_s)
+    delay_s = overheads_s(result, plan.speed)
     if plan.retry_s is not None:
         waits_s = result.start_wait_s + result.slot_wait_s + result.read_wait_s
         until_retry_s = np.ceil(waits_s / plan.retry_s) * plan.retry_s - waits_s
@@ -751,6 +752,32 @@ def _served(
     for array in (ttft_s, finish_s, delay_s):
         array.setflags(write=False)
     return dataclasses.replace(result, ttft_s=ttft_s, finish_s=finish_s, delay_s=delay_s)
+
+
+def overheads_s(result: RunResult, speed: ServingSpeed) -> NDArray[np.float64]:
+    """Return what each first token takes outside queue and replica [s], shape (n,).
+
+    Parameters
+    ----------
+    result : RunResult
+        Of `simulate_replicas` or `simulate_plan`.
+    """
+    if speed.chunk_tokens is None:
+        return np.full(result.ttft_s.size, speed.overhead_s)
+    queued = result.slot_wait_s + result.read_wait_s > 0
+    return speed.overheads_s(_shared_s(result) > 0, queued)
+
+
+def _shared_s(result: RunResult) -> NDArray[np.float64]:
+    """Return what the answers beside it added to the reading of each prompt [s].
+
+    Infinite for a refused request.
+    """
+    waits_s = result.start_wait_s + result.slot_wait_s + result.read_wait_s
+    shared_s = result.ttft_s - result.delay_s - waits_s - result.prompt_s
+    # Differences of instants late in a trace are off by their rounding: that is no wait.
+    shared_s[shared_s < _ROUNDING_S] = 0.0
+    return shared_s
 
 
 def _interrupted(
@@ -905,14 +932,10 @@ def explain(result: RunResult, plan: Plan, trace: Trace) -> TtftParts:
     trace : Trace
     """
     served = ~result.rejected
-    overhead_s = np.where(served, plan.speed.overhead_s, 0.0)
+    shared_s = np.where(served, _shared_s(result), 0.0)
+    overhead_s = np.where(served, overheads_s(result, plan.speed), 0.0)
     whole_s = plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s
     retry_s = np.where(served, result.delay_s, 0.0) - overhead_s
-    waited_s = result.start_wait_s + result.slot_wait_s + result.read_wait_s
-    others_s = waited_s + result.prompt_s + overhead_s + retry_s
-    shared_s = np.where(served, result.ttft_s, 0.0) - others_s
-    # Differences of instants late in a trace are off by their rounding: that is no wait.
-    shared_s[shared_s < _ROUNDING_S] = 0.0
     queue_s = result.slot_wait_s + result.read_wait_s + shared_s
     cause = np.select(
         [

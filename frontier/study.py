@@ -24,6 +24,7 @@ from frontier.plans.grid import (
     scale_to_zero_plans,
 )
 from frontier.plans.scenario import Deployment, Scenario, deploy, supplies_of
+from frontier.ranges import LUCK, Ranges
 from frontier.scope import included
 from frontier.sensitivity import (
     ALWAYS_ON,
@@ -187,6 +188,9 @@ class Study:
     verdict : Verdict
         What wins, at what price, against what; without the break-even rate, which takes more
         simulations.
+    luck, open_inputs : Ranges or None
+        How far plans may lie from their figures by the luck of traffic and starts, and by what
+        the inputs leave open; None until that is computed.
     """
 
     deployment: Deployment
@@ -198,6 +202,8 @@ class Study:
     outcomes: dict[str, Outcome]
     table: pd.DataFrame
     verdict: Verdict
+    luck: Ranges | None = None
+    open_inputs: Ranges | None = None
 
     @property
     def hours_per_month(self) -> float:
@@ -446,6 +452,13 @@ def with_rate(study: Study, compared: Comparison) -> Study:
     if not _is_shipped(study, compared.rivals, compared.line):
         return study
     return dataclasses.replace(study, verdict=with_break_even(study.verdict, compared.rate))
+
+
+def with_ranges(study: Study, found: Ranges) -> Study:
+    """Return the study with these ranges beside its figures."""
+    if found.kind == LUCK:
+        return dataclasses.replace(study, luck=found)
+    return dataclasses.replace(study, open_inputs=found)
 
 
 def what_it_hangs_on(

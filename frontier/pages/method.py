@@ -83,7 +83,8 @@ reached. Decode step: bytes of weights and cache over the bandwidth that is reac
 time, what each layer and each expert costs, and the exchange between GPUs, which is dear without
 NVLink. Layers with a window, chunks, a constant state, a latent cache or sparse attention are read
 and computed for what they are. A first token also waits for the API, the tokeniser and one pass
-over the weights. Where this model was measured on this GPU, the curve is scaled to it.
+over the weights, or half a step where answers are under way, whose steps read the weights anyway.
+Where this model was measured on this GPU, the curve is scaled to it.
 """,
     ),
     (

@@ -147,6 +147,23 @@ class ServingSpeed:
         own_pass_s = step_s - self.decode_step_s[0]
         return self.prefill_s(prompt_tokens) + own_pass_s + step_s / 2
 
+    def overheads_s(
+        self, beside: npt.NDArray[np.bool_], queued: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float64]:
+        """Return the overhead of first tokens in a simulation with answers beside them [s].
+
+        Parameters
+        ----------
+        beside : ndarray of bool, shape (n,)
+            Which prompts were read in the steps of answers: those steps read the weights already.
+        queued : ndarray of bool, shape (n,)
+            Which waited for a place or behind a prompt, and so begin with a step; the others wait
+            half a step on average for the one under way, as in `ttft_s`.
+        """
+        pass_s = float(self.decode_step_s[0])
+        spared_s = np.where(queued, pass_s, pass_s / 2)
+        return self.overhead_s - np.where(beside, spared_s, 0.0)
+
     def tpot_s(self, concurrency: int, prompt_tokens: float, output_tokens: float) -> float:
         """Return the time per output token under a closed loop of like requests [s].
 

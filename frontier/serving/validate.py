@@ -16,7 +16,7 @@ import numpy as np
 
 from frontier.policy import ScalingPolicy
 from frontier.serving.speed import serving_speed, speed_of_point
-from frontier.simulate import Prefixes, simulate_replicas
+from frontier.simulate import Prefixes, overheads_s, simulate_replicas
 from frontier.tables import ServingPoint, ServingStage, Tables
 from frontier.validation import Comparison
 
@@ -161,7 +161,7 @@ def _served(stage: ServingStage, tables: Tables) -> _Served:
             tokens=prompts + output,
         ),
     )
-    ttft_s = result.ttft_s + speed.overhead_s
+    ttft_s = result.ttft_s + overheads_s(result, speed)
     answer_s = result.finish_s - arrival_s - result.ttft_s
     return _Served(
         tpot_s=float(answer_s.mean()) / max(output - 1, 1),

@@ -32,6 +32,7 @@ from frontier.tables.rows import (
     Commitment,
     ConfigDefault,
     Descriptive,
+    EarlierPrice,
     Engine,
     Example,
     Folklore,
@@ -41,6 +42,7 @@ from frontier.tables.rows import (
     Hosting,
     InstanceType,
     Kernels,
+    Limit,
     Loader,
     MitigationNumber,
     Model,
@@ -106,6 +108,7 @@ class Tables:
     simulation_cases: Mapping[str, SimulationCase] = field(metadata={"row": SimulationCase})
     validation_cases: Mapping[str, StartCase] = field(metadata={"row": StartCase})
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
+    price_history: Mapping[str, EarlierPrice] = field(metadata={"row": EarlierPrice})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
     behaviours: Mapping[str, Behaviour] = field(metadata={"row": Behaviour})
     descriptive: Mapping[str, Descriptive] = field(metadata={"row": Descriptive})
@@ -125,6 +128,7 @@ class Tables:
     catalogues: Mapping[str, Catalogue] = field(metadata={"row": Catalogue})
     catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
     unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
+    limits: Mapping[str, Limit] = field(metadata={"row": Limit})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""

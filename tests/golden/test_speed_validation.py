@@ -70,11 +70,10 @@ def test_speeds_used_in_the_fit_are_met():
 
 
 def test_measured_loads_are_met_by_the_simulation():
-    """Sixteen loads of vLLM on an H100: TPOT within 15 % in the median, first tokens within 25 %.
+    """Sixteen loads of vLLM on an H100: TPOT within 15 %, first tokens within 25 %, none leaning.
 
-    First tokens lean by half a step: a prompt read beside answers waits for the step under way on
-    an engine, and here for a pass over the weights. The mean at 20 requests a second is of a queue
-    that an engine had and a steady rate has not.
+    Only the mean at 20 requests a second of the 70B model is missed: of a queue that the engine
+    had (a p99 of 1 s beside a median of 0.07 s) and a steady rate has not.
     """
     groups = {s.group: s for s in summarise(ROWS) if "under a rate" in s.group and s.used_in_fit}
     tpot = groups.pop("decode under a rate")
@@ -83,8 +82,16 @@ def test_measured_loads_are_met_by_the_simulation():
     assert tpot.largest_error <= 0.16
     assert set(groups) == {"first token under a rate", "mean first token under a rate"}
     for summary in groups.values():
-        assert summary.median_error <= 0.25, summary
-        assert summary.largest_error <= 0.5, summary
+        assert summary.median_error <= 0.15, summary
+        assert abs(summary.bias) <= 0.08, summary
+    missed = [
+        row.label
+        for row in ROWS
+        if row.group in groups and row.used_in_fit and abs(row.signed_error) > 0.25
+    ]
+    assert len(missed) == 1
+    assert "Llama-2-70B" in missed[0]
+    assert missed[0].endswith("20 requests/s of 575/246: mean TTFT")
 
 
 def test_a_load_whose_prompts_were_all_new_would_be_missed():
