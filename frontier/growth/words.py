@@ -103,8 +103,8 @@ def notes(found: GrowthTable) -> tuple[str, ...]:
     if any(month.factor != 1.0 for month in found.months) or found.growth.hours:
         said.append(
             "More traffic is the trace and copies of it moved in time, the last one in part; less "
-            "is a random part of it. Gaps within a burst stay as they are; that more users come in "
-            "the same bursts is assumed. In words of costs, the draws differ only in this luck."
+            "is a random part of it. Gaps within a burst stay as they are; that the added traffic "
+            "comes in the same bursts is assumed. The draws differ in this luck alone."
         )
     if any(month.is_interpolated for month in found.months):
         which = sum(month.is_interpolated for month in found.months)
