@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import spell
-from frontier.cli_growth import add_growth, growth_of
+from frontier import cli_growth, cli_ladder, spell
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
@@ -84,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     whole.set_defaults(run=_market)
     _add_traffic_and_model(whole)
     add_market(whole)
+    rungs = commands.add_parser(
+        "ladder", help="the cheapest plan of the market under each of several limits"
+    )
+    rungs.set_defaults(run=_ladder)
+    _add_traffic_and_model(rungs)
+    cli_ladder.add_ladder(rungs)
     crossing = commands.add_parser(
         "break-even", help="cost against the request rate, and what the verdict hangs on"
     )
@@ -104,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     grows.set_defaults(run=_growth)
     _add_scenario(grows)
-    add_growth(grows)
+    cli_growth.add_growth(grows)
     grows.add_argument(
         "--out", action="append", default=[], metavar="FILE", help="write the months: .csv"
     )
@@ -305,8 +310,17 @@ def _simulated(
     return asked, found, deal.with_host(host)
 
 
-def _market(told: argparse.Namespace) -> None:
-    from frontier.market import market
+@dataclass(frozen=True, slots=True)
+class _MarketAsked:
+    """What every command that looks at the market was told, as `market.market` takes it."""
+
+    asked: _Asked
+    tables: Tables
+    about: list[str]
+    how: dict[str, Any]
+
+
+def _market_asked(told: argparse.Namespace) -> _MarketAsked:
     from frontier.prices import read_prices, with_prices
     from frontier.sweep import LIST_DEAL, Deal
 
@@ -324,21 +338,42 @@ def _market(told: argparse.Namespace) -> None:
         holds = commitment is not None and commitment.provider in (None, offer.provider)
         return Deal(commitment=commitment) if holds else LIST_DEAL
 
-    found = market(
-        asked.scenario(told, serverless_offer="", dedicated_offer=""),
-        asked.trace,
-        tables,
-        limit_s=asked.limit_s,
-        kept=Kept(),
-        today=today,
-        wanted=wanted,
-        deals=deal,
-    )
-    print(printed(found, tables, told, about))
-    for path in asked.paths:
-        _write(path, as_file(path.suffix, found, tables))
+    how = {"kept": Kept(), "today": today, "wanted": wanted, "deals": deal}
+    return _MarketAsked(asked, tables, about, how)
+
+
+def _market(told: argparse.Namespace) -> None:
+    from frontier.market import market
+
+    of = _market_asked(told)
+    scenario = of.asked.scenario(told, serverless_offer="", dedicated_offer="")
+    found = market(scenario, of.asked.trace, of.tables, limit_s=of.asked.limit_s, **of.how)
+    print(printed(found, of.tables, told, of.about))
+    for path in of.asked.paths:
+        _write(path, as_file(path.suffix, found, of.tables))
         if not (told.json or told.markdown):
             print(f"\nWrote {spell.count(len(found.rows), 'offer')} to {path}")
+
+
+def _ladder(told: argparse.Namespace) -> None:
+    from frontier.ladder import ladder
+
+    limits_s = cli_ladder.limits_s(told)
+    of = _market_asked(told)
+    own_s = of.asked.limit_s
+    found = ladder(
+        of.asked.scenario(told, serverless_offer="", dedicated_offer=""),
+        of.asked.trace,
+        of.tables,
+        limits_s=cli_ladder.listed_s(of.tables) if limits_s is None else limits_s,
+        own_s=own_s,
+        **of.how,
+    )
+    print(cli_ladder.printed(found, of.tables, told, of.about))
+    for path in of.asked.paths:
+        _write(path, cli_ladder.as_file(path.suffix, found, of.tables))
+        if not (told.json or told.markdown):
+            print(f"\nWrote {spell.count(len(found.rungs), 'limit')} to {path}")
 
 
 def _host(told: argparse.Namespace, tables: Tables) -> HostChoice:
@@ -455,13 +490,12 @@ def _break_even(told: argparse.Namespace) -> None:
 
 
 def _growth(told: argparse.Namespace) -> None:
-    from frontier import cli_growth
     from frontier.charts.growth_chart import growth_table
     from frontier.export import csv_bytes
     from frontier.growth import Futures, over_months
     from frontier.study import study_of
 
-    growth = growth_of(told, load_tables(), dt.date.today())
+    growth = cli_growth.growth_of(told, load_tables(), dt.date.today())
     asked, found, deal = _simulated(told, (".csv",))
     study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
     months = over_months(study, Futures(found, asked.tables), growth, kept_plan_id=told.keep_plan)

@@ -15,6 +15,7 @@ from frontier.pages import controls, growth_view, ladder_view, link, text
 from frontier.pages.controls import Choices
 
 PATH = "what-if"
+_KEY = "question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def render() -> None:
         "Question",
         {question.key: question.label for question in QUESTIONS},
         QUESTIONS[0].key,
-        key="question",
+        key=_KEY,
         label_visibility="collapsed",
     )
     by_key[asked].draw(choices)
@@ -73,6 +74,5 @@ def next_questions(choices: Choices) -> None:
                     type="tertiary",
                     icon=":material/arrow_forward:",
                     on_click=link.turn_to,
-                    args=(PATH,),
-                    kwargs={"question": question.key},
+                    args=(PATH, _KEY, question.key, QUESTIONS[0].key),
                 )
