@@ -171,10 +171,18 @@ def choose(**wanted: Any) -> None:
     st.session_state[_ASKED] |= {key: _text(value) for key, value in wanted.items()}
 
 
-def turn_to(path: str, **wanted: Any) -> None:
-    """Go to another page and make these choices there, one step back for both; from a callback."""
-    choose(**wanted)
-    st.session_state[_TURN] = path
+def turn_to(path: str, key: str, value: str, default: str) -> None:
+    """Go to another page and make a choice there, one step back for both; from a callback."""
+    # The run that would have kept its choices may not have come to its end.
+    keep()
+    state = st.session_state
+    if value == default:
+        # A default is in no address, whether or not its widget was ever drawn.
+        state[_ASKED].pop(key, None)
+        state[_KEPT][key] = state[_LAST][key] = state[key] = default
+    else:
+        choose(**{key: value})
+    state[_TURN] = path
 
 
 def turn(pages: Mapping[str, StreamlitPage]) -> None:

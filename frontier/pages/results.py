@@ -38,7 +38,6 @@ def study(
         Whose choices these are, where they are not the present ones.
     """
     tables = session.tables() if pin is None else pin.tables
-    is_private = choices.is_private if pin is None else pin.is_private
 
     def billed(found: Simulated) -> Study:
         return study_of(
@@ -49,6 +48,26 @@ def study(
             api=choices.api,
         )
 
+    first = None if show_first_look is None else lambda few: show_first_look(billed(few))
+    return billed(simulated(choices, first, pin=pin))
+
+
+def simulated(
+    choices: Choices,
+    first: Callable[[Simulated], None] | None = None,
+    *,
+    pin: Pin | None = None,
+) -> Simulated:
+    """Return what every plan did, without a price, simulating only what was not simulated before.
+
+    Parameters
+    ----------
+    first : callable, optional
+        Gets the few plans that outline the answer as soon as they are done.
+    pin : Pin, optional
+        Whose choices these are, where they are not the present ones.
+    """
+    tables = session.tables() if pin is None else pin.tables
     key = ("sweep", *choices.content_under(tables))
     found = find(key)
     if found is None:
@@ -62,13 +81,40 @@ def study(
                 choices.scenario,
                 choices.trace,
                 tables,
-                first=None if show_first_look is None else lambda few: show_first_look(billed(few)),
+                first=first,
                 progress=progress,
             )
         finally:
             bar.empty()
-        store(private=is_private).put(key, found)
-    return billed(found)
+        store(private=choices.is_private if pin is None else pin.is_private).put(key, found)
+    return cast(Simulated, found)
+
+
+def is_agreed(choices: Choices, what: str, words: str) -> bool:
+    """Whether to simulate: at once for traces of the usual size, else when asked.
+
+    Parameters
+    ----------
+    what : str
+        What is computed, as it stands on the button: "break-even".
+    words : str
+        What is said of a large trace, after its number of requests.
+    """
+    size = choices.trace.arrival_s.size
+    if size <= session.tables().setting("break_even_most_requests"):
+        return True
+    key = f"{what}_agreed".replace("-", "_").replace(" ", "_")
+    if st.session_state.get(key) == choices.trace.digest:
+        return True
+    st.info(
+        f"This trace has {spell.count(size, 'request')}. {words}; you can leave the page at any "
+        "time.",
+        icon=":material/hourglass:",
+    )
+    if st.button(f"Compute the {what}", icon=":material/play_arrow:"):
+        st.session_state[key] = choices.trace.digest
+        st.rerun()
+    return False
 
 
 def pinned(pin: Pin) -> Study | None:
