@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from frontier.pages import controls, ladder_view, link, text
+from frontier.pages import against_view, controls, growth_view, ladder_view, link, text
 from frontier.pages.controls import Choices
 
 PATH = "what-if"
+_KEY = "question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Question:
 
 QUESTIONS: tuple[Question, ...] = (
     Question("limits", "Other limits", ladder_view.draw, ladder_view.asks),
+    Question("growth", "Traffic grows", growth_view.draw, growth_view.asks),
+    Question(against_view.QUESTION, "A against B", against_view.draw),
 )
 
 
@@ -55,7 +58,7 @@ def render() -> None:
         "Question",
         {question.key: question.label for question in QUESTIONS},
         QUESTIONS[0].key,
-        key="question",
+        key=_KEY,
         label_visibility="collapsed",
     )
     by_key[asked].draw(choices)
@@ -72,6 +75,5 @@ def next_questions(choices: Choices) -> None:
                     type="tertiary",
                     icon=":material/arrow_forward:",
                     on_click=link.turn_to,
-                    args=(PATH,),
-                    kwargs={"question": question.key},
+                    args=(PATH, _KEY, question.key, QUESTIONS[0].key),
                 )
