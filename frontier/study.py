@@ -12,8 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from frontier import units
 from frontier.billing import Bill, BillBasis
@@ -74,6 +73,9 @@ from frontier.verdict import (
     utilisation_of,
     with_break_even,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Progress = Callable[[int, int], None]
 

@@ -38,6 +38,9 @@ _DRAWN, _SAID = "link_drawn", "link_said"
 _TURN = "link_turn"
 _MOST_STEPS = 50
 
+WHAT_IF = "what-if"
+"""The path of the page of next questions, to which buttons of other pages lead."""
+
 
 def begin() -> Mapping[str, str] | None:
     """Read the address of a new session, and forget which choices the last run drew.
