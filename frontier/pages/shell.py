@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from frontier.errors import FrontierError
-from frontier.pages import bar, controls, link, made_with, session, text
+from frontier.pages import bar, controls, link, made_with, pins, session, text
 
 PAGES = (
     ("Frontier", ":material/ssid_chart:", "home", ""),
@@ -46,10 +46,11 @@ def run() -> None:
     }
     page = st.navigation([*pages.values()], position="top")
     link.turn(pages)
+    pins.begin()
     notices = None
     try:
         # Here and not in the pages, so that the choices outlive a change of page.
-        st.session_state["choices"] = controls.scenario_bar()
+        st.session_state["choices"] = pins.drawn(controls.scenario_bar)
         notices = st.container()
         say_missing(notices)
         page.run()
