@@ -39,6 +39,7 @@ from frontier.sensitivity import (
     break_even,
     sensitivity,
 )
+from frontier.shipped import shipped
 from frontier.simulate import found_share
 from frontier.sweep import (
     LIST_DEAL,
@@ -137,6 +138,23 @@ def simulate(
         few = simulate_plans(first_look(grid), trace, tables)
         first(Simulated(deployment, trace, few))
     return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress))
+
+
+def shipped_look(scenario: Scenario, trace: Trace, tables: Tables) -> Simulated | None:
+    """Return the few plans that outline the answer where they were computed beforehand.
+
+    Raises
+    ------
+    InputError, InfeasibleError
+        As for `simulate`, where anything was shipped for that traffic.
+    """
+    results = shipped()
+    if results is None or not results.has(trace):
+        return None
+    deployment = deploy(scenario, trace, tables)
+    few = first_look(default_grid(deployment, trace, tables))
+    found = results.outcomes(few, trace, tables)
+    return None if found is None else Simulated(deployment, trace, found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
