@@ -156,7 +156,6 @@ def start_range(start: ColdStart, platform: str | None, tables: Tables) -> Input
     spread that such a start usually has. The rest has that of published starts which no fit has
     seen, over their prediction (`published_like`).
     """
-    tail = _tail(tables)
     rest, basis, sources, cases, words = _model_start(start, platform, tables)
     mine, own_share = _own_start(start, tables)
     if own_share == 0.0:
@@ -175,7 +174,7 @@ def start_range(start: ColdStart, platform: str | None, tables: Tables) -> Input
         "s",
         start.typical_s,
         factors if start.typical_s > 0 else _settled(),
-        tail,
+        _tail(tables),
         basis,
         sources,
         cases,
@@ -469,11 +468,7 @@ def _own_start(
 ) -> tuple[list[tuple[float, tuple[float, ...]]], float]:
     """Return the user's own parts of a start, each its share and its factors, and their sum."""
     if start.total_runs_s:
-        runs = start.total_runs_s
-        usual = dataclasses.replace(start, total_runs_s=(), on_node=None)
-        totals_s = usual.draw(start_normals(tables)).total_s
-        spread = float(np.log(totals_s[totals_s > 0]).std()) if np.any(totals_s > 0) else 0.0
-        return [(1.0, _of_runs(runs, spread))], 1.0
+        return [(1.0, _of_runs(start.total_runs_s, log_error_of_one_log(start, tables)))], 1.0
     wall_s, total_s = start.wall_s, start.typical_s
     mine = [
         (
@@ -486,6 +481,13 @@ def _own_start(
     share = math.fsum(part for part, _ in mine)
     # Sums of the same seconds in another order differ in their last bits.
     return mine, 1.0 if math.isclose(share, 1.0) else share
+
+
+def log_error_of_one_log(start: ColdStart, tables: Tables) -> float:
+    """Return how far one run of a start lies from its middle: the spread of its logarithm [1]."""
+    usual = dataclasses.replace(start, total_runs_s=(), on_node=None)
+    totals_s = usual.draw(start_normals(tables)).total_s
+    return float(np.log(totals_s[totals_s > 0]).std()) if np.any(totals_s > 0) else 0.0
 
 
 def _of_runs(runs_s: Sequence[float], usual: float) -> tuple[float, ...]:

@@ -1,0 +1,628 @@
+"""Which uncertain input could turn the verdict: all of them drawn together, and chosen anew.
+
+Every draw is a world in which the start, the serving speed, the prices, the cores and memory of an
+engine and the traffic are what they might be, all at once. In each, the plans that can win are
+simulated and billed, and the cheapest within the limit is chosen, as the verdict chooses. All
+plans of a draw share its world. What an input decides is what knowing it would put right
+(`knowing`); no input is moved alone, and none is left at its base.
+
+A choice is a kind of plan: its family and how many replicas it keeps. An idle timeout that moves
+within a kind turns no verdict.
+
+Left out: plans outside the grid, more always-on replicas than it has, and what two inputs have in
+common (a platform that starts slowly may serve slowly too).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontier.economics import cheapest_under
+from frontier.plans.plan import Plan
+from frontier.ranges.facts import INPUTS, PlanRange, Ranges, range_of
+from frontier.ranges.inputs import (
+    DECODE_SPEED,
+    DEDICATED_PRICE,
+    PROMPT_SPEED,
+    RAM,
+    SERVERLESS_PRICE,
+    START,
+    TRAFFIC,
+    VCPUS,
+    InputRange,
+    log_error_of_one_log,
+    with_engine_host,
+)
+from frontier.ranges.knowing import (
+    Stretch,
+    bins_of,
+    gain_of_knowing,
+    settled_by_reading,
+    stretches,
+)
+from frontier.sensitivity import scaled_start, with_gpu_price
+from frontier.start.stages import ColdStart, StartDraws
+from frontier.sweep import (
+    LIST_DEAL,
+    Deal,
+    Outcome,
+    bill_outcome,
+    in_threads,
+    outcome_of,
+    start_normals,
+)
+from frontier.tables import Tables
+from frontier.trace import Trace
+from frontier.trace.reshape import scale_rate
+
+NOTHING_HOLDS = "none"
+"""The choice of a draw in which no plan holds the limit."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """What knowing one input would do for a choice.
+
+    Attributes
+    ----------
+    key : str
+        Of the input.
+    right_share : float
+        Share of the draws that it would put right, of those that one choice for all gets wrong.
+        [1], as a share of all draws
+    usd_per_month : float
+        What it would save on average; NaN where a wrong choice breaks the limit, which has no
+        price here. [$/month]
+    stretches : tuple of Stretch
+        Over which of its values which choice is right.
+    """
+
+    key: str
+    right_share: float
+    usd_per_month: float
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What was right in every draw.
+
+    Attributes
+    ----------
+    choices : tuple of str
+        Kinds of plans, the most frequent first.
+    plan_ids : tuple of str
+        The plan that stands for each kind: the one that was right most often; empty for
+        ``NOTHING_HOLDS``.
+    chosen : ndarray of int, shape (n,)
+        Which of the choices was right in each draw.
+    today : str
+        The choice at the values as they stand.
+    influences : tuple of Influence
+        One for each open input, the one that puts most right first.
+    overspent_usd : float
+        What today's choice costs more than the right one, on average over the draws in which it
+        holds the limit. [$/month]
+    breaks_share : float
+        Share of the draws in which no plan of today's kind holds the limit. [1]
+    """
+
+    choices: tuple[str, ...]
+    plan_ids: tuple[str, ...]
+    chosen: NDArray[np.int64]
+    today: str
+    influences: tuple[Influence, ...]
+    overspent_usd: float
+    breaks_share: float
+
+    def share(self, choice: str) -> float:
+        """Return the share of the draws in which a choice is right [1]."""
+        if choice not in self.choices:
+            return 0.0
+        return float(np.mean(self.chosen == self.choices.index(choice)))
+
+    @property
+    def stands_share(self) -> float:
+        """Share of the draws in which today's choice is right [1]."""
+        return self.share(self.today)
+
+
+@dataclass(frozen=True, slots=True)
+class OneLog:
+    """What one start-up log would settle of the choice within the limit.
+
+    Attributes
+    ----------
+    sure_share : float
+        Share of what the log may say after which the choice is settled. [1]
+    stretches : tuple of Stretch
+        By the seconds that it says.
+    """
+
+    sure_share: float
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decides:
+    """What the verdict hangs on, of all that is not known for sure.
+
+    Attributes
+    ----------
+    inputs : tuple of InputRange
+        All of them, those that leave nothing open too.
+    values : mapping of str to ndarray, shape (n,)
+        What each open input was in each draw, in its unit.
+    plan_ids : tuple of str
+        Plans that were looked at.
+    usd_each, p99_each_s : ndarray, shape (n, plans)
+        What they came to; NaN where a plan could not win a draw and was not run.
+        [$/month], [s]
+    within : Decision
+        The cheapest kind of plan within the limit.
+    on_cost : Decision or None
+        The cheaper one of scale-to-zero as shipped and its always-on rival, whatever they do to
+        the limit; None where there are not both.
+    one_log : OneLog or None
+        None where the start is open no more, or turns nothing.
+    ranges : Ranges
+        Of the plans that were run in every draw.
+    sure_share : float
+        From which share of the draws on a choice counts as sure. [1]
+    """
+
+    inputs: tuple[InputRange, ...]
+    values: Mapping[str, NDArray[np.float64]]
+    plan_ids: tuple[str, ...]
+    usd_each: NDArray[np.float64]
+    p99_each_s: NDArray[np.float64]
+    within: Decision
+    on_cost: Decision | None
+    one_log: OneLog | None
+    ranges: Ranges
+    sure_share: float
+
+    @property
+    def draws(self) -> int:
+        """How many worlds were drawn."""
+        return int(self.usd_each.shape[0])
+
+
+def kind_of(plan: Plan) -> str:
+    """Return the kind of a plan: its family, and the replicas that it keeps."""
+    kept = plan.policy.pinned_replicas or plan.policy.min_replicas
+    return f"{plan.family.key} {kept}"
+
+
+def decide(
+    outcomes: Mapping[str, Outcome],
+    trace: Trace,
+    tables: Tables,
+    inputs: Sequence[InputRange],
+    start: ColdStart,
+    *,
+    limit_s: float,
+    shown: Sequence[str],
+    shipped_id: str | None = None,
+    rival_id: str | None = None,
+    deal: Deal = LIST_DEAL,
+    progress: Progress | None = None,
+) -> Decides:
+    """Draw the inputs together and find what is right in each draw, and what settles it.
+
+    Parameters
+    ----------
+    outcomes : mapping of str to Outcome
+        By plan, at the inputs as they stand; what nobody can buy is left aside.
+    inputs : sequence of InputRange
+        `inputs.input_ranges` of the same scenario.
+    start : ColdStart
+        A start there before any mitigation: by its spread one log of it is off.
+    limit_s : float
+        On p99 TTFT. [s]
+    shown : sequence of str
+        Plans that get a range, and so are run in every draw.
+    shipped_id, rival_id : str or None
+        Scale-to-zero as shipped, and its rival.
+    progress : callable, optional
+        As for `sweep.simulate_plans`; what it raises stops all.
+    """
+    buyable = {key: one for key, one in outcomes.items() if one.plan.family.is_buyable}
+    shown = tuple(dict.fromkeys(key for key in shown if key in buyable))
+    world = _World(trace, tables, deal, inputs, tuple(buyable.values()))
+    draws = _draw_count(trace, tables)
+    is_open = [one for one in inputs if one.is_open]
+    candidates = _candidates(buyable, world, limit_s, shown, draws, progress)
+    factors = _drawn(is_open, draws, tables)
+    plans = {key: buyable[key].plan for key in candidates}
+    usd, p99_s = _run(
+        candidates,
+        plans,
+        shown,
+        world,
+        factors,
+        draws=draws,
+        limit_s=limit_s,
+        progress=progress,
+    )
+    keys = tuple(candidates)
+    kinds = [kind_of(plan) for plan in plans.values()]
+    values = {one.key: one.base * factors[one.key] for one in is_open}
+    now = {key: (world.usd(one, {}), one.latency.p99_ttft_s) for key, one in buyable.items()}
+    usd_now, p99_now_s = np.array(list(now.values())).T
+    at = cheapest_under(usd_now, p99_now_s, limit_s)
+    within = _decision(
+        _within(keys, kinds, usd, p99_s, limit_s),
+        NOTHING_HOLDS if at is None else kind_of(buyable[tuple(now)[at]].plan),
+        values,
+        has_price=False,
+        tables=tables,
+    )
+    on_cost = None
+    if shipped_id in shown and rival_id in shown and shipped_id != rival_id:
+        pair = [keys.index(key) for key in (shipped_id, rival_id)]
+        both = usd[:, pair]
+        on_cost = _decision(
+            _Right(
+                tuple(kinds[index] for index in pair),
+                tuple(keys[index] for index in pair),
+                both.argmin(axis=1),
+                both,
+            ),
+            kinds[min(pair, key=lambda index: now[keys[index]][0])],
+            values,
+            has_price=True,
+            tables=tables,
+        )
+    return Decides(
+        inputs=tuple(inputs),
+        values=values,
+        plan_ids=keys,
+        usd_each=usd,
+        p99_each_s=p99_s,
+        within=within,
+        on_cost=on_cost,
+        one_log=_one_log(within, values, start, tables),
+        ranges=_ranges(keys, shown, usd, p99_s, tables),
+        sure_share=tables.setting("decides_sure_share"),
+    )
+
+
+class _World:
+    """What all draws have in common: the traffic, the tables, the terms, the luck of starts."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        tables: Tables,
+        deal: Deal,
+        inputs: Sequence[InputRange],
+        outcomes: tuple[Outcome, ...],
+    ) -> None:
+        self.trace, self.tables, self.deal = trace, tables, deal
+        self.base = {one.key: one for one in inputs}
+        normals = start_normals(tables)
+        self._normals = normals
+        self._draws: dict[ColdStart, StartDraws] = {}
+        for outcome in outcomes:
+            start = outcome.plan.start
+            if start not in self._draws:
+                self._draws[start] = start.draw(normals)
+        self._offers = self._priced(outcomes)
+
+    def _priced(self, outcomes: Sequence[Outcome]) -> dict[str, tuple[str, ...]]:
+        """Return the offers whose price each input is; one that would be both is serverless."""
+        serverless: set[str] = set()
+        machines: set[str] = set()
+        for outcome in outcomes:
+            plan = outcome.plan
+            offer = self.tables.offers[plan.offer_id]
+            scales = offer.kind == "serverless" or plan.policy.nodes is not None
+            (serverless if scales else machines).add(plan.offer_id)
+            if plan.base_offer_id is not None:
+                machines.add(plan.base_offer_id)
+        shapes = {
+            shape.offer_id
+            for offer_id in machines
+            for shape in self.deal.shapes(self.tables.offers[offer_id], self.tables)
+        }
+        return {
+            SERVERLESS_PRICE: tuple(sorted(serverless)),
+            DEDICATED_PRICE: tuple(sorted(shapes - serverless)),
+        }
+
+    def run(self, plan: Plan, factors: Mapping[str, float], stop: NDArray[np.uint8]) -> Outcome:
+        """Return what a plan does where the inputs are off by these factors."""
+        at = factors.get(START, 1.0)
+        start = plan.start
+        draws = self._draws[start]
+        if at != 1.0:
+            start = scaled_start(plan.start, at)
+            risks = start.risk.needs_luck or (
+                start.on_node is not None and start.on_node.risk.needs_luck
+            )
+            # A wait for a scarce GPU does not grow with the start, so such starts are drawn anew.
+            draws = (
+                start.draw(self._normals)
+                if risks
+                else StartDraws(draws.total_s * at, draws.stage_s * at)
+            )
+        speed = plan.speed.scaled(factors.get(PROMPT_SPEED, 1.0), factors.get(DECODE_SPEED, 1.0))
+        plan = dataclasses.replace(plan, start=start, speed=speed)
+        return outcome_of(plan, self.traffic(factors), draws, stop)
+
+    def traffic(self, factors: Mapping[str, float]) -> Trace:
+        """Return the requests of a draw."""
+        rate = factors.get(TRAFFIC, 1.0)
+        if rate == 1.0:
+            return self.trace
+        return scale_rate(self.trace, rate, int(self.tables.setting("traffic_seed")), self.tables)
+
+    def usd(self, outcome: Outcome, factors: Mapping[str, float]) -> float:
+        """Return what an outcome costs a month in a draw [$/month]."""
+        tables = self.tables
+        for key, offer_ids in self._offers.items():
+            if factors.get(key, 1.0) != 1.0:
+                tables = with_gpu_price(tables, offer_ids, factors[key])
+        host = {key: factors[key] for key in (VCPUS, RAM) if key in factors}
+        if host:
+            tables = with_engine_host(tables, host)
+        return _usd(outcome, tables, self.deal)
+
+
+def _usd(outcome: Outcome, tables: Tables, deal: Deal) -> float:
+    return bill_outcome(outcome, tables, deal).usd_per_month(tables.setting("hours_per_month"))
+
+
+def _draw_count(trace: Trace, tables: Tables) -> int:
+    """Return how many worlds are drawn: fewer where a run takes long."""
+    setting = tables.setting
+    many = setting("decides_simulated_requests") / trace.arrival_s.size
+    return int(max(setting("decides_least_draws"), min(setting("decides_draws"), many)))
+
+
+def _drawn(
+    inputs: Sequence[InputRange], draws: int, tables: Tables
+) -> dict[str, NDArray[np.float64]]:
+    """Return joint draws of the factors of the inputs: a Latin hypercube, each independent."""
+    generator = np.random.default_rng(int(tables.setting("decides_seed")))
+    found = {}
+    for one in inputs:
+        share = (generator.permutation(draws) + generator.random(draws)) / draws
+        found[one.key] = one.factor_at(share)
+    return found
+
+
+def _candidates(
+    buyable: Mapping[str, Outcome],
+    world: _World,
+    limit_s: float,
+    shown: Sequence[str],
+    draws: int,
+    progress: Progress | None,
+) -> dict[str, float]:
+    """Return the plans that can win a draw, with the least each can cost [$/month].
+
+    Every plan is run where all inputs are as kind to it as they may be and where they are as
+    unkind, and what no kind world lets hold the limit, or costs more there than a plan that holds
+    it in the unkind one, cannot win. Of a kind of plan, those stay that are its best at the base,
+    in the kind and in the unkind world.
+    """
+    ends = {
+        which: {
+            key: float(one.factor_at(share))
+            for key, one in world.base.items()
+            if one.is_open and key != TRAFFIC
+        }
+        for which, share in (("kind", 0.0), ("unkind", 1.0))
+    }
+    plans = [one.plan for one in buyable.values()]
+    jobs = [(plan, which) for which in ends for plan in plans]
+    total = len(jobs) + draws
+
+    def tick(done: int, _: int) -> None:
+        if progress is not None:
+            progress(done, total)
+
+    def work(job: tuple[Plan, str], stop: NDArray[np.uint8]) -> tuple[float, float]:
+        plan, which = job
+        outcome = world.run(plan, ends[which], stop)
+        return world.usd(outcome, ends[which]), outcome.latency.p99_ttft_s
+
+    found = np.array(in_threads(work, jobs, progress=tick)).reshape(2, len(plans), 2)
+    base = np.array([(world.usd(one, {}), one.latency.p99_ttft_s) for one in buyable.values()])
+    kind, unkind = found
+    slack = 1.0 + world.tables.setting("decides_slack")
+    holds = unkind[unkind[:, 1] <= limit_s, 0]
+    most_usd = holds.min() if holds.size else math.inf
+    can_win = (kind[:, 1] <= limit_s * slack) & (kind[:, 0] <= most_usd * slack)
+    kept: set[int] = set()
+    kinds = np.array([kind_of(plan) for plan in plans])
+    for name in dict.fromkeys(kinds[can_win].tolist()):
+        own = np.flatnonzero(can_win & (kinds == name))
+        for at in (base, kind, unkind):
+            # The cheapest of those that hold the limit, and the one that is nearest to it.
+            best = cheapest_under(at[own, 0], at[own, 1], limit_s)
+            kept |= {int(own[np.argmin(at[own, 1])])}
+            kept |= set() if best is None else {int(own[best])}
+    return {
+        plan.plan_id: float(kind[index, 0])
+        for index, plan in enumerate(plans)
+        if index in kept or plan.plan_id in shown
+    }
+
+
+def _run(
+    candidates: Mapping[str, float],
+    plans: Mapping[str, Plan],
+    shown: Sequence[str],
+    world: _World,
+    factors: Mapping[str, NDArray[np.float64]],
+    *,
+    draws: int,
+    limit_s: float,
+    progress: Progress | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the plans cost and how long requests wait in each draw, (draws, plans).
+
+    The plans that are shown are always run; another one only if it may cost less than the cheapest
+    so far that holds the limit.
+    """
+    keys = tuple(candidates)
+    order = sorted(range(len(keys)), key=lambda at: (keys[at] not in shown, candidates[keys[at]]))
+    slack = 1.0 - world.tables.setting("decides_slack")
+
+    def work(draw: int, stop: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
+        at = {key: float(values[draw]) for key, values in factors.items()}
+        usd, p99_s = [math.nan] * len(keys), [math.nan] * len(keys)
+        best = math.inf
+        for index in order:
+            key = keys[index]
+            if key not in shown and candidates[key] * slack > best:
+                continue
+            outcome = world.run(plans[key], at, stop)
+            usd[index] = world.usd(outcome, at)
+            p99_s[index] = outcome.latency.p99_ttft_s
+            if p99_s[index] <= limit_s:
+                best = min(best, usd[index])
+        return usd, p99_s
+
+    found = np.array(in_threads(work, range(draws), progress=progress))
+    return found[:, 0], found[:, 1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Right:
+    """What was right in each draw: kinds, the plan that stands for each, costs where they hold."""
+
+    kinds: tuple[str, ...]
+    plan_ids: tuple[str, ...]
+    chosen: NDArray[np.int64]
+    usd: NDArray[np.float64]
+    """Of each kind in each draw, infinite where no plan of it holds the limit, (n, kinds)."""
+
+
+def _within(
+    keys: Sequence[str],
+    kinds: Sequence[str],
+    usd: NDArray[np.float64],
+    p99_s: NDArray[np.float64],
+    limit_s: float,
+) -> _Right:
+    """Return the cheapest plan within the limit, draw by draw, as kinds."""
+    names = (*dict.fromkeys(kinds), NOTHING_HOLDS)
+    of = np.array([names.index(kind) for kind in kinds])
+    chosen = np.empty(len(usd), dtype=np.int64)
+    wins = np.zeros(len(keys), dtype=np.int64)
+    for draw, (cost, wait_s) in enumerate(zip(usd, p99_s, strict=True)):
+        best = cheapest_under(cost, wait_s, limit_s)
+        chosen[draw] = len(names) - 1 if best is None else of[best]
+        if best is not None:
+            wins[best] += 1
+    held = np.where(p99_s <= limit_s, usd, np.inf)
+    by_kind = np.full((len(usd), len(names)), np.inf)
+    plan_ids = []
+    for index in range(len(names) - 1):
+        own = np.flatnonzero(of == index)
+        by_kind[:, index] = held[:, own].min(axis=1)
+        plan_ids.append(keys[own[np.argmax(wins[own])]])
+    return _Right(names, (*plan_ids, ""), chosen, by_kind)
+
+
+def _decision(
+    right: _Right,
+    today: str,
+    values: Mapping[str, NDArray[np.float64]],
+    *,
+    has_price: bool,
+    tables: Tables,
+) -> Decision:
+    """Return what was right, the most frequent first, and what knowing each input would do."""
+    bins, sure = int(tables.setting("decides_bins")), tables.setting("decides_sure_share")
+    counts = np.bincount(right.chosen, minlength=len(right.kinds))
+    order = [int(at) for at in np.argsort(-counts, kind="stable") if counts[at]]
+    place = np.full(len(right.kinds), -1)
+    place[order] = np.arange(len(order))
+    chosen = place[right.chosen]
+    hits = np.eye(len(order))[chosen]
+    influences = []
+    for key, each in values.items():
+        groups = bins_of(each, bins)
+        influences.append(
+            Influence(
+                key,
+                gain_of_knowing(groups, hits),
+                gain_of_knowing(groups, -right.usd[:, order]) if has_price else math.nan,
+                stretches(each, chosen, len(order), bins=bins, sure_share=sure),
+            )
+        )
+    influences.sort(key=lambda one: -one.right_share)
+    own = (
+        right.usd[:, right.kinds.index(today)]
+        if today in right.kinds
+        else np.full(len(chosen), np.inf)
+    )
+    holds = np.isfinite(own)
+    least = right.usd.min(axis=1)
+    return Decision(
+        choices=tuple(right.kinds[at] for at in order),
+        plan_ids=tuple(right.plan_ids[at] for at in order),
+        chosen=chosen,
+        today=today,
+        influences=tuple(influences),
+        overspent_usd=float(np.mean(own[holds] - least[holds])) if holds.any() else math.nan,
+        breaks_share=0.0 if today == NOTHING_HOLDS else float(np.mean(~holds)),
+    )
+
+
+def _one_log(
+    within: Decision, values: Mapping[str, NDArray[np.float64]], start: ColdStart, tables: Tables
+) -> OneLog | None:
+    if START not in values or len(within.choices) < 2:
+        return None
+    found, sure = settled_by_reading(
+        values[START],
+        within.chosen,
+        len(within.choices),
+        log_error=log_error_of_one_log(start, tables),
+        sure_share=tables.setting("decides_sure_share"),
+    )
+    return OneLog(sure, found)
+
+
+def _ranges(
+    keys: Sequence[str],
+    shown: Sequence[str],
+    usd: NDArray[np.float64],
+    p99_s: NDArray[np.float64],
+    tables: Tables,
+) -> Ranges:
+    level = tables.setting("range_level")
+    tail = (1.0 - level) / 2
+    plans = {
+        key: PlanRange(
+            key,
+            usd[:, index],
+            p99_s[:, index],
+            range_of(usd[:, index], tail),
+            range_of(p99_s[:, index], tail),
+        )
+        for index, key in enumerate(keys)
+        if key in shown
+    }
+    return Ranges(
+        INPUTS,
+        level,
+        tail,
+        plans,
+        len(usd),
+        "Start, serving speed, prices, cores and memory were drawn together over their ranges.",
+    )
