@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier.economics import cheapest_under
+from frontier.economics import cheapest_under, efficient
 from frontier.plans.plan import Plan
 from frontier.ranges.facts import INPUTS, PlanRange, Ranges, range_of
 from frontier.ranges.inputs import (
@@ -63,6 +63,8 @@ from frontier.trace.reshape import scale_rate
 
 NOTHING_HOLDS = "none"
 """The choice of a draw in which no plan holds the limit."""
+
+_SAME_USD = 1e-6
 
 Progress = Callable[[int, int], None]
 
@@ -198,8 +200,14 @@ class Decides:
 
 def kind_of(plan: Plan) -> str:
     """Return the kind of a plan: its family, and the replicas that it keeps."""
-    kept = plan.policy.pinned_replicas or plan.policy.min_replicas
-    return f"{plan.family.key} {kept}"
+    return f"{plan.family.key} {kept_by(plan)}"
+
+
+def kept_by(plan: Plan) -> int:
+    """Return how many replicas a plan keeps: always, or at most by its schedule."""
+    policy = plan.policy
+    scheduled = max((least for _, least in policy.schedule), default=0)
+    return policy.pinned_replicas or max(policy.min_replicas, scheduled)
 
 
 def decide(
@@ -252,6 +260,7 @@ def decide(
         draws=draws,
         limit_s=limit_s,
         progress=progress,
+        done_before=2 * len(buyable),
     )
     keys = tuple(candidates)
     kinds = [kind_of(plan) for plan in plans.values()]
@@ -377,6 +386,22 @@ class _World:
             tables = with_engine_host(tables, host)
         return _usd(outcome, tables, self.deal)
 
+    def least_usd(
+        self, kindest: Outcome, factors: Mapping[str, NDArray[np.float64]], draws: int
+    ) -> NDArray[np.float64]:
+        """Return what a plan costs at least in each draw, from its run in the kindest world.
+
+        At the prices of the draw, to which a bill is proportional but for its fees and credits,
+        and the least cores and memory.
+        """
+        host = {key: float(self.base[key].factor_at(0.0)) for key in (VCPUS, RAM) if key in factors}
+        now = self.usd(kindest, host)
+        least = np.full(draws, now)
+        for key in self._offers:
+            if key in factors:
+                least += (self.usd(kindest, host | {key: 2.0}) - now) * (factors[key] - 1.0)
+        return least
+
 
 def _usd(outcome: Outcome, tables: Tables, deal: Deal) -> float:
     return bill_outcome(outcome, tables, deal).usd_per_month(tables.setting("hours_per_month"))
@@ -408,60 +433,72 @@ def _candidates(
     shown: Sequence[str],
     draws: int,
     progress: Progress | None,
-) -> dict[str, float]:
-    """Return the plans that can win a draw, with the least each can cost [$/month].
+) -> dict[str, Outcome]:
+    """Return the plans that can win a draw, each as it runs in the kindest world.
 
-    Every plan is run where all inputs are as kind to it as they may be and where they are as
-    unkind, and what no kind world lets hold the limit, or costs more there than a plan that holds
-    it in the unkind one, cannot win. Of a kind of plan, those stay that are its best at the base,
-    in the kind and in the unkind world.
+    Every plan is run where all inputs are as kind to it as they may be; those that hold the limit
+    there, also where they are as unkind. What is dearer in its kindest world than a plan that
+    holds the limit in the unkindest cannot win. Of a kind of plan those stay that no other of it
+    beats on both cost and p99, at the base, in the kind or in the unkind world.
     """
-    ends = {
-        which: {
+    kind, unkind = (
+        {
             key: float(one.factor_at(share))
             for key, one in world.base.items()
             if one.is_open and key != TRAFFIC
         }
-        for which, share in (("kind", 0.0), ("unkind", 1.0))
-    }
+        for share in (0.0, 1.0)
+    )
     plans = [one.plan for one in buyable.values()]
-    jobs = [(plan, which) for which in ends for plan in plans]
-    total = len(jobs) + draws
-
-    def tick(done: int, _: int) -> None:
-        if progress is not None:
-            progress(done, total)
-
-    def work(job: tuple[Plan, str], stop: NDArray[np.uint8]) -> tuple[float, float]:
-        plan, which = job
-        outcome = world.run(plan, ends[which], stop)
-        return world.usd(outcome, ends[which]), outcome.latency.p99_ttft_s
-
-    found = np.array(in_threads(work, jobs, progress=tick)).reshape(2, len(plans), 2)
-    base = np.array([(world.usd(one, {}), one.latency.p99_ttft_s) for one in buyable.values()])
-    kind, unkind = found
     slack = 1.0 + world.tables.setting("decides_slack")
-    holds = unkind[unkind[:, 1] <= limit_s, 0]
-    most_usd = holds.min() if holds.size else math.inf
-    can_win = (kind[:, 1] <= limit_s * slack) & (kind[:, 0] <= most_usd * slack)
+
+    def ran(which: Sequence[int], factors: Mapping[str, float], done: int) -> list[Outcome]:
+        def tick(now: int, _: int) -> None:
+            if progress is not None:
+                progress(done + now, 2 * len(plans) + draws)
+
+        def work(index: int, stop: NDArray[np.uint8]) -> Outcome:
+            return world.run(plans[index], factors, stop)
+
+        return in_threads(work, which, progress=tick)
+
+    kindest = ran(range(len(plans)), kind, 0)
+    may_hold = [
+        index for index, one in enumerate(kindest) if one.latency.p99_ttft_s <= limit_s * slack
+    ]
+    unkindest = dict(zip(may_hold, ran(may_hold, unkind, len(plans)), strict=True))
+    unkind_usd = {index: world.usd(one, unkind) for index, one in unkindest.items()}
+    most_usd = min(
+        (
+            unkind_usd[index]
+            for index, one in unkindest.items()
+            if one.latency.p99_ttft_s <= limit_s
+        ),
+        default=math.inf,
+    )
+    by_kind: dict[str, list[int]] = {}
+    for index in may_hold:
+        if world.usd(kindest[index], kind) <= most_usd:
+            by_kind.setdefault(kind_of(plans[index]), []).append(index)
+    base = list(buyable.values())
     kept: set[int] = set()
-    kinds = np.array([kind_of(plan) for plan in plans])
-    for name in dict.fromkeys(kinds[can_win].tolist()):
-        own = np.flatnonzero(can_win & (kinds == name))
-        for at in (base, kind, unkind):
-            # The cheapest of those that hold the limit, and the one that is nearest to it.
-            best = cheapest_under(at[own, 0], at[own, 1], limit_s)
-            kept |= {int(own[np.argmin(at[own, 1])])}
-            kept |= set() if best is None else {int(own[best])}
+    for own in by_kind.values():
+        for usd, outcomes in (
+            ([world.usd(base[index], {}) for index in own], [base[index] for index in own]),
+            ([world.usd(kindest[index], kind) for index in own], [kindest[i] for i in own]),
+            ([unkind_usd[index] for index in own], [unkindest[index] for index in own]),
+        ):
+            waits_s = [one.latency.p99_ttft_s for one in outcomes]
+            kept |= {own[at] for at in np.flatnonzero(efficient(usd, waits_s))}
     return {
-        plan.plan_id: float(kind[index, 0])
+        plan.plan_id: kindest[index]
         for index, plan in enumerate(plans)
         if index in kept or plan.plan_id in shown
     }
 
 
 def _run(
-    candidates: Mapping[str, float],
+    candidates: Mapping[str, Outcome],
     plans: Mapping[str, Plan],
     shown: Sequence[str],
     world: _World,
@@ -470,32 +507,54 @@ def _run(
     draws: int,
     limit_s: float,
     progress: Progress | None,
+    done_before: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what the plans cost and how long requests wait in each draw, (draws, plans).
 
-    The plans that are shown are always run; another one only if it may cost less than the cheapest
-    so far that holds the limit.
+    Plans that are shown are always run. Another one is not where it cannot win: it costs no less
+    than in its kindest world at the prices of the draw, and where it missed the limit by more than
+    the slack in a draw that was kinder in all of start and speed, it misses it here.
     """
     keys = tuple(candidates)
-    order = sorted(range(len(keys)), key=lambda at: (keys[at] not in shown, candidates[keys[at]]))
-    slack = 1.0 - world.tables.setting("decides_slack")
+    slack = 1.0 + world.tables.setting("decides_slack")
+    times = [key for key in (START, PROMPT_SPEED, DECODE_SPEED) if key in factors]
+    at_each = np.array([factors[key] for key in times]).reshape(len(times), draws).T
+    missed: dict[str, list[NDArray[np.float64]]] = {key: [] for key in keys}
+    first = [keys.index(key) for key in shown]
+    others = np.array([index for index in range(len(keys)) if index not in first], dtype=np.int64)
+    least = np.array([world.least_usd(candidates[key], factors, draws) for key in keys]).T
+    # The kindest first: what misses the limit there need not be run again.
+    order = np.argsort(np.log(at_each).sum(axis=1), kind="stable").tolist()
+
+    def cannot_hold(key: str, here: NDArray[np.float64]) -> bool:
+        return any((there <= here).all() for there in missed[key])
 
     def work(draw: int, stop: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
         at = {key: float(values[draw]) for key, values in factors.items()}
         usd, p99_s = [math.nan] * len(keys), [math.nan] * len(keys)
         best = math.inf
-        for index in order:
+        for index in (*first, *others[np.argsort(least[draw, others], kind="stable")].tolist()):
             key = keys[index]
-            if key not in shown and candidates[key] * slack > best:
+            # A plan that uses nothing beyond another one costs the same but for the last digits.
+            may_win = least[draw, index] < best - _SAME_USD and not cannot_hold(key, at_each[draw])
+            if not may_win and index not in first:
                 continue
             outcome = world.run(plans[key], at, stop)
             usd[index] = world.usd(outcome, at)
             p99_s[index] = outcome.latency.p99_ttft_s
             if p99_s[index] <= limit_s:
                 best = min(best, usd[index])
+            elif p99_s[index] > limit_s * slack:
+                missed[key].append(at_each[draw])
         return usd, p99_s
 
-    found = np.array(in_threads(work, range(draws), progress=progress))
+    found = np.empty((draws, 2, len(keys)))
+    tick = (
+        None
+        if progress is None
+        else lambda done, of: progress(done_before + done, done_before + of)
+    )
+    found[order] = in_threads(work, order, progress=tick)
     return found[:, 0], found[:, 1]
 
 

@@ -395,13 +395,17 @@ def traffic_range(trace: Trace, tables: Tables) -> tuple[InputRange, ...]:
     )
 
 
-def predictive_factors(ratios: Sequence[float]) -> tuple[float, ...]:
+def predictive_factors(
+    ratios: Sequence[float], *, within: float | None = None
+) -> tuple[float, ...]:
     r"""Return the quantiles of the ratio of a next case, from those of some cases [1].
 
     Parameters
     ----------
     ratios : sequence of float
         Measured over predicted, of at least two cases, above 0. [1]
+    within : float, optional
+        Factor of 1 beyond which, either way, nothing lies. [1]
 
     Notes
     -----
@@ -411,7 +415,10 @@ def predictive_factors(ratios: Sequence[float]) -> tuple[float, ...]:
     """
     logs = np.log(np.asarray(ratios, dtype=np.float64))
     spread = float(logs.std(ddof=1)) * math.sqrt(1.0 + 1.0 / logs.size)
-    return _factors(float(logs.mean()) + spread * _t(logs.size - 1))
+    found = float(logs.mean()) + spread * _t(logs.size - 1)
+    return _factors(
+        found if within is None else np.clip(found, -math.log(within), math.log(within))
+    )
 
 
 def published_like(
@@ -444,13 +451,20 @@ def _model_start(
     start: ColdStart, platform: str | None, tables: Tables
 ) -> tuple[tuple[float, ...], str, tuple[str, ...], int, str]:
     """Return the range of what is predicted of a start: factors, basis, sources, cases, words."""
-    alike, which = published_like(start, platform, validate_start(tables), tables)
+    results = validate_start(tables)
+    alike, which = published_like(start, platform, results, tables)
+    # Few cases have long tails: nothing lies further off than any start that was ever measured.
+    furthest = max(
+        abs(math.log(row.measured_s / row.predicted_s)) for row in results if not row.used_in_fit
+    )
     words = (
         f"Measured over predicted in {spell.count(len(alike), 'published start')} {which}, which "
         "no fit has seen"
     )
     return (
-        predictive_factors([row.measured_s / row.predicted_s for row in alike]),
+        predictive_factors(
+            [row.measured_s / row.predicted_s for row in alike], within=math.exp(furthest)
+        ),
         "assumed" if group_of(start) == "opaque" else "derived",
         tuple(dict.fromkeys(row.case.source_id for row in alike)),
         len(alike),

@@ -12,7 +12,6 @@ Nothing is simulated here, and nothing is said of inputs that were not drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -111,7 +110,7 @@ def stretches(
     np.add.at(counts, (of, chosen), 1)
     share = counts.max(axis=1) / counts.sum(axis=1)
     settled = np.where(share >= sure_share, counts.argmax(axis=1), -1)
-    return _joined(values, of, counts, settled)
+    return _joined(values, of, counts, settled, sure_share)
 
 
 def settled_by_reading(
@@ -148,7 +147,8 @@ def settled_by_reading(
     of = np.empty(values.size, dtype=np.int64)
     of[order] = np.arange(values.size)
     counts = np.eye(choices, dtype=np.int64)[chosen[order]]
-    return _joined(values, of, counts, settled[order]), float(is_settled.mean())
+    joined = _joined(values, of, counts, settled[order], sure_share)
+    return joined, float(is_settled.mean())
 
 
 def _joined(
@@ -156,23 +156,36 @@ def _joined(
     of: NDArray[np.int64],
     counts: NDArray[np.int64],
     settled: NDArray[np.int64],
+    sure_share: float,
 ) -> tuple[Stretch, ...]:
-    """Return bins as stretches, neighbours of one choice joined, borders midway between draws."""
+    """Return bins as stretches: neighbours of one choice joined, borders midway between draws.
+
+    What is open between two stretches of one choice is theirs, if the choice is right often enough
+    in all three together: a few draws in which other inputs decide make no border.
+    """
+    runs = [
+        (int(settled[part[0]]), counts[part].sum(axis=0), int(part[0]), int(part[-1]))
+        for part in np.split(np.arange(settled.size), np.flatnonzero(np.diff(settled)) + 1)
+    ]
+    at = 1
+    while at < len(runs) - 1:
+        (before, left, start, _), (here, middle, *_), (after, right, _, stop) = runs[
+            at - 1 : at + 2
+        ]
+        total = left + middle + right
+        if here < 0 and before == after and total[before] >= sure_share * total.sum():
+            runs[at - 1 : at + 2] = [(before, total, start, stop)]
+            at = max(1, at - 1)
+        else:
+            at += 1
     first, last = (np.full(settled.size, sign * np.inf) for sign in (1, -1))
     np.minimum.at(first, of, values)
     np.maximum.at(last, of, values)
-    cuts = [0, *(np.flatnonzero(np.diff(settled)) + 1).tolist(), settled.size]
-    found = []
-    low = float(first[0])
-    for start, stop in pairwise(cuts):
-        inside = counts[start:stop].sum(axis=0)
-        is_end = stop == settled.size
-        high = float(last[-1]) if is_end else float((last[stop - 1] + first[stop]) / 2)
-        choice = int(settled[start])
-        right = inside[choice] if choice >= 0 else inside.max()
-        draws = int(inside.sum())
-        found.append(
-            Stretch(low, high, choice if choice >= 0 else None, float(right / draws), draws)
-        )
+    found, low = [], float(first[0])
+    for choice, inside, _, stop in runs:
+        is_end = stop == settled.size - 1
+        high = float(last[stop]) if is_end else float((last[stop] + first[stop + 1]) / 2)
+        right, draws = int(inside[choice] if choice >= 0 else inside.max()), int(inside.sum())
+        found.append(Stretch(low, high, choice if choice >= 0 else None, right / draws, draws))
         low = high
     return tuple(found)
