@@ -20,6 +20,7 @@ from frontier.pages import (
     show,
     takeaway,
     text,
+    what_if,
 )
 from frontier.pages.controls import Choices
 from frontier.pages.plans import choose_plan, picked_plan
@@ -38,7 +39,7 @@ def render() -> None:
     if choices is None:
         return
     view_place, market_place, answer_place = st.container(), st.container(), st.empty()
-    beneath_answer = st.container()
+    beneath_answer, next_place = st.container(), st.container()
     study = problem = None
     try:
         study = results.study(choices, lambda few: _draw_answer(answer_place, few))
@@ -53,6 +54,8 @@ def render() -> None:
     if study is None or view == MARKET:
         with market_place:
             market_view.draw(choices, problem)
+    with next_place:
+        what_if.next_questions(choices)
     if study is None:
         return
     if view == PLANS:

@@ -42,6 +42,7 @@ from frontier.tables.rows import (
     Hosting,
     InstanceType,
     Kernels,
+    Limit,
     Loader,
     MitigationNumber,
     Model,
@@ -127,6 +128,7 @@ class Tables:
     catalogues: Mapping[str, Catalogue] = field(metadata={"row": Catalogue})
     catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
     unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
+    limits: Mapping[str, Limit] = field(metadata={"row": Limit})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""

@@ -677,6 +677,17 @@ class UnitSlip:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit on p99 TTFT that the ladder of limits asks for [s]."""
+
+    limit_id: str
+    limit_s: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class GpuName:
     """Names that price lists use for a GPU, or for several where they leave open which."""
 
