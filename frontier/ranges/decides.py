@@ -19,6 +19,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,8 @@ class Decision:
         The choice at the values as they stand.
     influences : tuple of Influence
         One for each open input, the one that puts most right first.
+    kinds : tuple of str
+        All the kinds that there were to choose from.
     overspent_usd : float
         What today's choice costs more than the right one, on average over the draws in which it
         holds the limit. [$/month]
@@ -122,6 +125,7 @@ class Decision:
     chosen: NDArray[np.int64]
     today: str
     influences: tuple[Influence, ...]
+    kinds: tuple[str, ...]
     overspent_usd: float
     breaks_share: float
 
@@ -197,6 +201,38 @@ class Decides:
         """How many worlds were drawn."""
         return int(self.usd_each.shape[0])
 
+    def input(self, key: str) -> InputRange:
+        """Return the input of that key."""
+        return next(one for one in self.inputs if one.key == key)
+
+    def rows(self) -> tuple[dict[str, Any], ...]:
+        """Return one row an input, as tables and exports have it.
+
+        What is not open puts nothing right; dollars only where there are two to choose from on
+        cost. ``low`` to ``high`` holds `ranges_level` of the cases.
+        """
+        within = {one.key: one for one in self.within.influences}
+        cost = {} if self.on_cost is None else {one.key: one for one in self.on_cost.influences}
+        return tuple(
+            {
+                "key": one.key,
+                "input": one.label,
+                "unit": one.unit,
+                "base": one.base,
+                "low": one.low,
+                "median": one.median,
+                "high": one.high,
+                "basis": one.basis,
+                "cases": one.cases,
+                "source_ids": ";".join(one.source_ids),
+                "why": one.why,
+                "draws": self.draws,
+                "put_right_share": within[one.key].right_share if one.key in within else 0.0,
+                "worth_usd_per_month": cost[one.key].usd_per_month if one.key in cost else math.nan,
+            }
+            for one in self.inputs
+        )
+
 
 def kind_of(plan: Plan) -> str:
     """Return the kind of a plan: its family, and the replicas that it keeps."""
@@ -248,7 +284,17 @@ def decide(
     world = _World(trace, tables, deal, inputs, tuple(buyable.values()))
     draws = _draw_count(trace, tables)
     is_open = [one for one in inputs if one.is_open]
-    candidates = _candidates(buyable, world, limit_s, shown, draws, progress)
+    looked_at = buyable
+    if trace.arrival_s.size * len(buyable) > tables.setting("decides_screened_requests"):
+        # Too long to run every plan: those that stand out as things are.
+        usd_now, waits_s = _today(buyable, world)
+        stands_out = efficient(usd_now, waits_s)
+        looked_at = {
+            key: one
+            for (key, one), stands in zip(buyable.items(), stands_out, strict=True)
+            if stands or key in shown
+        }
+    candidates = _candidates(looked_at, world, limit_s, shown, draws, progress)
     factors = _drawn(is_open, draws, tables)
     plans = {key: buyable[key].plan for key in candidates}
     usd, p99_s = _run(
@@ -260,17 +306,16 @@ def decide(
         draws=draws,
         limit_s=limit_s,
         progress=progress,
-        done_before=2 * len(buyable),
+        done_before=2 * len(looked_at),
     )
     keys = tuple(candidates)
     kinds = [kind_of(plan) for plan in plans.values()]
     values = {one.key: one.base * factors[one.key] for one in is_open}
-    now = {key: (world.usd(one, {}), one.latency.p99_ttft_s) for key, one in buyable.items()}
-    usd_now, p99_now_s = np.array(list(now.values())).T
-    at = cheapest_under(usd_now, p99_now_s, limit_s)
+    usd_now, waits_s = _today(buyable, world)
+    at = cheapest_under(usd_now, waits_s, limit_s)
     within = _decision(
         _within(keys, kinds, usd, p99_s, limit_s),
-        NOTHING_HOLDS if at is None else kind_of(buyable[tuple(now)[at]].plan),
+        NOTHING_HOLDS if at is None else kind_of(tuple(buyable.values())[at].plan),
         values,
         has_price=False,
         tables=tables,
@@ -286,7 +331,7 @@ def decide(
                 both.argmin(axis=1),
                 both,
             ),
-            kinds[min(pair, key=lambda index: now[keys[index]][0])],
+            kinds[min(pair, key=lambda index: world.usd(buyable[keys[index]], {}))],
             values,
             has_price=True,
             tables=tables,
@@ -401,6 +446,16 @@ class _World:
             if key in factors:
                 least += (self.usd(kindest, host | {key: 2.0}) - now) * (factors[key] - 1.0)
         return least
+
+
+def _today(
+    outcomes: Mapping[str, Outcome], world: _World
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the plans cost and how long requests wait as things stand."""
+    return (
+        np.array([world.usd(one, {}) for one in outcomes.values()]),
+        np.array([one.latency.p99_ttft_s for one in outcomes.values()]),
+    )
 
 
 def _usd(outcome: Outcome, tables: Tables, deal: Deal) -> float:
@@ -637,6 +692,7 @@ def _decision(
         chosen=chosen,
         today=today,
         influences=tuple(influences),
+        kinds=right.kinds,
         overspent_usd=float(np.mean(own[holds] - least[holds])) if holds.any() else math.nan,
         breaks_share=0.0 if today == NOTHING_HOLDS else float(np.mean(~holds)),
     )

@@ -26,7 +26,9 @@ from frontier.verdict.find import (
     spoken,
     utilisation_of,
     with_break_even,
+    with_hangs,
 )
+from frontier.verdict.hangs import choice_in_words, hangs_in_words, of_hundred, value_in_words
 from frontier.verdict.rates import (
     flip_sentence,
     gap_sentence,
@@ -76,4 +78,9 @@ __all__ = [
     "utilisation_of",
     "with_break_even",
     "worth_sentence",
+    "choice_in_words",
+    "hangs_in_words",
+    "of_hundred",
+    "value_in_words",
+    "with_hangs",
 ]

@@ -358,6 +358,9 @@ class Verdict:
         Where no plan holds the limit.
     break_even : BreakEvenRate or None
         None until it is computed, which takes more simulations.
+    hangs : tuple of str
+        How often the answer stands over all that is not known for sure, and what settles it, a
+        sentence each; empty until it is computed.
     answer, beside, below : str
         The answer in one sentence, what stands beside it, and the line under both.
     reasons : tuple of str
@@ -379,6 +382,7 @@ class Verdict:
     tippings: tuple[Tipping, ...] = ()
     obstacle: Obstacle | None = None
     break_even: BreakEvenRate | None = None
+    hangs: tuple[str, ...] = ()
     answer: str = ""
     beside: str = ""
     below: str = ""

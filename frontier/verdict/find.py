@@ -119,6 +119,11 @@ def with_break_even(verdict: Verdict, found: BreakEvenRate) -> Verdict:
     return spoken(dataclasses.replace(verdict, break_even=found))
 
 
+def with_hangs(verdict: Verdict, sentences: tuple[str, ...]) -> Verdict:
+    """Return the verdict with what it hangs on, `hangs.hangs_in_words`, among its reasons."""
+    return spoken(dataclasses.replace(verdict, hangs=sentences))
+
+
 def spoken(verdict: Verdict) -> Verdict:
     """Return the verdict with its facts in words."""
     return dataclasses.replace(

@@ -64,6 +64,7 @@ def reasons(verdict: Verdict) -> tuple[str, ...]:
         utilisation_in_words(verdict.utilisation, verdict.rival),
         _about_rate(verdict),
         commitment_in_words(verdict.commitment),
+        " ".join(verdict.hangs),
     )
     return tuple(sentence for sentence in found if sentence)
 
