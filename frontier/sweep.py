@@ -12,10 +12,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from frontier import units
@@ -58,6 +57,9 @@ from frontier.simulate import (
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -419,6 +421,8 @@ def frontier_table(
     is one more row, for the tokens of that ``trace``; like the bound, it is never efficient.
     ``bases`` are what the bills are computed from, where that is known already.
     """
+    import pandas as pd
+
     rows = []
     for outcome in outcomes:
         outcome = settled(outcome, tables)

@@ -129,9 +129,7 @@ def turning_figure(table: pd.DataFrame, one: InputRange) -> go.Figure:
             )
         )
     theme.base_layout(figure, height_px=_SHARES_PX)
-    figure.update_layout(
-        barmode="stack", bargap=0.06, legend={"orientation": "h", "y": 1.14, "x": 0}
-    )
+    figure.update_layout(barmode="stack", bargap=0.06, legend={"traceorder": "normal"})
     figure.update_xaxes(
         tickvals=parts["part"].tolist(), ticktext=ticks, title=f"{one.label}, from", showgrid=False
     )

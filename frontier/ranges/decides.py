@@ -720,7 +720,7 @@ def _ranges(
     p99_s: NDArray[np.float64],
     tables: Tables,
 ) -> Ranges:
-    level = tables.setting("range_level")
+    level = tables.setting("ranges_level")
     tail = (1.0 - level) / 2
     plans = {
         key: PlanRange(

@@ -376,7 +376,7 @@ def with_engine_host(tables: Tables, factors: dict[str, float]) -> Tables:
 
 def traffic_range(trace: Trace, tables: Tables) -> tuple[InputRange, ...]:
     """Return what the rate of requests may be, where a setting says that it may be another one."""
-    swing = tables.settings["traffic_open"]
+    swing = tables.settings["ranges_traffic"]
     if swing.value == 1.0:
         return ()
     return (
@@ -442,7 +442,7 @@ def published_like(
         # Where the host is known, it and not the name of the platform is what is alike.
         choices = [(alike_known, "on hosts and storage that are known")]
     for alike, words in choices:
-        if len(alike) >= tables.setting("range_least_cases"):
+        if len(alike) >= tables.setting("ranges_least_cases"):
             return tuple(alike), words
     return held_apart, "of every kind"
 
@@ -578,4 +578,4 @@ def _settled() -> tuple[float, ...]:
 
 
 def _tail(tables: Tables) -> float:
-    return (1.0 - tables.setting("range_level")) / 2
+    return (1.0 - tables.setting("ranges_level")) / 2
