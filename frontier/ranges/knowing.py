@@ -20,11 +20,13 @@ from frontier.errors import InputError
 
 
 def bins_of(values: ArrayLike, bins: int) -> NDArray[np.int64]:
-    """Return the bin of each draw, all of them equally full but for one, in order of the input."""
+    """Return the bin of each draw, in order of the input, as equally full as may be.
+
+    Draws of one value share a bin: an input that is known tells them not apart.
+    """
     values = np.asarray(values, dtype=np.float64)
-    rank = np.empty(values.size, dtype=np.int64)
-    rank[np.argsort(values, kind="stable")] = np.arange(values.size)
-    return rank * min(bins, values.size) // values.size
+    rank = np.searchsorted(np.sort(values), values)
+    return np.unique(rank * min(bins, values.size) // values.size, return_inverse=True)[1]
 
 
 def gain_of_knowing(groups: ArrayLike, payoff: ArrayLike) -> float:
@@ -105,8 +107,8 @@ def stretches(
         From which share on a choice counts as settled. [1]
     """
     values, chosen = np.asarray(values, dtype=np.float64), np.asarray(chosen, dtype=np.int64)
-    counts = np.zeros((min(bins, values.size), choices), dtype=np.int64)
     of = bins_of(values, bins)
+    counts = np.zeros((int(of.max()) + 1, choices), dtype=np.int64)
     np.add.at(counts, (of, chosen), 1)
     share = counts.max(axis=1) / counts.sum(axis=1)
     settled = np.where(share >= sure_share, counts.argmax(axis=1), -1)
@@ -142,12 +144,11 @@ def settled_by_reading(
     share = after.max(axis=1) / after.sum(axis=1)
     is_settled = share >= sure_share
     settled = np.where(is_settled, after.argmax(axis=1), -1)
-    order = np.argsort(values, kind="stable")
-    # Every draw is a stretch of its own until its neighbours are joined to it.
-    of = np.empty(values.size, dtype=np.int64)
-    of[order] = np.arange(values.size)
-    counts = np.eye(choices, dtype=np.int64)[chosen[order]]
-    joined = _joined(values, of, counts, settled[order], sure_share)
+    # Every value is a stretch of its own until its neighbours are joined to it.
+    _, first, of = np.unique(values, return_index=True, return_inverse=True)
+    counts = np.zeros((first.size, choices), dtype=np.int64)
+    np.add.at(counts, (of, chosen), 1)
+    joined = _joined(values, of, counts, settled[first], sure_share)
     return joined, float(is_settled.mean())
 
 

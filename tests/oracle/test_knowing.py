@@ -100,6 +100,17 @@ def test_bins_are_equally_full_and_in_order():
     assert (np.diff(of[np.argsort(values)]) >= 0).all()
 
 
+def test_draws_of_one_value_are_never_told_apart():
+    """A price that has not moved in most draws is one value, in one bin and in one stretch."""
+    rng = np.random.default_rng(8)
+    values = np.where(rng.random(400) < 0.7, 2.0, rng.uniform(1.5, 3.0, 400))
+    of = bins_of(values, 16)
+    assert np.unique(of[values == 2.0]).size == 1
+    assert of.max() + 1 == np.unique(of).size
+    for part in stretches(values, rng.integers(0, 2, 400), 2, bins=16, sure_share=0.95):
+        assert part.low < part.high
+
+
 def test_a_threshold_is_found_between_the_draws_beside_it():
     """Below 40 one choice, above it the other: two stretches, nothing open, border beside 40."""
     values = np.linspace(1, 101, 512)
