@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import frontier
-from frontier.crew import TICK_S, Found, Item, Progress, Shared, Work
+from frontier.crew import THREADS, TICK_S, Crew, Found, Item, Progress, Shared, Work
 from frontier.errors import FrontierError, InputError
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ class Cluster:
         with _client(self.address) as client:
             _check_workers(client, self.address)
             return _gathered(client, work, shared, items, progress)
+
+
+def crew_at(address: str | None) -> Crew:
+    """Return the workers of a scheduler, or the threads of this process where none is named."""
+    return Cluster(address) if address else THREADS
 
 
 def _client(address: str) -> Client:

@@ -52,6 +52,7 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
                 tables,
                 first=None if show_first_look is None else lambda few: show_first_look(billed(few)),
                 progress=progress,
+                crew=session.crew(),
             )
         finally:
             bar.empty()

@@ -7,6 +7,8 @@ import datetime as dt
 import os
 import pickle
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -143,3 +145,12 @@ def test_an_address_without_a_scheduler_is_refused(address, words, trace, plans,
     monkeypatch.setattr("frontier.cluster._WAIT_FOR_WORKERS_S", 1.0)
     with pytest.raises(InputError, match=words):
         simulate_plans(plans[:1], trace, TABLES, crew=Cluster(address))
+
+
+def test_nobody_imports_dask_who_names_no_scheduler():
+    """The command line and the pages do without it."""
+    code = (
+        "import sys, frontier.cli, frontier.pages.shell\n"
+        "sys.exit(any(name.split('.')[0] in ('dask', 'distributed') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
