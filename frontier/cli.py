@@ -316,11 +316,7 @@ def _simulated(
         dedicated_offer=told.dedicated,
         nodes=_nodes(told, tables),
     )
-<<<<<<< HEAD
-    found = simulate(scenario, trace, tables, crew=_crew(told))
-=======
-    found = simulate(scenario, asked.trace, tables)
->>>>>>> main
+    found = simulate(scenario, asked.trace, tables, crew=_crew(told))
     deal = Deal(commitment=asked.commitment, exact_machine=told.exact_machine)
     return asked, found, deal.with_host(host)
 
