@@ -13,8 +13,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from frontier import units
 from frontier.billing import Bill, BillBasis
@@ -78,6 +77,9 @@ from frontier.verdict import (
     with_break_even,
     with_luck,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, eq=False)

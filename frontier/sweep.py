@@ -10,10 +10,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from frontier import units
@@ -57,6 +56,9 @@ from frontier.simulate import (
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -387,6 +389,8 @@ def frontier_table(
     is one more row, for the tokens of that ``trace``; like the bound, it is never efficient.
     ``bases`` are what the bills are computed from, where that is known already.
     """
+    import pandas as pd
+
     rows = []
     for outcome in outcomes:
         outcome = settled(outcome, tables)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from frontier import units
 from frontier.billing import (
@@ -42,6 +42,9 @@ from frontier.verdict.facts import (
     Verdict,
     WaitingCost,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TAIL = 99
 # Sums of the same dollars in another order differ in their last bits.
