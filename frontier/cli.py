@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from frontier import cli_growth, cli_ladder, spell
+from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
@@ -106,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
     crossing.add_argument(
         "--out", action="append", default=[], metavar="FILE", help="write the points: .csv"
     )
+
+    config = commands.add_parser(
+        "config", help="write a plan as configuration to paste: Modal, KEDA, vLLM, …"
+    )
+    config.set_defaults(run=_config, out=[])
+    _add_scenario(config)
+    add_config(config)
 
     grows = commands.add_parser(
         "growth", help="the coming months: cost by plan, when the answer turns, the budget"
@@ -477,6 +485,26 @@ def _sweep(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, _as_file(path.suffix, study, plan_id))
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
+
+
+def _config(told: argparse.Namespace) -> None:
+    from frontier.manifests import fits_of
+    from frontier.study import default_plan_id
+
+    study, _ = _study(told, ())
+    plan_id = told.plan or default_plan_id(study)
+    plan = look_up(study.outcomes, plan_id, "plan").plan
+    tables = study.tables
+    fits = fits_of(plan, study.deployment, study.trace, tables, study.deal.serverless)
+    if not fits:
+        raise InputError(f"There is nothing to configure: nobody sells {plan.label}.")
+    if told.list:
+        print(targets_text(fits))
+        return
+    text, said = config_text(fits, told.target, tables)
+    print(text, end="")
+    # Beside what can be piped into a file.
+    print(f"{plan.label}: {said}", file=sys.stderr)
 
 
 def _if_known(seconds: float | None) -> str:
