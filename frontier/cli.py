@@ -23,6 +23,7 @@ from frontier.tables import load_tables, look_up
 
 if TYPE_CHECKING:
     from frontier.billing import HostChoice
+    from frontier.crew import Crew
     from frontier.models.own import ReadModel
     from frontier.plans.nodes import NodeChoice
     from frontier.plans.scenario import Scenario
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="compare plans on a trace and print the answer")
     sweep.set_defaults(run=_sweep)
     _add_scenario(sweep)
+    _add_scheduler(sweep)
     sweep.add_argument(
         "--plan", metavar="ID", help="the plan that workbook and record are about; the answer's"
     )
@@ -84,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     whole.set_defaults(run=_market)
     _add_traffic_and_model(whole)
     add_market(whole)
+    _add_scheduler(whole)
     rungs = commands.add_parser(
         "ladder", help="the cheapest plan of the market under each of several limits"
     )
@@ -182,6 +185,14 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
         "--weights-in-ram",
         choices=("yes", "no"),
         help="whether weights stay in host memory; by the loader",
+    )
+
+
+def _add_scheduler(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="simulate on the workers of a Dask cluster: tcp://host:8786 (docs/scale.md)",
     )
 
 
@@ -313,9 +324,16 @@ def _simulated(
         dedicated_offer=told.dedicated,
         nodes=_nodes(told, tables),
     )
-    found = simulate(scenario, asked.trace, tables)
+    found = simulate(scenario, asked.trace, tables, crew=_crew(told))
     deal = Deal(commitment=asked.commitment, exact_machine=told.exact_machine)
     return asked, found, deal.with_host(host)
+
+
+def _crew(told: argparse.Namespace) -> Crew:
+    """Return who simulates: threads here, or the cluster that is named."""
+    from frontier.cluster import crew_at
+
+    return crew_at(getattr(told, "scheduler", None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +373,14 @@ def _market(told: argparse.Namespace) -> None:
 
     of = _market_asked(told)
     scenario = of.asked.scenario(told, serverless_offer="", dedicated_offer="")
-    found = market(scenario, of.asked.trace, of.tables, limit_s=of.asked.limit_s, **of.how)
+    found = market(
+        scenario,
+        of.asked.trace,
+        of.tables,
+        limit_s=of.asked.limit_s,
+        crew=_crew(told),
+        **of.how,
+    )
     print(printed(found, of.tables, told, of.about))
     for path in of.asked.paths:
         _write(path, as_file(path.suffix, found, of.tables))

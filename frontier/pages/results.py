@@ -93,6 +93,7 @@ def simulated(
                 tables,
                 first=first,
                 progress=progress,
+                crew=session.crew(),
             )
         finally:
             bar.empty()

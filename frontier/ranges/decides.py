@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier.crew import Progress, in_threads
 from frontier.economics import cheapest_under, efficient
 from frontier.plans.plan import Plan
 from frontier.ranges.facts import INPUTS, PlanRange, Ranges, range_of
@@ -54,7 +55,6 @@ from frontier.sweep import (
     Deal,
     Outcome,
     bill_outcome,
-    in_threads,
     outcome_of,
     start_normals,
 )
@@ -66,8 +66,6 @@ NOTHING_HOLDS = "none"
 """The choice of a draw in which no plan holds the limit."""
 
 _SAME_USD = 1e-6
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
