@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from frontier.pages import controls, growth_view, ladder_view, link, text
+from frontier.pages import against_view, controls, growth_view, ladder_view, link, text
 from frontier.pages.controls import Choices
 
 PATH = "what-if"
@@ -44,6 +44,7 @@ class Question:
 QUESTIONS: tuple[Question, ...] = (
     Question("limits", "Other limits", ladder_view.draw, ladder_view.asks),
     Question("growth", "Traffic grows", growth_view.draw, growth_view.asks),
+    Question(against_view.QUESTION, "A against B", against_view.draw),
 )
 
 
