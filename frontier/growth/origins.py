@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from frontier import spell
@@ -25,6 +26,11 @@ from frontier.sweep import Deal, Outcome, rerun
 from frontier.tables import Tables
 from frontier.trace import Together, Trace
 from frontier.verdict import PlanFacts, named
+
+SPLIT_WORDS = (
+    "The bill is split by busy seconds: each moment in which replicas are busy evenly among the "
+    "requests on them then; starts, idle time and fees follow. The model is the same for all."
+)
 
 _TAIL = 99
 _CENTS = 100
@@ -219,6 +225,32 @@ def sharing_in_words(found: ServedApart, limit_s: float) -> str:
         f"{words}; each on replicas of its own, {spell.dollars(found.usd_apart)}: sharing is "
         f"{spell.dollars(abs(more))} a month {'cheaper' if more > 0 else 'dearer'}."
     )
+
+
+def origins_table(shares: Sequence[OriginShare], apart: ServedApart) -> pd.DataFrame:
+    """Return one row a trace: what of the shared plan is its, and what it costs apart.
+
+    Returns
+    -------
+    DataFrame
+        trace, requests, prompt_tokens, output_tokens, p50_ttft_s, p99_ttft_s, waited_on_start,
+        refused, busy_share, usd_per_month; apart_plan (empty: there is none), apart_usd_per_month,
+        apart_p99_ttft_s, apart_why (why there is none).
+    """
+    rows = []
+    for share, own in zip(shares, apart.parts, strict=True):
+        row = dataclasses.asdict(share)
+        rows.append(
+            {
+                "trace": row.pop("name"),
+                **row,
+                "apart_plan": "" if own.plan is None else named(own.plan),
+                "apart_usd_per_month": math.nan if own.plan is None else own.plan.usd_per_month,
+                "apart_p99_ttft_s": math.nan if own.plan is None else own.plan.p99_ttft_s,
+                "apart_why": own.why,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 _NOTHING = "no request in the time that counts"

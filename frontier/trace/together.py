@@ -332,7 +332,7 @@ def _period_s(part: _Part, tables: Tables) -> float:
     """Return the whole weeks, else the whole days, that a trace covers all but a little of [s]."""
     slack = tables.setting("together_period_slack")
     for unit_s in (_WEEK_S, SECONDS_PER_DAY):
-        whole = math.floor(part.trace.horizon_s / unit_s + slack)
+        whole = math.floor(part.trace.horizon_s / unit_s * (1.0 + slack))
         if whole:
             return float(whole * unit_s)
     raise InputError(
@@ -346,7 +346,12 @@ def _about_align(align: str, parts: Sequence[_Part]) -> str:
     how = {
         CLOCK: "each request where its date puts it",
         WEEK: "moved by whole weeks, so that hours of the week lie on one another",
-        START: "all beginning at one time, whatever their clocks say",
+        START: "all beginning at one time, "
+        + (
+            "for not all of them have a date"
+            if any(part.trace.t0_utc is None for part in parts)
+            else "whatever their clocks say"
+        ),
     }[align]
     return f"Added up: {names}; {how}."
 
