@@ -14,7 +14,6 @@ import streamlit as st
 from frontier.pages import against_view, controls, growth_view, ladder_view, link, text
 from frontier.pages.controls import Choices
 
-PATH = "what-if"
 _KEY = "question"
 
 
@@ -75,5 +74,5 @@ def next_questions(choices: Choices) -> None:
                     type="tertiary",
                     icon=":material/arrow_forward:",
                     on_click=link.turn_to,
-                    args=(PATH, _KEY, question.key, QUESTIONS[0].key),
+                    args=(link.WHAT_IF, _KEY, question.key, QUESTIONS[0].key),
                 )
