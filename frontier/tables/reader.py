@@ -41,6 +41,7 @@ from frontier.tables.rows import (
     Hosting,
     InstanceType,
     Kernels,
+    Knobs,
     Loader,
     MitigationNumber,
     Model,
@@ -108,6 +109,7 @@ class Tables:
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
     behaviours: Mapping[str, Behaviour] = field(metadata={"row": Behaviour})
+    knobs: Mapping[str, Knobs] = field(metadata={"row": Knobs})
     descriptive: Mapping[str, Descriptive] = field(metadata={"row": Descriptive})
     commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
     abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})
