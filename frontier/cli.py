@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import spell
+from frontier import cli_growth, cli_ladder, spell
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from frontier.models.own import ReadModel
     from frontier.plans.nodes import NodeChoice
     from frontier.plans.scenario import Scenario
-    from frontier.study import Study
+    from frontier.study import Simulated, Study
     from frontier.sweep import Deal
     from frontier.tables import Commitment, Model, Offer, Tables
     from frontier.trace import Trace
@@ -83,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     whole.set_defaults(run=_market)
     _add_traffic_and_model(whole)
     add_market(whole)
+    rungs = commands.add_parser(
+        "ladder", help="the cheapest plan of the market under each of several limits"
+    )
+    rungs.set_defaults(run=_ladder)
+    _add_traffic_and_model(rungs)
+    cli_ladder.add_ladder(rungs)
     crossing = commands.add_parser(
         "break-even", help="cost against the request rate, and what the verdict hangs on"
     )
@@ -96,6 +102,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     crossing.add_argument(
         "--out", action="append", default=[], metavar="FILE", help="write the points: .csv"
+    )
+
+    grows = commands.add_parser(
+        "growth", help="the coming months: cost by plan, when the answer turns, the budget"
+    )
+    grows.set_defaults(run=_growth)
+    _add_scenario(grows)
+    cli_growth.add_growth(grows)
+    grows.add_argument(
+        "--out", action="append", default=[], metavar="FILE", help="write the months: .csv"
     )
 
     offers = commands.add_parser(
@@ -267,11 +283,21 @@ def _asked(told: argparse.Namespace, suffixes: tuple[str, ...]) -> _Asked:
 
 def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, list[Path]]:
     """Return the study that the arguments ask for, and the files to write."""
-    from frontier.study import simulate, study_of
+    from frontier.study import study_of
+
+    asked, found, deal = _simulated(told, suffixes)
+    return study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal), asked.paths
+
+
+def _simulated(
+    told: argparse.Namespace, suffixes: tuple[str, ...]
+) -> tuple[_Asked, Simulated, Deal]:
+    """Return what was asked for, what every plan of it did, and the terms to bill it on."""
+    from frontier.study import simulate
     from frontier.sweep import Deal
 
     asked = _asked(told, suffixes)
-    tables, trace, limit_s = asked.tables, asked.trace, asked.limit_s
+    tables = asked.tables
     host = _host(told, tables)
     scenario = asked.scenario(
         told,
@@ -279,13 +305,22 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
         dedicated_offer=told.dedicated,
         nodes=_nodes(told, tables),
     )
-    found = simulate(scenario, trace, tables)
+    found = simulate(scenario, asked.trace, tables)
     deal = Deal(commitment=asked.commitment, exact_machine=told.exact_machine)
-    return study_of(found, tables, limit_s=limit_s, deal=deal.with_host(host)), asked.paths
+    return asked, found, deal.with_host(host)
 
 
-def _market(told: argparse.Namespace) -> None:
-    from frontier.market import market
+@dataclass(frozen=True, slots=True)
+class _MarketAsked:
+    """What every command that looks at the market was told, as `market.market` takes it."""
+
+    asked: _Asked
+    tables: Tables
+    about: list[str]
+    how: dict[str, Any]
+
+
+def _market_asked(told: argparse.Namespace) -> _MarketAsked:
     from frontier.prices import read_prices, with_prices
     from frontier.sweep import LIST_DEAL, Deal
 
@@ -303,21 +338,42 @@ def _market(told: argparse.Namespace) -> None:
         holds = commitment is not None and commitment.provider in (None, offer.provider)
         return Deal(commitment=commitment) if holds else LIST_DEAL
 
-    found = market(
-        asked.scenario(told, serverless_offer="", dedicated_offer=""),
-        asked.trace,
-        tables,
-        limit_s=asked.limit_s,
-        kept=Kept(),
-        today=today,
-        wanted=wanted,
-        deals=deal,
-    )
-    print(printed(found, tables, told, about))
-    for path in asked.paths:
-        _write(path, as_file(path.suffix, found, tables))
+    how = {"kept": Kept(), "today": today, "wanted": wanted, "deals": deal}
+    return _MarketAsked(asked, tables, about, how)
+
+
+def _market(told: argparse.Namespace) -> None:
+    from frontier.market import market
+
+    of = _market_asked(told)
+    scenario = of.asked.scenario(told, serverless_offer="", dedicated_offer="")
+    found = market(scenario, of.asked.trace, of.tables, limit_s=of.asked.limit_s, **of.how)
+    print(printed(found, of.tables, told, of.about))
+    for path in of.asked.paths:
+        _write(path, as_file(path.suffix, found, of.tables))
         if not (told.json or told.markdown):
             print(f"\nWrote {spell.count(len(found.rows), 'offer')} to {path}")
+
+
+def _ladder(told: argparse.Namespace) -> None:
+    from frontier.ladder import ladder
+
+    limits_s = cli_ladder.limits_s(told)
+    of = _market_asked(told)
+    own_s = of.asked.limit_s
+    found = ladder(
+        of.asked.scenario(told, serverless_offer="", dedicated_offer=""),
+        of.asked.trace,
+        of.tables,
+        limits_s=cli_ladder.listed_s(of.tables) if limits_s is None else limits_s,
+        own_s=own_s,
+        **of.how,
+    )
+    print(cli_ladder.printed(found, of.tables, told, of.about))
+    for path in of.asked.paths:
+        _write(path, cli_ladder.as_file(path.suffix, found, of.tables))
+        if not (told.json or told.markdown):
+            print(f"\nWrote {spell.count(len(found.rungs), 'limit')} to {path}")
 
 
 def _host(told: argparse.Namespace, tables: Tables) -> HostChoice:
@@ -431,6 +487,23 @@ def _break_even(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, csv_bytes(table))
         print(f"\nWrote {spell.count(len(table), 'point')} to {path}")
+
+
+def _growth(told: argparse.Namespace) -> None:
+    from frontier.charts.growth_chart import growth_table
+    from frontier.export import csv_bytes
+    from frontier.growth import Futures, over_months
+    from frontier.study import study_of
+
+    growth = cli_growth.growth_of(told, load_tables(), dt.date.today())
+    asked, found, deal = _simulated(told, (".csv",))
+    study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
+    months = over_months(study, Futures(found, asked.tables), growth, kept_plan_id=told.keep_plan)
+    print(cli_growth.printed(months))
+    table = growth_table(months)
+    for path in asked.paths:
+        _write(path, csv_bytes(table))
+        print(f"\nWrote {spell.count(len(table), 'row')} to {path}")
 
 
 def _as_file(suffix: str, study: Study, plan_id: str) -> bytes:

@@ -26,6 +26,15 @@ KINDS = ("serverless", "dedicated", "reserved", "spot")
 
 def add_market(parser: argparse.ArgumentParser) -> None:
     """Add to a parser which offers are looked at, and what is printed and written of them."""
+    add_filters(parser)
+    parser.add_argument(
+        "--top", type=_top, default=20, metavar="N", help="offers to print; 20, 0 for all"
+    )
+    add_output(parser)
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add to a parser which offers are looked at."""
     add = parser.add_argument
     for name, what in (
         ("provider", "this provider's offers"),
@@ -51,13 +60,16 @@ def add_market(parser: argparse.ArgumentParser) -> None:
     add("--no-community", action="store_true", help="leave out machines of third parties")
     add("--max-price-age", type=float, metavar="DAYS", help="leave out older prices")
     add("--prices", metavar="FILE", help="a price table of your own, beside the offers of data/")
-    add("--top", type=int, default=20, metavar="N", help="offers to print; 20, 0 for all")
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add to a parser in which form is printed, and what is written."""
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print everything as JSON")
     how.add_argument(
         "--markdown", action="store_true", help="print a verdict to paste into a pull request"
     )
-    add(
+    parser.add_argument(
         "--out",
         action="append",
         default=[],
@@ -65,6 +77,16 @@ def add_market(parser: argparse.ArgumentParser) -> None:
         help="write the table (.csv, .xlsx), everything (.json) or the verdict (.md); may be "
         "given several times",
     )
+
+
+def _top(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, found '{text}'")
+    return value
 
 
 def wanted_of(told: argparse.Namespace) -> Wanted:
@@ -77,8 +99,6 @@ def wanted_of(told: argparse.Namespace) -> Wanted:
     kinds = tuple(kind for kind in kinds if kind not in left_out)
     if not kinds:
         raise InputError("--kind: every kind that is asked for is left out again")
-    if told.top < 0:
-        raise InputError(f"--top: expected at least 0, found {told.top}")
     if told.max_price_age is not None and not told.max_price_age >= 0:
         raise InputError(f"--max-price-age: expected at least 0 days, found {told.max_price_age:g}")
     return Wanted(
@@ -117,13 +137,13 @@ def printed(found: Market, tables: Tables, told: argparse.Namespace, about: list
     answer, hours = answer_of(found), tables.setting("hours_per_month")
     lines = [headline(answer, hours)]
     lines += [f"  {sentence}" for sentence in (*sentences(answer, hours), *about)]
-    lines += ["", f"{'':>4}  {_money_head(answer):>10}  {'p99 TTFT':>12}  offer"]
+    lines += ["", f"{'':>4}  {money_head(answer):>10}  {'p99 TTFT':>12}  offer"]
     shown = found.able[: told.top or None]
     for rank, row in enumerate(shown, start=1):
         choice = row.best or row.fastest
         if choice is None:
             continue
-        cost = _money(answer, choice.usd_per_month, hours)
+        cost = money(answer, choice.usd_per_month, hours)
         place = f"{rank}." if row.best is not None else "over"
         what = f"{row.offer.offer_id} ({row.offer.kind}, {choice.gpus} × {row.offer.gpu}"
         what += ", community hosts" if row.community else ""
@@ -177,7 +197,7 @@ def as_json(found: Market, tables: Tables) -> str:
         "answer": asdict(answer),
         "offers": rows.to_dict(orient="records"),
     }
-    return json.dumps(_plain(everything), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(plain(everything), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def as_markdown(found: Market, tables: Tables, *, top: int = 10) -> str:
@@ -191,11 +211,11 @@ def as_markdown(found: Market, tables: Tables, *, top: int = 10) -> str:
         "",
         *(f"- {sentence}" for sentence in sentences(answer, hours)),
         "",
-        f"{scenario.model}, {scenario.precision}; {_cell(trace.name)}: "
+        f"{scenario.model}, {scenario.precision}; {cell(trace.name)}: "
         f"{spell.count(trace.arrival_s.size, 'request')} over {spell.seconds(trace.horizon_s)}.",
         "",
         "| | offer | kind | GPUs of a replica | plan "
-        f"| {_money_head(answer)} | p99 TTFT | price of |",
+        f"| {money_head(answer)} | p99 TTFT | price of |",
         "|--:|---|---|---|---|--:|--:|---|",
     ]
     for rank, row in enumerate(found.holding[: top or None], start=1):
@@ -204,35 +224,37 @@ def as_markdown(found: Market, tables: Tables, *, top: int = 10) -> str:
             continue
         community = " (community hosts)" if row.community else ""
         lines.append(
-            f"| {rank} | {_cell(offer.provider)} {_cell(offer.product)}{community} | {offer.kind} "
-            f"| {choice.gpus} × {offer.gpu} | {_cell(choice.policy)} "
-            f"| {_money(answer, choice.usd_per_month, hours)} | {spell.seconds(choice.p99_s)} "
+            f"| {rank} | {cell(offer.provider)} {cell(offer.product)}{community} | {offer.kind} "
+            f"| {choice.gpus} × {offer.gpu} | {cell(choice.policy)} "
+            f"| {money(answer, choice.usd_per_month, hours)} | {spell.seconds(choice.p99_s)} "
             f"| {offer.priced_on} |"
         )
     return "\n".join(lines)
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Return a text that cannot end a cell or begin markup."""
     for mark in "\\|*_`<>[]":
         text = text.replace(mark, f"\\{mark}")
     return " ".join(text.split())
 
 
-def _money_head(answer: MarketAnswer) -> str:
+def money_head(answer: MarketAnswer) -> str:
+    """Return what a column of costs is called: of an hour where less than a day was seen."""
     return "$/hour" if answer.is_short else "$/month"
 
 
-def _money(answer: MarketAnswer, usd_per_month: float, hours_per_month: float) -> str:
+def money(answer: MarketAnswer, usd_per_month: float, hours_per_month: float) -> str:
+    """Return an amount of such a column."""
     return spell.dollars(usd_per_month / hours_per_month if answer.is_short else usd_per_month)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value that JSON has: no NaN, no infinity, dates as text."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, dt.date):
         return value.isoformat()
     if hasattr(value, "item"):

@@ -16,7 +16,7 @@ from frontier.market.answer import (
     pick_of,
     sentences,
 )
-from frontier.market.rows import Choice, Deals, Market, Row, market
+from frontier.market.rows import Choice, Deals, Market, Row, market, markets
 from frontier.market.table import STATES, market_table, state_of
 from frontier.market.tried import Keeps, Tried
 from frontier.market.wanted import EVERYTHING, Wanted, on_community_hosts, wanted_offers
@@ -40,6 +40,7 @@ __all__ = [
     "headline",
     "market",
     "market_table",
+    "markets",
     "on_community_hosts",
     "pick_of",
     "sentences",

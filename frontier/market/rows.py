@@ -259,9 +259,51 @@ def market(
     InputError
         If a name is unknown.
     """
-    asking = _Asking(scenario, trace, tables, limit_s, today, deals)
+    (found,) = markets(
+        scenario,
+        trace,
+        tables,
+        limits_s=(limit_s,),
+        kept=kept,
+        today=today,
+        wanted=wanted,
+        deals=deals,
+        first=None if first is None else lambda few: first(*few),
+        progress=progress,
+    )
+    return found
+
+
+def markets(
+    scenario: Scenario,
+    trace: Trace,
+    tables: Tables,
+    *,
+    limits_s: Sequence[float],
+    kept: Keeps,
+    today: dt.date,
+    wanted: Wanted = EVERYTHING,
+    deals: Deals = lambda offer: LIST_DEAL,
+    first: Callable[[tuple[Market, ...]], None] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Market, ...]:
+    """Return the market under each of several limits, simulated and billed once for all.
+
+    A bill knows no limit; which plan is the cheapest, and how many GPUs a replica are worth
+    trying, does.
+
+    Parameters
+    ----------
+    limits_s : sequence of float
+        On p99 TTFT, in any order. [s]
+    first : callable, optional
+        Gets those markets of the few plans that outline the answer.
+
+    Others as of `market`.
+    """
+    asking = _Asking(scenario, trace, tables, today, deals)
     offers = wanted_offers(tables, wanted, today=today)
-    counts: dict[str, tuple[int, ...]] = {}
+    counts: dict[tuple[float, str], tuple[int, ...]] = {}
     reasons: dict[str, str] = {}
     for offer in offers:
         speed = asking.fits.on(offer.gpu, scenario.gpus_per_replica)
@@ -272,29 +314,49 @@ def market(
             except FrontierError as error:
                 reason = str(error)
             else:
-                counts[offer.offer_id] = (speed.gpus_per_replica,)
+                for limit_s in limits_s:
+                    counts[limit_s, offer.offer_id] = (speed.gpus_per_replica,)
         reasons[offer.offer_id] = reason
     results: Results = {}
-    rows: dict[str, Row] = {}
+    billed: dict[tuple[str, tuple[int, ...]], _Billed] = {}
 
-    def billed(offer: Offer, known: Results) -> Row:
-        tried = [
-            item
-            for count in counts.get(offer.offer_id, ())
-            for item in known.get(asking.key(offer, count), ())
-        ]
-        return asking.row(offer, reasons[offer.offer_id], tried)
+    def row_of(limit_s: float, offer: Offer) -> Row:
+        tried = counts.get((limit_s, offer.offer_id), ())
+        at = (offer.offer_id, tried)
+        if at not in billed:
+            billed[at] = asking.billed(offer, reasons[offer.offer_id], tried, results)
+        return billed[at].under(limit_s)
 
     def outline(few: Results) -> None:
-        if first is not None and not rows:
-            known = [billed(offer, few) for offer in offers]
-            first(asking.market(row for row in known if row.reason or row.steps))
+        if first is None or results:
+            return
+        known = [
+            asking.billed(
+                offer, reasons[offer.offer_id], counts.get((limits_s[0], offer.offer_id), ()), few
+            )
+            for offer in offers
+        ]
+        known = [found for found in known if found.bare.reason or found.bare.steps]
+        first(
+            tuple(
+                asking.market(limit_s, (found.under(limit_s) for found in known))
+                for limit_s in limits_s
+            )
+        )
 
-    waiting = [offer for offer in offers if offer.offer_id in counts]
+    waiting = [
+        (limit_s, offer)
+        for limit_s in dict.fromkeys(limits_s)
+        for offer in offers
+        if (limit_s, offer.offer_id) in counts
+    ]
     while waiting:
+        last = {
+            (offer.offer_id, counts[limit_s, offer.offer_id][-1]): offer
+            for limit_s, offer in waiting
+        }
         asked = {
-            asking.key(offer, counts[offer.offer_id][-1]): asking.contract(offer)
-            for offer in waiting
+            asking.key(offer, count): asking.contract(offer) for (_, count), offer in last.items()
         }
         results |= try_plans(
             asked,
@@ -302,22 +364,59 @@ def market(
             tables,
             speeds=asking.fits.speeds,
             kept=kept,
-            first=outline if first is not None and not rows else None,
+            first=outline if first is not None and not results else None,
             progress=progress,
         )
-        for offer in waiting:
-            rows[offer.offer_id] = billed(offer, results)
         more = []
-        for offer in waiting:
-            tried = counts[offer.offer_id]
-            if larger := asking.larger(rows[offer.offer_id], tried):
-                counts[offer.offer_id] = (*tried, larger)
-                more.append(offer)
+        for limit_s, offer in waiting:
+            at = (limit_s, offer.offer_id)
+            if larger := asking.larger(row_of(limit_s, offer), counts[at], limit_s):
+                counts[at] = (*counts[at], larger)
+                more.append((limit_s, offer))
         waiting = more
-    for offer in offers:
-        if offer.offer_id not in rows:
-            rows[offer.offer_id] = billed(offer, results)
-    return asking.market(rows[offer.offer_id] for offer in offers)
+    return tuple(
+        asking.market(limit_s, (row_of(limit_s, offer) for offer in offers)) for limit_s in limits_s
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Billed:
+    """The plans of one offer, billed, before anybody says which wait is too long.
+
+    Attributes
+    ----------
+    bare : Row
+        Without what a limit decides.
+    choices : tuple of Choice
+    usd, p99_s : ndarray of float64, shape (n,)
+        Of each, rounded where bills that differ by the last bits of a float are one bill.
+    kept_up, is_zero : ndarray of bool, shape (n,)
+        Whether it keeps up with the traffic, and is scale-to-zero.
+    """
+
+    bare: Row
+    choices: tuple[Choice, ...]
+    usd: NDArray[np.float64]
+    p99_s: NDArray[np.float64]
+    kept_up: NDArray[np.bool_]
+    is_zero: NDArray[np.bool_]
+
+    def cheapest(
+        self, mask: NDArray[np.bool_], limit_s: float = sys.float_info.max
+    ) -> Choice | None:
+        """Return the cheapest of some of them within a limit; None if none holds it."""
+        at = cheapest_under(np.where(mask, self.usd, np.nan), self.p99_s, limit_s)
+        return None if at is None else self.choices[at]
+
+    def under(self, limit_s: float) -> Row:
+        """Return the row under a limit [s]."""
+        if not self.choices:
+            return self.bare
+        return dataclasses.replace(
+            self.bare,
+            best=self.cheapest(np.ones(self.usd.size, dtype=np.bool_), limit_s),
+            zero=self.cheapest(self.is_zero, limit_s) or self.cheapest(self.is_zero & self.kept_up),
+        )
 
 
 class _Asking:
@@ -328,12 +427,11 @@ class _Asking:
         scenario: Scenario,
         trace: Trace,
         tables: Tables,
-        limit_s: float,
         today: dt.date,
         deals: Deals,
     ) -> None:
         self._scenario, self._trace, self._tables = scenario, trace, tables
-        self._limit_s, self._today, self._deals = limit_s, today, deals
+        self._today, self._deals = today, deals
         self._tolerance = tolerance_of(tables)
         self._office = office_hours(scenario, tables)
         self.fits = Fits(scenario, trace, tables)
@@ -398,7 +496,7 @@ class _Asking:
             self._keys[offer.offer_id, count] = found
         return found
 
-    def larger(self, row: Row, tried: tuple[int, ...]) -> int | None:
+    def larger(self, row: Row, tried: tuple[int, ...], limit_s: float) -> int | None:
         """Return the next number of GPUs worth trying for an offer; None if there is none."""
         if self._scenario.gpus_per_replica is not None:
             return None
@@ -407,10 +505,7 @@ class _Asking:
             speed = self.fits.on(offer.gpu, count)
             if best is None:
                 # No plan waits less than its prompts take, so what cannot help is not tried.
-                if (
-                    isinstance(speed, ServingSpeed)
-                    and self.fits.prompt_p99_s(speed) <= self._limit_s
-                ):
+                if isinstance(speed, ServingSpeed) and self.fits.prompt_p99_s(speed) <= limit_s:
                     return count
             else:
                 is_spare = offer.gpus_min >= count
@@ -418,43 +513,45 @@ class _Asking:
                 return count if is_spare or kept * tried[-1] >= count else None
         return None
 
-    def row(self, offer: Offer, reason: str, tried: Sequence[Tried]) -> Row:
-        """Return the row of an offer."""
-        mark = Row(
+    def billed(self, offer: Offer, reason: str, counts: tuple[int, ...], known: Results) -> _Billed:
+        """Return what an offer comes to with these numbers of GPUs a replica."""
+        bare = Row(
             offer,
             age_days(offer, self._today),
             staleness(offer, self._today, self._tables),
             on_community_hosts(offer, self._tables),
             reason,
         )
-        choices = self._billed(offer, tried)
-        if reason or not choices:
-            return mark
+        tried = [item for count in counts for item in known.get(self.key(offer, count), ())]
+        choices = () if reason else tuple(self._choices(offer, tried))
         # Bills that differ by the last bits of a float are one bill, and the faster plan is better.
         usd = np.array([choice.usd_per_month for choice in choices]).round(_DECIMALS)
         p99_s = np.array([choice.p99_s for choice in choices])
-        kept_up = np.array([not choice.is_capped for choice in choices])
+        found = _Billed(
+            bare,
+            choices,
+            usd,
+            p99_s,
+            kept_up=np.array([not choice.is_capped for choice in choices], dtype=np.bool_),
+            is_zero=np.array(
+                [choice.plan.family is SCALE_TO_ZERO for choice in choices], dtype=np.bool_
+            ),
+        )
+        if not choices:
+            return found
         is_fastest = as_fast_as_any(p99_s, self._tolerance) & np.isfinite(p99_s)
-        is_zero = np.array([choice.plan.family is SCALE_TO_ZERO for choice in choices])
-
-        def cheapest(mask: NDArray[np.bool_], limit_s: float = sys.float_info.max) -> Choice | None:
-            at = cheapest_under(np.where(mask, usd, np.nan), p99_s, limit_s)
-            return None if at is None else choices[at]
-
-        every = np.ones(usd.size, dtype=np.bool_)
         order, good = np.lexsort((p99_s, usd)), efficient(usd, p99_s)
         speeds = {choice.gpus: choice.plan.speed for choice in choices}
-        return dataclasses.replace(
-            mark,
-            best=cheapest(every, self._limit_s),
-            cheapest=cheapest(kept_up),
-            fastest=cheapest(is_fastest),
-            zero=cheapest(is_zero, self._limit_s) or cheapest(is_zero & kept_up),
+        bare = dataclasses.replace(
+            bare,
+            cheapest=found.cheapest(found.kept_up),
+            fastest=found.cheapest(is_fastest),
             steps=tuple(choices[index] for index in order if good[index]),
             prompt_p99_s=min(map(self.fits.prompt_p99_s, speeds.values())),
         )
+        return dataclasses.replace(found, bare=bare)
 
-    def _billed(self, offer: Offer, tried: Sequence[Tried]) -> list[Choice]:
+    def _choices(self, offer: Offer, tried: Sequence[Tried]) -> list[Choice]:
         tables, hours = self._tables, self._tables.setting("hours_per_month")
         contract, committing = self.contract(offer), self.contract(offer, is_committed=True)
         found = []
@@ -491,12 +588,12 @@ class _Asking:
                     found.append(dataclasses.replace(made, usd_per_month=usd))
         return found
 
-    def market(self, rows: Iterable[Row]) -> Market:
-        """Return the rows, ranked."""
+    def market(self, limit_s: float, rows: Iterable[Row]) -> Market:
+        """Return the rows under a limit, ranked."""
         return Market(
             scenario=self._scenario,
             trace=self._trace,
-            limit_s=self._limit_s,
+            limit_s=limit_s,
             today=self._today,
             rows=tuple(sorted(rows, key=_rank)),
         )

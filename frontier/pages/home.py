@@ -12,6 +12,7 @@ from frontier.errors import FrontierError
 from frontier.pages import (
     cards,
     controls,
+    explained,
     link,
     market_view,
     results,
@@ -19,6 +20,7 @@ from frontier.pages import (
     show,
     takeaway,
     text,
+    what_if,
 )
 from frontier.pages.controls import Choices
 from frontier.pages.plans import choose_plan, picked_plan
@@ -37,6 +39,7 @@ def render() -> None:
     if choices is None:
         return
     view_place, market_place, answer_place = st.container(), st.container(), st.empty()
+    beneath_answer, next_place = st.container(), st.container()
     study = problem = None
     try:
         study = results.study(choices, lambda few: _draw_answer(answer_place, few))
@@ -51,6 +54,8 @@ def render() -> None:
     if study is None or view == MARKET:
         with market_place:
             market_view.draw(choices, problem)
+    with next_place:
+        what_if.next_questions(choices)
     if study is None:
         return
     if view == PLANS:
@@ -58,6 +63,8 @@ def render() -> None:
     # After all that is quicker: it needs other rates of the traffic.
     found = results.with_break_even(choices, study)
     _draw_answer(answer_place, found, pair)
+    with beneath_answer:
+        explained.beside_answer(found)
     if view != PLANS:
         _draw_details(found, picked_plan(study))
 
@@ -166,6 +173,7 @@ def _draw_card(study: Study, outcome: Outcome) -> None:
         for pair in (facts[:2], facts[2:]):
             for column, (label, value) in zip(st.columns(2), pair, strict=True):
                 column.metric(label, value)
+        explained.beside_plan(study, outcome.plan.plan_id)
         _draw_money(cost.lines_per_month(study.hours_per_month))
         _draw_start(outcome)
 

@@ -25,6 +25,7 @@ from frontier.tables import MitigationNumber, Setting
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.mutable_tab_container import TabContainer
+    from streamlit.navigation.page import StreamlitPage
 
 P = ParamSpec("P")
 
@@ -34,6 +35,7 @@ _KEPT, _LAST, _CARRIED = "link_kept", "link_last_defaults", "link_carried"
 _CHIP, _CHIPS = "link_chip", "link_chips"
 _WRITTEN, _PAST, _STEPPED = "link_written", "link_past", "link_stepped"
 _DRAWN, _SAID = "link_drawn", "link_said"
+_TURN = "link_turn"
 _MOST_STEPS = 50
 
 
@@ -165,6 +167,39 @@ def changed(name: str | None = None) -> tuple[str, ...]:
 def choose(**wanted: Any) -> None:
     """Make these choices, by key; from a callback. Keys are those of the address."""
     st.session_state[_ASKED] |= {key: _text(value) for key, value in wanted.items()}
+
+
+def turn_to(path: str, key: str, value: str, default: str) -> None:
+    """Go to another page and make a choice there, one step back for both; from a callback."""
+    # The run that would have kept its choices may not have come to its end.
+    keep()
+    state = st.session_state
+    if value == default:
+        # A default is in no address, whether or not its widget was ever drawn.
+        state[_ASKED].pop(key, None)
+        state[_KEPT][key] = state[_LAST][key] = state[key] = default
+    else:
+        choose(**{key: value})
+    state[_TURN] = path
+
+
+def turn(pages: Mapping[str, StreamlitPage]) -> None:
+    """Go to the page that a callback asked for, if one did; before anything is drawn.
+
+    Parameters
+    ----------
+    pages : mapping of str to StreamlitPage
+        By the path of each.
+    """
+    state = st.session_state
+    path = state.pop(_TURN, None)
+    if path is None:
+        return
+    parameters = choices()
+    if parameters != state[_WRITTEN]:
+        _remember(state[_WRITTEN])
+        state[_WRITTEN] = parameters
+    st.switch_page(pages[path], query_params=parameters)
 
 
 def reset(keys: Iterable[str]) -> None:

@@ -66,7 +66,7 @@ def draw(choices: Choices, problem: str | None = None) -> None:
     misfit_place, answer_place, chart_place = st.container(), st.empty(), st.empty()
     beneath = st.container()
     with beneath, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        ticked = _filter(tables)
+        ticked = which_offers(tables)
         focus_place = st.container()
 
     def drawn(found: Market, key: str) -> None:
@@ -139,7 +139,7 @@ def _found(
             kept=MarketStore(private=choices.is_private),
             today=today,
             wanted=wanted,
-            deals=_deals(choices, tables),
+            deals=deals_of(choices, tables),
             progress=progress,
             **how,
         )
@@ -157,7 +157,7 @@ def _found(
     return found, is_all
 
 
-def _deals(choices: Choices, tables: Tables) -> Callable[[Offer], Deal]:
+def deals_of(choices: Choices, tables: Tables) -> Callable[[Offer], Deal]:
     """Return the terms of each offer: what was chosen for the pair in focus holds for its like."""
     deal, scenario = choices.deal, choices.scenario
     pair = [tables.offers[key] for key in (scenario.serverless_offer, scenario.dedicated_offer)]
@@ -173,7 +173,7 @@ def _deals(choices: Choices, tables: Tables) -> Callable[[Offer], Deal]:
     return of
 
 
-def _filter(tables: Tables) -> Ticked:
+def which_offers(tables: Tables) -> Ticked:
     """Draw the filter; without any choice in it the featured offers are ticked."""
     offers = tables.offers.values()
     with st.popover("Which offers", icon=":material/filter_list:", key="market_filter"):

@@ -37,6 +37,18 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
             api=choices.api,
         )
 
+    first = None if show_first_look is None else lambda few: show_first_look(billed(few))
+    return billed(simulated(choices, first))
+
+
+def simulated(choices: Choices, first: Callable[[Simulated], None] | None = None) -> Simulated:
+    """Return what every plan did, without a price, simulating only what was not simulated before.
+
+    Parameters
+    ----------
+    first : callable, optional
+        Gets the few plans that outline the answer as soon as they are done.
+    """
     key = ("sweep", *choices.content)
     found = find(key)
     if found is None:
@@ -49,14 +61,41 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
             found = simulate(
                 choices.scenario,
                 choices.trace,
-                tables,
-                first=None if show_first_look is None else lambda few: show_first_look(billed(few)),
+                session.tables(),
+                first=first,
                 progress=progress,
             )
         finally:
             bar.empty()
         store(private=choices.is_private).put(key, found)
-    return billed(found)
+    return cast(Simulated, found)
+
+
+def is_agreed(choices: Choices, what: str, words: str) -> bool:
+    """Whether to simulate: at once for traces of the usual size, else when asked.
+
+    Parameters
+    ----------
+    what : str
+        What is computed, as it stands on the button: "break-even".
+    words : str
+        What is said of a large trace, after its number of requests.
+    """
+    size = choices.trace.arrival_s.size
+    if size <= session.tables().setting("break_even_most_requests"):
+        return True
+    key = f"{what}_agreed".replace("-", "_").replace(" ", "_")
+    if st.session_state.get(key) == choices.trace.digest:
+        return True
+    st.info(
+        f"This trace has {spell.count(size, 'request')}. {words}; you can leave the page at any "
+        "time.",
+        icon=":material/hourglass:",
+    )
+    if st.button(f"Compute the {what}", icon=":material/play_arrow:"):
+        st.session_state[key] = choices.trace.digest
+        st.rerun()
+    return False
 
 
 def rivals(choices: Choices, mitigations: tuple[str, ...] = ()) -> Rivals:

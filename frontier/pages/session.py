@@ -20,7 +20,7 @@ from frontier.pages import link, made_with, model_controls, start_controls
 from frontier.prices import PriceUpload, with_prices
 from frontier.prices.owned import OwnedMachine, with_owned
 from frontier.start.own_text import own_start_text
-from frontier.tables import Tables, load_tables
+from frontier.tables import OWN_SOURCE, YOURS, Tables, load_tables
 
 HOURS = "hours"
 _EDITS, _UPLOAD, _MADE = "session_edits", "session_upload", "session_tables"
@@ -62,7 +62,8 @@ def _with_hours(found: Tables, hours: float) -> Tables:
     low, high = row.bounds
     if hours == row.value or not low <= hours <= high:
         return found
-    settings = {**found.settings, "hours_per_month": dataclasses.replace(row, value=float(hours))}
+    own = dataclasses.replace(row, value=float(hours), basis=YOURS, source_id=OWN_SOURCE)
+    settings = {**found.settings, "hours_per_month": own}
     return dataclasses.replace(found, settings=MappingProxyType(settings))
 
 

@@ -19,6 +19,7 @@ from frontier.pages import (
     tail,
     text,
     traffic,
+    what_if,
 )
 
 PAGES = (
@@ -27,6 +28,7 @@ PAGES = (
     ("Traffic", ":material/monitoring:", traffic.render, "traffic"),
     ("Break-even", ":material/balance:", break_even.render, "break-even"),
     ("Tail", ":material/area_chart:", tail.render, "tail"),
+    ("What if", ":material/alt_route:", what_if.render, what_if.PATH),
     ("Data and sources", ":material/table_view:", sources.render, "sources"),
     ("Method", ":material/functions:", method.render, "method"),
 )
@@ -37,13 +39,12 @@ def run() -> None:
     back_to = link.begin()
     if back_to is not None:
         session.go_to(back_to)
-    page = st.navigation(
-        [
-            st.Page(render, title=title, icon=icon, url_path=path, default=not path)
-            for title, icon, render, path in PAGES
-        ],
-        position="top",
-    )
+    pages = {
+        path: st.Page(render, title=title, icon=icon, url_path=path, default=not path)
+        for title, icon, render, path in PAGES
+    }
+    page = st.navigation([*pages.values()], position="top")
+    link.turn(pages)
     notices = None
     try:
         # Here and not in the pages, so that the choices outlive a change of page.

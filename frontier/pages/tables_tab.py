@@ -13,6 +13,7 @@ from frontier.tables import Behaviour, ProviderRules, Tables, load_columns
 
 _TITLES = {
     "offers": "Prices",
+    "price_history": "Earlier prices",
     "provider_rules": "Billing rules",
     "behaviours": "Scaling behaviour",
     "commitments": "Commitments",

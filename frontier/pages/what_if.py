@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from frontier.pages import controls, link
+import streamlit as st
+
+from frontier.pages import controls, growth_view, ladder_view, link, text
 from frontier.pages.controls import Choices
+
+PATH = "what-if"
+_KEY = "question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +30,21 @@ class Question:
         On its button: a few words.
     draw : callable
         Draws the answer, a heading first, for the choices in the bar.
+    asks : callable, optional
+        The question in full, as it stands on its link on the Frontier page: "What would 1 s
+        cost?"; None for a question that has no link there.
     """
 
     key: str
     label: str
     draw: Callable[[Choices], None]
+    asks: Callable[[Choices], str] | None = None
 
 
-QUESTIONS: tuple[Question, ...] = ()
+QUESTIONS: tuple[Question, ...] = (
+    Question("limits", "Other limits", ladder_view.draw, ladder_view.asks),
+    Question("growth", "Traffic grows", growth_view.draw, growth_view.asks),
+)
 
 
 def render() -> None:
@@ -45,7 +57,22 @@ def render() -> None:
         "Question",
         {question.key: question.label for question in QUESTIONS},
         QUESTIONS[0].key,
-        key="question",
+        key=_KEY,
         label_visibility="collapsed",
     )
     by_key[asked].draw(choices)
+
+
+def next_questions(choices: Choices) -> None:
+    """Draw one quiet row of links, each to a question of this page about the same scenario."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for question in QUESTIONS:
+            if question.asks is not None:
+                st.button(
+                    text.plain(question.asks(choices)),
+                    key=f"next_{question.key}",
+                    type="tertiary",
+                    icon=":material/arrow_forward:",
+                    on_click=link.turn_to,
+                    args=(PATH, _KEY, question.key, QUESTIONS[0].key),
+                )

@@ -108,19 +108,25 @@ def start_comparisons(results: Iterable[CaseResult]) -> tuple[Comparison, ...]:
 def cases_like(start: ColdStart, results: Iterable[CaseResult]) -> Summary:
     """Return how far off the starts were that nobody fitted and that are known as well as this.
 
-    A start of which a stage is assumed is like those of opaque platforms; any other is like those
-    on hosts and storage that are known.
-
     Raises
     ------
     InputError
         If no such start is among the results.
     """
-    group = "opaque" if any(stage.basis == "assumed" for stage in start.stages) else "known"
+    group = group_of(start)
     for errors in summarise(start_comparisons(results)):
         if errors.group == group and not errors.used_in_fit:
             return errors
     raise InputError(f"No start of the group {group} was held apart from the fits.")
+
+
+def group_of(start: ColdStart) -> str:
+    """Return the group of cases that a start is like.
+
+    A start of which a stage is assumed is like those of opaque platforms; any other is like those
+    on hosts and storage that are known.
+    """
+    return "opaque" if any(stage.basis == "assumed" for stage in start.stages) else "known"
 
 
 def _measured_s(case: StartCase) -> tuple[float, ...]:

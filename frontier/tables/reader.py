@@ -32,6 +32,7 @@ from frontier.tables.rows import (
     Commitment,
     ConfigDefault,
     Descriptive,
+    EarlierPrice,
     Engine,
     Example,
     Folklore,
@@ -42,6 +43,7 @@ from frontier.tables.rows import (
     InstanceType,
     Kernels,
     Knobs,
+    Limit,
     Loader,
     MitigationNumber,
     Model,
@@ -107,6 +109,7 @@ class Tables:
     simulation_cases: Mapping[str, SimulationCase] = field(metadata={"row": SimulationCase})
     validation_cases: Mapping[str, StartCase] = field(metadata={"row": StartCase})
     offers: Mapping[str, Offer] = field(metadata={"row": Offer})
+    price_history: Mapping[str, EarlierPrice] = field(metadata={"row": EarlierPrice})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
     behaviours: Mapping[str, Behaviour] = field(metadata={"row": Behaviour})
     knobs: Mapping[str, Knobs] = field(metadata={"row": Knobs})
@@ -127,6 +130,7 @@ class Tables:
     catalogues: Mapping[str, Catalogue] = field(metadata={"row": Catalogue})
     catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
     unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
+    limits: Mapping[str, Limit] = field(metadata={"row": Limit})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""

@@ -677,6 +677,17 @@ class UnitSlip:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit on p99 TTFT that the ladder of limits asks for [s]."""
+
+    limit_id: str
+    limit_s: float
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class GpuName:
     """Names that price lists use for a GPU, or for several where they leave open which."""
 
@@ -698,6 +709,19 @@ class ProviderName:
     names: tuple[str, ...]
     basis: str
     source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierPrice:
+    """What an offer cost at an earlier date: how far prices move, and how often."""
+
+    price_id: str
+    offer_id: str
+    usd_per_gpu_h: float
+    priced_on: dt.date
+    basis: str
+    source_id: str
+    note: str | None
 
 
 @dataclass(frozen=True, slots=True)

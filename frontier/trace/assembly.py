@@ -454,7 +454,8 @@ def _prefixes(
         whose = "the request before"
         if session is not None:
             whose += " of the same session, or else the one before"
-        words = f"'{layout.cached}' says how many tokens of a prompt a cache had"
+        said_in = layout.cached or layout.usage[0].rsplit(".", 1)[0]
+        words = f"'{said_in}' says how many tokens of a prompt a cache had"
         return parent, shared, f"{words}; they are taken to be shared with {whose}."
     if layout.session_clock and session is not None:
         parent, shared = prefixes.of_turns(session, prompt, output)

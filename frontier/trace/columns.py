@@ -8,7 +8,8 @@ is mended where only one reading is possible.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ _NOT_A_TIME = np.iinfo(np.int64).min
 _SAMPLE = 1000
 # Beyond nanoseconds since 1970: no time, count or duration is larger.
 _LARGEST = 1e19
+# A usage has some ten kinds of tokens; what has more names is none.
+_MOST_KINDS = 100
 _LARGEST_INT = 4 * 10**18
 
 
@@ -280,24 +283,70 @@ def _without_thousands(cells: pa.Array, decimal_comma: bool) -> pa.Array:
     return pc.if_else(grouped, pc.replace_substring(cells, ".", ""), cells)
 
 
-def in_json(cells: pa.Array, keys: Sequence[str]) -> pa.Array:
-    """Return, of cells that hold a JSON object as text, the first of some keys that is there."""
+def usage(
+    cells: Mapping[str, pa.Array],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return prompt, output and cached tokens of counts by kind; not-a-number where there is none.
+
+    Kinds of input add up to the prompt and those of output to the answer, as Langfuse counts them:
+    its "input" is what is left beside "input_cached_tokens" and the like. Where input and output
+    alone make the total, the other kinds are parts of them.
+
+    Parameters
+    ----------
+    cells : mapping of str to Array
+        Columns by name, the last part of which is the kind; or one, of JSON objects as text.
+    """
     import pyarrow as pa
 
-    values = []
-    for text in cells.to_pylist():
+    (first, *others) = cells.values()
+    if not others and pa.types.is_string(_plain(first).type):
+        kinds = _kinds_in_json(first)
+    else:
+        kinds = {name.rsplit(".", 1)[-1]: numbers(column) for name, column in cells.items()}
+    folded = {re.sub(r"[\s_\-]+", "", name.casefold()): values for name, values in kinds.items()}
+    none = np.full(len(first), np.nan)
+
+    def added(part: str, *words: str) -> NDArray[np.float64]:
+        found = [
+            values
+            for name, values in folded.items()
+            if any(word in name for word in words) and re.search(part, name)
+        ]
+        if not found:
+            return none
+        held = np.stack(found)
+        return np.where(np.isnan(held).all(axis=0), np.nan, np.nansum(held, axis=0))
+
+    alone = [
+        next((folded[name] for name in names if name in folded), none)
+        for names in (
+            ("input", "inputtokens", "prompttokens", "prompt"),
+            ("output", "outputtokens", "completiontokens", "completion"),
+        )
+    ]
+    is_whole = alone[0] + alone[1] == added("^total", "total")
+    inputs, outputs = ("input", "prompt"), ("output", "completion")
+    prompt = np.where(is_whole, alone[0], added("", *inputs))
+    output = np.where(is_whole, alone[1], added("", *outputs))
+    return prompt, output, added(r"^(?!.*(creat|writ)).*cach", *inputs)
+
+
+def _kinds_in_json(cells: pa.Array) -> dict[str, NDArray[np.float64]]:
+    """Return the numbers of cells that hold a JSON object as text, by their names."""
+    kinds: dict[str, NDArray[np.float64]] = {}
+    for row, text in enumerate(cells.to_pylist()):
         try:
             held = json.loads(text) if isinstance(text, str) else {}
         except (ValueError, RecursionError):
             held = {}
-        held = held if isinstance(held, dict) else {}
-        found = (
-            float(held[key])
-            for key in keys
-            if isinstance(held.get(key), int | float) and abs(held[key]) < _LARGEST
-        )
-        values.append(next(found, None))
-    return pa.array(values, pa.float64())
+        for name, value in held.items() if isinstance(held, dict) else ():
+            if isinstance(value, int | float) and abs(value) < _LARGEST:
+                if name not in kinds and len(kinds) < _MOST_KINDS:
+                    kinds[name] = np.full(len(cells), np.nan)
+                if name in kinds:
+                    kinds[name][row] = value
+    return kinds
 
 
 def hashes(cells: pa.Array) -> NDArray[np.uint64]:

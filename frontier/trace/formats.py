@@ -47,8 +47,9 @@ class Layout:
         Dates are recognised by themselves.
     prompt, output, duration, model, session, request_id : str or None
         Columns, where there are any.
-    json_keys : tuple of (tuple of str, tuple of str), or None
-        The token columns hold a JSON object as text; these are its keys in and out.
+    usage : tuple of str
+        Columns of token counts by kind, or the one that holds them as JSON text: what is read in
+        place of the token columns and of ``cached`` (`columns.usage`).
     time_is_end : bool
         Times say when the response ended: arrival is that less the duration, if there is one.
     duration_s : float
@@ -80,7 +81,7 @@ class Layout:
     model: str | None = None
     session: str | None = None
     request_id: str | None = None
-    json_keys: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    usage: tuple[str, ...] = ()
     time_is_end: bool = False
     duration_s: float = 1.0
     session_clock: bool = False
@@ -105,6 +106,7 @@ class Layout:
             self.cached,
             self.blocks,
             self.path,
+            *self.usage,
             *(item.column for item in self.keep),
         )
         return tuple(dict.fromkeys(name for name in named if name is not None))
@@ -144,6 +146,11 @@ class Names:
             if folded.startswith(fold(prefix)) and folded.endswith(fold(suffix)):
                 return name
         return None
+
+    def under(self, prefix: str) -> tuple[str, ...]:
+        """Return the nested columns of an object of that name."""
+        within = fold(prefix) + "."
+        return tuple(name for folded, name in self._names.items() if folded.startswith(within))
 
     def starting(self, prefix: str) -> bool:
         """Return whether any column's name starts like this."""

@@ -73,26 +73,19 @@ def phoenix(names: Names) -> Layout | None:
 def langfuse(names: Names) -> Layout | None:
     """Langfuse observations (langfuse.com): start times in UTC; those of type GENERATION."""
     time = names.first("start_time", "startTime")
-    prompt = names.first(
-        "usage_details.input", "usageDetails.input", "usage.input", "promptTokens", "inputUsage"
-    )
-    output = names.first(
-        "usage_details.output", "usageDetails.output", "usage.output", "completionTokens",
-        "outputUsage",
-    )  # fmt: skip
-    usage = names.first("usage_details", "usageDetails", "usage")
+    text = names.first("usage_details", "usageDetails", "usage")
+    kind = names.first("usage_details.input", "usageDetails.input", "usage.input")
+    usage = (text,) if text else names.under(kind.rsplit(".", 1)[0]) if kind else ()
+    prompt = names.first("promptTokens", "inputUsage")
+    output = names.first("completionTokens", "outputUsage")
     if not time or not names.has("type") or not (usage or prompt):
         return None
-    as_text = usage if not prompt else None
     return Layout(
         "Langfuse",
         time,
-        prompt=prompt or as_text,
-        output=output or as_text,
-        json_keys=(("input", "prompt_tokens", "input_tokens", "promptTokens"),
-                   ("output", "completion_tokens", "output_tokens", "completionTokens"))
-        if as_text
-        else None,
+        prompt=usage[0] if usage else prompt,
+        output=usage[0] if usage else output,
+        usage=usage,
         model=names.first("provided_model_name", "providedModelName", "model"),
         session=names.first("session_id", "sessionId", "trace_id", "traceId"),
         request_id=names.first("id"),

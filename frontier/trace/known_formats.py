@@ -92,7 +92,27 @@ def recognise(
     if found is None or not found.prompt:
         return found
     blocks = next((name for name in table.nested if name == prefixes.BLOCKS), None)
-    return dataclasses.replace(found, cached=names.first(*prefixes.CACHED_NAMES), blocks=blocks)
+    return dataclasses.replace(
+        found,
+        cached=names.first(*prefixes.CACHED_NAMES),
+        blocks=blocks,
+        usage=found.usage or _apart(found.prompt, names),
+    )
+
+
+def _apart(prompt: str, names: Names) -> tuple[str, ...]:
+    """Return the columns of a usage as Anthropic's API counts it; none if it is another one.
+
+    Its ``input_tokens`` are those that are neither read from a cache nor written to one.
+    """
+    within, _, leaf = prompt.rpartition(".")
+    kinds = ("cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+    if leaf != "input_tokens" or within.startswith("gen_ai"):
+        return ()
+    beside = [names.first(f"{within}.{kind}" if within else kind) for kind in kinds]
+    if beside[0] is None:
+        return ()
+    return (prompt, *(name for name in beside if name is not None))
 
 
 # What a file is (by columns that it all has) and what would be usable instead.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,9 @@ from frontier.trace.expansion import expand
 from frontier.trace.formats import Layout
 from frontier.trace.model import Trace, UnknownFormat
 from frontier.trace.paths import OTHER_PATHS, PathFilter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def read_trace(
@@ -325,7 +328,7 @@ def _collect(
         read += batch.rows
         if read > caps.rows:
             raise too_many_rows(caps.rows)
-        keep, time, prompt, output = _cells(
+        keep, time, prompt, output, cached = _cells(
             batch, table, layout, clock, counted is not None, both_zero, findings, examples, web
         )
         whole = bool(keep.all())
@@ -342,9 +345,9 @@ def _collect(
         ):
             if name is not None:
                 kept[column].append(convert(cells[name] if whole else cells[name].filter(keep)))
-        if layout.cached is not None:
-            cached, bad = columns.tokens(cells[layout.cached], table.decimal_comma)
-            kept["cached"].append(np.where(bad, 0, np.maximum(cached, 0))[which])
+        if cached is not None:
+            counts, bad = columns.tokens(cached, table.decimal_comma)
+            kept["cached"].append(np.where(bad, 0, np.maximum(counts, 0))[which])
         if layout.blocks is not None:
             held = cells[layout.blocks] if whole else cells[layout.blocks].filter(keep)
             parent, shared = blocks.take(held, prompt[which])
@@ -386,8 +389,10 @@ def _cells(
     findings: Findings,
     examples: dict[str, str],
     web: PathFilter,
-) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.int32], NDArray[np.int32]]:
-    """Return which rows of a batch to keep, and their times and tokens."""
+) -> tuple[
+    NDArray[np.bool_], NDArray[np.float64], NDArray[np.int32], NDArray[np.int32], pa.Array | None
+]:
+    """Return which rows of a batch to keep, their times and tokens, and the tokens in a cache."""
     keep = np.ones(batch.rows, dtype=bool)
 
     def drop(bad: NDArray[np.bool_], reason: str) -> None:
@@ -415,16 +420,11 @@ def _cells(
         drop(np.isnan(spent), NO_DURATION)
         time = time - spent * layout.duration_s
     counts = []
-    for what, column, keys in (
-        ("prompt", layout.prompt, 0),
-        ("output", layout.output, 1),
-    ):
-        if column is None:
+    prompt, output, cached = _token_cells(batch, layout)
+    for what, cells in (("prompt", prompt), ("output", output)):
+        if cells is None:
             counts.append(np.full(batch.rows, columns.MISSING, dtype=np.int32))
             continue
-        cells = batch.columns[column]
-        if layout.json_keys is not None:
-            cells = columns.in_json(cells, layout.json_keys[keys])
         values, bad = columns.tokens(cells, table.decimal_comma)
         bad &= keep
         if bad.any() and not may_be_buckets and BAD_TOKENS not in examples:
@@ -437,10 +437,22 @@ def _cells(
         else:
             drop(bad, BAD_TOKENS)
         counts.append(values)
-    prompt, output = counts
+    prompts, outputs = counts
     if both_zero != "keep" and not may_be_buckets:
-        drop((prompt == 0) & (output == 0), NO_TOKENS)
-    return keep, time, prompt, output
+        drop((prompts == 0) & (outputs == 0), NO_TOKENS)
+    return keep, time, prompts, outputs, cached
+
+
+def _token_cells(batch: Batch, layout: Layout) -> tuple[pa.Array | None, ...]:
+    """Return the cells of prompt, output and cached tokens; None for what the file has not."""
+    if layout.usage:
+        import pyarrow as pa
+
+        counts = columns.usage({name: batch.columns[name] for name in layout.usage})
+        # The numbers of a usage are those of an API: a missing one is no bad one.
+        return tuple(pa.array(values, from_pandas=True) for values in counts)
+    names = (layout.prompt, layout.output, layout.cached)
+    return tuple(None if name is None else batch.columns[name] for name in names)
 
 
 def _check_times(

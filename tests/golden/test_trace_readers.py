@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from frontier.trace import TraceQuestion, read_trace
@@ -244,3 +246,70 @@ def test_text_columns_are_never_read_and_that_is_said():
     report = read_trace(SAMPLES / "litellm.csv").report
     assert "Columns api_key, user, metadata, messages, response were not read." in report.notes
     assert "hello" not in repr(report)
+
+
+USAGES = [
+    ({"input": 310, "output": 40, "total": 350}, (310, 40, 0)),
+    # OpenAI's through Langfuse: what is left beside the kinds that are told apart.
+    (
+        {
+            "input": 100,
+            "input_cached_tokens": 900,
+            "output": 5,
+            "output_reasoning_tokens": 200,
+            "total": 1205,
+        },
+        (1000, 205, 900),
+    ),
+    # LiteLLM's through Langfuse: the prompt as a whole, and what of it a cache had.
+    ({"input": 1000, "cache_read_input_tokens": 600, "output": 7, "total": 1007}, (1000, 7, 600)),
+    # Anthropic's: three kinds of input, of which one was found in a cache.
+    (
+        {
+            "input": 20,
+            "cache_read_input_tokens": 600,
+            "cache_creation_input_tokens": 80,
+            "output": 7,
+        },
+        (700, 7, 600),
+    ),
+]
+
+
+@pytest.mark.parametrize("as_csv", [False, True], ids=["API", "export"])
+def test_kinds_of_tokens_add_up_in_langfuse(as_csv, tmp_path):
+    """A prompt is all its kinds of input, also those that a cache had; and an answer likewise."""
+    rows = [
+        {
+            "id": f"o{number}",
+            "traceId": "t",
+            "type": "GENERATION",
+            "startTime": f"2025-03-04T10:00:{number:02d}.250Z",
+            "usageDetails": usage,
+        }
+        for number, (usage, _) in enumerate(USAGES)
+    ]
+    path = tmp_path / ("langfuse.csv" if as_csv else "langfuse.json")
+    if as_csv:
+        written = [row | {"usageDetails": json.dumps(row["usageDetails"])} for row in rows]
+        pd.DataFrame(written).to_csv(path, index=False)
+    else:
+        path.write_text(json.dumps({"data": rows, "meta": {"page": 1}}), encoding="utf-8")
+    trace = read_trace(path)
+    found = zip(trace.prompt_tokens, trace.output_tokens, trace.shared_tokens, strict=True)
+    assert [tuple(map(int, row)) for row in found] == [
+        (prompt, output, min(cached, prompt - 1)) for _, (prompt, output, cached) in USAGES
+    ]
+    assert "a cache had" in trace.report.prefixes
+
+
+def test_tokens_of_anthropic_beside_a_cache_add_up(tmp_path):
+    """``input_tokens`` beside ``cache_read_input_tokens`` are what the cache had not."""
+    kinds = "input_tokens,cache_read_input_tokens,cache_creation_input_tokens,output_tokens"
+    rows = [f"2026-03-04T10:00:{at:02d}Z,20,600,80,7" for at in range(5)]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join([f"timestamp,{kinds}", *rows]), encoding="utf-8")
+    trace = read_trace(path)
+    assert (trace.prompt_tokens == 700).all()
+    assert (trace.shared_tokens[1:] == 600).all()
+    assert (trace.output_tokens == 7).all()

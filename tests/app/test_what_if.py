@@ -1,0 +1,39 @@
+"""The What-if page: a question is one click from the Frontier page and says what that page says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from frontier.pages.what_if import QUESTIONS
+from tests.app.test_pages import _run_page
+
+
+def test_a_next_question_is_one_click_away(open_app):
+    """The row under the answer names them in words; a click makes the choice and turns the page."""
+    app = open_app()
+    links = {button.key: button.label for button in app.button if button.key.startswith("next_")}
+    assert set(links) == {f"next_{question.key}" for question in QUESTIONS if question.asks}
+    assert links["next_limits"].replace("\\", "") == "What would 1 s cost?"
+
+
+@pytest.mark.parametrize("question", [question.key for question in QUESTIONS])
+def test_each_question_is_answered_under_a_heading(question):
+    """Each one opens by its address on the default example, with words that answer it."""
+    app = _run_page("frontier.pages.what_if", "internal-rag", question=question)
+    assert not app.exception, [error.value for error in app.exception]
+    assert not app.error, [error.value for error in app.error]
+    assert not app.warning, [warning.value for warning in app.warning]
+    assert app.subheader
+
+
+def test_the_ladder_starts_from_the_answer_of_the_market():
+    """The row of one's own limit costs what the headline counts from; another limit is added."""
+    app = _run_page("frontier.pages.what_if", "internal-rag", ladder_limit="20")
+    table = app.table[0].value
+    assert [label.replace("\\", "") for label in table.index] == [
+        "0.5 s", "1 s", "2 s (yours)", "5 s", "10 s", "20 s", "30 s", "60 s",
+    ]  # fmt: skip
+    own = table.loc["2 s \\(yours\\)", "Dollars a month"].replace("\\", "")
+    assert re.search(rf"of \{own} a month", app.subheader[0].value.replace("\\", ""))
