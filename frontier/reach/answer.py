@@ -28,7 +28,9 @@ class Reached:
     Attributes
     ----------
     provider : str or None
-        Whose offers were searched; None: anybody's.
+        Whose offers were searched; None: those of several.
+    who : str
+        The same in words: "Modal", "any provider", "these offers".
     limit_s : float
         On p99 TTFT [s].
     found : Trial or None
@@ -58,6 +60,7 @@ class Reached:
 
     scenario: Scenario
     provider: str | None
+    who: str
     limit_s: float
     requests: int
     span_s: float
@@ -140,12 +143,14 @@ def what_it_takes(
     InfeasibleError
         If none of the offers can run the model; the message says why the first cannot.
     """
+    who = provider or ("any provider" if offers is None else "these offers")
     offers = offers_of(provider, tables) if offers is None else tuple(offers)
     places, unable = places_of(scenario, offers, trace, tables, limit_s=limit_s)
     if not places:
-        who = provider or "any provider"
         why = next(iter(unable.values()), f"There is no offer on demand of {who}.")
-        raise InfeasibleError(f"No offer of {who} can run {scenario.model} here: {why}")
+        raise InfeasibleError(
+            f"None of the offers searched ({who}) can run {scenario.model}: {why}"
+        )
 
     def searched(at: tuple[Place, ...], best: Trial | None = None, used: int = 0) -> Search:
         search = Search(
@@ -188,6 +193,7 @@ def what_it_takes(
     return Reached(
         scenario=scenario,
         provider=provider,
+        who=who,
         limit_s=limit_s,
         requests=int(trace.arrival_s.size),
         span_s=trace.horizon_s,

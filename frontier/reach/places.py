@@ -76,7 +76,8 @@ class Place:
     is_scheduled : bool
         Whether the kept ones can follow the hours of the week.
     prompt_s : float
-        99th percentile of what a prompt takes alone [s].
+        99th percentile of what a prompt takes alone; of what it takes at least, where a cache may
+        hold it [s].
     """
 
     offer: Offer
@@ -255,7 +256,9 @@ def places_of(
                 continue
             for supply in _supplies(scenario, offer, tables):
                 try:
-                    prompt_s = fits.prompt_p99_s(at)
+                    # What is found in a cache is not read: nothing but the overhead is sure.
+                    cached = trace.prefix_parent is not None
+                    prompt_s = at.overhead_s if cached else fits.prompt_p99_s(at)
                     own.append(_place(scenario, offer, supply, at, prompt_s, trace, tables))
                 except FrontierError as error:
                     reasons[offer.offer_id] = str(error)

@@ -64,7 +64,7 @@ def cost(reached: Reached, usd_per_month: float, hours_per_month: float) -> str:
 
 def headline(reached: Reached, hours_per_month: float) -> str:
     """Return the answer as one sentence."""
-    limit, who = spell.seconds(reached.limit_s), reached.provider or "any provider"
+    limit, who = spell.seconds(reached.limit_s), reached.who
     found, nearest = reached.found, reached.nearest
     if found is not None:
         return (
@@ -122,7 +122,8 @@ def sentences(reached: Reached, hours_per_month: float) -> tuple[str, ...]:
 
 
 def _margin(reached: Reached, found: Trial) -> str:
-    words = f"Its p99 is {spell.seconds(found.p99_s)}; {found.over} of 1,000 requests are over"
+    over = f"{found.over or 'none'} of 1,000 requests {'breaks' if found.over < 2 else 'break'}"
+    words = f"Its p99 is {spell.seconds(found.p99_s)}; {over} the limit"
     if found.latency.waited_on_start_share:
         words += f", {spell.percent(found.latency.waited_on_start_share)} wait on a start"
     return f"{words}. A p99 allows 10." if found.over < 10 else f"{words}: as many as a p99 allows."
@@ -142,9 +143,10 @@ def _searched(reached: Reached) -> str:
     return f"{words}; the rest costs more or misses the limit with its most generous settings."
 
 
-def change_in_words(row: Beside, found: Trial) -> str:
+def change_in_words(row: Beside, found: Trial | None) -> str:
     """Return what is different in a plan beside the one that was found."""
-    one, own = row.trial.settings, found.settings
+    one = row.trial.settings
+    own = one if found is None else found.settings
     without = [spell.lower_first(i.label) for i in own.way.chosen if i not in one.way.chosen]
     words = _CHANGES[row.direction].format(
         count=one.kept or "none",
@@ -177,9 +179,9 @@ def failure_in_words(failure: Failure) -> str:
     return f"{who} wait {typical}, {what}: {allowed}"
 
 
-def beside_in_words(row: Beside, found: Trial, reached: Reached, hours_per_month: float) -> str:
+def beside_in_words(row: Beside, reached: Reached, hours_per_month: float) -> str:
     """Return one row as a sentence: what it changes, what it saves, and why it fails."""
-    change = change_in_words(row, found)
+    change = change_in_words(row, reached.found)
     if row.failure is None:
         return f"{change}: costs {cost(reached, -row.saves_usd, hours_per_month)} more and holds."
     if row.saves_usd < 0:
