@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from frontier import cli_growth, cli_ladder, cli_reach, spell
+from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
@@ -22,6 +23,7 @@ from frontier.tables import load_tables, look_up
 
 if TYPE_CHECKING:
     from frontier.billing import HostChoice
+    from frontier.crew import Crew
     from frontier.models.own import ReadModel
     from frontier.plans.nodes import NodeChoice
     from frontier.plans.scenario import Scenario
@@ -62,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="compare plans on a trace and print the answer")
     sweep.set_defaults(run=_sweep)
     _add_scenario(sweep)
+    _add_scheduler(sweep)
     sweep.add_argument(
         "--plan", metavar="ID", help="the plan that workbook and record are about; the answer's"
     )
@@ -83,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     whole.set_defaults(run=_market)
     _add_traffic_and_model(whole)
     add_market(whole)
+    _add_scheduler(whole)
     rungs = commands.add_parser(
         "ladder", help="the cheapest plan of the market under each of several limits"
     )
@@ -109,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     crossing.add_argument(
         "--out", action="append", default=[], metavar="FILE", help="write the points: .csv"
     )
+
+    config = commands.add_parser(
+        "config", help="write a plan as configuration to paste: Modal, KEDA, vLLM, …"
+    )
+    config.set_defaults(run=_config, out=[])
+    _add_scenario(config)
+    add_config(config)
 
     grows = commands.add_parser(
         "growth", help="the coming months: cost by plan, when the answer turns, the budget"
@@ -180,6 +191,14 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
         "--weights-in-ram",
         choices=("yes", "no"),
         help="whether weights stay in host memory; by the loader",
+    )
+
+
+def _add_scheduler(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="simulate on the workers of a Dask cluster: tcp://host:8786 (docs/scale.md)",
     )
 
 
@@ -311,9 +330,16 @@ def _simulated(
         dedicated_offer=told.dedicated,
         nodes=_nodes(told, tables),
     )
-    found = simulate(scenario, asked.trace, tables)
+    found = simulate(scenario, asked.trace, tables, crew=_crew(told))
     deal = Deal(commitment=asked.commitment, exact_machine=told.exact_machine)
     return asked, found, deal.with_host(host)
+
+
+def _crew(told: argparse.Namespace) -> Crew:
+    """Return who simulates: threads here, or the cluster that is named."""
+    from frontier.cluster import crew_at
+
+    return crew_at(getattr(told, "scheduler", None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +379,14 @@ def _market(told: argparse.Namespace) -> None:
 
     of = _market_asked(told)
     scenario = of.asked.scenario(told, serverless_offer="", dedicated_offer="")
-    found = market(scenario, of.asked.trace, of.tables, limit_s=of.asked.limit_s, **of.how)
+    found = market(
+        scenario,
+        of.asked.trace,
+        of.tables,
+        limit_s=of.asked.limit_s,
+        crew=_crew(told),
+        **of.how,
+    )
     print(printed(found, of.tables, told, of.about))
     for path in of.asked.paths:
         _write(path, as_file(path.suffix, found, of.tables))
@@ -482,6 +515,26 @@ def _sweep(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, _as_file(path.suffix, study, plan_id))
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
+
+
+def _config(told: argparse.Namespace) -> None:
+    from frontier.manifests import fits_of
+    from frontier.study import default_plan_id
+
+    study, _ = _study(told, ())
+    plan_id = told.plan or default_plan_id(study)
+    plan = look_up(study.outcomes, plan_id, "plan").plan
+    tables = study.tables
+    fits = fits_of(plan, study.deployment, study.trace, tables, study.deal.serverless)
+    if not fits:
+        raise InputError(f"There is nothing to configure: nobody sells {plan.label}.")
+    if told.list:
+        print(targets_text(fits))
+        return
+    text, said = config_text(fits, told.target, tables)
+    print(text, end="")
+    # Beside what can be piped into a file.
+    print(f"{plan.label}: {said}", file=sys.stderr)
 
 
 def _if_known(seconds: float | None) -> str:

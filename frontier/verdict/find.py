@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from frontier import units
 from frontier.billing import (
@@ -23,6 +23,7 @@ from frontier.errors import FrontierError
 from frontier.plans.families import DEDICATED, FAMILIES, RESERVED
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
+from frontier.ranges import HOLDS, NOT_SURE, Ranges, beyond
 from frontier.serving import precisions_of, serving_speed
 from frontier.simulate import THOUSAND, session_seconds
 from frontier.sweep import Deal, Outcome, tolerance_of
@@ -41,6 +42,9 @@ from frontier.verdict.facts import (
     Verdict,
     WaitingCost,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TAIL = 99
 # Sums of the same dollars in another order differ in their last bits.
@@ -102,6 +106,8 @@ def find_verdict(
         shipped=shipped,
         rival=facts(rival if rival is not None else _cheapest_of_fastest(kept, tables)),
         obstacle=_obstacle(deployment, trace, own, limit_s, tables) if within is None else None,
+        few_beyond=few_beyond_p99(trace.arrival_s.size, tables),
+        hours_per_month=tables.setting("hours_per_month"),
     )
     found = dataclasses.replace(
         found,
@@ -117,6 +123,42 @@ def find_verdict(
 def with_break_even(verdict: Verdict, found: BreakEvenRate) -> Verdict:
     """Return the verdict with the break-even rate, and the sentences that it allows."""
     return spoken(dataclasses.replace(verdict, break_even=found))
+
+
+def with_luck(verdict: Verdict, luck: Ranges, facts: Mapping[str, PlanFacts]) -> Verdict:
+    """Return the verdict with the ranges of luck, and the sentences that they allow.
+
+    Parameters
+    ----------
+    facts : mapping of str to PlanFacts
+        Of every plan that has a range.
+    """
+    within, limit_s = verdict.cheapest_within, verdict.limit_s
+    by_cost = sorted(facts.values(), key=lambda plan: plan.usd_per_month)
+    states = {plan.plan_id: luck.plans[plan.plan_id].state(limit_s) for plan in by_cost}
+    most_usd = math.inf if within is None else within.usd_per_month
+    found = dataclasses.replace(
+        verdict,
+        luck=luck,
+        sure=next((plan for plan in by_cost if states[plan.plan_id] == HOLDS), None),
+        maybe=next(
+            (
+                plan
+                for plan in by_cost
+                if states[plan.plan_id] == NOT_SURE
+                and plan.p99_ttft_s > limit_s
+                and plan.usd_per_month < most_usd - _NOTHING_USD
+            ),
+            None,
+        ),
+    )
+    return spoken(found)
+
+
+def few_beyond_p99(requests: int, tables: Tables) -> int | None:
+    """Return how many requests lie beyond a p99, where they are few enough to say so."""
+    count = beyond(requests, _TAIL)
+    return count if count < tables.setting("ranges_few_beyond") else None
 
 
 def spoken(verdict: Verdict) -> Verdict:
@@ -253,12 +295,24 @@ def _saving(
 ) -> Saving | None:
     if zero is None or rival is None:
         return None
-    (a, a_gpu_h), (b, b_gpu_h) = (
-        (_parts(plan), _used_gpu_h(bases[plan.plan_id])) for plan in (zero, rival)
-    )
+    return saving_of(zero, bases[zero.plan_id], rival, bases[rival.plan_id])
+
+
+def saving_of(
+    first: PlanFacts, first_basis: BillBasis, second: PlanFacts, second_basis: BillBasis
+) -> Saving:
+    """Return what the difference of two plans' bills is made of, first less second.
+
+    Parameters
+    ----------
+    first_basis, second_basis : BillBasis
+        Of the bills of those plans.
+    """
+    a, b = _parts(first), _parts(second)
+    a_gpu_h, b_gpu_h = used_gpu_h(first_basis), used_gpu_h(second_basis)
     a_usd, b_usd = (usd / h if h else 0.0 for usd, h in ((a[0], a_gpu_h), (b[0], b_gpu_h)))
     return Saving(
-        usd=zero.usd_per_month - rival.usd_per_month,
+        usd=first.usd_per_month - second.usd_per_month,
         hours_usd=(a_gpu_h - b_gpu_h) * b_usd,
         price_usd=(a_usd - b_usd) * a_gpu_h,
         unused_gpus_usd=a[1] - b[1],
@@ -276,7 +330,7 @@ def _parts(plan: PlanFacts) -> tuple[float, float, float, float]:
     return gpus, unused, cpu_ram, math.fsum(usd.values()) - gpus - unused - cpu_ram
 
 
-def _used_gpu_h(basis: BillBasis) -> float:
+def used_gpu_h(basis: BillBasis) -> float:
     """Return the GPU-hours a month that are billed and not unused [h]."""
     used = [name not in ("unused", "empty") for name in METERED]
     gpu_s = math.fsum(
