@@ -23,6 +23,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier.crew import in_threads
 from frontier.economics import SESSION
 from frontier.errors import InfeasibleError
 from frontier.plans.plan import Plan, committed
@@ -32,7 +33,7 @@ from frontier.reach.places import Place, Settings, Way, plan_of, ways_of
 from frontier.schedules import weekly_schedule
 from frontier.simulate import LatencySummary
 from frontier.start.stages import STAGES, ColdStart, StartDraws
-from frontier.sweep import Deal, Outcome, bill_outcome, in_threads, outcome_of, start_draws
+from frontier.sweep import Deal, Outcome, bill_outcome, outcome_of, start_draws
 from frontier.tables import Offer, Tables
 from frontier.trace import Trace
 
