@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from frontier import units
 from frontier.billing import Bill, BillBasis
+from frontier.crew import THREADS, Crew, Progress
 from frontier.plans.families import FAMILIES
 from frontier.plans.grid import (
     dedicated_plans,
@@ -80,8 +81,6 @@ from frontier.verdict import (
 if TYPE_CHECKING:
     import pandas as pd
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Simulated:
@@ -114,6 +113,7 @@ def simulate(
     *,
     first: Callable[[Simulated], None] | None = None,
     progress: Progress | None = None,
+    crew: Crew = THREADS,
 ) -> Simulated:
     """Simulate every plan worth comparing.
 
@@ -123,6 +123,8 @@ def simulate(
         Gets the few plans that outline the answer as soon as they are done.
     progress : callable, optional
         As for `sweep.simulate_plans`; what it raises stops all.
+    crew : Crew
+        Who simulates.
 
     Raises
     ------
@@ -134,9 +136,9 @@ def simulate(
     deployment = deploy(scenario, trace, tables)
     grid = default_grid(deployment, trace, tables)
     if first is not None:
-        few = simulate_plans(first_look(grid), trace, tables)
+        few = simulate_plans(first_look(grid), trace, tables, crew=crew)
         first(Simulated(deployment, trace, few))
-    return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress))
+    return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress, crew=crew))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

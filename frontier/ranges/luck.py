@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from frontier import spell
 from frontier.billing import Contract, bill, bill_basis
+from frontier.crew import in_threads
 from frontier.errors import InfeasibleError
 from frontier.plans.families import FAMILIES
 from frontier.plans.plan import Plan
@@ -39,7 +40,6 @@ from frontier.sweep import (
     Deal,
     Outcome,
     bill_outcome,
-    in_threads,
     usage_of,
     usage_of_run,
 )
