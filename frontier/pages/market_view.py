@@ -143,6 +143,7 @@ def _found(
             deals=deals_of(choices, tables),
             shipped=shipped(),
             progress=progress,
+            crew=session.crew(),
             **how,
         )
 

@@ -155,7 +155,9 @@ BEHAVIOUR = TABLES.behaviour_of(TABLES.offers[EXAMPLE.serverless_offer])
     "tables",
     [
         _with("behaviours", BEHAVIOUR.behaviour_id, idle_default_s=BEHAVIOUR.idle_default_s + 60),
-        _with("models", EXAMPLE.model, total_params_b=2 * TABLES.models[EXAMPLE.model].total_params_b),
+        _with(
+            "models", EXAMPLE.model, total_params_b=2 * TABLES.models[EXAMPLE.model].total_params_b
+        ),
         _with("settings", "start_seed", value=TABLES.setting("start_seed") + 1),
         _with("gpus", "L40S", bandwidth_gb_per_s=2 * TABLES.gpus["L40S"].bandwidth_gb_per_s),
     ],
