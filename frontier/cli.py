@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         "--plan", metavar="ID", help="the plan that workbook and record are about; the answer's"
     )
     sweep.add_argument(
+        "--no-ranges", action="store_true", help="spare the seconds that ranges take"
+    )
+    sweep.add_argument(
         "--included", action="store_true", help="say what is in the numbers and what is not"
     )
     sweep.add_argument(
@@ -418,7 +421,7 @@ def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:
 
 def _sweep(told: argparse.Namespace) -> None:
     from frontier.sensitivity import AS_SHIPPED, Rivals
-    from frontier.study import compare, default_plan_id, with_rate
+    from frontier.study import compare, default_plan_id, luck_of, with_ranges, with_rate
 
     study, paths = _study(told, (".csv", ".json", ".xlsx", ".html"))
     plan_id = told.plan or default_plan_id(study)
@@ -426,6 +429,8 @@ def _sweep(told: argparse.Namespace) -> None:
     if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
         rivals = Rivals(study.deployment.scenario, study.trace, study.tables)
         study = with_rate(study, compare(study, rivals, AS_SHIPPED, lines=(AS_SHIPPED,)))
+    if not told.no_ranges:
+        study = with_ranges(study, luck_of(study))
     print(study.verdict.headline)
     print(f"  {study.verdict.below}")
     read = None if told.model_config is None else _read_model(told.model_config)
@@ -442,7 +447,7 @@ def _sweep(told: argparse.Namespace) -> None:
         print(
             f"{spell.dollars(row.usd_per_month):>10}  {spell.seconds(row.p99_ttft_s):>12}  "
             f"{_if_known(row.p99_tpot_s):>10}  {_if_known(row.p99_latency_s):>11}  "
-            f"{spell.percent(row.waited_on_start_share):>8}  {row.label}"
+            f"{spell.percent(row.waited_on_start_share):>8}  {row.label}{_ranges(row)}"
         )
     if told.included:
         for heading, sentences in study.included().items():
@@ -452,6 +457,14 @@ def _sweep(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, _as_file(path.suffix, study, plan_id))
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
+
+
+def _ranges(row: Any) -> str:
+    """Return the ranges of a plan in words; empty where it has none."""
+    if math.isnan(getattr(row, "usd_per_month_low", math.nan)):
+        return ""
+    usd = spell.dollars_between(row.usd_per_month_low, row.usd_per_month_high)
+    return f" ({usd}, p99 {spell.seconds_between(row.p99_ttft_s_low, row.p99_ttft_s_high)})"
 
 
 def _if_known(seconds: float | None) -> str:
