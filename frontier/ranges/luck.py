@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from frontier import spell
 from frontier.billing import Contract, bill, bill_basis
+from frontier.crew import in_threads
 from frontier.errors import InfeasibleError
 from frontier.plans.families import FAMILIES
 from frontier.plans.plan import Plan
@@ -39,7 +40,6 @@ from frontier.sweep import (
     Deal,
     Outcome,
     bill_outcome,
-    in_threads,
     usage_of,
     usage_of_run,
 )
@@ -167,7 +167,7 @@ def _blocks(
     outcomes: Mapping[str, Outcome], plan_ids: Sequence[str], trace: Trace, tables: Tables
 ) -> tuple[Blocks, list[str]]:
     """Return the blocks of a trace, and the plans that forget soon enough for them."""
-    memories_s = {plan_id: _remembered_s(outcomes[plan_id]) for plan_id in plan_ids}
+    memories_s = {plan_id: remembered_s(outcomes[plan_id]) for plan_id in plan_ids}
     refused: InfeasibleError | None = None
     for most_s in sorted(set(memories_s.values()), reverse=True):
         try:
@@ -180,7 +180,7 @@ def _blocks(
     raise refused
 
 
-def _remembered_s(outcome: Outcome) -> float:
+def remembered_s(outcome: Outcome) -> float:
     """Return how long what happens can matter [s].
 
     Until nearly every request is through and, where replicas come and go, until one has left and

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from frontier import units
 from frontier.billing import (
@@ -42,6 +42,9 @@ from frontier.verdict.facts import (
     Verdict,
     WaitingCost,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TAIL = 99
 # Sums of the same dollars in another order differ in their last bits.
@@ -120,6 +123,11 @@ def find_verdict(
 def with_break_even(verdict: Verdict, found: BreakEvenRate) -> Verdict:
     """Return the verdict with the break-even rate, and the sentences that it allows."""
     return spoken(dataclasses.replace(verdict, break_even=found))
+
+
+def with_hangs(verdict: Verdict, sentences: tuple[str, ...]) -> Verdict:
+    """Return the verdict with what it hangs on, `hangs.hangs_in_words`, among its reasons."""
+    return spoken(dataclasses.replace(verdict, hangs=sentences))
 
 
 def with_luck(verdict: Verdict, luck: Ranges, facts: Mapping[str, PlanFacts]) -> Verdict:
