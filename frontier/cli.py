@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import cli_ladder, spell
+from frontier import cli_ladder, cli_timeouts, spell
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
@@ -89,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     rungs.set_defaults(run=_ladder)
     _add_traffic_and_model(rungs)
     cli_ladder.add_ladder(rungs)
+    kept = commands.add_parser(
+        "timeouts", help="cost and waits of scale-to-zero against the idle timeout"
+    )
+    kept.set_defaults(run=_timeouts)
+    _add_scenario(kept)
+    cli_timeouts.add_timeouts(kept)
     crossing = commands.add_parser(
         "break-even", help="cost against the request rate, and what the verdict hangs on"
     )
@@ -467,6 +473,16 @@ def _break_even(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, csv_bytes(table))
         print(f"\nWrote {spell.count(len(table), 'point')} to {path}")
+
+
+def _timeouts(told: argparse.Namespace) -> None:
+    study, paths = _study(told, cli_timeouts.SUFFIXES)
+    found = cli_timeouts.found_of(study)
+    print(cli_timeouts.printed(found, study, told))
+    for path in paths:
+        _write(path, cli_timeouts.as_file(path.suffix, found, study))
+        if not told.json:
+            print(f"\nWrote {spell.count(len(found.points), 'idle timeout')} to {path}")
 
 
 def _as_file(suffix: str, study: Study, plan_id: str) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from frontier.pages import controls, ladder_view, link, text
+from frontier.pages import controls, ladder_view, link, text, timeouts_view
 from frontier.pages.controls import Choices
 
 PATH = "what-if"
@@ -43,6 +43,7 @@ class Question:
 
 QUESTIONS: tuple[Question, ...] = (
     Question("limits", "Other limits", ladder_view.draw, ladder_view.asks),
+    Question("timeout", "Idle timeout", timeouts_view.draw, timeouts_view.asks),
 )
 
 
