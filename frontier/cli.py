@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import cli_ladder, cli_timeouts, spell
+from frontier import cli_growth, cli_ladder, cli_timeouts, spell
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from frontier.models.own import ReadModel
     from frontier.plans.nodes import NodeChoice
     from frontier.plans.scenario import Scenario
-    from frontier.study import Study
+    from frontier.study import Simulated, Study
     from frontier.sweep import Deal
     from frontier.tables import Commitment, Model, Offer, Tables
     from frontier.trace import Trace
@@ -108,6 +108,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     crossing.add_argument(
         "--out", action="append", default=[], metavar="FILE", help="write the points: .csv"
+    )
+
+    grows = commands.add_parser(
+        "growth", help="the coming months: cost by plan, when the answer turns, the budget"
+    )
+    grows.set_defaults(run=_growth)
+    _add_scenario(grows)
+    cli_growth.add_growth(grows)
+    grows.add_argument(
+        "--out", action="append", default=[], metavar="FILE", help="write the months: .csv"
     )
 
     offers = commands.add_parser(
@@ -279,11 +289,21 @@ def _asked(told: argparse.Namespace, suffixes: tuple[str, ...]) -> _Asked:
 
 def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, list[Path]]:
     """Return the study that the arguments ask for, and the files to write."""
-    from frontier.study import simulate, study_of
+    from frontier.study import study_of
+
+    asked, found, deal = _simulated(told, suffixes)
+    return study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal), asked.paths
+
+
+def _simulated(
+    told: argparse.Namespace, suffixes: tuple[str, ...]
+) -> tuple[_Asked, Simulated, Deal]:
+    """Return what was asked for, what every plan of it did, and the terms to bill it on."""
+    from frontier.study import simulate
     from frontier.sweep import Deal
 
     asked = _asked(told, suffixes)
-    tables, trace, limit_s = asked.tables, asked.trace, asked.limit_s
+    tables = asked.tables
     host = _host(told, tables)
     scenario = asked.scenario(
         told,
@@ -291,9 +311,9 @@ def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, 
         dedicated_offer=told.dedicated,
         nodes=_nodes(told, tables),
     )
-    found = simulate(scenario, trace, tables)
+    found = simulate(scenario, asked.trace, tables)
     deal = Deal(commitment=asked.commitment, exact_machine=told.exact_machine)
-    return study_of(found, tables, limit_s=limit_s, deal=deal.with_host(host)), asked.paths
+    return asked, found, deal.with_host(host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,6 +503,23 @@ def _timeouts(told: argparse.Namespace) -> None:
         _write(path, cli_timeouts.as_file(path.suffix, found, study))
         if not told.json:
             print(f"\nWrote {spell.count(len(found.points), 'idle timeout')} to {path}")
+
+
+def _growth(told: argparse.Namespace) -> None:
+    from frontier.charts.growth_chart import growth_table
+    from frontier.export import csv_bytes
+    from frontier.growth import Futures, over_months
+    from frontier.study import study_of
+
+    growth = cli_growth.growth_of(told, load_tables(), dt.date.today())
+    asked, found, deal = _simulated(told, (".csv",))
+    study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
+    months = over_months(study, Futures(found, asked.tables), growth, kept_plan_id=told.keep_plan)
+    print(cli_growth.printed(months))
+    table = growth_table(months)
+    for path in asked.paths:
+        _write(path, csv_bytes(table))
+        print(f"\nWrote {spell.count(len(table), 'row')} to {path}")
 
 
 def _as_file(suffix: str, study: Study, plan_id: str) -> bytes:

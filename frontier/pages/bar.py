@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from frontier.edits import Edit
-from frontier.pages import link, made_with, session, text
+from frontier.pages import link, made_with, pins, session, text
 
 _SHOWN, _LINK = "bar_shown", "bar_link"
 _CHANGED = "● "
@@ -175,9 +175,31 @@ def actions() -> None:
             args=(keys, cells),
             key="reset",
         )
+    _draw_pin()
     with st.popover("Link", help="A link to this view", key="chip_link"):
         st.session_state[_LINK] = st.empty()
     _keys(key="bar_keys", width="content", height=1)
+
+
+def _draw_pin() -> None:
+    """Draw what pins this scenario as A, or what can be done with the one that is pinned."""
+    if pins.current() is None:
+        st.button(
+            "Pin as A",
+            icon=":material/push_pin:",
+            help="Keep this scenario and hold the next ones against it",
+            on_click=pins.pin,
+            key="pin",
+        )
+        return
+    with st.popover("A", icon=":material/push_pin:", help="The pinned scenario", key="chip_pin"):
+        st.caption("A scenario is pinned as A; what you change from here on is B.")
+        for words, icon, does, key in (
+            ("Swap A and B", ":material/swap_horiz:", pins.swap, "pin_swap"),
+            ("Pin this one instead", ":material/push_pin:", pins.pin, "pin_again"),
+            ("Unpin", ":material/keep_off:", pins.unpin, "unpin"),
+        ):
+            st.button(words, icon=icon, on_click=does, key=key)
 
 
 def finish() -> None:
@@ -188,6 +210,9 @@ def finish() -> None:
     with place.container():
         st.caption("The address of this page opens this view again, with the chosen plan.")
         left_out = made_with.left_out()
+        pin = pins.current()
+        if pin is not None and pins.is_too_long(pin):
+            left_out += ("the pinned scenario A",)
         if left_out:
             st.caption(
                 text.plain(

@@ -17,7 +17,7 @@ from frontier.charts.break_even_chart import break_even_figure, break_even_table
 from frontier.charts.tornado_chart import tornado_figure, tornado_table
 from frontier.charts.utilisation_chart import utilisation_figure, utilisation_table
 from frontier.mitigations.registry import mitigation
-from frontier.pages import controls, link, results, session, show, text
+from frontier.pages import controls, link, results, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.latency_price import draw_latency_price
 from frontier.sensitivity import (
@@ -28,7 +28,6 @@ from frontier.sensitivity import (
     Sensitivity,
 )
 from frontier.study import Comparison, Study, compare, what_it_hangs_on
-from frontier.tables import Tables
 from frontier.verdict import (
     flip_sentence,
     gap_sentence,
@@ -44,11 +43,11 @@ def render() -> None:
     choices = controls.with_traffic()
     if choices is None:
         return
-    tables = session.tables()
     verdict_place = st.container()
     study = results.study(choices)
     rivals, line = _draw_rivals(choices, study)
-    if not _is_wanted(choices, tables):
+    words = "Serving it at other rates may take some minutes"
+    if not results.is_agreed(choices, "break-even", words):
         return
     compared = _with_progress(
         "Simulated {done} of {all} rates",
@@ -104,25 +103,6 @@ def pick_start(study: Study) -> tuple[str, ...]:
         ),
     )
     return tuple(item.key for item in sets[faster])
-
-
-def _is_wanted(choices: Choices, tables: Tables) -> bool:
-    """Whether to simulate: at once for traces of the usual size, else when asked."""
-    size, most = choices.trace.arrival_s.size, tables.setting("break_even_most_requests")
-    if size <= most:
-        return True
-    agreed = ("break_even_agreed", choices.trace.digest)
-    if st.session_state.get("break_even_agreed") == agreed:
-        return True
-    st.info(
-        f"This trace has {spell.count(size, 'request')}. Serving it at other rates may take some "
-        "minutes; you can leave the page at any time.",
-        icon=":material/hourglass:",
-    )
-    if st.button("Compute the break-even", icon=":material/play_arrow:"):
-        st.session_state["break_even_agreed"] = agreed
-        st.rerun()
-    return False
 
 
 def _with_progress(words: str, make: Callable[[Callable[[int, int], None]], _Made]) -> _Made:

@@ -16,6 +16,7 @@ from frontier.pages import (
     model_controls,
     node_controls,
     offer_controls,
+    pins,
     session,
     text,
 )
@@ -79,7 +80,11 @@ class Choices:
     @property
     def content(self) -> tuple[Hashable, ...]:
         """All that outcomes depend on, to keep them under: neither the limit nor any price."""
-        return content(self.scenario, self.trace, session.tables())
+        return self.content_under(session.tables())
+
+    def content_under(self, tables: Tables) -> tuple[Hashable, ...]:
+        """All that outcomes depend on where other tables are in force."""
+        return content(self.scenario, self.trace, tables)
 
     @property
     def is_private(self) -> bool:
@@ -102,6 +107,7 @@ def scenario_bar() -> Choices | NoTraffic:
         ):
             traffic = traffic_section(tables)
         scenario, deal, api = _scenario(tables, example, traffic)
+        pins.carry()
         session.carry((scenario.serverless_offer, scenario.dedicated_offer))
         bar.actions()
     bar.settle()

@@ -10,6 +10,7 @@ from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
 from frontier.errors import FrontierError
 from frontier.pages import (
+    against_view,
     cards,
     controls,
     explained,
@@ -39,7 +40,9 @@ def render() -> None:
     if choices is None:
         return
     view_place, market_place, answer_place = st.container(), st.container(), st.empty()
-    beneath_answer, next_place = st.container(), st.container()
+    pin_place = st.container()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        explain_place, next_place = st.container(width="content"), st.container()
     study = problem = None
     try:
         study = results.study(choices, lambda few: _draw_answer(answer_place, few))
@@ -63,7 +66,9 @@ def render() -> None:
     # After all that is quicker: it needs other rates of the traffic.
     found = results.with_break_even(choices, study)
     _draw_answer(answer_place, found, pair)
-    with beneath_answer:
+    with pin_place:
+        against_view.beside_answer(found)
+    with explain_place:
         explained.beside_answer(found)
     if view != PLANS:
         _draw_details(found, picked_plan(study))
@@ -144,6 +149,7 @@ def _draw_chart(study: Study, chosen: str) -> None:
         chosen_plan_id=chosen,
     )
     with chart_place:
+        figure = against_view.with_pin(figure, against_view.of_pin(study))
         show.figure(
             figure,
             key="frontier_chart",

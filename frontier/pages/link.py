@@ -35,7 +35,8 @@ _KEPT, _LAST, _CARRIED = "link_kept", "link_last_defaults", "link_carried"
 _CHIP, _CHIPS = "link_chip", "link_chips"
 _WRITTEN, _PAST, _STEPPED = "link_written", "link_past", "link_stepped"
 _DRAWN, _SAID = "link_drawn", "link_said"
-_TURN = "link_turn"
+_TURN, _ANEW = "link_turn", "link_asked_anew"
+_CARRIED_BEFORE = "link_carried_before"
 _MOST_STEPS = 50
 
 
@@ -62,6 +63,7 @@ def begin() -> Mapping[str, str] | None:
         state[_PAST] = []
         state[_WRITTEN] = asked
     state[_DEFAULTS] = {}
+    state[_CARRIED_BEFORE] = state.get(_CARRIED, {})
     state[_CARRIED] = {}
     state[_CHIP] = None
     state[_DRAWN] = set()
@@ -195,7 +197,7 @@ def turn(pages: Mapping[str, StreamlitPage]) -> None:
     path = state.pop(_TURN, None)
     if path is None:
         return
-    parameters = choices()
+    parameters = of_last_run()
     if parameters != state[_WRITTEN]:
         _remember(state[_WRITTEN])
         state[_WRITTEN] = parameters
@@ -221,6 +223,11 @@ def choices() -> dict[str, str]:
     return {**st.session_state[_ASKED], **chosen, **st.session_state[_CARRIED]}
 
 
+def of_last_run() -> dict[str, str]:
+    """Return `choices` before this run has drawn anything: with what the last one carried."""
+    return {**st.session_state[_CARRIED_BEFORE], **choices()}
+
+
 def address() -> str:
     """Return the link that opens this view again."""
     asked = choices()
@@ -239,6 +246,27 @@ def ask(wanted: Mapping[str, str]) -> None:
     st.session_state[_ASKED] = dict(wanted)
     st.session_state[_IGNORED] = []
     st.session_state[_SAID] = 0
+    st.session_state[_ANEW] = True
+
+
+def asked_anew() -> bool:
+    """Whether `ask` was called since this was looked at last."""
+    return bool(st.session_state.pop(_ANEW, False))
+
+
+def take(key: str) -> str | None:
+    """Take one parameter out of the link, for a choice that has no widget; None if it is absent."""
+    asked: str | None = st.session_state[_ASKED].pop(key, None)
+    return asked
+
+
+def of_scenario() -> dict[str, str]:
+    """Return those of `choices` that the scenario hangs on: of the bar, and carried without it.
+
+    To be called after the bar was drawn, so from a callback too.
+    """
+    chips, carried = st.session_state[_CHIPS], st.session_state[_CARRIED]
+    return {key: text for key, text in choices().items() if key in chips or key in carried}
 
 
 def taken(prefix: str) -> dict[str, str]:

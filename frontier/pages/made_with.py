@@ -93,6 +93,17 @@ def wants(kind: str) -> bool:
     return kind in _wanted()
 
 
+def missed(kind: str) -> Mark | None:
+    """Return the mark of what the link was made with and is not here; None if it is."""
+    wanted = _wanted().get(kind)
+    return wanted if wanted != _here().get(kind) else None
+
+
+def here(kind: str) -> Mark | None:
+    """Return the mark of what is here and is not in the link."""
+    return _here().get(kind)
+
+
 def holds(choices: Mapping[str, str], kind: str) -> bool:
     """Whether these choices, as an address holds them, name something of this kind."""
     return any(part.startswith(kind) for part in choices.get(_KEY, "").split(_BETWEEN))

@@ -27,19 +27,19 @@ from frontier.pages import link, text
 from frontier.serving import precisions_of
 from frontier.tables import Example, Tables, load_tables
 
-_OWN, _REFUSED, _LINKED = "own_model_read", "own_model_refused", "own_model"
+OWN, _REFUSED, _LINKED = "own_model_read", "own_model_refused", "own_model"
 _FILE, _PASTED, _HOW = "own_model_file", "own_model_pasted", "own_model_how"
 _HOWS = ("config.json", "A few numbers")
 
 
 def own_model() -> ReadModel | None:
     """Return the model that the session brought, if there is one."""
-    return st.session_state.get(_OWN)
+    return st.session_state.get(OWN)
 
 
 def forget_model() -> None:
     """Go back to the models of the table."""
-    st.session_state.pop(_OWN, None)
+    st.session_state.pop(OWN, None)
 
 
 def restore_model() -> None:
@@ -51,7 +51,7 @@ def restore_model() -> None:
             link.ignore(f"your own model cannot be used: {error}")
         else:
             said = "From a link: what was assumed in reading its config is not in it."
-            st.session_state[_OWN] = ReadModel(model, (said,))
+            st.session_state[OWN] = ReadModel(model, (said,))
 
 
 def carry_model() -> None:
@@ -175,5 +175,5 @@ def _use_numbers() -> None:
 
 def _use(read: ReadModel) -> None:
     st.session_state.pop(_REFUSED, None)
-    st.session_state[_OWN] = read
+    st.session_state[OWN] = read
     st.session_state["model"] = OWN_MODEL

@@ -11,6 +11,7 @@ import streamlit as st
 from frontier import spell
 from frontier.pages import session, text
 from frontier.pages.controls import Choices
+from frontier.pages.pins import Pin
 from frontier.pages.store import find, store
 from frontier.sensitivity import AS_SHIPPED, Rivals
 from frontier.start.labels import STAGE_LABELS
@@ -19,14 +20,24 @@ from frontier.study import Simulated, Study, compare, simulate, study_of, with_r
 from frontier.tables import Tables
 
 
-def study(choices: Choices, show_first_look: Callable[[Study], None] | None = None) -> Study:
+def study(
+    choices: Choices,
+    show_first_look: Callable[[Study], None] | None = None,
+    *,
+    pin: Pin | None = None,
+) -> Study:
     """Return the study of these choices, simulating only what was not simulated before.
 
     The limit and the prices are no part of a simulation, so changing them simulates nothing.
     While a new sweep runs, ``show_first_look`` gets the few plans that outline the answer, and a
     bar shows the progress; a new input stops the threads at once.
+
+    Parameters
+    ----------
+    pin : Pin, optional
+        Whose choices these are, where they are not the present ones.
     """
-    tables = session.tables()
+    tables = session.tables() if pin is None else pin.tables
 
     def billed(found: Simulated) -> Study:
         return study_of(
@@ -37,10 +48,30 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
             api=choices.api,
         )
 
-    key = ("sweep", *choices.content)
+    first = None if show_first_look is None else lambda few: show_first_look(billed(few))
+    return billed(simulated(choices, first, pin=pin))
+
+
+def simulated(
+    choices: Choices,
+    first: Callable[[Simulated], None] | None = None,
+    *,
+    pin: Pin | None = None,
+) -> Simulated:
+    """Return what every plan did, without a price, simulating only what was not simulated before.
+
+    Parameters
+    ----------
+    first : callable, optional
+        Gets the few plans that outline the answer as soon as they are done.
+    pin : Pin, optional
+        Whose choices these are, where they are not the present ones.
+    """
+    tables = session.tables() if pin is None else pin.tables
+    key = ("sweep", *choices.content_under(tables))
     found = find(key)
     if found is None:
-        bar = st.progress(0.0, "A first look…")
+        bar = st.progress(0.0, "A first look…" if pin is None else "Simulating A…")
 
         def progress(done: int, total: int) -> None:
             bar.progress(done / total, f"Simulated {done} of {spell.count(total, 'plan')}")
@@ -50,27 +81,71 @@ def study(choices: Choices, show_first_look: Callable[[Study], None] | None = No
                 choices.scenario,
                 choices.trace,
                 tables,
-                first=None if show_first_look is None else lambda few: show_first_look(billed(few)),
+                first=first,
                 progress=progress,
             )
         finally:
             bar.empty()
-        store(private=choices.is_private).put(key, found)
-    return billed(found)
+        store(private=choices.is_private if pin is None else pin.is_private).put(key, found)
+    return cast(Simulated, found)
 
 
-def rivals(choices: Choices, mitigations: tuple[str, ...] = ()) -> Rivals:
-    """Return what is kept of scale-to-zero and always-on at other rates, with shorter starts."""
-    key = ("rivals", mitigations, *choices.content)
+def is_agreed(choices: Choices, what: str, words: str) -> bool:
+    """Whether to simulate: at once for traces of the usual size, else when asked.
+
+    Parameters
+    ----------
+    what : str
+        What is computed, as it stands on the button: "break-even".
+    words : str
+        What is said of a large trace, after its number of requests.
+    """
+    size = choices.trace.arrival_s.size
+    if size <= session.tables().setting("break_even_most_requests"):
+        return True
+    key = f"{what}_agreed".replace("-", "_").replace(" ", "_")
+    if st.session_state.get(key) == choices.trace.digest:
+        return True
+    st.info(
+        f"This trace has {spell.count(size, 'request')}. {words}; you can leave the page at any "
+        "time.",
+        icon=":material/hourglass:",
+    )
+    if st.button(f"Compute the {what}", icon=":material/play_arrow:"):
+        st.session_state[key] = choices.trace.digest
+        st.rerun()
+    return False
+
+
+def pinned(pin: Pin) -> Study | None:
+    """Return the study of a pinned scenario, at its own prices; None where it cannot be made."""
+    if pin.choices is None or pin.problem:
+        return None
+    return study(pin.choices, pin=pin)
+
+
+def rivals(
+    choices: Choices, mitigations: tuple[str, ...] = (), *, pin: Pin | None = None
+) -> Rivals:
+    """Return what is kept of scale-to-zero and always-on at other rates, with shorter starts.
+
+    Parameters
+    ----------
+    pin : Pin, optional
+        Whose choices these are, where they are not the present ones.
+    """
+    tables = session.tables() if pin is None else pin.tables
+    key = ("rivals", mitigations, *choices.content_under(tables))
     kept = find(key)
     if kept is None:
         # Kept before anything is simulated: what an interruption leaves is not lost.
-        kept = Rivals(choices.scenario, choices.trace, session.tables(), mitigations)
-        store(private=choices.is_private).put(key, kept)
+        kept = Rivals(choices.scenario, choices.trace, tables, mitigations)
+        is_private = choices.is_private if pin is None else pin.is_private
+        store(private=is_private).put(key, kept)
     return cast(Rivals, kept)
 
 
-def with_break_even(choices: Choices, study: Study) -> Study:
+def with_break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -> Study:
     """Return the study with the break-even rate in its verdict, where that is quick to compute.
 
     It needs other rates of the traffic, so it comes after the first answer, and is kept by all
@@ -83,7 +158,7 @@ def with_break_even(choices: Choices, study: Study) -> Study:
     offers += study.deal.shapes(tables.offers[scenario.dedicated_offer], tables)
     rules = [tables.rules_of(offer) for offer in offers]
     terms = (study.limit_s, study.deal, tables.setting("hours_per_month"))
-    key = ("rate", *choices.content, *terms, *offers, *rules)
+    key = ("rate", *choices.content_under(tables), *terms, *offers, *rules)
     compared = find(key)
     if compared is None:
         bar = st.progress(0.0, "Looking for the break-even…")
@@ -93,13 +168,14 @@ def with_break_even(choices: Choices, study: Study) -> Study:
 
         compared = compare(
             study,
-            rivals(choices),
+            rivals(choices, pin=pin),
             AS_SHIPPED,
             lines=(AS_SHIPPED,),
             progress=progress,
         )
         bar.empty()
-        store(private=choices.is_private).put(key, compared)
+        is_private = choices.is_private if pin is None else pin.is_private
+        store(private=is_private).put(key, compared)
     return with_rate(study, compared)
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -23,10 +24,11 @@ from frontier.start.own_text import own_start_text
 from frontier.tables import OWN_SOURCE, YOURS, Tables, load_tables
 
 HOURS = "hours"
-_EDITS, _UPLOAD, _MADE = "session_edits", "session_upload", "session_tables"
+_EDITS, UPLOAD, _MADE = "session_edits", "session_upload", "session_tables"
 _PRICE = "price."
 _OWNED = "session_owned"
 _LINKED = ("offers", "usd_per_gpu_h")
+_BROUGHT = (_EDITS, UPLOAD, _OWNED, model_controls.OWN, start_controls.OWN_START)
 
 
 def tables() -> Tables:
@@ -69,7 +71,7 @@ def _with_hours(found: Tables, hours: float) -> Tables:
 
 def upload() -> PriceUpload | None:
     """Return the price table that the session brought, if there is one."""
-    return st.session_state.get(_UPLOAD)
+    return st.session_state.get(UPLOAD)
 
 
 def owned() -> OwnedMachine | None:
@@ -132,7 +134,7 @@ def reset(edit: Edit | None = None) -> None:
 
 def use_prices(own: PriceUpload | None) -> None:
     """Use the offers of a price table, or those of none; changes of rows now gone go with them."""
-    st.session_state[_UPLOAD] = own
+    st.session_state[UPLOAD] = own
     _drop_stale_edits()
 
 
@@ -176,6 +178,20 @@ def go_to(choices: Mapping[str, str]) -> None:
         start_controls.forget_timings()
     made_with.forget()
     link.ask(choices)
+
+
+def brought() -> dict[str, Any]:
+    """Return all that the session brought and that no address need hold, for `bring_back`."""
+    return {key: st.session_state[key] for key in _BROUGHT if key in st.session_state}
+
+
+def bring_back(kept: Mapping[str, Any]) -> None:
+    """Have what the session brought at another time, and nothing else; before anything is drawn."""
+    for key in _BROUGHT:
+        if key in kept:
+            st.session_state[key] = kept[key]
+        else:
+            st.session_state.pop(key, None)
 
 
 def carry(offer_ids: tuple[str, ...]) -> None:
@@ -247,7 +263,7 @@ def use_scenario(scenario: ScenarioFile) -> None:
     model_controls.forget_model()
     start_controls.forget_timings()
     made_with.forget()
-    st.session_state[_UPLOAD] = own
+    st.session_state[UPLOAD] = own
     st.session_state[_EDITS] = {
         (edit.table, edit.key, edit.column): edit for edit in scenario.edits
     }

@@ -14,6 +14,7 @@ from frontier.pages import (
     link,
     made_with,
     method,
+    pins,
     session,
     sources,
     tail,
@@ -45,10 +46,11 @@ def run() -> None:
     }
     page = st.navigation([*pages.values()], position="top")
     link.turn(pages)
+    pins.begin()
     notices = None
     try:
         # Here and not in the pages, so that the choices outlive a change of page.
-        st.session_state["choices"] = controls.scenario_bar()
+        st.session_state["choices"] = pins.drawn(controls.scenario_bar)
         notices = st.container()
         say_missing(notices)
         page.run()

@@ -17,7 +17,7 @@ from frontier.start.predict import COMPILE_STATES, IMAGE_STATES, KERNEL_STATES, 
 from frontier.tables import Tables
 
 TIMINGS = "timings"
-_OWN_START = "own_start"
+OWN_START = "own_start"
 _FITS = 24  # letters that a selectbox of the bar shows whole
 _IMAGE_WORDS = {
     "registry": "Pulled from a registry",
@@ -40,17 +40,17 @@ _RISK_FIELDS = ("fail_share", "late_share", "late_s", "correlation")
 
 def own_start() -> OwnStart | None:
     """Return the timings the user chose to use, if there are any."""
-    return st.session_state.get(_OWN_START)
+    return st.session_state.get(OWN_START)
 
 
 def use_timings(own: OwnStart) -> None:
     """Let these timings stand for the start on every page; nothing is written to disk."""
-    st.session_state[_OWN_START] = own
+    st.session_state[OWN_START] = own
 
 
 def forget_timings() -> None:
     """Go back to the model's start."""
-    st.session_state.pop(_OWN_START, None)
+    st.session_state.pop(OWN_START, None)
 
 
 def restore_timings(tables: Tables) -> None:

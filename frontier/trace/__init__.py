@@ -16,7 +16,7 @@ from frontier.trace.model import (
 )
 from frontier.trace.prefixes import with_cached_share
 from frontier.trace.reading import read_trace
-from frontier.trace.reshape import lay_over_shape, scale_rate, superpose, thin
+from frontier.trace.reshape import lay_over_shape, scale_by_hour, scale_rate, superpose, thin
 from frontier.trace.statistics import (
     TraceStatistics,
     alike,
@@ -44,6 +44,7 @@ __all__ = [
     "make_trace",
     "rate_over_time",
     "read_trace",
+    "scale_by_hour",
     "scale_rate",
     "superpose",
     "thin",

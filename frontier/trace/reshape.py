@@ -1,14 +1,16 @@
 """A trace at another rate, or laid over the hours of a week: thinning and superposition.
 
 Time is never compressed: a gap of a minute within a burst stays a minute. Fewer requests are a
-random part of the trace, more are several copies of it, each moved in time. Where requests have
-a session, sessions are kept or left out as a whole. Every step is written into the report.
+random part of the trace, more are whole copies of it and part of one more, each moved in time.
+Where requests have a session, sessions are kept or left out as a whole. Every step is written into
+the report.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from frontier.errors import InputError
 from frontier.spell import count, seconds, significant
 from frontier.tables import Tables, load_tables, look_up
-from frontier.trace.generate import NOMINAL_MONDAY, week_levels
+from frontier.trace.generate import DAYS, HOURS, NOMINAL_MONDAY, week_levels
 from frontier.trace.model import Trace, make_trace
 from frontier.trace.prefixes import moved
 from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
@@ -71,41 +73,17 @@ def superpose(trace: Trace, copies: int, seed: int, tables: Tables | None = None
     InputError
         If there is no copy to make, or the result would be too large.
     """
-    tables = tables or load_tables()
     if copies < 1 or copies != int(copies):
         raise InputError(f"A superposition has a whole number of copies from 1, found {copies}.")
-    _check_size(trace.arrival_s.size * copies, tables)
-    horizon_s = trace.horizon_s
-    within_s = horizon_s
-    if horizon_s >= SECONDS_PER_DAY:
-        within_s = min(tables.setting("superpose_shift_s"), horizon_s)
-    shifts_s = (_random(seed).random(copies) - 0.5) * within_s
-    shifts_s[0] = 0.0
-    arrivals, sessions = [], []
-    for copy, shift_s in enumerate(shifts_s):
-        moved_s, wrapped = _rotated(trace, shift_s)
-        arrivals.append(moved_s)
-        sessions.append(_renamed(trace.session_id, 2 * copy + wrapped))
-    sentence = (
-        f"{count(copies, 'copy', 'copies')} of the trace laid over one another, each moved by up "
-        f"to {seconds(within_s / 2)} either way, with seed {seed}."
-    )
-    arrival_s = np.concatenate(arrivals)
-    order = np.argsort(arrival_s, kind="stable")
-    return _rebuilt(
-        trace,
-        arrival_s[order],
-        order % trace.arrival_s.size,
-        _numbered(sessions, order),
-        horizon_s,
-        sentence,
-    )
+    return _laid_over(trace, int(copies), seed, tables or load_tables())
 
 
 def scale_rate(trace: Trace, factor: float, seed: int, tables: Tables | None = None) -> Trace:
     """Return the trace at ``factor`` times its rate: thinned below 1, superposed above.
 
-    A factor that is no whole number takes the next whole number of copies and thins them.
+    A factor that is no whole number takes the whole copies it has room for and a random part of
+    one more, so that what is whole stays as bursty as it was. With one seed a larger factor only
+    adds requests.
 
     Raises
     ------
@@ -114,11 +92,123 @@ def scale_rate(trace: Trace, factor: float, seed: int, tables: Tables | None = N
     """
     if not 0.0 < factor < math.inf:
         raise InputError(f"A rate is scaled by a factor above 0, found {factor:g}.")
-    if factor > 1.0:
-        copies = math.ceil(factor)
-        trace = superpose(trace, copies, seed, tables)
-        factor /= copies
-    return trace if factor == 1.0 else thin(trace, factor, seed)
+    if factor == 1.0:
+        return trace
+    if factor < 1.0:
+        return thin(trace, factor, seed)
+    part = factor - (math.ceil(factor) - 1)
+    return _laid_over(trace, math.ceil(factor), seed, tables or load_tables(), part)
+
+
+def scale_by_hour(
+    trace: Trace,
+    factors: Sequence[float],
+    seed: int,
+    tables: Tables | None = None,
+) -> Trace:
+    """Return the trace with the rate of each hour of the week times a factor of its own.
+
+    As `scale_rate`, hour by hour: with one factor for all hours it is the same. An hour of a
+    moved copy is that to which it was moved.
+
+    Parameters
+    ----------
+    factors : sequence of float, shape (168,)
+        From Monday, 0 h UTC; at least 0, and above 0 somewhere.
+
+    Raises
+    ------
+    InputError
+        If the trace does not know its hours, a factor cannot be, nothing is left or the result
+        would be too large.
+    """
+    tables = tables or load_tables()
+    hourly = np.asarray(factors, dtype=np.float64)
+    week = DAYS * HOURS
+    if hourly.shape != (week,) or not np.all((hourly >= 0.0) & np.isfinite(hourly)):
+        raise InputError(f"Expected {week} factors of at least 0, one for each hour of a week.")
+    if trace.t0_utc is None:
+        raise InputError("The trace does not say when it began, so its hours of day are unknown.")
+    if np.ptp(hourly) == 0.0:
+        return scale_rate(trace, float(hourly[0]), seed, tables)
+    since_s = (trace.t0_utc - NOMINAL_MONDAY).total_seconds()
+
+    def level(arrival_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        return hourly[((arrival_s + since_s) // SECONDS_PER_HOUR).astype(np.int64) % week]
+
+    copies = max(1, math.ceil(hourly.max()))
+    return _laid_over(trace, copies, seed, tables, level=level)
+
+
+def _laid_over(
+    trace: Trace,
+    copies: int,
+    seed: int,
+    tables: Tables,
+    part: float = 1.0,
+    *,
+    level: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+) -> Trace:
+    """Return the trace and copies of it, of the last one only a random part.
+
+    Parameters
+    ----------
+    level : callable, optional
+        How many copies are wanted at each time, in place of one number: copy ``i`` is kept with
+        probability ``level - i`` there.
+    """
+    whole = copies - 1 if part < 1.0 else copies
+    _check_size(trace.arrival_s.size * (whole + (part if part < 1.0 else 0.0)), tables)
+    horizon_s = trace.horizon_s
+    within_s = horizon_s
+    if horizon_s >= SECONDS_PER_DAY:
+        within_s = min(tables.setting("superpose_shift_s"), horizon_s)
+    random = _random(seed)
+    shifts_s = (random.random(copies) - 0.5) * within_s
+    shifts_s[0] = 0.0
+    arrivals, origins, sessions = [], [], []
+    for copy, shift_s in enumerate(shifts_s):
+        moved_s, wrapped = _rotated(trace, shift_s)
+        renamed = _renamed(trace.session_id, 2 * copy + wrapped)
+        kept = np.arange(moved_s.size)
+        if level is not None or (copy == copies - 1 and part < 1.0):
+            share = part if level is None else level(moved_s) - copy
+            # A stream of luck of its own, so that another number of copies leaves it alone.
+            luck = _luck(trace.session_id, moved_s.size, _random_of(seed, copy))
+            kept = np.flatnonzero(luck < share)
+        arrivals.append(moved_s[kept])
+        origins.append(kept)
+        sessions.append(None if renamed is None else renamed[kept])
+    arrival_s, origin = np.concatenate(arrivals), np.concatenate(origins)
+    if not arrival_s.size:
+        raise InputError("No request is left of the trace once its hours are scaled.")
+    order = np.argsort(arrival_s, kind="stable")
+    moves = f"moved by up to {seconds(within_s / 2)} either way, with seed {seed}."
+    if level is not None:
+        sentence = (
+            f"The rate of each hour of the week scaled by a factor of its own: requests left out "
+            f"at random, or added from {count(copies - 1, 'copy', 'copies')} {moves}"
+            if copies > 1
+            else "The rate of each hour of the week scaled by a factor of its own: requests left "
+            f"out at random, with seed {seed}."
+        )
+    elif part < 1.0:
+        sentence = (
+            f"{count(copies, 'copy', 'copies')} of the trace laid over one another, of the last "
+            f"one only {significant(part)} at random, each {moves}"
+        )
+    else:
+        sentence = (
+            f"{count(copies, 'copy', 'copies')} of the trace laid over one another, each {moves}"
+        )
+    return _rebuilt(
+        trace,
+        arrival_s[order],
+        origin[order],
+        _numbered(sessions, order),
+        horizon_s,
+        sentence,
+    )
 
 
 def lay_over_shape(
@@ -220,6 +310,11 @@ def _random(seed: int) -> np.random.Generator:
     if seed < 0:
         raise InputError(f"A seed is a whole number of at least 0, found {seed}.")
     return np.random.default_rng(seed)
+
+
+def _random_of(seed: int, copy: int) -> np.random.Generator:
+    """Return the luck of one copy, the same however many there are."""
+    return np.random.default_rng((seed, copy))
 
 
 def _check_size(requests: float, tables: Tables) -> None:

@@ -253,12 +253,24 @@ def _saving(
 ) -> Saving | None:
     if zero is None or rival is None:
         return None
-    (a, a_gpu_h), (b, b_gpu_h) = (
-        (_parts(plan), _used_gpu_h(bases[plan.plan_id])) for plan in (zero, rival)
-    )
+    return saving_of(zero, bases[zero.plan_id], rival, bases[rival.plan_id])
+
+
+def saving_of(
+    first: PlanFacts, first_basis: BillBasis, second: PlanFacts, second_basis: BillBasis
+) -> Saving:
+    """Return what the difference of two plans' bills is made of, first less second.
+
+    Parameters
+    ----------
+    first_basis, second_basis : BillBasis
+        Of the bills of those plans.
+    """
+    a, b = _parts(first), _parts(second)
+    a_gpu_h, b_gpu_h = used_gpu_h(first_basis), used_gpu_h(second_basis)
     a_usd, b_usd = (usd / h if h else 0.0 for usd, h in ((a[0], a_gpu_h), (b[0], b_gpu_h)))
     return Saving(
-        usd=zero.usd_per_month - rival.usd_per_month,
+        usd=first.usd_per_month - second.usd_per_month,
         hours_usd=(a_gpu_h - b_gpu_h) * b_usd,
         price_usd=(a_usd - b_usd) * a_gpu_h,
         unused_gpus_usd=a[1] - b[1],
@@ -276,7 +288,7 @@ def _parts(plan: PlanFacts) -> tuple[float, float, float, float]:
     return gpus, unused, cpu_ram, math.fsum(usd.values()) - gpus - unused - cpu_ram
 
 
-def _used_gpu_h(basis: BillBasis) -> float:
+def used_gpu_h(basis: BillBasis) -> float:
     """Return the GPU-hours a month that are billed and not unused [h]."""
     used = [name not in ("unused", "empty") for name in METERED]
     gpu_s = math.fsum(

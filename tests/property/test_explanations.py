@@ -35,8 +35,7 @@ PAIRS = (
 )
 
 
-@pytest.fixture(scope="module")
-def studies():
+def drawn_studies():
     """Return studies of drawn traffic under drawn deals, of a dozen plans each."""
     found = []
     for seed, (serverless, dedicated) in enumerate(PAIRS):
@@ -56,6 +55,11 @@ def studies():
             deal = dataclasses.replace(deal, commitment=next(iter(TABLES.commitments.values())))
         found.append(study_of(simulated, TABLES, limit_s=limit_s, deal=deal))
     return found
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return drawn_studies()
 
 
 def everything(explanations):

@@ -1,0 +1,111 @@
+"""A comparison in words: one line beside the answer, and a sentence for each thing that differs.
+
+Every number is a difference of two facts of the verdicts; A is the pinned scenario, B the present
+one.
+"""
+
+from __future__ import annotations
+
+import math
+
+from frontier import spell
+from frontier.against.differences import Against, Pair, signed
+from frontier.verdict import PlanFacts, Verdict, named, price
+
+_SAME_USD = 0.005
+
+
+def line(found: Against) -> str:
+    """Return the difference in one line: "Against your pin A: −$210 a month, p99 +1.3 s."."""
+    if not found.inputs:
+        return "Your pin A is this very scenario."
+    pair = found.answer
+    if pair is None or pair.a is None or pair.b is None:
+        return f"Against your pin A: {_missing(found)}"
+    usd, p99 = pair["usd"].change or 0.0, pair["p99"].change
+    per = "an hour" if found.is_short else "a month"
+    money = f"{signed(usd, spell.dollars)} {per}"
+    if _cost_the_same(pair.a, pair.b):
+        money = "the same cost"
+    return f"Against your pin A: {money}, {_p99(pair, p99)}."
+
+
+def sentences(found: Against) -> tuple[str, ...]:
+    """Return what the comparison comes to: each answer, what they differ by, and by what cause."""
+    said = [
+        f"A: {_answer(found.a.verdict)}",
+        f"B: {_answer(found.b.verdict)}",
+    ]
+    pair = found.answer
+    if pair is not None and pair.a is not None and pair.b is not None:
+        said.append(_differ(found, pair, pair.a, pair.b))
+        said.append(_why(found, pair))
+    said.append(_limits(found))
+    return tuple(sentence for sentence in said if sentence)
+
+
+def _answer(verdict: Verdict) -> str:
+    return verdict.answer
+
+
+def _missing(found: Against) -> str:
+    lacking = [
+        name
+        for name, plan in (
+            ("A", found.answer and found.answer.a),
+            ("B", found.answer and found.answer.b),
+        )
+        if plan is None
+    ]
+    both = len(lacking) > 1
+    return f"{' and '.join(lacking)} {'have' if both else 'has'} no plan that serves the traffic."
+
+
+def _p99(pair: Pair, change: float | None) -> str:
+    if change is None:
+        return "no p99 in either"
+    if math.isinf(change):
+        return "no p99 in B" if change > 0 else "no p99 in A"
+    return "the same p99" if not change else f"p99 {signed(change, spell.seconds)}"
+
+
+def _differ(found: Against, pair: Pair, a: PlanFacts, b: PlanFacts) -> str:
+    usd, p99 = pair["usd"].change or 0.0, pair["p99"].change
+    per = "an hour" if found.is_short else "a month"
+    if _cost_the_same(a, b):
+        words = "B costs the same as A"
+    else:
+        way = "less" if usd < 0 else "more"
+        words = f"B costs {spell.dollars(abs(usd))} {per} {way} than A"
+    words += f" ({named(b)} at {price(found.b.verdict, b)}, {named(a)} at "
+    words += f"{price(found.a.verdict, a)})"
+    if p99 is None or math.isinf(p99):
+        return f"{words}; {_p99(pair, p99)}."
+    if not p99:
+        return f"{words}, and one request in a hundred waits as long."
+    way = "shorter" if p99 < 0 else "longer"
+    joint = "and" if (p99 < 0) == (usd < 0) else "but"
+    return f"{words}, {joint} its p99 is {spell.seconds(abs(p99))} {way}."
+
+
+def _why(found: Against, pair: Pair) -> str:
+    """Return what the difference of the two bills is made of; the parts add up to it."""
+    if pair.saving is None or found.is_short or abs(pair.saving.usd) < _SAME_USD:
+        return ""
+    parts = [
+        f"{name} {signed(usd, spell.dollars)}"
+        for name, usd in pair.saving.parts.items()
+        if abs(usd) >= _SAME_USD
+    ]
+    return f"Of that: {', '.join(parts)} a month."
+
+
+def _limits(found: Against) -> str:
+    a, b = found.a.limit_s, found.b.limit_s
+    if a == b:
+        return ""
+    return f"They are held to different limits: A to {spell.seconds(a)}, B to {spell.seconds(b)}."
+
+
+def _cost_the_same(a: PlanFacts, b: PlanFacts) -> bool:
+    return abs(a.usd_per_month - b.usd_per_month) < _SAME_USD

@@ -1,0 +1,325 @@
+"""What the coming months cost: a plan of growth, a question of the What-if page."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from frontier import spell
+from frontier.charts.growth_chart import growth_figure, growth_table
+from frontier.growth import (
+    CHEAPEST,
+    LINE_WORDS,
+    Futures,
+    GrowthPlan,
+    GrowthTable,
+    Launch,
+    PriceStep,
+    budget,
+    headline,
+    notes,
+    over_months,
+    sentences,
+    turns,
+)
+from frontier.growth.plan import CALENDAR_MONTHS
+from frontier.pages import link, results, session, show, text
+from frontier.pages.controls import Choices
+from frontier.plans.scenario import OfficeHours, office_hours
+from frontier.study import Study
+from frontier.tables import Tables
+
+_FUTURES, _MADE = "growth_futures", "growth_made"
+_ALL = "both"
+_PERCENT = 100.0
+_MOST_LAUNCHES, _MOST_STEPS = 6, 6
+_MONTHS = tuple(f"{dt.date(2000, month, 1):%B}" for month in range(1, CALENDAR_MONTHS + 1))
+
+
+def asks(choices: Choices) -> str:
+    """Return the question as it stands on a link."""
+    return "What if traffic grows?"
+
+
+def draw(choices: Choices) -> None:
+    """Draw cost by month of the plans that matter, when the answer turns, and the budget."""
+    tables = session.tables()
+    answer_place = st.container()
+    growth = _growth(choices, tables)
+    chart_place = st.container()
+    words = "Serving it month by month may take some minutes"
+    if not results.is_agreed(choices, "months", words):
+        return
+    study = results.study(choices)
+    with chart_place:
+        found = _found(choices, study, growth)
+    table = growth_table(found)
+    with answer_place:
+        st.subheader(text.plain(headline(found)), anchor=False)
+        st.markdown(text.plain(budget(found)))
+    with chart_place:
+        show.figure(
+            growth_figure(table, turns(found)),
+            key="growth_chart",
+            alt=f"Dollars a month by plan, month by month. {headline(found)} {budget(found)}",
+        )
+        st.caption("Solid: the p99 limit is held in every draw. Dotted, hollow points: it is not.")
+        st.markdown(text.bullets(s for s in sentences(found) if s != budget(found)))
+    _draw_table(found, table)
+    st.caption(text.plain(" ".join(notes(found))))
+    st.button(
+        "Cost against the request rate, from a fraction of this traffic to many times it",
+        key="growth_to_break_even",
+        type="tertiary",
+        icon=":material/arrow_forward:",
+        on_click=link.turn_to,
+        args=("break-even",),
+    )
+
+
+def _growth(choices: Choices, tables: Tables) -> GrowthPlan:
+    """Ask what becomes of traffic and prices."""
+    rows, today = tables.settings, dt.date.today()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        per_month = link.setting(
+            "Growth (% a month)",
+            rows["growth_per_month"],
+            key="growth",
+            scale=_PERCENT,
+            step=1.0,
+            format="%g",
+            width=170,
+        )
+        months = int(
+            link.setting(
+                "Months", rows["growth_months"], key="growth_months", whole=True, width=120
+            )
+        )
+        first = _first_month(today)
+    plain = GrowthPlan(first, months, per_month)
+    names = {str(month): plain.named(month) for month in range(1, months + 1)}
+    left, middle, right = st.columns(3)
+    with left.expander("Launches"):
+        launches = _launches(names, tables)
+    with middle.expander("Seasons and hours"):
+        season = _season(tables)
+        hours, hours_from = _hours(choices, names, tables)
+    with right.expander("Prices and commitments"):
+        steps = _price_steps(choices, names, tables)
+        until = _committed_until(choices, names)
+    return GrowthPlan(
+        first=first,
+        months=months,
+        per_month=per_month,
+        launches=launches,
+        season=season,
+        hours=hours,
+        hours_from=hours_from,
+        price_steps=steps,
+        committed_until=until,
+    )
+
+
+def _first_month(today: dt.date) -> dt.date:
+    now = GrowthPlan(today.replace(day=1))
+    months = {f"{now.date(month):%Y-%m}": now.date(month) for month in range(1, 14)}
+    chosen = link.pick(
+        "First month",
+        months,
+        next(iter(months)),
+        key="growth_first",
+        format_func=lambda key: f"{months[key]:%B %Y}",
+        width=190,
+        help="The month that has the traffic as it was read.",
+    )
+    return months[chosen]
+
+
+def _month(label: str, names: dict[str, str], key: str, default: str | None = None) -> int:
+    first = next(iter(names)) if default is None else default
+    return int(link.pick(label, names, first, key=key, format_func=names.__getitem__))
+
+
+def _how_many(label: str, key: str, most: int, **how: Any) -> int:
+    return int(link.number(label, 0, low=0, high=most, whole=True, key=key, **how))
+
+
+def _launches(names: dict[str, str], tables: Tables) -> tuple[Launch, ...]:
+    rows, found = tables.settings, []
+    how_many = _how_many("Launches", "launches", _MOST_LAUNCHES, help="+ adds one below.")
+    for number in range(1, how_many + 1):
+        key = f"launch{number}"
+        st.markdown(f"**Launch {number}**")
+        month = _month("From", names, f"{key}_month")
+        factor = link.setting(
+            "Traffic times",
+            rows["growth_launch_factor"],
+            key=f"{key}_factor",
+            step=0.1,
+            format="%g",
+        )
+        added = link.setting(
+            "And requests a day on top",
+            rows["growth_launch_added_per_day"],
+            key=f"{key}_added",
+            step=100.0,
+            format="%g",
+            help="They neither grow nor follow a season.",
+        )
+        fade = link.setting(
+            "Fades over days (0: it stays)",
+            rows["growth_launch_fade_days"],
+            key=f"{key}_fade",
+            step=10.0,
+            format="%g",
+        )
+        found.append(Launch(month, factor, added, fade or None))
+    return tuple(found)
+
+
+def _season(tables: Tables) -> tuple[float, ...]:
+    row, factors = tables.settings["growth_season_factor"], [1.0] * CALENDAR_MONTHS
+    for what in ("Busy", "Quiet"):
+        key = what.lower()
+        chosen = link.many(f"{what} months", _MONTHS, key=f"{key}_months")
+        if not chosen:
+            continue
+        factor = link.setting(
+            "Traffic times, in those months", row, key=f"{key}_factor", step=0.1, format="%g"
+        )
+        for name in chosen:
+            factors[_MONTHS.index(name)] *= factor
+    return () if all(factor == 1.0 for factor in factors) else tuple(factors)
+
+
+def _hours(
+    choices: Choices, names: dict[str, str], tables: Tables
+) -> tuple[tuple[float, ...], int]:
+    """Ask for other hours of the week: office hours, the rest of workdays, the rest of the week."""
+    if choices.trace.t0_utc is None:
+        st.caption("This traffic has no date: which hours are busy cannot be changed.")
+        return (), 1
+    if not link.flag("Other hours of the week", key="growth_hours"):
+        return (), 1
+    office = office_hours(choices.scenario, tables)
+    row = tables.settings["growth_season_factor"]
+    month = _month("From", names, "growth_hours_from")
+    busy = link.setting(f"Traffic times, {office}", row, key="growth_office", step=0.1, format="%g")
+    rest = link.setting(
+        "At other hours of those days", row, key="growth_rest", step=0.1, format="%g"
+    )
+    others = link.setting("On other days", row, key="growth_others", step=0.1, format="%g")
+    return by_hour(office, busy, rest, others), month
+
+
+def by_hour(office: OfficeHours, busy: float, rest: float, others: float) -> tuple[float, ...]:
+    """Return a factor for each hour of the week: office hours, the rest of those days, others."""
+    factors = []
+    for day in range(7):
+        for hour in range(24):
+            is_busy = office.from_h <= hour < office.to_h
+            factors.append((busy if is_busy else rest) if day < office.days else others)
+    return tuple(factors)
+
+
+def _price_steps(choices: Choices, names: dict[str, str], tables: Tables) -> tuple[PriceStep, ...]:
+    offers = tables.offers
+    pair = (choices.scenario.serverless_offer, choices.scenario.dedicated_offer)
+    whose = {_ALL: "Both offers"} | {
+        key: f"{offers[key].provider} {offers[key].product}" for key in pair
+    }
+    found = []
+    how_many = _how_many("Price steps", "price_steps", _MOST_STEPS, help="+ adds one below.")
+    for number in range(1, how_many + 1):
+        key = f"step{number}"
+        st.markdown(f"**Price step {number}**")
+        month = _month("From", names, f"{key}_month")
+        offer = link.pick("Of", whose, _ALL, key=f"{key}_offer", format_func=whose.__getitem__)
+        factor = link.setting(
+            "Metered prices times",
+            tables.settings["growth_price_factor"],
+            key=f"{key}_factor",
+            step=0.05,
+            format="%g",
+            help="GPU, cores and memory; fees and storage stay.",
+        )
+        found.append(PriceStep(month, factor, None if offer == _ALL else offer))
+    return tuple(found)
+
+
+def _committed_until(choices: Choices, names: dict[str, str]) -> int | None:
+    if choices.deal.commitment is None:
+        st.caption("A commitment is chosen under “Offers” in the bar.")
+        return None
+    stays = "stays"
+    options = {stays: "It stays", "0": "Not at all"} | {
+        key: f"End of {name}" for key, name in names.items()
+    }
+    chosen = link.pick(
+        "Your commitment ends",
+        options,
+        stays,
+        key="committed_until",
+        format_func=options.__getitem__,
+        help="From then on machines are at their price by the hour.",
+    )
+    return None if chosen == stays else int(chosen)
+
+
+def _found(choices: Choices, study: Study, growth: GrowthPlan) -> GrowthTable:
+    """Return the months; traffic is simulated once, and prices, terms and limits only bill it."""
+    kept = st.session_state.get(_FUTURES)
+    if kept is None or kept[0] != choices.content:
+        # Only the latest is kept: a year of runs is some ten megabytes.
+        kept = choices.content, Futures(results.simulated(choices), study.tables)
+        st.session_state[_FUTURES] = kept
+    # Tables are made anew where anything in them changes, so the object itself is a key.
+    key = (choices.content, growth, choices.deal, study.limit_s)
+    made = st.session_state.get(_MADE)
+    if made is not None and made[0] == key and made[1] is study.tables:
+        found: GrowthTable = made[2]
+        return found
+    bar = st.progress(0.0, "Looking at the months…")
+
+    def progress(done: int, of: int) -> None:
+        bar.progress(done / of, f"Looking at the months: step {done} of {of}")
+
+    try:
+        found = over_months(study, kept[1], growth, progress=progress)
+    finally:
+        bar.empty()
+    st.session_state[_MADE] = key, study.tables, found
+    return found
+
+
+def _draw_table(found: GrowthTable, table: pd.DataFrame) -> None:
+    """Draw dollars by month and line, the replicas, and which plan is the cheapest."""
+    rows: dict[str, list[str]] = {"Month": [], "Requests a day": []}
+    lines = [name for name in LINE_WORDS if (table["line"] == name).any()]
+    for name in lines:
+        rows[LINE_WORDS[name]] = []
+    rows["Which plan is the cheapest"] = []
+    for month in found.months:
+        star = " (between two levels)" if month.is_interpolated else ""
+        rows["Month"].append(f"{month.first:%b %Y}{star}")
+        rows["Requests a day"].append(spell.significant(month.requests_per_day))
+        for name in lines:
+            point = month.points.get(name)
+            cell = ""
+            if point is not None:
+                cell = f"{spell.dollars(point.usd)} at {spell.seconds(point.p99_ttft_s)}"
+                if not point.holds_limit:
+                    cell += ", over"
+            rows[LINE_WORDS[name]].append(cell)
+        cheapest = month.points.get(CHEAPEST)
+        words = "none holds the limit"
+        if cheapest is not None:
+            words = f"{cheapest.plan.vendor} {cheapest.plan.gpu}, {cheapest.plan.label}"
+        rows["Which plan is the cheapest"].append(words)
+    shown = {name: [text.plain(cell) for cell in cells] for name, cells in rows.items()}
+    with st.expander("Month by month"):
+        st.table(pd.DataFrame(shown).set_index("Month"))
+        show.download(table, "growth.csv")
