@@ -14,6 +14,7 @@ from frontier.cli_market import plain
 from frontier.errors import InfeasibleError
 
 if TYPE_CHECKING:
+    from frontier.crew import Crew
     from frontier.study import Study
     from frontier.timeouts import Timeouts
 
@@ -32,7 +33,7 @@ def add_timeouts(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def found_of(study: Study) -> Timeouts:
+def found_of(study: Study, crew: Crew) -> Timeouts:
     """Return the idle timeouts of a study, simulated now.
 
     Raises
@@ -44,7 +45,7 @@ def found_of(study: Study) -> Timeouts:
 
     if reason := why_not(study.deployment, study.tables):
         raise InfeasibleError(reason)
-    runs = simulate_timeouts(study.deployment, study.trace, study.tables, study.deal)
+    runs = simulate_timeouts(study.deployment, study.trace, study.tables, study.deal, crew=crew)
     return timeouts_of(study, runs)
 
 

@@ -83,6 +83,7 @@ def simulated(
                 tables,
                 first=first,
                 progress=progress,
+                crew=session.crew(),
             )
         finally:
             bar.empty()

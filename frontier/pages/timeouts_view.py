@@ -90,6 +90,7 @@ def _runs(choices: Choices, study: Study, mitigations: tuple[str, ...]) -> Timeo
                 study.deal,
                 mitigations,
                 progress=progress,
+                crew=session.crew(),
             )
         finally:
             bar.empty()

@@ -22,7 +22,6 @@ from frontier.pages import (
 )
 from frontier.pages.controls import Choices
 
-PATH = "what-if"
 _KEY = "question"
 
 
@@ -84,5 +83,5 @@ def next_questions(choices: Choices) -> None:
                     type="tertiary",
                     icon=":material/arrow_forward:",
                     on_click=link.turn_to,
-                    args=(PATH, _KEY, question.key, QUESTIONS[0].key),
+                    args=(link.WHAT_IF, _KEY, question.key, QUESTIONS[0].key),
                 )

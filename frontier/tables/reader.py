@@ -44,6 +44,8 @@ from frontier.tables.rows import (
     Kernels,
     Limit,
     Loader,
+    ManifestField,
+    ManifestGpu,
     MitigationNumber,
     Model,
     NodeScaler,
@@ -129,6 +131,8 @@ class Tables:
     catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
     unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
     limits: Mapping[str, Limit] = field(metadata={"row": Limit})
+    manifest_fields: Mapping[str, ManifestField] = field(metadata={"row": ManifestField})
+    manifest_gpus: Mapping[str, ManifestGpu] = field(metadata={"row": ManifestGpu})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""

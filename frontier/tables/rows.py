@@ -943,3 +943,33 @@ class TracePublished:
     basis: str
     source_id: str
     note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestField:
+    """A field of a platform's configuration, and the numbers that it can hold."""
+
+    field_id: str
+    target: str
+    field: str
+    unit: str | None
+    least: float | None
+    most: float | None
+    step: float | None
+    allowed: tuple[float, ...]
+    default: float | None
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestGpu:
+    """What a platform calls a GPU in its configuration."""
+
+    name_id: str
+    target: str
+    gpu: str
+    name: str
+    basis: str
+    source_id: str

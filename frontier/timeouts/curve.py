@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from frontier.billing import Bill, Contract, bill, bill_basis, billed_start_s, metering_key, months
+from frontier.crew import THREADS, Crew, Progress
 from frontier.market.tried import Tried, try_each
 from frontier.plans.families import BOUND
 from frontier.plans.grid import mitigated_plan, most_as_shipped
@@ -249,7 +250,8 @@ def simulate_timeouts(
     deal: Deal,
     mitigations: tuple[str, ...] = (),
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    crew: Crew = THREADS,
 ) -> TimeoutRuns:
     """Simulate scale-to-zero at every idle timeout of `tried_timeouts_s`.
 
@@ -261,6 +263,8 @@ def simulate_timeouts(
         Keys of what shortens a start: one of the sets of the deployment.
     progress : callable, optional
         Called with (done, all) runs; what it raises stops all.
+    crew : Crew
+        Who simulates.
     """
     plan, contract = _plan(deployment, tables, deal, mitigations)
     gap_s = float(np.diff(trace.arrival_s).max(initial=0.0))
@@ -272,7 +276,7 @@ def simulate_timeouts(
         dataclasses.replace(plan, policy=dataclasses.replace(plan.policy, idle_timeout_s=timeout_s))
         for timeout_s in timeouts_s
     ]
-    tried = try_each(plans, contract, trace, tables, progress)
+    tried = try_each(plans, contract, trace, tables, progress, crew)
     return TimeoutRuns(plan, tried, gap_s, billed_s)
 
 
