@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import cli_growth, cli_ladder, cli_timeouts, spell
+from frontier import cli_growth, cli_ladder, cli_reach, cli_timeouts, spell
 from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
@@ -104,6 +104,12 @@ def _parser() -> argparse.ArgumentParser:
     kept.set_defaults(run=_timeouts)
     _add_scenario(kept)
     cli_timeouts.add_timeouts(kept)
+    hold = commands.add_parser(
+        "reach", help="search the cheapest way to hold a limit, and why the next cheaper one fails"
+    )
+    hold.set_defaults(run=_reach)
+    _add_traffic_and_model(hold)
+    cli_reach.add_reach(hold)
     crossing = commands.add_parser(
         "break-even", help="cost against the request rate, and what the verdict hangs on"
     )
@@ -370,12 +376,12 @@ class _MarketAsked:
     how: dict[str, Any]
 
 
-def _market_asked(told: argparse.Namespace) -> _MarketAsked:
+def _market_asked(told: argparse.Namespace, suffixes: tuple[str, ...] = SUFFIXES) -> _MarketAsked:
     from frontier.prices import read_prices, with_prices
     from frontier.sweep import LIST_DEAL, Deal
 
     today = dt.date.today()
-    wanted, asked = wanted_of(told), _asked(told, SUFFIXES)
+    wanted, asked = wanted_of(told), _asked(told, suffixes)
     tables, commitment = asked.tables, asked.commitment
     about = [*_about_trace(asked.trace), *_about_model(asked.read)]
     if told.prices is not None:
@@ -432,6 +438,30 @@ def _ladder(told: argparse.Namespace) -> None:
         _write(path, cli_ladder.as_file(path.suffix, found, of.tables))
         if not (told.json or told.markdown):
             print(f"\nWrote {spell.count(len(found.rungs), 'limit')} to {path}")
+
+
+def _reach(told: argparse.Namespace) -> None:
+    from frontier.market import wanted_offers
+    from frontier.reach import what_it_takes
+
+    told.kind = list(cli_reach.kinds_of(told))
+    of = _market_asked(told, cli_reach.SUFFIXES)
+    wanted, providers = of.how["wanted"], told.provider
+    found = what_it_takes(
+        of.asked.scenario(told, serverless_offer="", dedicated_offer=""),
+        of.asked.trace,
+        of.tables,
+        limit_s=of.asked.limit_s,
+        provider=providers[0] if len(providers) == 1 else None,
+        offers=wanted_offers(of.tables, wanted, today=of.how["today"]),
+        deals=of.how["deals"],
+        any_precision=told.any_precision,
+    )
+    print(cli_reach.printed(found, of.tables, told, of.about))
+    for path in of.asked.paths:
+        _write(path, cli_reach.as_file(path.suffix, found, of.tables))
+        if not told.json:
+            print(cli_reach.wrote(found, path))
 
 
 def _host(told: argparse.Namespace, tables: Tables) -> HostChoice:

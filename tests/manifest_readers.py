@@ -13,6 +13,8 @@ import shlex
 
 import yaml
 
+# The safe loader in C, where it is built.
+SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CACHES = {
     "VLLM_CACHE_ROOT": "mitigation.compile-cache",
     "FLASHINFER_WORKSPACE_BASE": "mitigation.kernel-cache",
@@ -24,7 +26,7 @@ CACHES = {
 def parse(snippet):
     """Return a text as data: documents, an object, a syntax tree or words."""
     if snippet.language == "yaml":
-        return list(yaml.safe_load_all(snippet.text))
+        return list(yaml.load_all(snippet.text, Loader=SafeLoader))
     if snippet.language == "json":
         return json.loads(snippet.text)
     if snippet.language == "python":
@@ -81,7 +83,7 @@ def _vllm(words, env, setup):
 
 def _shell_vllm(parsed, setup):
     words, env = parsed
-    return _vllm(words, env, setup)
+    return _vllm(words, env, setup) | {"min_replicas": 1, "max_replicas": 1}
 
 
 def _shell_sglang(parsed, setup):
@@ -96,6 +98,8 @@ def _shell_sglang(parsed, setup):
         "gpus": int(flags["--tp-size"][0]),
         "max_sequences": int(flags["--max-running-requests"][0]),
         "prefix_caching": "--disable-radix-cache" not in flags,
+        "min_replicas": 1,
+        "max_replicas": 1,
     }
     if "--chunked-prefill-size" in flags:
         found["chunk_tokens"] = int(flags["--chunked-prefill-size"][0])
@@ -396,7 +400,7 @@ def _baseten(parsed, setup):
 
 def _hf(parsed, setup):
     model, compute = parsed["model"], parsed["compute"]
-    env = model["image"]["custom"]["env"]
+    env = model["env"]
     found = _vllm([*model["command"], *model["args"]], env, setup)
     scaling = compute["scaling"]
     assert compute["instanceSize"] == f"x{found['gpus']}"

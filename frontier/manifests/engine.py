@@ -211,8 +211,14 @@ def sglang_flags(draft: Draft) -> Snippet:
 def _shell(draft: Draft, command: Command, engine: str) -> Snippet:
     text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in command.env.items())
     text += " \\\n  ".join(command.lines())
+    least, most = (draft.setup.value(key) for key in ("min_replicas", "max_replicas"))
+    if least == most == 1:
+        draft.says("min_replicas", "max_replicas")
     for key in ("min_replicas", "max_replicas"):
-        draft.lacks(key, "an engine is one replica; a platform starts and stops them")
+        if least != most:
+            draft.lacks(key, "an engine is one replica; a platform starts and stops them")
+        elif most > 1:
+            draft.lacks(key, f"an engine is one replica; start {most} of them")
     if command.keeps:
         draft.note(f"{CACHE_DIR} has to be a disk that outlives the replica.")
     draft.lacks("gpu", "the engine takes the GPUs that it finds")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from frontier.manifests.draft import Draft, Snippet
+from frontier.manifests.draft import Draft, Snippet, nearest
 from frontier.manifests.engine import CACHE_DIR, vllm_command
 from frontier.manifests.weeks import Window
 from frontier.manifests.yaml_text import yaml_documents
@@ -237,7 +237,14 @@ def _knative_annotations(draft: Draft, *, bounds: bool) -> dict[str, str]:
         found["max-scale"] = draft.number("max_replicas", "max-scale")
     found["initial-scale"] = max(1, int(draft.setup.value("min_replicas")))
     if draft.has("idle_timeout_s"):
-        found["window"] = f"{draft.number('idle_timeout_s', 'knative.window'):g}s"
+        kept_s = draft.setup.value("idle_timeout_s")
+        window = draft.number("idle_timeout_s", "knative.window")
+        found["window"] = f"{window:g}s"
+        if kept_s > window:
+            # The last pod can be kept for longer, the others cannot.
+            rest = nearest(kept_s - window, draft.row("knative.retention"))
+            found["scale-to-zero-pod-retention-period"] = f"{rest:g}s"
+            draft.note(f"The last pod is kept for {window + rest:g} s, the others for {window} s.")
     if not draft.has("idle_timeout_s"):
         # It is a share of the window, which is another one in the text.
         draft.lacks("scaler.panic_window_s", "it is a share of the window, and that is another one")

@@ -9,6 +9,9 @@ from frontier.pages import link, session, text
 from frontier.study import Study
 from frontier.sweep import Outcome
 
+# A text of more lines scrolls, so that what it cannot express stays near.
+_MOST_LINES, _HEIGHT = 50, 720
+
 
 @link.part
 def draw(study: Study, outcome: Outcome) -> None:
@@ -16,15 +19,21 @@ def draw(study: Study, outcome: Outcome) -> None:
     st.markdown("**Configuration**")
     tables = session.tables()
     fits = fits_of(outcome.plan, study.deployment, study.trace, tables, study.deal.serverless)
-    able = {fit.label: fit for fit in fits if not fit.refusal}
+    able = {fit.key: fit for fit in fits if not fit.refusal}
     if not able:
         st.caption("There is nothing to configure here: nobody sells this plan.")
         return
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns(2, gap="large", vertical_alignment="bottom")
     with left:
-        chosen = link.pick("For", able, next(iter(able)), key="config")
+        chosen = link.pick(
+            "Target",
+            able,
+            next(iter(able)),
+            key="config",
+            format_func=lambda key: able[key].label if key in able else key,
+        )
     snippet = snippet_of(able[chosen], tables)
-    with right, st.container(height="stretch", vertical_alignment="bottom"):
+    with right:
         st.download_button(
             f"{snippet.title} ({snippet.file_name.rpartition('.')[2].upper()})",
             snippet.text,
@@ -42,7 +51,8 @@ def draw(study: Study, outcome: Outcome) -> None:
 def _draw_text(snippet: Snippet) -> None:
     for sentence in snippet.notes:
         st.caption(text.plain(sentence))
-    st.code(snippet.text, language=snippet.language, height=420)
+    is_long = snippet.text.count("\n") > _MOST_LINES
+    st.code(snippet.text, language=snippet.language, height=_HEIGHT if is_long else "content")
     if not snippet.not_expressed:
         st.caption("All that the plan says stands in this text.")
         return

@@ -17,6 +17,7 @@ from frontier.pages import (
     growth_view,
     ladder_view,
     link,
+    reach_view,
     text,
     timeouts_view,
 )
@@ -50,6 +51,7 @@ class Question:
 
 QUESTIONS: tuple[Question, ...] = (
     Question("limits", "Other limits", ladder_view.draw, ladder_view.asks),
+    Question("hold", "Hold a limit", reach_view.draw, reach_view.asks),
     Question("timeout", "Idle timeout", timeouts_view.draw, timeouts_view.asks),
     Question("growth", "Traffic grows", growth_view.draw, growth_view.asks),
     Question(against_view.QUESTION, "A against B", against_view.draw),

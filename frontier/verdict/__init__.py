@@ -29,8 +29,10 @@ from frontier.verdict.find import (
     used_gpu_h,
     utilisation_of,
     with_break_even,
+    with_hangs,
     with_luck,
 )
+from frontier.verdict.hangs import choice_in_words, hangs_in_words, of_hundred, value_in_words
 from frontier.verdict.rates import (
     flip_sentence,
     gap_sentence,
@@ -90,4 +92,9 @@ __all__ = [
     "with_break_even",
     "with_luck",
     "worth_sentence",
+    "choice_in_words",
+    "hangs_in_words",
+    "of_hundred",
+    "value_in_words",
+    "with_hangs",
 ]

@@ -125,6 +125,11 @@ def with_break_even(verdict: Verdict, found: BreakEvenRate) -> Verdict:
     return spoken(dataclasses.replace(verdict, break_even=found))
 
 
+def with_hangs(verdict: Verdict, sentences: tuple[str, ...]) -> Verdict:
+    """Return the verdict with what it hangs on, `hangs.hangs_in_words`, among its reasons."""
+    return spoken(dataclasses.replace(verdict, hangs=sentences))
+
+
 def with_luck(verdict: Verdict, luck: Ranges, facts: Mapping[str, PlanFacts]) -> Verdict:
     """Return the verdict with the ranges of luck, and the sentences that they allow.
 
