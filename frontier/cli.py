@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import cli_growth, cli_ladder, spell
+from frontier import cli_growth, cli_ladder, cli_reach, spell
+from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
@@ -22,13 +23,14 @@ from frontier.tables import load_tables, look_up
 
 if TYPE_CHECKING:
     from frontier.billing import HostChoice
+    from frontier.crew import Crew
     from frontier.models.own import ReadModel
     from frontier.plans.nodes import NodeChoice
     from frontier.plans.scenario import Scenario
     from frontier.study import Simulated, Study
     from frontier.sweep import Deal
     from frontier.tables import Commitment, Model, Offer, Tables
-    from frontier.trace import Trace
+    from frontier.trace import Together, Trace, TraceQuestion
 
 EXIT_REFUSED = 2
 
@@ -62,11 +64,17 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="compare plans on a trace and print the answer")
     sweep.set_defaults(run=_sweep)
     _add_scenario(sweep)
+    _add_scheduler(sweep)
     sweep.add_argument(
         "--plan", metavar="ID", help="the plan that workbook and record are about; the answer's"
     )
     sweep.add_argument(
         "--included", action="store_true", help="say what is in the numbers and what is not"
+    )
+    sweep.add_argument(
+        "--by-trace",
+        metavar="FILE",
+        help="write what of the plan is of which trace, and what each costs apart: .csv",
     )
     sweep.add_argument(
         "--out",
@@ -83,12 +91,19 @@ def _parser() -> argparse.ArgumentParser:
     whole.set_defaults(run=_market)
     _add_traffic_and_model(whole)
     add_market(whole)
+    _add_scheduler(whole)
     rungs = commands.add_parser(
         "ladder", help="the cheapest plan of the market under each of several limits"
     )
     rungs.set_defaults(run=_ladder)
     _add_traffic_and_model(rungs)
     cli_ladder.add_ladder(rungs)
+    hold = commands.add_parser(
+        "reach", help="search the cheapest way to hold a limit, and why the next cheaper one fails"
+    )
+    hold.set_defaults(run=_reach)
+    _add_traffic_and_model(hold)
+    cli_reach.add_reach(hold)
     crossing = commands.add_parser(
         "break-even", help="cost against the request rate, and what the verdict hangs on"
     )
@@ -103,6 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     crossing.add_argument(
         "--out", action="append", default=[], metavar="FILE", help="write the points: .csv"
     )
+
+    config = commands.add_parser(
+        "config", help="write a plan as configuration to paste: Modal, KEDA, vLLM, …"
+    )
+    config.set_defaults(run=_config, out=[])
+    _add_scenario(config)
+    add_config(config)
 
     grows = commands.add_parser(
         "growth", help="the coming months: cost by plan, when the answer turns, the budget"
@@ -177,10 +199,26 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_scheduler(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="simulate on the workers of a Dask cluster: tcp://host:8786 (docs/scale.md)",
+    )
+
+
 def _add_traffic_and_model(parser: argparse.ArgumentParser) -> None:
     """Add what every command asks that looks at plans: traffic, model, limit, commitment."""
     add = parser.add_argument
-    add("--trace", required=True, metavar="FILE", help="request log to read")
+    add(
+        "--trace",
+        required=True,
+        action="append",
+        metavar="[NAME=]FILE",
+        help="request log to read; given several times, with names, they are added up",
+    )
+    add("--align", metavar="HOW", help="several traces: by clock, by hour of the week, or start")
+    add("--spans", metavar="HOW", help="where they cover different times: common, silent, repeat")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--model", metavar="NAME", help="see: models")
     which.add_argument("--model-config", metavar="FILE", help="config.json of your own model")
@@ -236,10 +274,15 @@ class _Asked:
     tables: Tables
     read: ReadModel | None
     model: Model
-    trace: Trace
+    together: Together
     limit_s: float
     commitment: Commitment | None
     paths: list[Path]
+
+    @property
+    def trace(self) -> Trace:
+        """The traffic, all traces together."""
+        return self.together.trace
 
     def scenario(self, told: argparse.Namespace, **offers: Any) -> Scenario:
         """Return the scenario with these offers."""
@@ -278,7 +321,7 @@ def _asked(told: argparse.Namespace, suffixes: tuple[str, ...]) -> _Asked:
     if told.owned_machine is not None:
         owned = owned_from_text(told.owned_machine, tables)
         tables = with_owned(tables, owned, dt.date.today())
-    return _Asked(tables, read, model, _read_trace(told), limit_s, commitment, paths)
+    return _Asked(tables, read, model, _read_traces(told, tables), limit_s, commitment, paths)
 
 
 def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, list[Path]]:
@@ -305,9 +348,16 @@ def _simulated(
         dedicated_offer=told.dedicated,
         nodes=_nodes(told, tables),
     )
-    found = simulate(scenario, asked.trace, tables)
+    found = simulate(scenario, asked.trace, tables, crew=_crew(told))
     deal = Deal(commitment=asked.commitment, exact_machine=told.exact_machine)
     return asked, found, deal.with_host(host)
+
+
+def _crew(told: argparse.Namespace) -> Crew:
+    """Return who simulates: threads here, or the cluster that is named."""
+    from frontier.cluster import crew_at
+
+    return crew_at(getattr(told, "scheduler", None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,12 +370,12 @@ class _MarketAsked:
     how: dict[str, Any]
 
 
-def _market_asked(told: argparse.Namespace) -> _MarketAsked:
+def _market_asked(told: argparse.Namespace, suffixes: tuple[str, ...] = SUFFIXES) -> _MarketAsked:
     from frontier.prices import read_prices, with_prices
     from frontier.sweep import LIST_DEAL, Deal
 
     today = dt.date.today()
-    wanted, asked = wanted_of(told), _asked(told, SUFFIXES)
+    wanted, asked = wanted_of(told), _asked(told, suffixes)
     tables, commitment = asked.tables, asked.commitment
     about = [*_about_trace(asked.trace), *_about_model(asked.read)]
     if told.prices is not None:
@@ -347,7 +397,14 @@ def _market(told: argparse.Namespace) -> None:
 
     of = _market_asked(told)
     scenario = of.asked.scenario(told, serverless_offer="", dedicated_offer="")
-    found = market(scenario, of.asked.trace, of.tables, limit_s=of.asked.limit_s, **of.how)
+    found = market(
+        scenario,
+        of.asked.trace,
+        of.tables,
+        limit_s=of.asked.limit_s,
+        crew=_crew(told),
+        **of.how,
+    )
     print(printed(found, of.tables, told, of.about))
     for path in of.asked.paths:
         _write(path, as_file(path.suffix, found, of.tables))
@@ -374,6 +431,30 @@ def _ladder(told: argparse.Namespace) -> None:
         _write(path, cli_ladder.as_file(path.suffix, found, of.tables))
         if not (told.json or told.markdown):
             print(f"\nWrote {spell.count(len(found.rungs), 'limit')} to {path}")
+
+
+def _reach(told: argparse.Namespace) -> None:
+    from frontier.market import wanted_offers
+    from frontier.reach import what_it_takes
+
+    told.kind = list(cli_reach.kinds_of(told))
+    of = _market_asked(told, cli_reach.SUFFIXES)
+    wanted, providers = of.how["wanted"], told.provider
+    found = what_it_takes(
+        of.asked.scenario(told, serverless_offer="", dedicated_offer=""),
+        of.asked.trace,
+        of.tables,
+        limit_s=of.asked.limit_s,
+        provider=providers[0] if len(providers) == 1 else None,
+        offers=wanted_offers(of.tables, wanted, today=of.how["today"]),
+        deals=of.how["deals"],
+        any_precision=told.any_precision,
+    )
+    print(cli_reach.printed(found, of.tables, told, of.about))
+    for path in of.asked.paths:
+        _write(path, cli_reach.as_file(path.suffix, found, of.tables))
+        if not told.json:
+            print(cli_reach.wrote(found, path))
 
 
 def _host(told: argparse.Namespace, tables: Tables) -> HostChoice:
@@ -418,9 +499,12 @@ def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:
 
 def _sweep(told: argparse.Namespace) -> None:
     from frontier.sensitivity import AS_SHIPPED, Rivals
-    from frontier.study import compare, default_plan_id, with_rate
+    from frontier.study import compare, default_plan_id, study_of, with_rate
 
-    study, paths = _study(told, (".csv", ".json", ".xlsx", ".html"))
+    asked, found, deal = _simulated(told, (".csv", ".json", ".xlsx", ".html"))
+    study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
+    together, paths = asked.together, asked.paths
+    by_trace = None if told.by_trace is None else _out_path(told.by_trace, (".csv",), "--by-trace")
     plan_id = told.plan or default_plan_id(study)
     look_up(study.outcomes, plan_id, "plan")
     if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
@@ -444,6 +528,14 @@ def _sweep(told: argparse.Namespace) -> None:
             f"{_if_known(row.p99_tpot_s):>10}  {_if_known(row.p99_latency_s):>11}  "
             f"{spell.percent(row.waited_on_start_share):>8}  {row.label}"
         )
+    if len(together.names) > 1 or by_trace is not None:
+        from frontier.export import csv_bytes
+
+        words, table = cli_growth.by_trace(study, plan_id, together)
+        print(f"\n{words}")
+        if by_trace is not None:
+            _write(by_trace, csv_bytes(table))
+            print(f"\nWrote {spell.count(len(table), 'trace')} to {by_trace}")
     if told.included:
         for heading, sentences in study.included().items():
             print(f"\n{heading}")
@@ -452,6 +544,26 @@ def _sweep(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, _as_file(path.suffix, study, plan_id))
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
+
+
+def _config(told: argparse.Namespace) -> None:
+    from frontier.manifests import fits_of
+    from frontier.study import default_plan_id
+
+    study, _ = _study(told, ())
+    plan_id = told.plan or default_plan_id(study)
+    plan = look_up(study.outcomes, plan_id, "plan").plan
+    tables = study.tables
+    fits = fits_of(plan, study.deployment, study.trace, tables, study.deal.serverless)
+    if not fits:
+        raise InputError(f"There is nothing to configure: nobody sells {plan.label}.")
+    if told.list:
+        print(targets_text(fits))
+        return
+    text, said = config_text(fits, told.target, tables)
+    print(text, end="")
+    # Beside what can be piped into a file.
+    print(f"{plan.label}: {said}", file=sys.stderr)
 
 
 def _if_known(seconds: float | None) -> str:
@@ -538,17 +650,45 @@ _ANSWERS = {
     "bucket_tokens": "--bucket-tokens",
     "both_zero": "--both-zero",
     "losses": "--losses",
+    "spans": "--spans",
 }
 
 
-def _read_trace(told: argparse.Namespace) -> Trace:
-    """Read the trace; a question it leaves open says which option answers it, and with what."""
+def _read_traces(told: argparse.Namespace, tables: Tables) -> Together:
+    """Read the traces and add them up, each under its name."""
+    from frontier.trace import TraceQuestion, add_up
+
+    files = [_named_file(text) for text in told.trace]
+    traces = [(name, _read_trace(path, told)) for name, path in files]
+    try:
+        return add_up(traces, align=told.align, spans=told.spans, tables=tables)
+    except TraceQuestion as question:
+        raise _told_how(question) from None
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    """Return the name of a trace and its file: its own name unless it was given one."""
+    path = Path(text)
+    name, is_pair, rest = text.partition("=")
+    if is_pair and not path.is_file():
+        return name, _readable(rest)
+    return path.stem, _readable(text)
+
+
+def _told_how(question: TraceQuestion) -> InputError:
+    choices = "; ".join(f"{value}: {label}" for value, label in question.choices)
+    option = _ANSWERS.get(question.parameter, question.parameter)
+    return InputError(f"{question} Answer with {option} ({choices})")
+
+
+def _read_trace(path: Path, told: argparse.Namespace) -> Trace:
+    """Read a trace; a question it leaves open says which option answers it, and with what."""
     from frontier.trace import TraceQuestion, read_trace, with_cached_share
 
     columns = dict(part.split("=", 1) for part in _pairs(told.columns))
     try:
         trace = read_trace(
-            _readable(told.trace),
+            path,
             time_unit=told.time_unit,
             on_clock_reset=told.on_clock_reset,
             model=told.trace_model,
@@ -565,9 +705,7 @@ def _read_trace(told: argparse.Namespace) -> Trace:
             max_bytes=told.max_bytes,
         )
     except TraceQuestion as question:
-        choices = "; ".join(f"{value}: {label}" for value, label in question.choices)
-        option = _ANSWERS.get(question.parameter, question.parameter)
-        raise InputError(f"{question} Answer with {option} ({choices})") from None
+        raise _told_how(question) from None
     if told.cached_share and trace.prefix_parent is not None:
         raise InputError("--cached-share: the trace says itself which prompts begin alike")
     return with_cached_share(trace, told.cached_share)
@@ -690,12 +828,12 @@ def _readable(name: str, option: str = "--trace") -> Path:
     return path
 
 
-def _out_path(name: str, suffixes: tuple[str, ...]) -> Path:
+def _out_path(name: str, suffixes: tuple[str, ...], option: str = "--out") -> Path:
     path = Path(name)
     if path.suffix not in suffixes:
         raise InputError(
-            f"--out: expected a name ending in {' or '.join(suffixes)}, found '{name}'"
+            f"{option}: expected a name ending in {' or '.join(suffixes)}, found '{name}'"
         )
     if not path.parent.is_dir():
-        raise InputError(f"--out: there is no folder '{path.parent}'")
+        raise InputError(f"{option}: there is no folder '{path.parent}'")
     return path

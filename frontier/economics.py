@@ -458,7 +458,7 @@ def _number(curve: Abandonment, name: str) -> float:
     return float(value)
 
 
-SESSION = np.dtype(
+SESSION: np.dtype[np.void] = np.dtype(
     [
         ("replica", np.int32),
         ("started_s", np.float64),

@@ -70,6 +70,65 @@ def seconds(value_s: float) -> str:
     return f"{sign}{significant(value / SECONDS_PER_DAY)} days"
 
 
+def dollars_between(low_usd: float, high_usd: float) -> str:
+    """Return a range of money: $480 to $560; one amount where its ends read alike."""
+    ends = _whole(*_outward(low_usd, high_usd))
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def more_or_less(low_usd: float, high_usd: float) -> str:
+    """Return a range of a difference: $30 to $50 more, $270 to $330 less, $10 less to $50 more."""
+    if high_usd <= 0:
+        return f"{dollars_between(-high_usd, -low_usd)} less"
+    if low_usd >= 0:
+        return f"{dollars_between(low_usd, high_usd)} more"
+    less, more = _outward(low_usd, high_usd)
+    fewer, added = _whole(-less, more)
+    return f"{fewer} less to {added} more"
+
+
+def seconds_between(low_s: float, high_s: float) -> str:
+    """Return a range of durations: 0.5 to 0.6 s, 45 s to 1 min 10 s, 0.5 s or longer."""
+    if math.isinf(high_s):
+        return seconds(low_s) if math.isinf(low_s) else f"{seconds(low_s)} or longer"
+    low, high = (seconds(value_s) for value_s in _outward(low_s, high_s))
+    if low == high:
+        return low
+    number, _, unit = low.partition(" ")
+    return f"{number} to {high}" if high.partition(" ")[2] == unit else f"{low} to {high}"
+
+
+def percent_between(low: float, high: float) -> str:
+    """Return a range of shares of one: 12 to 15 %."""
+    first, last = (percent(share) for share in _outward(low, high))
+    return first if first == last else f"{first.removesuffix(' %')} to {last}"
+
+
+def _whole(first_usd: float, last_usd: float) -> tuple[str, str]:
+    """Return two amounts in words, without cents where neither has any."""
+    first, last = dollars(first_usd), dollars(last_usd)
+    if first_usd.is_integer() and last_usd.is_integer() and first != last:
+        return first.removesuffix(".00"), last.removesuffix(".00")
+    return first, last
+
+
+# A range is said in steps of a quarter of its width at most.
+_STEPS = 4
+
+
+def _outward(low: float, high: float) -> tuple[float, float]:
+    """Return the ends rounded away from each other, to digits that the width leaves sure."""
+    width = high - low
+    # Ends that differ in the last bits of a float alone are one value.
+    if not 1e-9 * max(abs(low), abs(high)) < width < math.inf:
+        return low, high
+    digits = math.floor(math.log10(width / _STEPS))
+    step = 10.0**digits
+    # A bound that stands on a step is not moved to the next one by the last bits of a quotient.
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return round(first * step, -digits), round(last * step, -digits)
+
+
 def clock(value_s: float) -> str:
     """Return the time of day that many seconds after midnight: 14:05."""
     minutes = int(value_s % SECONDS_PER_DAY // SECONDS_PER_MINUTE)

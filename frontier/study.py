@@ -10,13 +10,16 @@ wants to keep a `Simulated` keeps it under `content`.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from frontier import units
 from frontier.billing import Bill, BillBasis
+from frontier.crew import THREADS, Crew, Progress
+from frontier.plans.families import FAMILIES, SCHEDULED
 from frontier.plans.grid import (
     dedicated_plans,
     default_grid,
@@ -24,7 +27,9 @@ from frontier.plans.grid import (
     scale_to_zero_plans,
 )
 from frontier.plans.scenario import Deployment, Scenario, deploy, supplies_of
-from frontier.ranges import LUCK, Ranges
+from frontier.ranges import LUCK, Ranges, luck_ranges
+from frontier.ranges.decides import Decides, decide, kind_of
+from frontier.ranges.inputs import input_ranges
 from frontier.scope import included
 from frontier.sensitivity import (
     ALWAYS_ON,
@@ -65,17 +70,22 @@ from frontier.verdict import (
     commitment_in_words,
     commitment_of,
     find_verdict,
+    hangs_in_words,
     how_sure,
     machines_of,
+    named,
     needed_by,
     plan_facts,
     rate_in_words,
     utilisation_in_words,
     utilisation_of,
     with_break_even,
+    with_hangs,
+    with_luck,
 )
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +119,7 @@ def simulate(
     *,
     first: Callable[[Simulated], None] | None = None,
     progress: Progress | None = None,
+    crew: Crew = THREADS,
 ) -> Simulated:
     """Simulate every plan worth comparing.
 
@@ -118,6 +129,8 @@ def simulate(
         Gets the few plans that outline the answer as soon as they are done.
     progress : callable, optional
         As for `sweep.simulate_plans`; what it raises stops all.
+    crew : Crew
+        Who simulates.
 
     Raises
     ------
@@ -129,9 +142,9 @@ def simulate(
     deployment = deploy(scenario, trace, tables)
     grid = default_grid(deployment, trace, tables)
     if first is not None:
-        few = simulate_plans(first_look(grid), trace, tables)
+        few = simulate_plans(first_look(grid), trace, tables, crew=crew)
         first(Simulated(deployment, trace, few))
-    return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress))
+    return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress, crew=crew))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,7 +238,7 @@ class Study:
     def with_price_band(self) -> pd.DataFrame:
         """Return the table with what efficient plans would cost if every price were off."""
         band, table = self.tables.setting("price_band"), self.table.copy()
-        for name, factor in (("usd_low", 1 - band), ("usd_high", 1 + band)):
+        for name, factor in (("usd_at_lower_prices", 1 - band), ("usd_at_higher_prices", 1 + band)):
             table[name] = [
                 self.usd_per_month(self.outcomes[row.plan_id], factor)
                 if row.efficient
@@ -454,11 +467,147 @@ def with_rate(study: Study, compared: Comparison) -> Study:
     return dataclasses.replace(study, verdict=with_break_even(study.verdict, compared.rate))
 
 
+def plans_that_matter(study: Study) -> tuple[str, ...]:
+    """Return the plans that get a range, those that matter most first.
+
+    Those of the verdict, the cheapest ones near the limit on either side of it, and the efficient
+    ones, the fastest first. Of plans that cost and wait alike one stands for all.
+    """
+    verdict, table, tables = study.verdict, study.table, study.tables
+    named = (
+        *(verdict.cheapest_within, verdict.rival, verdict.shipped),
+        *(verdict.cheapest, verdict.fastest),
+        *(one.plan for one in verdict.tippings),
+    )
+    told = dict.fromkeys(plan.plan_id for plan in named if plan is not None)
+    own = table[[FAMILIES[key].is_buyable for key in table["family"]]]
+    near = 1 + tables.setting("ranges_near_limit")
+    off = own["p99_ttft_s"] / study.limit_s
+    is_near = (off <= near) & (off >= 1 / near)
+    orders = (
+        own.set_index("plan_id", drop=False).loc[list(told)],
+        own[is_near].nsmallest(len(told), "usd_per_month"),
+        own[own["efficient"]].sort_values("p99_ttft_s", kind="stable"),
+    )
+    rows = pd.concat(orders).drop_duplicates(["usd_per_month", "p99_ttft_s"])
+    return tuple(rows["plan_id"].head(int(tables.setting("ranges_most_plans"))))
+
+
+def luck_of(study: Study, *, progress: Progress | None = None) -> Ranges:
+    """Return how far the plans that matter may lie from their figures by luck.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with (done, all) replications; what it raises stops all.
+    """
+    return luck_ranges(
+        study.outcomes,
+        plans_that_matter(study),
+        study.trace,
+        study.tables,
+        deal=study.deal,
+        progress=progress,
+    )
+
+
 def with_ranges(study: Study, found: Ranges) -> Study:
-    """Return the study with these ranges beside its figures."""
-    if found.kind == LUCK:
-        return dataclasses.replace(study, luck=found)
-    return dataclasses.replace(study, open_inputs=found)
+    """Return the study with ranges beside its figures: in its table, and in its verdict if of luck.
+
+    Columns of luck: ``usd_per_month_low``, ``usd_per_month_high``, ``p99_ttft_s_low``,
+    ``p99_ttft_s_high``, ``holds_share`` (of the replications that hold the limit) and
+    ``holds_limit`` (holds, misses or not sure). Of open inputs the first four, with ``inputs``
+    before ``low`` and ``high``. Empty where a plan has no range.
+    """
+    table = study.table.copy()
+    ranges = [found.plans.get(plan_id) for plan_id in table["plan_id"]]
+    part = "" if found.kind == LUCK else "inputs_"
+    for name in ("usd_per_month", "p99_ttft_s"):
+        for end in ("low", "high"):
+            table[f"{name}_{part}{end}"] = [
+                math.nan if one is None else getattr(getattr(one, name), end) for one in ranges
+            ]
+    if found.kind != LUCK:
+        return dataclasses.replace(study, table=table, open_inputs=found)
+    limit_s = study.limit_s
+    table["holds_share"] = [math.nan if one is None else one.holds_share(limit_s) for one in ranges]
+    table["holds_limit"] = ["" if one is None else one.state(limit_s) for one in ranges]
+    facts = {plan_id: study.facts(study.outcomes[plan_id]) for plan_id in found.plans}
+    verdict = with_luck(study.verdict, found, facts)
+    return dataclasses.replace(study, table=table, luck=found, verdict=verdict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hanging:
+    """What a verdict hangs on, of all that is not known for sure.
+
+    Attributes
+    ----------
+    found : Decides
+        The draws, and what they came to.
+    named : dict of str to str
+        Its choices as they stand in a sentence.
+    sentences : tuple of str
+        The same in words, the first how often the verdict stands.
+    """
+
+    found: Decides
+    named: dict[str, str]
+    sentences: tuple[str, ...]
+
+
+def what_decides(study: Study, *, today: dt.date, progress: Progress | None = None) -> Hanging:
+    """Draw all uncertain inputs together and return what could turn the verdict.
+
+    Parameters
+    ----------
+    today : date
+        By which the age of a price is counted.
+    progress : callable, optional
+        As for `sweep.simulate_plans`; what it raises stops all.
+    """
+    verdict, tables = study.verdict, study.tables
+    plans = (verdict.cheapest_within, verdict.shipped, verdict.rival)
+    ids = [None if plan is None else plan.plan_id for plan in plans]
+    found = decide(
+        study.outcomes,
+        study.trace,
+        tables,
+        input_ranges(study.deployment, study.trace, tables, today=today, deal=study.deal),
+        study.deployment.start,
+        limit_s=study.limit_s,
+        shown=[plan_id for plan_id in ids if plan_id is not None],
+        shipped_id=ids[1],
+        rival_id=ids[2],
+        deal=study.deal,
+        progress=progress,
+    )
+    by_kind = {
+        kind_of(outcome.plan): plan_id
+        for plan_id, outcome in study.outcomes.items()
+        if plan_id in ids
+    }
+    by_kind |= dict(zip(found.within.choices, found.within.plan_ids, strict=True))
+    facts = {
+        kind: study.facts(study.outcomes[plan_id]) for kind, plan_id in by_kind.items() if plan_id
+    }
+    brief = {
+        kind: f"office hours on {plan.vendor} {plan.gpu}"
+        if plan.family == SCHEDULED.key
+        else named(plan, brief=True)
+        for kind, plan in facts.items()
+    }
+    said = list(brief.values())
+    words = {
+        kind: text if said.count(text) == 1 else named(facts[kind]) for kind, text in brief.items()
+    }
+    return Hanging(found, words, hangs_in_words(found, words))
+
+
+def with_hanging(study: Study, hanging: Hanging) -> Study:
+    """Return the study whose verdict says what it hangs on, with the ranges of its plans."""
+    verdict = with_hangs(study.verdict, hanging.sentences)
+    return with_ranges(dataclasses.replace(study, verdict=verdict), hanging.found.ranges)
 
 
 def what_it_hangs_on(

@@ -1,4 +1,4 @@
-"""Many plans on one trace: simulated in threads, billed at any price, one table.
+"""Many plans on one trace: simulated by a crew, billed at any price, one table.
 
 `simulate_plans` does the slow part once; its outcomes know no price. `frontier_table` bills them
 and marks the efficient ones, and may be called again for other prices without simulating. Plans
@@ -8,14 +8,11 @@ share one seeded array of cold starts, so that they differ by policy and not by 
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from frontier import units
@@ -35,6 +32,7 @@ from frontier.billing import (
     machine_shapes,
     months,
 )
+from frontier.crew import THREADS, Crew, Progress
 from frontier.economics import (
     Tolerance,
     cheapest_under,
@@ -59,11 +57,8 @@ from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
 
-Item = TypeVar("Item")
-Found = TypeVar("Found")
-
-# How often the caller hears of progress while no plan finishes; also how soon it may stop us.
-_TICK_S = 0.1
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,8 +211,8 @@ def simulate_plans(
     trace: Trace,
     tables: Tables,
     *,
-    progress: Callable[[int, int], None] | None = None,
-    workers: int | None = None,
+    progress: Progress | None = None,
+    crew: Crew = THREADS,
 ) -> tuple[Outcome, ...]:
     """Simulate every plan and return the outcomes in the order of the plans.
 
@@ -227,17 +222,32 @@ def simulate_plans(
     trace : Trace
     tables : Tables
     progress : callable, optional
-        Called in this thread with (done, all), at least ten times a second. Whatever it raises
-        stops the workers before it leaves: this is how a caller cancels.
-    workers : int, optional
-        Threads; as many as there are cores if None. The kernel lets go of the GIL.
+        As for `crew.Crew.run`.
+    crew : Crew
+        Who simulates; the outcomes are the same to the bit.
     """
-    draws = start_draws((plan.start for plan in plans), tables)
+    drawn = start_draws((plan.start for plan in plans), tables)
+    draws = list(drawn.values())
+    at = {start: index for index, start in enumerate(drawn)}
+    ran = crew.run(
+        _simulate,
+        (trace, tuple(draws)),
+        [(plan, at[plan.start]) for plan in plans],
+        progress=progress,
+    )
+    # What comes back from elsewhere has copies of what all share; here each is there once.
+    return tuple(
+        dataclasses.replace(outcome, plan=plan, stage_s=draws[at[plan.start]].stage_s)
+        for plan, outcome in zip(plans, ran, strict=True)
+    )
 
-    def run(plan: Plan, stop: NDArray[np.uint8]) -> Outcome:
-        return outcome_of(plan, trace, draws[plan.start], stop)
 
-    return tuple(in_threads(run, plans, progress=progress, workers=workers))
+def _simulate(
+    shared: tuple[Trace, tuple[StartDraws, ...]], item: tuple[Plan, int], stop: NDArray[np.uint8]
+) -> Outcome:
+    (trace, draws), (plan, index) = shared, item
+    outcome = outcome_of(plan, trace, draws[index], stop)
+    return dataclasses.replace(outcome, stage_s=outcome.stage_s[:0])
 
 
 def start_draws(starts: Iterable[ColdStart], tables: Tables) -> dict[ColdStart, StartDraws]:
@@ -246,56 +256,16 @@ def start_draws(starts: Iterable[ColdStart], tables: Tables) -> dict[ColdStart, 
     return {start: start.draw(normals) for start in dict.fromkeys(starts)}
 
 
-def in_threads(
-    work: Callable[[Item, NDArray[np.uint8]], Found],
-    items: Sequence[Item],
-    *,
-    progress: Callable[[int, int], None] | None = None,
-    workers: int | None = None,
-) -> list[Found]:
-    """Return what ``work`` makes of each item, in their order, made in threads.
-
-    Parameters
-    ----------
-    work : callable
-        Gets an item and a flag of shape (1,), which is 1 once it should stop.
-    progress, workers
-        As for `simulate_plans`.
-    """
-    stop = np.zeros(1, dtype=np.uint8)
-    found: dict[int, Found] = {}
-    # Taken one by one, so that a thread that drew short ones goes on with the next.
-    waiting = iter(range(len(items)))
-
-    def take() -> None:
-        while not stop[0] and (index := next(waiting, None)) is not None:
-            found[index] = work(items[index], stop)
-
-    with ThreadPoolExecutor(workers or _cores()) as pool:
-        running = [pool.submit(take) for _ in range(min(workers or _cores(), len(items)))]
-        try:
-            while running:
-                done, left = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                running = list(left)
-                if progress is not None:
-                    progress(len(found), len(items))
-        except BaseException:
-            stop[0] = 1
-            raise
-    return [found[index] for index in range(len(items))]
-
-
 def sweep(
     plans: Sequence[Plan],
     trace: Trace,
     tables: Tables,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    crew: Crew = THREADS,
 ) -> tuple[Outcome, ...]:
     """Simulate every plan, and add the clairvoyant bound where there is one."""
-    outcomes = simulate_plans(plans, trace, tables, progress=progress)
+    outcomes = simulate_plans(plans, trace, tables, progress=progress, crew=crew)
     try:
         return (*outcomes, clairvoyant_outcome(outcomes, trace))
     except InfeasibleError:
@@ -419,6 +389,8 @@ def frontier_table(
     is one more row, for the tokens of that ``trace``; like the bound, it is never efficient.
     ``bases`` are what the bills are computed from, where that is known already.
     """
+    import pandas as pd
+
     rows = []
     for outcome in outcomes:
         outcome = settled(outcome, tables)
@@ -583,7 +555,3 @@ def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uin
             trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
         ),
     )
-
-
-def _cores() -> int:
-    return max(1, min(8, os.cpu_count() or 1))

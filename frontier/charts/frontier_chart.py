@@ -20,7 +20,8 @@ from frontier.plans.families import FAMILIES
 
 _HEIGHT_PX = 430
 _LISTED_PLANS = 4
-_BAND = ("usd_low", "usd_high")
+_BAND = ("usd_at_lower_prices", "usd_at_higher_prices")
+_BOX = ("usd_per_month_low", "usd_per_month_high", "p99_ttft_s_low", "p99_ttft_s_high")
 
 
 def frontier_table(swept: pd.DataFrame, *, slo_p99_ttft_s: float) -> pd.DataFrame:
@@ -37,8 +38,9 @@ def frontier_table(swept: pd.DataFrame, *, slo_p99_ttft_s: float) -> pd.DataFram
     -------
     DataFrame
         plan_ids (list), labels (list), family (of the first), usd_per_month, p99_ttft_s,
-        waited_on_start_share, efficient, meets_slo, and usd_low and usd_high where the input has
-        them; sorted by cost.
+        waited_on_start_share, efficient, meets_slo, and, where the input has them,
+        usd_at_lower_prices and usd_at_higher_prices, and usd_per_month_low, usd_per_month_high,
+        p99_ttft_s_low and p99_ttft_s_high (the range of luck); sorted by cost.
     """
     drawn = swept[np.isfinite(swept["p99_ttft_s"]) & np.isfinite(swept["usd_per_month"])].copy()
     # A cent and a millisecond: what nobody could tell apart on the chart or the bill.
@@ -53,7 +55,8 @@ def frontier_table(swept: pd.DataFrame, *, slo_p99_ttft_s: float) -> pd.DataFram
         p99_ttft_s=("p99_ttft_s", "first"),
         efficient=("efficient", "any"),
         waited_on_start_share=("waited_on_start_share", "first"),
-        **{name: (name, "first") for name in _BAND if name in drawn},
+        # The first that is known: of plans alike one has a range for all.
+        **{name: (name, "first") for name in (*_BAND, *_BOX) if name in drawn},
     ).reset_index()
     points["meets_slo"] = points["p99_ttft_s"] <= slo_p99_ttft_s
     return points.drop(columns=["cost_key", "time_key"]).sort_values(
@@ -152,8 +155,8 @@ def _add_band(figure: go.Figure, efficient: pd.DataFrame) -> None:
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": efficient["usd_high"] - efficient["usd_per_month"],
-                "arrayminus": efficient["usd_per_month"] - efficient["usd_low"],
+                "array": efficient[_BAND[1]] - efficient["usd_per_month"],
+                "arrayminus": efficient["usd_per_month"] - efficient[_BAND[0]],
                 "color": theme.GREY,
                 "thickness": 1.5,
                 "width": 5,

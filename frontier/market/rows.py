@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from frontier import spell
 from frontier.billing import Bill, Contract, bill, bill_basis, is_metered, usd_of_runs
+from frontier.crew import THREADS, Crew, Progress
 from frontier.economics import as_fast_as_any, cheapest_under, efficient
 from frontier.errors import FrontierError
-from frontier.market.tried import Alike, Keeps, Key, Progress, Results, Tried, key_of, try_plans
+from frontier.market.tried import Alike, Keeps, Key, Results, Tried, key_of, try_plans
 from frontier.market.wanted import (
     EVERYTHING,
     Fits,
@@ -234,6 +235,7 @@ def market(
     deals: Deals = lambda offer: LIST_DEAL,
     first: Callable[[Market], None] | None = None,
     progress: Progress | None = None,
+    crew: Crew = THREADS,
 ) -> Market:
     """Return the market of a model on a trace.
 
@@ -253,6 +255,8 @@ def market(
         Gets a market of the few plans that outline the answer, before the others are simulated.
     progress : callable, optional
         As for `sweep.simulate_plans`; what it raises stops all.
+    crew : Crew
+        Who simulates.
 
     Raises
     ------
@@ -270,6 +274,7 @@ def market(
         deals=deals,
         first=None if first is None else lambda few: first(*few),
         progress=progress,
+        crew=crew,
     )
     return found
 
@@ -286,6 +291,7 @@ def markets(
     deals: Deals = lambda offer: LIST_DEAL,
     first: Callable[[tuple[Market, ...]], None] | None = None,
     progress: Progress | None = None,
+    crew: Crew = THREADS,
 ) -> tuple[Market, ...]:
     """Return the market under each of several limits, simulated and billed once for all.
 
@@ -366,6 +372,7 @@ def markets(
             kept=kept,
             first=outline if first is not None and not results else None,
             progress=progress,
+            crew=crew,
         )
         more = []
         for limit_s, offer in waiting:

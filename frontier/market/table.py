@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from frontier.billing import LINES
 from frontier.market.rows import Choice, Market, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STATES = ("holds", "misses", "cannot")
 """What an offer can be: it holds the limit, runs the model and misses it, or cannot run it."""
@@ -30,6 +31,8 @@ def market_table(market: Market) -> pd.DataFrame:
     _p50_ttft_s, _p99_ttft_s, _waited_on_start_share, _starts, _busy_share``; and the bill of the
     best one, or of the fastest where none holds, by line: ``usd_busy`` …
     """
+    import pandas as pd
+
     return pd.DataFrame([_cells(rank, row) for rank, row in enumerate(market.rows, start=1)])
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontier.billing import Contract, Meters, Usage, metering_key, read_meters, summed
+from frontier.crew import THREADS, Crew, Progress
 from frontier.plans.families import DEDICATED
 from frontier.plans.grid import first_look, offer_grid
 from frontier.plans.plan import Plan
@@ -30,11 +31,10 @@ from frontier.simulate import (
     simulate_plan,
     summarise,
 )
-from frontier.sweep import in_threads, start_draws, usage_of_run
+from frontier.start.stages import StartDraws
+from frontier.sweep import start_draws, usage_of_run
 from frontier.tables import Gpu, Model, Tables
 from frontier.trace import Trace
-
-Progress = Callable[[int, int], None]
 
 # Seconds that differ by the last bits of a float are the same.
 _DECIMALS = 6
@@ -125,6 +125,7 @@ def try_plans(
     kept: Keeps,
     first: Callable[[Results], None] | None = None,
     progress: Progress | None = None,
+    crew: Crew = THREADS,
 ) -> Results:
     """Return what the plans of each group did, simulating only what is not kept.
 
@@ -140,6 +141,8 @@ def try_plans(
         Gets what the few plans did that outline the answer, if anything has to be simulated.
     progress : callable, optional
         As for `sweep.simulate_plans`; what it raises stops all.
+    crew : Crew
+        Who simulates.
     """
     found: Results = {}
     for key in asked:
@@ -169,7 +172,7 @@ def try_plans(
             if progress is not None:
                 progress(done + now, len(jobs))
 
-        ran = _run([jobs[key] for key in keys], trace, tables, told)
+        ran = _run([jobs[key] for key in keys], trace, tables, told, crew)
         runs.update(zip(keys, ran, strict=True))
 
     def results() -> Results:
@@ -275,52 +278,62 @@ def _same_run(plan: Plan, alike: Alike, ids: _Ids) -> Hashable:
 
 
 def _run(
-    jobs: Sequence[_Job], trace: Trace, tables: Tables, progress: Progress
+    jobs: Sequence[_Job], trace: Trace, tables: Tables, progress: Progress, crew: Crew
 ) -> list[dict[tuple[Hashable, ...], Tried]]:
     starts = {id(job.plan.start): job.plan.start for job in jobs}
     drawn = start_draws(starts.values(), tables)
-    draws = {number: drawn[start] for number, start in starts.items()}
+    draws, at = list(drawn.values()), {start: index for index, start in enumerate(drawn)}
+    of_start = {number: at[start] for number, start in starts.items()}
+    return crew.run(
+        _try,
+        (trace, tuple(draws)),
+        [(job, of_start[id(job.plan.start)]) for job in jobs],
+        progress=progress,
+    )
 
-    def run(job: _Job, stop: NDArray[np.uint8]) -> dict[tuple[Hashable, ...], Tried]:
-        if stop[0]:
-            raise Cancelled("the market was stopped before its end")
-        start = draws[id(job.plan.start)]
-        result = simulate_plan(job.plan, trace, start, cancel=stop)
-        sessions, latency = result.sessions, summarise(result)
-        usage = usage_of_run(
-            job.plan,
-            sessions,
-            start.stage_s,
-            horizon_s=trace.horizon_s,
-            requests=int(trace.arrival_s.size),
-        )
-        bare = dataclasses.replace(
-            usage, sessions=sessions[:0].copy(), stage_s=start.stage_s[:1].copy()
-        )
-        starts = int(np.count_nonzero(sessions["cold_start_index"] >= 0))
-        busy_share = session_seconds(sessions).busy_share
-        found = {}
-        for metering, contract in job.contracts.items():
-            ((_, meters),) = read_meters(usage, contract)
-            if meters.machine.size > _FEW_METERS:
-                meters = summed(meters, trace.horizon_s)
-            found[metering] = Tried(
-                plan=job.plan,
-                latency=latency,
-                usage=bare,
-                meters=meters,
-                takes=(
-                    float(meters.gpu_s.sum()) + meters.extra_start_gpu_s,
-                    job.plan.standing.host_ram_gib * meters.held_s,
-                    job.plan.standing.storage_gb,
-                ),
-                starts=starts,
-                busy_share=busy_share,
-                needed=0,
-            )
-        return found
 
-    return in_threads(run, jobs, progress=progress)
+def _try(
+    shared: tuple[Trace, tuple[StartDraws, ...]], item: tuple[_Job, int], stop: NDArray[np.uint8]
+) -> dict[tuple[Hashable, ...], Tried]:
+    """Return what a job's plan did, by the ways to meter it."""
+    (trace, draws), (job, index) = shared, item
+    if stop[0]:
+        raise Cancelled("the market was stopped before its end")
+    start = draws[index]
+    result = simulate_plan(job.plan, trace, start, cancel=stop)
+    sessions, latency = result.sessions, summarise(result)
+    usage = usage_of_run(
+        job.plan,
+        sessions,
+        start.stage_s,
+        horizon_s=trace.horizon_s,
+        requests=int(trace.arrival_s.size),
+    )
+    bare = dataclasses.replace(
+        usage, sessions=sessions[:0].copy(), stage_s=start.stage_s[:1].copy()
+    )
+    starts = int(np.count_nonzero(sessions["cold_start_index"] >= 0))
+    busy_share = session_seconds(sessions).busy_share
+    found = {}
+    for metering, contract in job.contracts.items():
+        ((_, meters),) = read_meters(usage, contract)
+        if meters.machine.size > _FEW_METERS:
+            meters = summed(meters, trace.horizon_s)
+        found[metering] = Tried(
+            plan=job.plan,
+            latency=latency,
+            usage=bare,
+            meters=meters,
+            takes=(
+                float(meters.gpu_s.sum()) + meters.extra_start_gpu_s,
+                job.plan.standing.host_ram_gib * meters.held_s,
+                job.plan.standing.storage_gb,
+            ),
+            starts=starts,
+            busy_share=busy_share,
+            needed=0,
+        )
+    return found
 
 
 def key_of(alike: Alike, contract: Contract) -> Key:

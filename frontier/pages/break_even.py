@@ -17,7 +17,7 @@ from frontier.charts.break_even_chart import break_even_figure, break_even_table
 from frontier.charts.tornado_chart import tornado_figure, tornado_table
 from frontier.charts.utilisation_chart import utilisation_figure, utilisation_table
 from frontier.mitigations.registry import mitigation
-from frontier.pages import controls, link, results, show, text
+from frontier.pages import controls, decides_view, link, results, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.latency_price import draw_latency_price
 from frontier.sensitivity import (
@@ -61,6 +61,8 @@ def render() -> None:
         "Moved {done} of {all} inputs",
         lambda progress: what_it_hangs_on(study, compared, progress=progress),
     )
+    st.subheader("What the verdict hangs on", anchor=False)
+    decides_view.draw(choices, study)
     _draw_sensitivity(moved, compared)
     _draw_utilisation(compared, study)
     draw_latency_price(choices, study, compared.zero)
@@ -193,7 +195,7 @@ def _draw_utilisation(compared: Comparison, study: Study) -> None:
 
 
 def _draw_sensitivity(moved: Sensitivity, compared: Comparison) -> None:
-    st.subheader("What the verdict hangs on", anchor=False)
+    st.markdown("**Each input moved alone, on cost**")
     zero = compared.now[compared.line]
     words = gap_sentence(moved.gap_usd, zero, compared.now[ALWAYS_ON])
     st.markdown(text.money(words))

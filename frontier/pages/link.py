@@ -39,6 +39,9 @@ _TURN, _ANEW = "link_turn", "link_asked_anew"
 _CARRIED_BEFORE = "link_carried_before"
 _MOST_STEPS = 50
 
+WHAT_IF = "what-if"
+"""The path of the page of next questions, to which buttons of other pages lead."""
+
 
 def begin() -> Mapping[str, str] | None:
     """Read the address of a new session, and forget which choices the last run drew.
@@ -183,6 +186,12 @@ def turn_to(path: str, key: str, value: str, default: str) -> None:
     else:
         choose(**{key: value})
     state[_TURN] = path
+
+
+def go_to(path: str) -> None:
+    """Go to another page as it stands; from a callback."""
+    keep()
+    st.session_state[_TURN] = path
 
 
 def turn(pages: Mapping[str, StreamlitPage]) -> None:

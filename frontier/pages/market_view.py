@@ -141,6 +141,7 @@ def _found(
             wanted=wanted,
             deals=deals_of(choices, tables),
             progress=progress,
+            crew=session.crew(),
             **how,
         )
 

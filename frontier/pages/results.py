@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import cast
 
@@ -16,7 +17,16 @@ from frontier.pages.store import find, store
 from frontier.sensitivity import AS_SHIPPED, Rivals
 from frontier.start.labels import STAGE_LABELS
 from frontier.start.stages import ColdStart
-from frontier.study import Simulated, Study, compare, simulate, study_of, with_rate
+from frontier.study import (
+    Hanging,
+    Simulated,
+    Study,
+    compare,
+    simulate,
+    study_of,
+    with_rate,
+)
+from frontier.study import what_decides as decided
 from frontier.tables import Tables
 
 
@@ -83,6 +93,7 @@ def simulated(
                 tables,
                 first=first,
                 progress=progress,
+                crew=session.crew(),
             )
         finally:
             bar.empty()
@@ -182,6 +193,32 @@ def with_break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -
         is_private = choices.is_private if pin is None else pin.is_private
         store(private=is_private).put(key, compared)
     return with_rate(study, compared)
+
+
+def what_decides(choices: Choices, study: Study) -> Hanging:
+    """Return what the verdict hangs on of all that is not known for sure, drawn once and kept.
+
+    It is kept by all that its draws and their bills depend on, the day among it: prices age.
+    """
+    tables, scenario, today = study.tables, choices.scenario, dt.date.today()
+    offers = [tables.offers[scenario.serverless_offer]]
+    offers += study.deal.shapes(tables.offers[scenario.dedicated_offer], tables)
+    rules = [tables.rules_of(offer) for offer in offers]
+    terms = (study.limit_s, study.deal, tables.setting("hours_per_month"), today)
+    key = ("decides", *choices.content, *terms, *offers, *rules)
+    found = find(key)
+    if found is None:
+        bar = st.progress(0.0, "Drawing what is not known for sure…")
+
+        def progress(done: int, of: int) -> None:
+            bar.progress(min(1.0, done / of), "Drawing what is not known for sure…")
+
+        try:
+            found = decided(study, today=today, progress=progress)
+        finally:
+            bar.empty()
+        store(private=choices.is_private).put(key, found)
+    return cast(Hanging, found)
 
 
 def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:

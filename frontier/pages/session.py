@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from frontier.cluster import crew_at
+from frontier.crew import Crew
 from frontier.edits import Edit, ScenarioFile, cell_text, problems_of, with_edits
 from frontier.models.own import with_model
 from frontier.pages import link, made_with, model_controls, start_controls
@@ -23,12 +26,19 @@ from frontier.prices.owned import OwnedMachine, with_owned
 from frontier.start.own_text import own_start_text
 from frontier.tables import OWN_SOURCE, YOURS, Tables, load_tables
 
+SCHEDULER = "FRONTIER_SCHEDULER"
+"""Environment variable: address of the scheduler of a Dask cluster, for this app's sweeps."""
 HOURS = "hours"
 _EDITS, UPLOAD, _MADE = "session_edits", "session_upload", "session_tables"
 _PRICE = "price."
 _OWNED = "session_owned"
 _LINKED = ("offers", "usd_per_gpu_h")
 _BROUGHT = (_EDITS, UPLOAD, _OWNED, model_controls.OWN, start_controls.OWN_START)
+
+
+def crew() -> Crew:
+    """Return who simulates: threads here, or the cluster that the app's setting names."""
+    return crew_at(os.environ.get(SCHEDULER))
 
 
 def tables() -> Tables:

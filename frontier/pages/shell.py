@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
+
 import streamlit as st
 
 from frontier.errors import FrontierError
-from frontier.pages import (
-    bar,
-    break_even,
-    cold_start,
-    controls,
-    home,
-    link,
-    made_with,
-    method,
-    pins,
-    session,
-    sources,
-    tail,
-    text,
-    traffic,
-    what_if,
-)
+from frontier.pages import bar, controls, link, made_with, pins, session, text
 
 PAGES = (
-    ("Frontier", ":material/ssid_chart:", home.render, ""),
-    ("Cold start", ":material/timer:", cold_start.render, "cold-start"),
-    ("Traffic", ":material/monitoring:", traffic.render, "traffic"),
-    ("Break-even", ":material/balance:", break_even.render, "break-even"),
-    ("Tail", ":material/area_chart:", tail.render, "tail"),
-    ("What if", ":material/alt_route:", what_if.render, what_if.PATH),
-    ("Data and sources", ":material/table_view:", sources.render, "sources"),
-    ("Method", ":material/functions:", method.render, "method"),
+    ("Frontier", ":material/ssid_chart:", "home", ""),
+    ("Cold start", ":material/timer:", "cold_start", "cold-start"),
+    ("Traffic", ":material/monitoring:", "traffic", "traffic"),
+    ("Break-even", ":material/balance:", "break_even", "break-even"),
+    ("Tail", ":material/area_chart:", "tail", "tail"),
+    ("What if", ":material/alt_route:", "what_if", link.WHAT_IF),
+    ("Data and sources", ":material/table_view:", "sources", "sources"),
+    ("Method", ":material/functions:", "method", "method"),
 )
+"""Title, icon, module of `frontier.pages` and path of each page."""
+
+
+def _render(module: str) -> Callable[[], None]:
+    """Return what draws a page; its module and the libraries of its charts load when it is open.
+
+    The bar needs neither pandas nor a chart, so it stands before they are there.
+    """
+
+    def render() -> None:
+        importlib.import_module(f"frontier.pages.{module}").render()
+
+    return render
 
 
 def run() -> None:
@@ -41,8 +41,8 @@ def run() -> None:
     if back_to is not None:
         session.go_to(back_to)
     pages = {
-        path: st.Page(render, title=title, icon=icon, url_path=path, default=not path)
-        for title, icon, render, path in PAGES
+        path: st.Page(_render(module), title=title, icon=icon, url_path=path, default=not path)
+        for title, icon, module, path in PAGES
     }
     page = st.navigation([*pages.values()], position="top")
     link.turn(pages)

@@ -1,4 +1,4 @@
-"""The take-away tab: what the chosen plan costs in every unit, and the files to carry off.
+"""The take-away tab: what the chosen plan costs in every unit, the files to carry off, its set-up.
 
 A file is built when it is asked for and not before. All say the same: date, version, the link
 that opens this view again, assumptions, sources, what is in the number and what is not.
@@ -17,7 +17,7 @@ import frontier
 from frontier import spell
 from frontier.edits import scenario_json
 from frontier.export import csv_bytes
-from frontier.pages import link, model_controls, session, text
+from frontier.pages import config_view, link, model_controls, session, text
 from frontier.report import (
     Currency,
     Report,
@@ -46,6 +46,7 @@ def draw(study: Study, chosen: str) -> None:
     with right:
         st.markdown("**Files**")
         _draw_files(study, outcome, currency)
+    config_view.draw(study, outcome)
 
 
 def _currency() -> Currency | None:

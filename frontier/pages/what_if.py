@@ -11,10 +11,17 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from frontier.pages import against_view, controls, growth_view, ladder_view, link, text
+from frontier.pages import (
+    against_view,
+    controls,
+    growth_view,
+    ladder_view,
+    link,
+    reach_view,
+    text,
+)
 from frontier.pages.controls import Choices
 
-PATH = "what-if"
 _KEY = "question"
 
 
@@ -43,6 +50,7 @@ class Question:
 
 QUESTIONS: tuple[Question, ...] = (
     Question("limits", "Other limits", ladder_view.draw, ladder_view.asks),
+    Question("hold", "Hold a limit", reach_view.draw, reach_view.asks),
     Question("growth", "Traffic grows", growth_view.draw, growth_view.asks),
     Question(against_view.QUESTION, "A against B", against_view.draw),
 )
@@ -75,5 +83,5 @@ def next_questions(choices: Choices) -> None:
                     type="tertiary",
                     icon=":material/arrow_forward:",
                     on_click=link.turn_to,
-                    args=(PATH, _KEY, question.key, QUESTIONS[0].key),
+                    args=(link.WHAT_IF, _KEY, question.key, QUESTIONS[0].key),
                 )

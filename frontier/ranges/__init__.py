@@ -11,8 +11,10 @@ from frontier.ranges.facts import (
     Range,
     Ranges,
     beyond,
+    range_about,
     range_of,
 )
+from frontier.ranges.luck import luck_ranges
 
 __all__ = [
     "HOLDS",
@@ -25,5 +27,7 @@ __all__ = [
     "Range",
     "Ranges",
     "beyond",
+    "luck_ranges",
+    "range_about",
     "range_of",
 ]

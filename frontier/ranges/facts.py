@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,6 +61,33 @@ def range_of(values: ArrayLike, tail: float) -> Range:
         raise InputError("A range needs at least one value, and none that is not a number.")
     low, high = (_between(ordered, share) for share in (tail, 1.0 - tail))
     return Range(low, high)
+
+
+def range_about(values: ArrayLike, figure: float, multiple: float) -> Range:
+    """Return the range of some values between two ranks about that of a figure; it is inside.
+
+    Where the values are normal and the figure is one more of them, that is the figure less and
+    plus so many standard deviations; where they are not, it is what did happen, and never a value
+    in between.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        What came of replications.
+    figure : float
+        What is shown, in the same unit.
+    multiple : float
+        Standard deviations either way.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    if not ordered.size or math.isnan(ordered[-1]):
+        raise InputError("A range needs at least one value, and none that is not a number.")
+    least = 0.5 / ordered.size
+    rank = (np.mean(ordered < figure) + np.mean(ordered <= figure)) / 2
+    normal = NormalDist()
+    at = normal.inv_cdf(min(max(float(rank), least), 1.0 - least))
+    low, high = (_between(ordered, normal.cdf(at + side)) for side in (-multiple, multiple))
+    return Range(min(low, figure), max(high, figure))
 
 
 def _between(ordered: NDArray[np.float64], share: float) -> float:

@@ -42,8 +42,11 @@ from frontier.tables.rows import (
     Hosting,
     InstanceType,
     Kernels,
+    Knobs,
     Limit,
     Loader,
+    ManifestField,
+    ManifestGpu,
     MitigationNumber,
     Model,
     NodeScaler,
@@ -111,6 +114,7 @@ class Tables:
     price_history: Mapping[str, EarlierPrice] = field(metadata={"row": EarlierPrice})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
     behaviours: Mapping[str, Behaviour] = field(metadata={"row": Behaviour})
+    knobs: Mapping[str, Knobs] = field(metadata={"row": Knobs})
     descriptive: Mapping[str, Descriptive] = field(metadata={"row": Descriptive})
     commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
     abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})
@@ -129,6 +133,8 @@ class Tables:
     catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
     unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
     limits: Mapping[str, Limit] = field(metadata={"row": Limit})
+    manifest_fields: Mapping[str, ManifestField] = field(metadata={"row": ManifestField})
+    manifest_gpus: Mapping[str, ManifestGpu] = field(metadata={"row": ManifestGpu})
 
     def setting(self, setting_id: str) -> float:
         """Return the value of one product default."""

@@ -789,6 +789,21 @@ class Behaviour:
 
 
 @dataclass(frozen=True, slots=True)
+class Knobs:
+    """What a product lets its user set of how many replicas run."""
+
+    behaviour_id: str
+    kept_replicas: bool
+    buffer_replicas: bool
+    scheduled_replicas: bool
+    target: bool
+    assumed: tuple[str, ...]
+    basis: str
+    source_id: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Descriptive:
     """A column of the prices and rules that changes no bill and no run."""
 
@@ -943,3 +958,33 @@ class TracePublished:
     basis: str
     source_id: str
     note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestField:
+    """A field of a platform's configuration, and the numbers that it can hold."""
+
+    field_id: str
+    target: str
+    field: str
+    unit: str | None
+    least: float | None
+    most: float | None
+    step: float | None
+    allowed: tuple[float, ...]
+    default: float | None
+    basis: str
+    source_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestGpu:
+    """What a platform calls a GPU in its configuration."""
+
+    name_id: str
+    target: str
+    gpu: str
+    name: str
+    basis: str
+    source_id: str

@@ -19,6 +19,7 @@ from frontier.verdict.facts import (
 )
 from frontier.verdict.find import (
     commitment_of,
+    few_beyond_p99,
     find_verdict,
     machines_of,
     needed_by,
@@ -28,7 +29,10 @@ from frontier.verdict.find import (
     used_gpu_h,
     utilisation_of,
     with_break_even,
+    with_hangs,
+    with_luck,
 )
+from frontier.verdict.hangs import choice_in_words, hangs_in_words, of_hundred, value_in_words
 from frontier.verdict.rates import (
     flip_sentence,
     gap_sentence,
@@ -39,11 +43,14 @@ from frontier.verdict.rates import (
 from frontier.verdict.words import (
     amount,
     commitment_in_words,
+    few_beyond,
     named,
     of_thousand,
     price,
     rate_in_words,
+    state_of,
     utilisation_in_words,
+    wait,
 )
 
 __all__ = [
@@ -61,6 +68,8 @@ __all__ = [
     "amount",
     "commitment_in_words",
     "commitment_of",
+    "few_beyond",
+    "few_beyond_p99",
     "find_verdict",
     "flip_sentence",
     "gap_sentence",
@@ -73,11 +82,19 @@ __all__ = [
     "price",
     "saving_of",
     "spoken",
+    "state_of",
     "used_gpu_h",
     "swing_value",
     "rate_in_words",
     "utilisation_in_words",
     "utilisation_of",
+    "wait",
     "with_break_even",
+    "with_luck",
     "worth_sentence",
+    "choice_in_words",
+    "hangs_in_words",
+    "of_hundred",
+    "value_in_words",
+    "with_hangs",
 ]

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 
 from frontier import spell, units
 from frontier.plans.families import DEDICATED, FAMILIES, HYBRID, RESERVED, SCHEDULED
+from frontier.ranges import Ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +360,18 @@ class Verdict:
         Where no plan holds the limit.
     break_even : BreakEvenRate or None
         None until it is computed, which takes more simulations.
+    hangs : tuple of str
+        How often the answer stands over all that is not known for sure, and what settles it, a
+        sentence each; empty until it is computed.
+    luck : Ranges or None
+        How far plans may lie from their figures by the luck of traffic and starts.
+    sure, maybe : PlanFacts or None
+        The cheapest plan that surely holds the limit; the cheapest of those that miss it, cost
+        less than the winner and may hold it. From those with a range.
+    few_beyond : int or None
+        Requests beyond the p99 where they are few enough to say so.
+    hours_per_month : float
+        [h]
     answer, beside, below : str
         The answer in one sentence, what stands beside it, and the line under both.
     reasons : tuple of str
@@ -379,6 +393,12 @@ class Verdict:
     tippings: tuple[Tipping, ...] = ()
     obstacle: Obstacle | None = None
     break_even: BreakEvenRate | None = None
+    hangs: tuple[str, ...] = ()
+    luck: Ranges | None = None
+    sure: PlanFacts | None = None
+    maybe: PlanFacts | None = None
+    few_beyond: int | None = None
+    hours_per_month: float = math.nan
     answer: str = ""
     beside: str = ""
     below: str = ""

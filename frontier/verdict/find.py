@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from frontier import units
 from frontier.billing import (
@@ -23,6 +23,7 @@ from frontier.errors import FrontierError
 from frontier.plans.families import DEDICATED, FAMILIES, RESERVED
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
+from frontier.ranges import HOLDS, NOT_SURE, Ranges, beyond
 from frontier.serving import precisions_of, serving_speed
 from frontier.simulate import THOUSAND, session_seconds
 from frontier.sweep import Deal, Outcome, tolerance_of
@@ -41,6 +42,9 @@ from frontier.verdict.facts import (
     Verdict,
     WaitingCost,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TAIL = 99
 # Sums of the same dollars in another order differ in their last bits.
@@ -102,6 +106,8 @@ def find_verdict(
         shipped=shipped,
         rival=facts(rival if rival is not None else _cheapest_of_fastest(kept, tables)),
         obstacle=_obstacle(deployment, trace, own, limit_s, tables) if within is None else None,
+        few_beyond=few_beyond_p99(trace.arrival_s.size, tables),
+        hours_per_month=tables.setting("hours_per_month"),
     )
     found = dataclasses.replace(
         found,
@@ -117,6 +123,47 @@ def find_verdict(
 def with_break_even(verdict: Verdict, found: BreakEvenRate) -> Verdict:
     """Return the verdict with the break-even rate, and the sentences that it allows."""
     return spoken(dataclasses.replace(verdict, break_even=found))
+
+
+def with_hangs(verdict: Verdict, sentences: tuple[str, ...]) -> Verdict:
+    """Return the verdict with what it hangs on, `hangs.hangs_in_words`, among its reasons."""
+    return spoken(dataclasses.replace(verdict, hangs=sentences))
+
+
+def with_luck(verdict: Verdict, luck: Ranges, facts: Mapping[str, PlanFacts]) -> Verdict:
+    """Return the verdict with the ranges of luck, and the sentences that they allow.
+
+    Parameters
+    ----------
+    facts : mapping of str to PlanFacts
+        Of every plan that has a range.
+    """
+    within, limit_s = verdict.cheapest_within, verdict.limit_s
+    by_cost = sorted(facts.values(), key=lambda plan: plan.usd_per_month)
+    states = {plan.plan_id: luck.plans[plan.plan_id].state(limit_s) for plan in by_cost}
+    most_usd = math.inf if within is None else within.usd_per_month
+    found = dataclasses.replace(
+        verdict,
+        luck=luck,
+        sure=next((plan for plan in by_cost if states[plan.plan_id] == HOLDS), None),
+        maybe=next(
+            (
+                plan
+                for plan in by_cost
+                if states[plan.plan_id] == NOT_SURE
+                and plan.p99_ttft_s > limit_s
+                and plan.usd_per_month < most_usd - _NOTHING_USD
+            ),
+            None,
+        ),
+    )
+    return spoken(found)
+
+
+def few_beyond_p99(requests: int, tables: Tables) -> int | None:
+    """Return how many requests lie beyond a p99, where they are few enough to say so."""
+    count = beyond(requests, _TAIL)
+    return count if count < tables.setting("ranges_few_beyond") else None
 
 
 def spoken(verdict: Verdict) -> Verdict:

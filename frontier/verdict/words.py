@@ -9,6 +9,7 @@ import math
 
 from frontier import spell
 from frontier.plans.families import DEDICATED, HYBRID, RESERVED, SCALE_TO_ZERO, SCHEDULED, WARM_POOL
+from frontier.ranges import HOLDS, MISSES, NOT_SURE, PlanRange
 from frontier.verdict.facts import (
     BreakEvenRate,
     Commitment,
@@ -25,18 +26,25 @@ _SAME_USD = 0.005
 
 def answer(verdict: Verdict) -> str:
     """Return what to buy, under which limit, at what price; or why nothing will do."""
-    within = verdict.cheapest_within
+    within, limit = verdict.cheapest_within, spell.seconds(verdict.limit_s)
     if within is None:
         return _no_plan(verdict)
-    return (
-        f"Cheapest plan that holds p99 ≤ {spell.seconds(verdict.limit_s)}: {named(within)}, "
-        f"{price(verdict, within)}."
-    )
+    if state_of(verdict, within) == NOT_SURE:
+        return (
+            f"Not sure: the cheapest plan that holds p99 ≤ {limit} here, {named(within)}, "
+            f"{price(verdict, within)}, would not always hold it ({wait(verdict, within)})."
+        )
+    return f"Cheapest plan that holds p99 ≤ {limit}: {named(within)}, {price(verdict, within)}."
 
 
 def beside(verdict: Verdict) -> str:
     """Return what the other way to buy it would cost and do, and where break-even lies."""
-    return f"{_other_side(verdict)} {rate_in_words(verdict.break_even, verdict.rival)}".strip()
+    said = (
+        _surely(verdict),
+        _other_side(verdict),
+        rate_in_words(verdict.break_even, verdict.rival),
+    )
+    return " ".join(sentence for sentence in said if sentence)
 
 
 def below(verdict: Verdict) -> str:
@@ -64,6 +72,10 @@ def reasons(verdict: Verdict) -> tuple[str, ...]:
         utilisation_in_words(verdict.utilisation, verdict.rival),
         _about_rate(verdict),
         commitment_in_words(verdict.commitment),
+        _about_luck(verdict),
+        _about_maybe(verdict),
+        few_beyond(verdict),
+        " ".join(verdict.hangs),
     )
     return tuple(sentence for sentence in found if sentence)
 
@@ -96,8 +108,50 @@ def amount(verdict: Verdict, plan: PlanFacts) -> float:
 
 
 def price(verdict: Verdict, plan: PlanFacts) -> str:
-    """Return what a plan costs, in words."""
-    return f"{spell.dollars(amount(verdict, plan))} {_per(verdict)}"
+    """Return what a plan costs, in words: its range where that is known."""
+    found = _range_of(verdict, plan)
+    if found is None:
+        return f"{spell.dollars(amount(verdict, plan))} {_per(verdict)}"
+    usd, part = found.usd_per_month, _part(verdict)
+    return f"{spell.dollars_between(usd.low * part, usd.high * part)} {_per(verdict)}"
+
+
+def wait(verdict: Verdict, plan: PlanFacts) -> str:
+    """Return the p99 of a plan, in words: its range where that is known."""
+    found = _range_of(verdict, plan)
+    if found is None:
+        return spell.seconds(plan.p99_ttft_s)
+    return spell.seconds_between(found.p99_ttft_s.low, found.p99_ttft_s.high)
+
+
+def state_of(verdict: Verdict, plan: PlanFacts) -> str:
+    """Return whether a plan holds the limit, misses it, or that this is not sure."""
+    found = _range_of(verdict, plan)
+    if found is None:
+        return HOLDS if plan.p99_ttft_s <= verdict.limit_s else MISSES
+    return found.state(verdict.limit_s)
+
+
+def few_beyond(verdict: Verdict) -> str:
+    """Return how few requests a p99 rests on; empty where they are many."""
+    count = verdict.few_beyond
+    if count is None:
+        return ""
+    if not count:
+        return "The p99 is the longest wait of all: there are too few requests for more."
+    return (
+        f"Only {spell.count(count, 'request')} {'lies' if count == 1 else 'lie'} beyond the p99: "
+        "it is uncertain."
+    )
+
+
+def _range_of(verdict: Verdict, plan: PlanFacts) -> PlanRange | None:
+    return None if verdict.luck is None else verdict.luck.plans.get(plan.plan_id)
+
+
+def _part(verdict: Verdict) -> float:
+    """Return which part of a month is spoken of [1]."""
+    return 1 / verdict.hours_per_month if verdict.is_short else 1.0
 
 
 def of_thousand(count: int) -> str:
@@ -131,6 +185,11 @@ def _compared(verdict: Verdict, plan: PlanFacts, other: PlanFacts) -> tuple[str,
     usd = amount(verdict, plan) - amount(verdict, other)
     if abs(plan.usd_per_month - other.usd_per_month) < _SAME_USD:
         return "costs the same", False
+    found = None if verdict.luck is None else verdict.luck.difference(plan.plan_id, other.plan_id)
+    if found is not None:
+        part = _part(verdict)
+        low, high = found.usd_per_month.low * part, found.usd_per_month.high * part
+        return f"costs {spell.more_or_less(low, high)}", usd < 0
     return f"costs {spell.dollars(abs(usd))} {'less' if usd < 0 else 'more'}", usd < 0
 
 
@@ -163,6 +222,43 @@ def _other_side(verdict: Verdict) -> str:
     return _set_beside(verdict, rival, within, _upper_first(named(rival)))
 
 
+def _surely(verdict: Verdict) -> str:
+    """Return the cheapest plan that surely holds the limit, where the winner may not."""
+    within, sure = verdict.cheapest_within, verdict.sure
+    if within is None or state_of(verdict, within) != NOT_SURE:
+        return ""
+    if sure is None:
+        return "None of the plans looked at holds it surely."
+    return (
+        f"The cheapest that does is {named(sure)}: {price(verdict, sure)} at {wait(verdict, sure)}."
+    )
+
+
+def _about_luck(verdict: Verdict) -> str:
+    """Return what the ranges are, or why there are none."""
+    luck = verdict.luck
+    if luck is None:
+        return ""
+    if not luck.plans:
+        return luck.refused
+    return (
+        f"Ranges are for the luck of traffic and starts, at {spell.percent(luck.level)}: "
+        f"{spell.lower_first(luck.how)}"
+    )
+
+
+def _about_maybe(verdict: Verdict) -> str:
+    """Return the cheaper plan that may hold the limit, though it misses it here."""
+    plan, luck = verdict.maybe, verdict.luck
+    if plan is None or luck is None:
+        return ""
+    share = spell.percent(round(luck.plans[plan.plan_id].holds_share(verdict.limit_s), 2))
+    return (
+        f"{_upper_first(named(plan))}, {price(verdict, plan)}, misses the limit here and may hold "
+        f"it otherwise: p99 {wait(verdict, plan)}, within the limit in {share} of the draws."
+    )
+
+
 def _no_plan(verdict: Verdict) -> str:
     limit, fastest, why = spell.seconds(verdict.limit_s), verdict.fastest, verdict.obstacle
     if fastest is None or why is None:
@@ -170,7 +266,7 @@ def _no_plan(verdict: Verdict) -> str:
     words = f"No plan holds p99 ≤ {limit}: "
     reached = (
         f"the fastest, {named(fastest)} at {price(verdict, fastest)}, reaches "
-        f"{spell.seconds(fastest.p99_ttft_s)}"
+        f"{wait(verdict, fastest)}"
     )
     if why.prompt_s > verdict.limit_s:
         return (
@@ -215,7 +311,7 @@ def _about_shipped(verdict: Verdict) -> str:
     if zero.waiting_of_thousand and math.isfinite(zero.typical_wait_s):
         words += f", typically {spell.seconds(zero.typical_wait_s)}"
     if math.isfinite(zero.p99_ttft_s):
-        words += f"; one in a hundred waits {spell.seconds(zero.p99_ttft_s)} or longer"
+        words += f"; one in a hundred waits {wait(verdict, zero)} or longer"
     else:
         words += f"; {zero.refused_of_thousand:,} are refused"
     if zero.is_capped:
@@ -233,7 +329,7 @@ def _about_rival(verdict: Verdict) -> str:
     which = "within the limit" if rival.p99_ttft_s <= verdict.limit_s else "as fast as any"
     return (
         f"The cheapest {_kept(rival)} plan {which} is {named(rival)}: {price(verdict, rival)} at "
-        f"{spell.seconds(rival.p99_ttft_s)}."
+        f"{wait(verdict, rival)}."
     )
 
 

@@ -22,11 +22,11 @@ def test_first_visit_shows_an_answer_without_any_upload(open_app):
     assert {metric.label for metric in app.metric} >= {"A month", "p99 TTFT", "Waited on a start"}
 
 
-@pytest.mark.parametrize("render", [render for _, _, render, _ in shell.PAGES])
+@pytest.mark.parametrize("module", [module for _, _, module, _ in shell.PAGES])
 @pytest.mark.parametrize("traffic", ["internal-rag", "upload"])
-def test_every_page_opens_with_and_without_traffic(render, traffic):
+def test_every_page_opens_with_and_without_traffic(module, traffic):
     """Each page of the list draws something under a heading, and neither fails nor complains."""
-    app = _run_page(render.__module__, traffic)
+    app = _run_page(f"frontier.pages.{module}", traffic)
     assert not app.exception, [error.value for error in app.exception]
     assert not app.error, [error.value for error in app.error]
     assert [*app.header, *app.subheader]

@@ -7,6 +7,7 @@ import json
 
 import openpyxl
 import pytest
+import yaml
 
 import frontier
 from frontier.pages import takeaway
@@ -76,7 +77,8 @@ def test_no_file_is_built_before_it_is_asked_for(open_app, monkeypatch):
     for name in ("workbook", "html_report", "report_json", "meters_csv", "scenario_json"):
         monkeypatch.setattr(takeaway, name, lambda *a, name=name, **k: made.append(name))
     app = _open_tab(open_app)
-    assert len(app.get("download_button")) == 6
+    # The seventh is the configuration, which stands on the page as it is.
+    assert len(app.get("download_button")) == 7
     assert made == []
 
 
@@ -181,3 +183,18 @@ def test_the_record_says_what_an_own_model_was_read_as():
     page = html_report(report)
     assert "yours (8.0 B parameters, 131 kB of cache a token, 16.1 GB in bf16), bf16" in page
     assert "Model that you gave in this session" in page
+
+
+def test_the_configuration_is_of_the_chosen_plan_and_of_its_parts(open_app):
+    """A hybrid has its overflow first, for its own platform; its base is one choice away."""
+    app = _open_tab(open_app, plan="hybrid1-44s")
+    assert not app.exception
+    asked = app.selectbox("config")
+    assert asked.value == "overflow-modal"
+    assert "scaledown_window=44," in app.code[0].value
+    said = "\n".join(item.value for item in app.markdown)
+    assert "What this cannot express" in said
+    app = asked.set_value("base-deployment").run()
+    assert not app.exception
+    kinds = [document["kind"] for document in yaml.safe_load_all(app.code[0].value)]
+    assert kinds == ["Deployment", "Service"]

@@ -13,6 +13,7 @@ import math
 import numpy as np
 import pytest
 
+from frontier import spell
 from frontier.economics import Crossing, Swing
 from frontier.plans.families import (
     DEDICATED,
@@ -22,6 +23,7 @@ from frontier.plans.families import (
     SCHEDULED,
     WARM_POOL,
 )
+from frontier.ranges import LUCK, PlanRange, Range, Ranges
 from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, BreakEven, Flip, RatePoint
 from frontier.trace import TraceReport, make_trace
 from frontier.verdict import (
@@ -41,6 +43,7 @@ from frontier.verdict import (
     named,
     spoken,
     swing_value,
+    with_luck,
     worth_sentence,
 )
 
@@ -430,3 +433,142 @@ def test_what_sparing_a_wait_must_be_worth():
     assert worth_sentence(300.0, (10.0, 10.0), 2.0) == (
         "The plan under the limit costs $300 a month more and spares no request a wait over 2 s."
     )
+
+
+def ranged(plan_id, usd, p99_s):
+    """Return the range of a plan, each bound given: of 19 replications from end to end."""
+    usd_each, p99_each_s = (np.linspace(low, high, 19) for low, high in (usd, p99_s))
+    return PlanRange(plan_id, usd_each, p99_each_s, Range(*usd), Range(*p99_s))
+
+
+def with_ranges_of(verdict, *ranges):
+    """Return the verdict with these ranges; plans without one keep their figures."""
+    found = {one.plan_id: one for one in ranges}
+    luck = Ranges(LUCK, 0.9, 0.05, found, 19, "Days of this traffic drawn anew, 19 times.")
+    plans = (verdict.cheapest_within, verdict.shipped, verdict.rival)
+    facts = {plan.plan_id: plan for plan in plans if plan is not None and plan.plan_id in found}
+    return with_luck(verdict, luck, facts)
+
+
+def test_figures_of_the_headline_carry_their_ranges():
+    """Costs and differences as ranges; what costs the same whatever comes stays one figure."""
+    found = with_ranges_of(
+        verdict_of(),
+        ranged("dedicated-1", (1000.0, 1000.0), (0.45, 0.61)),
+        ranged("zero", (650.0, 760.0), (50.0, 75.0)),
+    )
+    assert found.headline == (
+        "Cheapest plan that holds p99 ≤ 2 s: one always-on Acme L40S, $1,000 a month. "
+        "Scale-to-zero costs $240 to $350 less and breaks the limit for 410 of 1,000 requests."
+    )
+    assert (
+        "Scale-to-zero as shipped (Moon, keep-alive 1 min) is $650 to $760 a month: 400 of 1,000 "
+        "requests wait on a start, typically 40 s; one in a hundred waits 50 to 75 s or longer."
+    ) in found.reasons
+    assert (
+        "Ranges are for the luck of traffic and starts, at 90 %: days of this traffic drawn anew, "
+        "19 times."
+    ) in found.reasons
+
+
+def test_a_winner_that_may_miss_the_limit_is_not_sure():
+    """The answer says so first, and then what is surely within."""
+    maybe = plan("maybe", usd=900.0, p99_s=1.9)
+    verdict = verdict_of(within=maybe)
+    found = with_ranges_of(
+        verdict,
+        ranged("maybe", (900.0, 900.0), (1.7, 2.3)),
+        ranged("dedicated-1", (1000.0, 1000.0), (0.5, 0.6)),
+        ranged("zero", (650.0, 760.0), (50.0, 75.0)),
+    )
+    assert found.headline == (
+        "Not sure: the cheapest plan that holds p99 ≤ 2 s here, one always-on Acme L40S, $900 a "
+        "month, would not always hold it (1.7 to 2.3 s). The cheapest that does is one always-on "
+        "Acme L40S: $1,000 a month at 0.5 to 0.6 s. Scale-to-zero costs $140 to $250 less and "
+        "breaks the limit for 410 of 1,000 requests."
+    )
+    none = with_ranges_of(verdict, ranged("maybe", (900.0, 900.0), (1.7, 2.3)))
+    assert "None of the plans looked at holds it surely." in none.headline
+
+
+def test_a_cheaper_plan_that_may_hold_the_limit_is_named():
+    """It misses the limit here; in how many of the draws it holds it is counted."""
+    zero = dataclasses.replace(ZERO, p99_ttft_s=2.1)
+    found = with_ranges_of(
+        verdict_of(shipped=zero),
+        ranged("dedicated-1", (1000.0, 1000.0), (0.5, 0.6)),
+        ranged("zero", (650.0, 760.0), (1.1, 2.9)),
+    )
+    assert (
+        "Scale-to-zero on Moon L40S (keep-alive 1 min), $650 to $760 a month, misses the limit "
+        "here and may hold it otherwise: p99 1.1 to 2.9 s, within the limit in 53 % of the draws."
+    ) in found.reasons
+    assert found.answer.startswith("Cheapest plan that holds p99 ≤ 2 s: one always-on")
+
+
+def test_where_no_range_can_be_given_the_reasons_say_why():
+    """Figures stay as they were."""
+    refused = Ranges(LUCK, 0.9, 0.05, refused="29 requests are too few.")
+    found = with_luck(verdict_of(), refused, {})
+    assert "29 requests are too few." in found.reasons
+    assert found.headline == verdict_of().headline
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (36, "Only 36 requests lie beyond the p99: it is uncertain."),
+        (1, "Only 1 request lies beyond the p99: it is uncertain."),
+        (0, "The p99 is the longest wait of all: there are too few requests for more."),
+    ],
+)
+def test_few_requests_beyond_the_p99_are_said(count, expected):
+    """Fewer than a hundred."""
+    assert expected in verdict_of(few_beyond=count).reasons
+    assert expected not in verdict_of().reasons
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (481.2, 558.0, "$480 to $560"),
+        (1095.0, 1095.0 + 1e-10, "$1,095"),
+        (12.31, 12.74, "$12.30 to $12.80"),
+        (962.0, 1249.0, "$960 to $1,250"),
+        (0.0, 18.0, "$0 to $18"),
+    ],
+)
+def test_ranges_of_dollars_in_words(low, high, expected):
+    """Rounded outwards, to as many digits as the width leaves sure."""
+    assert spell.dollars_between(low, high) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.52, 0.58, "0.52 to 0.58 s"),
+        (0.507, 0.603, "0.5 to 0.61 s"),
+        (0.081, 0.119, "81 ms to 0.119 s"),
+        (45.2, 71.0, "45 to 71 s"),
+        (95.0, 131.0, "95 s to 2 min 11 s"),
+        (0.5, math.inf, "0.5 s or longer"),
+        (math.inf, math.inf, "never"),
+        (0.5, 0.5, "0.5 s"),
+    ],
+)
+def test_ranges_of_seconds_in_words(low, high, expected):
+    """One unit where both ends have it."""
+    assert spell.seconds_between(low, high) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-330.0, -270.0, "$270 to $330 less"),
+        (30.0, 50.0, "$30 to $50 more"),
+        (-8.4, 48.2, "$10 less to $50 more"),
+    ],
+)
+def test_ranges_of_a_difference_in_words(low, high, expected):
+    """Which side of nothing it lies on, or on both."""
+    assert spell.more_or_less(low, high) == expected

@@ -12,6 +12,7 @@ import pytest
 
 from frontier.charts.frontier_chart import frontier_figure
 from frontier.charts.frontier_chart import frontier_table as chart_points
+from frontier.crew import Threads
 from frontier.errors import InfeasibleError, InputError
 from frontier.plans.families import BOUND, DEDICATED, HYBRID
 from frontier.plans.grid import default_grid, first_look
@@ -165,8 +166,8 @@ def test_a_rerun_gives_the_arrays_behind_the_percentiles(outcomes, trace):
 def test_results_do_not_depend_on_the_number_of_threads(deployment, trace, tables):
     """One worker or four: the same outcomes in the same order."""
     plans = default_grid(deployment, trace, tables)[:12]
-    one = simulate_plans(plans, trace, tables, workers=1)
-    four = simulate_plans(plans, trace, tables, workers=4)
+    one = simulate_plans(plans, trace, tables, crew=Threads(1))
+    four = simulate_plans(plans, trace, tables, crew=Threads(4))
     assert [o.latency for o in one] == [o.latency for o in four]
 
 

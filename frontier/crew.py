@@ -1,0 +1,133 @@
+"""Who does the work of a sweep: a crew, of threads here or of other machines.
+
+A piece of work is a function of what all pieces share, of one item and of a flag that tells it to
+stop. `Threads` calls it in this process; `cluster` has another crew, which ships function, shared
+part and items. Nothing here knows what the work is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shared = TypeVar("Shared")
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+Progress = Callable[[int, int], None]
+Work = Callable[[Shared, Item, NDArray[np.uint8]], Found]
+
+# How often the caller hears of progress while no item is done; also how soon it may stop us.
+TICK_S = 0.1
+
+
+class Crew(Protocol):
+    """Does the same work on many items."""
+
+    def run(
+        self,
+        work: Work[Shared, Item, Found],
+        shared: Shared,
+        items: Sequence[Item],
+        *,
+        progress: Progress | None = None,
+    ) -> list[Found]:
+        """Return what the work makes of each item, in their order.
+
+        Parameters
+        ----------
+        work : callable
+            A function of a module, that other processes can import. It gets what is shared, an
+            item, and a flag of shape (1,), which is 1 once it should stop.
+        shared : object
+            The same for all items: arrays and frozen rows, and no tables.
+        items : sequence
+        progress : callable, optional
+            Called in this thread with (done, all), at least ten times a second. Whatever it raises
+            stops the crew before it leaves: this is how a caller cancels.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Threads of this process: the kernel lets go of the interpreter's lock.
+
+    Attributes
+    ----------
+    workers : int or None
+        How many; as many as there are cores if None.
+    """
+
+    workers: int | None = None
+
+    def run(
+        self,
+        work: Work[Shared, Item, Found],
+        shared: Shared,
+        items: Sequence[Item],
+        *,
+        progress: Progress | None = None,
+    ) -> list[Found]:
+        """Return what the work makes of each item; see `Crew`."""
+        return in_threads(
+            lambda item, stop: work(shared, item, stop),
+            items,
+            progress=progress,
+            workers=self.workers,
+        )
+
+
+THREADS = Threads()
+
+
+def in_threads(
+    work: Callable[[Item, NDArray[np.uint8]], Found],
+    items: Sequence[Item],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
+) -> list[Found]:
+    """Return what ``work`` makes of each item, in their order, made in threads.
+
+    Parameters
+    ----------
+    work : callable
+        Gets an item and a flag of shape (1,), which is 1 once it should stop.
+    progress : callable, optional
+        As for `Crew.run`.
+    workers : int, optional
+        Threads; as many as there are cores if None.
+    """
+    stop = np.zeros(1, dtype=np.uint8)
+    found: dict[int, Found] = {}
+    # Taken one by one, so that a thread that drew short ones goes on with the next.
+    waiting = iter(range(len(items)))
+
+    def take() -> None:
+        while not stop[0] and (index := next(waiting, None)) is not None:
+            found[index] = work(items[index], stop)
+
+    with ThreadPoolExecutor(workers or _cores()) as pool:
+        running = [pool.submit(take) for _ in range(min(workers or _cores(), len(items)))]
+        try:
+            while running:
+                done, left = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                running = list(left)
+                if progress is not None:
+                    progress(len(found), len(items))
+        except BaseException:
+            stop[0] = 1
+            raise
+    return [found[index] for index in range(len(items))]
+
+
+def _cores() -> int:
+    return max(1, min(8, os.cpu_count() or 1))
