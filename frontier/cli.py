@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import cli_growth, cli_ladder, cli_reach, spell
+from frontier import cli_growth, cli_ladder, cli_reach, cli_timeouts, spell
 from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
@@ -101,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     rungs.set_defaults(run=_ladder)
     _add_traffic_and_model(rungs)
     cli_ladder.add_ladder(rungs)
+    kept = commands.add_parser(
+        "timeouts", help="cost and waits of scale-to-zero against the idle timeout"
+    )
+    kept.set_defaults(run=_timeouts)
+    _add_scenario(kept)
+    cli_timeouts.add_timeouts(kept)
     hold = commands.add_parser(
         "reach", help="search the cheapest way to hold a limit, and why the next cheaper one fails"
     )
@@ -427,6 +433,7 @@ def _ladder(told: argparse.Namespace) -> None:
         of.tables,
         limits_s=cli_ladder.listed_s(of.tables) if limits_s is None else limits_s,
         own_s=own_s,
+        crew=_crew(told),
         **of.how,
     )
     print(cli_ladder.printed(found, of.tables, told, of.about))
@@ -619,6 +626,16 @@ def _break_even(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, csv_bytes(table))
         print(f"\nWrote {spell.count(len(table), 'point')} to {path}")
+
+
+def _timeouts(told: argparse.Namespace) -> None:
+    study, paths = _study(told, cli_timeouts.SUFFIXES)
+    found = cli_timeouts.found_of(study, _crew(told))
+    print(cli_timeouts.printed(found, study, told))
+    for path in paths:
+        _write(path, cli_timeouts.as_file(path.suffix, found, study))
+        if not told.json:
+            print(f"\nWrote {spell.count(len(found.points), 'idle timeout')} to {path}")
 
 
 def _growth(told: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from frontier.pages import (
     against_view,
     cards,
     controls,
+    estimates,
     explained,
     link,
     market_view,
@@ -50,6 +51,7 @@ def render() -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         explain_place, next_place = st.container(width="content"), st.container()
     study = problem = None
+    estimates.draw_until_simulated(answer_place, choices)
     try:
         study = results.study(choices, lambda few: _draw_answer(answer_place, few))
     except FrontierError as error:

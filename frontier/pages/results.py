@@ -104,6 +104,11 @@ def simulated(
     return cast(Simulated, found)
 
 
+def is_simulated(choices: Choices) -> bool:
+    """Whether what every plan did is at hand."""
+    return find(("sweep", *choices.content)) is not None
+
+
 def is_agreed(choices: Choices, what: str, words: str) -> bool:
     """Whether to simulate: at once for traces of the usual size, else when asked.
 
