@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from frontier.study import Simulated, Study
     from frontier.sweep import Deal
     from frontier.tables import Commitment, Model, Offer, Tables
-    from frontier.trace import Trace
+    from frontier.trace import Together, Trace, TraceQuestion
 
 EXIT_REFUSED = 2
 
@@ -70,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument(
         "--included", action="store_true", help="say what is in the numbers and what is not"
+    )
+    sweep.add_argument(
+        "--by-trace",
+        metavar="FILE",
+        help="write what of the plan is of which trace, and what each costs apart: .csv",
     )
     sweep.add_argument(
         "--out",
@@ -199,7 +204,15 @@ def _add_scheduler(parser: argparse.ArgumentParser) -> None:
 def _add_traffic_and_model(parser: argparse.ArgumentParser) -> None:
     """Add what every command asks that looks at plans: traffic, model, limit, commitment."""
     add = parser.add_argument
-    add("--trace", required=True, metavar="FILE", help="request log to read")
+    add(
+        "--trace",
+        required=True,
+        action="append",
+        metavar="[NAME=]FILE",
+        help="request log to read; given several times, with names, they are added up",
+    )
+    add("--align", metavar="HOW", help="several traces: by clock, by hour of the week, or start")
+    add("--spans", metavar="HOW", help="where they cover different times: common, silent, repeat")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--model", metavar="NAME", help="see: models")
     which.add_argument("--model-config", metavar="FILE", help="config.json of your own model")
@@ -255,10 +268,15 @@ class _Asked:
     tables: Tables
     read: ReadModel | None
     model: Model
-    trace: Trace
+    together: Together
     limit_s: float
     commitment: Commitment | None
     paths: list[Path]
+
+    @property
+    def trace(self) -> Trace:
+        """The traffic, all traces together."""
+        return self.together.trace
 
     def scenario(self, told: argparse.Namespace, **offers: Any) -> Scenario:
         """Return the scenario with these offers."""
@@ -297,7 +315,7 @@ def _asked(told: argparse.Namespace, suffixes: tuple[str, ...]) -> _Asked:
     if told.owned_machine is not None:
         owned = owned_from_text(told.owned_machine, tables)
         tables = with_owned(tables, owned, dt.date.today())
-    return _Asked(tables, read, model, _read_trace(told), limit_s, commitment, paths)
+    return _Asked(tables, read, model, _read_traces(told, tables), limit_s, commitment, paths)
 
 
 def _study(told: argparse.Namespace, suffixes: tuple[str, ...]) -> tuple[Study, list[Path]]:
@@ -451,9 +469,12 @@ def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:
 
 def _sweep(told: argparse.Namespace) -> None:
     from frontier.sensitivity import AS_SHIPPED, Rivals
-    from frontier.study import compare, default_plan_id, with_rate
+    from frontier.study import compare, default_plan_id, study_of, with_rate
 
-    study, paths = _study(told, (".csv", ".json", ".xlsx", ".html"))
+    asked, found, deal = _simulated(told, (".csv", ".json", ".xlsx", ".html"))
+    study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
+    together, paths = asked.together, asked.paths
+    by_trace = None if told.by_trace is None else _out_path(told.by_trace, (".csv",), "--by-trace")
     plan_id = told.plan or default_plan_id(study)
     look_up(study.outcomes, plan_id, "plan")
     if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
@@ -477,6 +498,14 @@ def _sweep(told: argparse.Namespace) -> None:
             f"{_if_known(row.p99_tpot_s):>10}  {_if_known(row.p99_latency_s):>11}  "
             f"{spell.percent(row.waited_on_start_share):>8}  {row.label}"
         )
+    if len(together.names) > 1 or by_trace is not None:
+        from frontier.export import csv_bytes
+
+        words, table = cli_growth.by_trace(study, plan_id, together)
+        print(f"\n{words}")
+        if by_trace is not None:
+            _write(by_trace, csv_bytes(table))
+            print(f"\nWrote {spell.count(len(table), 'trace')} to {by_trace}")
     if told.included:
         for heading, sentences in study.included().items():
             print(f"\n{heading}")
@@ -591,17 +620,45 @@ _ANSWERS = {
     "bucket_tokens": "--bucket-tokens",
     "both_zero": "--both-zero",
     "losses": "--losses",
+    "spans": "--spans",
 }
 
 
-def _read_trace(told: argparse.Namespace) -> Trace:
-    """Read the trace; a question it leaves open says which option answers it, and with what."""
+def _read_traces(told: argparse.Namespace, tables: Tables) -> Together:
+    """Read the traces and add them up, each under its name."""
+    from frontier.trace import TraceQuestion, add_up
+
+    files = [_named_file(text) for text in told.trace]
+    traces = [(name, _read_trace(path, told)) for name, path in files]
+    try:
+        return add_up(traces, align=told.align, spans=told.spans, tables=tables)
+    except TraceQuestion as question:
+        raise _told_how(question) from None
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    """Return the name of a trace and its file: its own name unless it was given one."""
+    path = Path(text)
+    name, is_pair, rest = text.partition("=")
+    if is_pair and not path.is_file():
+        return name, _readable(rest)
+    return path.stem, _readable(text)
+
+
+def _told_how(question: TraceQuestion) -> InputError:
+    choices = "; ".join(f"{value}: {label}" for value, label in question.choices)
+    option = _ANSWERS.get(question.parameter, question.parameter)
+    return InputError(f"{question} Answer with {option} ({choices})")
+
+
+def _read_trace(path: Path, told: argparse.Namespace) -> Trace:
+    """Read a trace; a question it leaves open says which option answers it, and with what."""
     from frontier.trace import TraceQuestion, read_trace, with_cached_share
 
     columns = dict(part.split("=", 1) for part in _pairs(told.columns))
     try:
         trace = read_trace(
-            _readable(told.trace),
+            path,
             time_unit=told.time_unit,
             on_clock_reset=told.on_clock_reset,
             model=told.trace_model,
@@ -618,9 +675,7 @@ def _read_trace(told: argparse.Namespace) -> Trace:
             max_bytes=told.max_bytes,
         )
     except TraceQuestion as question:
-        choices = "; ".join(f"{value}: {label}" for value, label in question.choices)
-        option = _ANSWERS.get(question.parameter, question.parameter)
-        raise InputError(f"{question} Answer with {option} ({choices})") from None
+        raise _told_how(question) from None
     if told.cached_share and trace.prefix_parent is not None:
         raise InputError("--cached-share: the trace says itself which prompts begin alike")
     return with_cached_share(trace, told.cached_share)
@@ -743,12 +798,12 @@ def _readable(name: str, option: str = "--trace") -> Path:
     return path
 
 
-def _out_path(name: str, suffixes: tuple[str, ...]) -> Path:
+def _out_path(name: str, suffixes: tuple[str, ...], option: str = "--out") -> Path:
     path = Path(name)
     if path.suffix not in suffixes:
         raise InputError(
-            f"--out: expected a name ending in {' or '.join(suffixes)}, found '{name}'"
+            f"{option}: expected a name ending in {' or '.join(suffixes)}, found '{name}'"
         )
     if not path.parent.is_dir():
-        raise InputError(f"--out: there is no folder '{path.parent}'")
+        raise InputError(f"{option}: there is no folder '{path.parent}'")
     return path

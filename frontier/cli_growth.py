@@ -1,6 +1,7 @@
 """The command that looks at the coming months: what it asks and prints.
 
-The work is done in `frontier.growth`; this is its words.
+Also what several traces cost together and apart. The work is done in `frontier.growth`; this is its
+words.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from frontier import spell
 from frontier.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from frontier.growth import GrowthPlan, GrowthTable, Launch, PriceStep
+    from frontier.study import Study
     from frontier.tables import Tables
+    from frontier.trace import Together
 
 _PERCENT = 100.0
 
@@ -99,6 +104,35 @@ def printed(found: GrowthTable) -> str:
     if CHEAPEST not in names:
         lines += ["", f"{LINE_WORDS[CHEAPEST]}: none holds it"]
     return "\n".join(lines)
+
+
+def by_trace(study: Study, plan_id: str, together: Together) -> tuple[str, pd.DataFrame]:
+    """Return what of a plan is whose, printed, and as a table."""
+    from frontier.growth import (
+        SPLIT_WORDS,
+        by_origin,
+        origins_table,
+        served_apart,
+        sharing_in_words,
+    )
+
+    outcome = study.outcomes[plan_id]
+    apart = served_apart(study, together)
+    table = origins_table(by_origin(study, outcome, together), apart)
+    lines = [f"By trace, {outcome.plan.label}", f"  {sharing_in_words(apart, study.limit_s)}"]
+    lines += [f"  {sentence}" for sentence in (*together.said, SPLIT_WORDS)]
+    lines.append(
+        f"{'requests':>10}  {'p99 TTFT':>12}  {'waited':>8}  {'of the bill':>11}  {'$/month':>10}  "
+        f"{'apart':>10}  trace"
+    )
+    for row in table.itertuples():
+        apart_usd = "none" if row.apart_plan == "" else spell.dollars(row.apart_usd_per_month)
+        lines.append(
+            f"{row.requests:>10,}  {spell.seconds(row.p99_ttft_s):>12}  "
+            f"{row.waited_on_start:>8,}  {spell.percent(row.busy_share):>11}  "
+            f"{spell.dollars(row.usd_per_month):>10}  {apart_usd:>10}  {row.trace}"
+        )
+    return "\n".join(lines), table
 
 
 def _first(text: str | None, today: dt.date) -> dt.date:

@@ -1,11 +1,22 @@
 """Growth: cost, waits and replicas month by month, and what several traces cost together.
 
 `plan` is what traffic and prices become, `futures` simulates it, `lines` says which plans matter in
-a month, `months` bills them into a `table`, and `words` says what that comes to.
+a month, `months` bills them into a `table`, and `words` says what that comes to. `origins` says
+what of a plan is whose where several traces share it.
 """
 
 from frontier.growth.futures import Futures, Level
 from frontier.growth.months import over_months
+from frontier.growth.origins import (
+    SPLIT_WORDS,
+    Apart,
+    OriginShare,
+    ServedApart,
+    by_origin,
+    origins_table,
+    served_apart,
+    sharing_in_words,
+)
 from frontier.growth.plan import GrowthPlan, Launch, PriceStep
 from frontier.growth.table import (
     ALWAYS_ON,
@@ -27,6 +38,8 @@ __all__ = [
     "LINES",
     "LINE_WORDS",
     "SHIPPED",
+    "SPLIT_WORDS",
+    "Apart",
     "Futures",
     "GrowthPlan",
     "GrowthTable",
@@ -34,12 +47,18 @@ __all__ = [
     "Level",
     "Month",
     "MonthPoint",
+    "OriginShare",
     "PriceStep",
+    "ServedApart",
     "YearOfLine",
     "budget",
+    "by_origin",
     "headline",
     "notes",
+    "origins_table",
     "over_months",
     "sentences",
+    "served_apart",
+    "sharing_in_words",
     "turns",
 ]

@@ -36,7 +36,7 @@ from frontier.serving import KV_PRECISIONS
 from frontier.study import content
 from frontier.sweep import Deal, TokenApi
 from frontier.tables import Example, Tables, load_tables
-from frontier.trace import Trace
+from frontier.trace import Together, Trace
 
 # Every set of them is tried at every idle timeout: their number is what a sweep costs.
 _MOST_MITIGATIONS = 4
@@ -68,6 +68,8 @@ class Choices:
         Terms and the reference point: money only, no part of a simulation.
     redraw : callable or None
         Makes the same traffic with the luck of another draw; None where nothing was drawn.
+    together : Together or None
+        Whose each request is, where the traffic is several traces added up.
     """
 
     scenario: Scenario
@@ -76,6 +78,7 @@ class Choices:
     deal: Deal
     api: TokenApi | None
     redraw: Callable[[int], Trace] | None = None
+    together: Together | None = None
 
     @property
     def content(self) -> tuple[Hashable, ...]:
@@ -120,6 +123,7 @@ def scenario_bar() -> Choices | NoTraffic:
         deal=deal,
         api=api,
         redraw=traffic.redraw,
+        together=traffic.together,
     )
 
 

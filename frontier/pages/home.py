@@ -18,6 +18,7 @@ from frontier.pages import (
     market_view,
     results,
     session,
+    several_traces,
     show,
     takeaway,
     text,
@@ -276,6 +277,9 @@ def _draw_tabs(study: Study, chosen: str) -> None:
     if tabs[4].open:
         with tabs[4]:
             _draw_traffic(study)
+            choices = controls.current()
+            if isinstance(choices, Choices) and choices.together is not None:
+                several_traces.draw(choices.together, study, chosen)
     if tabs[5].open:
         with tabs[5]:
             takeaway.draw(study, chosen)

@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,8 @@ import streamlit as st
 
 from frontier import spell, units
 from frontier.errors import FrontierError, InputError
-from frontier.pages import link, made_with, text
+from frontier.pages import link, made_with, several_traces, text
+from frontier.pages.several_traces import FileRead, Several
 from frontier.pages.store import store
 from frontier.scope import badge, date_of
 from frontier.tables import Example, Tables, TracePreset
@@ -28,6 +29,7 @@ from frontier.trace import (
     READ,
     Decided,
     PathCount,
+    Together,
     Trace,
     TraceQuestion,
     UnknownFormat,
@@ -40,7 +42,6 @@ from frontier.trace import (
 from frontier.trace.paths import generates
 
 UPLOAD = "upload"
-_UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
 _FILE_KEPT = "trace_kept"
 _AS_RECORDED = "recorded"
 _FOUND = "found"
@@ -81,12 +82,15 @@ class Traffic:
     redraw : callable or None
         Makes the same traffic with the luck of another draw (1, 2, …); None where nothing in it
         was drawn.
+    together : Together or None
+        Whose each request is, where several traces were added up.
     """
 
     trace: Trace | None
     is_upload: bool
     problem: str | None = None
     redraw: Callable[[int], Trace] | None = None
+    together: Together | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,10 @@ def traffic_in_words(tables: Tables) -> str:
     upload = st.session_state.get("trace_file") or st.session_state.get(_FILE_KEPT)
     if upload is None and made_with.wants(made_with.TRACE):
         return "Example in place of a trace"
-    return "Your own trace" if upload is None else text.plain(upload.name)
+    if upload is None:
+        return "Your own trace"
+    others = len(several_traces.files())
+    return spell.count(others + 1, "trace") if others else text.plain(upload.name)
 
 
 def _choices(tables: Tables) -> dict[str, Any]:
@@ -238,7 +245,7 @@ def _rows_of(preset: TracePreset, tables: Tables) -> tuple[Any, ...]:
 def _uploaded(tables: Tables) -> Traffic:
     upload = st.file_uploader(
         "Trace file",
-        type=_UPLOAD_TYPES,
+        type=several_traces.UPLOAD_TYPES,
         key="trace_file",
         on_change=_forget_upload,
         help="A log of requests as CSV, JSON, JSONL or Parquet; an access log (nginx, Envoy, "
@@ -252,68 +259,25 @@ def _uploaded(tables: Tables) -> Traffic:
             for group, origins in READ:
                 st.caption(f"**{text.plain(group)}**: {text.plain(', '.join(origins))}")
         return _example(tables) if made_with.wants(made_with.TRACE) else Traffic(None, True)
-    digest = _digest(upload)
-    answers: dict[str, str] = st.session_state.setdefault("trace_answers", {}).setdefault(
-        digest, {}
-    )
-    for parameter in list(answers):
-        # Earlier questions stay on screen, so that an answer can be changed.
-        _ask(digest, st.session_state["trace_questions"][digest, parameter])
-    place, form_place = st.empty(), st.container()
-    options_place = st.container()
-    unknown = st.session_state.setdefault("trace_unknown", {})
-    chosen = st.session_state.setdefault("trace_columns", {}).get(digest)
-    with options_place.expander("How the file is read"):
+    several_traces.forget_others(st.session_state.get("trace_read", {}), _digest(upload), _digest)
+    asked = st.container()
+    with st.expander("How the file is read"):
         options = _options(tables)
-    if chosen:
-        options |= {"columns": dict(chosen)}
-    if digest in unknown:
-        with form_place:
-            _map_columns(digest, unknown[digest])
-    paths = st.session_state.setdefault("trace_paths", {})
-    if digest in paths:
-        with form_place:
-            options |= _choose_paths(digest, paths[digest])
-
-    def read(draw: int, progress: Callable[[int, int], None] | None = None) -> Trace:
-        return read_trace(
-            upload.getbuffer(),
-            name=upload.name,
-            draw=draw,
-            progress=progress,
-            tables=tables,
-            **{**options, **answers},
-        )
-
-    key = (digest, tuple(sorted(answers.items())), repr(sorted(options.items())))
-    kept = st.session_state.get("trace_read")
-    try:
-        if kept is None or kept[0] != key:
-            # Only the latest is kept: a trace of five million requests takes 80 MB.
-            st.session_state.pop("trace_read", None)
-            kept = key, _read_with_bar(place, lambda progress: read(0, progress))
-            st.session_state["trace_read"] = kept
-    except TraceQuestion as question:
-        st.session_state.setdefault("trace_questions", {})[digest, question.parameter] = question
-        with place.container():
-            _ask(digest, question)
-        return Traffic(None, True, "The trace needs one answer: open “Traffic” above.")
-    except UnknownFormat as error:
-        if digest not in unknown:
-            unknown[digest] = error
-            with form_place:
-                _map_columns(digest, error)
-        return Traffic(None, True, f"{error} The form is under “Traffic” above.")
-    place.empty()
-    trace = kept[1]
+    with asked:
+        first = _file(upload, options, tables)
+    if first.trace is None:
+        return Traffic(None, True, first.problem)
+    st.caption(text.plain(f"Read as {badge(first.trace)}"))
+    _draw_first(first.trace, tables)
+    more, problem = several_traces.section(
+        upload, lambda other: _file(other, options, tables), _digest, tables
+    )
+    if problem:
+        return Traffic(None, True, problem)
+    if more is not None:
+        return _several((first, *more.files), more, tables)
+    trace, read = first.trace, first.read
     made_with.have(made_with.TRACE, made_with.mark(trace.arrival_s.size, trace.digest))
-    if trace.report.paths and digest not in paths:
-        paths[digest] = trace.report.paths
-        with form_place:
-            _choose_paths(digest, paths[digest])
-    _change_decided(digest, trace.report.decided)
-    st.caption(text.plain(f"Read as {badge(trace)}"))
-    _draw_first(trace, tables)
     with st.expander("Scale this traffic"):
         reshaping = _reshaping(tables, int(tables.setting("traffic_seed")), trace)
     grows = reshaping.factor
@@ -327,6 +291,99 @@ def _uploaded(tables: Tables) -> Traffic:
         True,
         redraw=(lambda draw: reshaping.apply(read(draw), tables, draw)) if is_drawn else None,
     )
+
+
+def _several(files: tuple[FileRead, ...], more: Several, tables: Tables) -> Traffic:
+    """Scale each of several traces alike and add them up."""
+    traces = [file.trace for file in files if file.trace is not None]
+    with st.expander("Scale this traffic"):
+        reshaping = _reshaping(tables, int(tables.setting("traffic_seed")), None)
+    if reshaping.factor > 1.0:
+        _check_size(sum(trace.arrival_s.size for trace in traces) * reshaping.factor, tables)
+
+    def made(draw: int) -> Together:
+        drawn = traces if not draw else [file.read(draw) for file in files]
+        parts = [reshaping.apply(trace, tables, draw) for trace in drawn]
+        return more.add_up(parts, tables)
+
+    key = (tuple(trace.digest for trace in traces), more.names, more.align, more.spans, reshaping)
+    try:
+        together = several_traces.kept(key, lambda: made(0))
+    except TraceQuestion as question:
+        return Traffic(None, True, f"{question} Choose under “Traffic” above, “Other traces”.")
+    _say_assumed(reshaping, tables)
+    st.caption(text.plain(" ".join(together.said)))
+    made_with.have(made_with.TRACE, made_with.mark(together.trace.arrival_s.size, together.digest))
+    is_drawn = reshaping.is_drawn or any(trace.report.bucket_s is not None for trace in traces)
+    return Traffic(
+        together.trace,
+        True,
+        redraw=(lambda draw: made(draw).trace) if is_drawn else None,
+        together=together,
+    )
+
+
+def _file(upload: Any, options: Mapping[str, Any], tables: Tables) -> FileRead:
+    """Draw what is asked about a file, and read it with the answers."""
+    digest = _digest(upload)
+    answers: dict[str, str] = st.session_state.setdefault("trace_answers", {}).setdefault(
+        digest, {}
+    )
+    for parameter in list(answers):
+        # Earlier questions stay on screen, so that an answer can be changed.
+        _ask(digest, st.session_state["trace_questions"][digest, parameter])
+    place, form_place = st.empty(), st.container()
+    unknown = st.session_state.setdefault("trace_unknown", {})
+    chosen = st.session_state.setdefault("trace_columns", {}).get(digest)
+    how = dict(options)
+    if chosen:
+        how |= {"columns": dict(chosen)}
+    if digest in unknown:
+        with form_place:
+            _map_columns(digest, unknown[digest])
+    paths = st.session_state.setdefault("trace_paths", {})
+    if digest in paths:
+        with form_place:
+            how |= _choose_paths(digest, paths[digest])
+
+    def read(draw: int, progress: Callable[[int, int], None] | None = None) -> Trace:
+        return read_trace(
+            upload.getbuffer(),
+            name=upload.name,
+            draw=draw,
+            progress=progress,
+            tables=tables,
+            **{**how, **answers},
+        )
+
+    key = (digest, tuple(sorted(answers.items())), repr(sorted(how.items())))
+    # Only the files in use are kept: a trace of five million requests takes 80 MB.
+    all_read = st.session_state.setdefault("trace_read", {})
+    kept = all_read.get(digest)
+    try:
+        if kept is None or kept[0] != key:
+            all_read.pop(digest, None)
+            kept = key, _read_with_bar(place, lambda progress: read(0, progress))
+            all_read[digest] = kept
+    except TraceQuestion as question:
+        st.session_state.setdefault("trace_questions", {})[digest, question.parameter] = question
+        with place.container():
+            _ask(digest, question)
+        return FileRead(None, read, "The trace needs one answer: open “Traffic” above.")
+    except UnknownFormat as error:
+        if digest not in unknown:
+            unknown[digest] = error
+            with form_place:
+                _map_columns(digest, error)
+        return FileRead(None, read, f"{error} The form is under “Traffic” above.")
+    place.empty()
+    trace: Trace = kept[1]
+    if trace.report.paths and digest not in paths:
+        paths[digest] = trace.report.paths
+        with form_place:
+            _choose_paths(digest, paths[digest])
+    _change_decided(digest, trace.report.decided)
+    return FileRead(trace, read)
 
 
 def _kept(upload: Any) -> Any:
@@ -407,11 +464,10 @@ def _say_assumed(reshaping: _Reshaping, tables: Tables) -> None:
 
 
 def _digest(upload: Any) -> str:
-    kept = st.session_state.get("trace_digest")
-    if kept is None or kept[0] != upload.file_id:
-        kept = upload.file_id, hashlib.sha256(upload.getbuffer()).hexdigest()
-        st.session_state["trace_digest"] = kept
-    return kept[1]
+    known: dict[str, str] = st.session_state.setdefault("trace_digests", {})
+    if upload.file_id not in known:
+        known[upload.file_id] = hashlib.sha256(upload.getbuffer()).hexdigest()
+    return known[upload.file_id]
 
 
 def _ask(digest: str, question: TraceQuestion, decided: str | None = None) -> None:

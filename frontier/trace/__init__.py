@@ -25,17 +25,20 @@ from frontier.trace.statistics import (
     time_in_gaps,
     trace_statistics,
 )
+from frontier.trace.together import Together, add_up
 
 __all__ = [
     "READ",
     "Decided",
     "PathCount",
     "RateSeries",
+    "Together",
     "Trace",
     "TraceQuestion",
     "TraceReport",
     "TraceStatistics",
     "UnknownFormat",
+    "add_up",
     "alike",
     "expand",
     "generate_trace",

@@ -88,3 +88,79 @@ def test_a_mistake_is_one_line(trace_file, capsys, told, words):
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1
+
+
+_ROWS = "timestamp,prompt_tokens,output_tokens\n"
+
+
+def _log(size, tokens, *, days=2.0, seed=1):
+    times = np.sort(np.random.default_rng(seed).uniform(0, days * 86_400, size))
+    times[[0, -1]] = 0.0, days * 86_400
+    return (_ROWS + "".join(f"{at:.3f},{tokens},50\n" for at in times)).encode()
+
+
+def _upload(files, page="frontier.pages.traffic", **query):
+    app = _run_page(page, "upload", **query)
+    own = ("prod.csv", _log(200, 900), "text/csv")
+    app = app.file_uploader(key="trace_file").set_value(own).run()
+    return app.file_uploader(key="more_traces").set_value(files).run()
+
+
+def test_several_uploads_are_one_traffic_and_shown_by_trace():
+    """A second file is added up and named; the tab has a row a trace whose cents are the bill."""
+    app = _upload(
+        [("staging.csv", _log(40, 300, seed=2), "text/csv")],
+        "frontier.pages.home",
+        view="plans",
+        detail="Traffic that was read",
+    )
+    assert not app.exception
+    assert not app.error
+    choices = app.session_state["choices"]
+    assert choices.together.names == ("prod", "staging")
+    assert choices.trace.arrival_s.size == 240
+    table = next(item.value for item in app.table if "Of the bill" in item.value.columns)
+    assert table.index.tolist() == ["prod", "staging"]
+    assert table["Requests"].tolist() == ["200", "40"]
+    said = " ".join(item.value for item in (*app.markdown, *app.caption))
+    assert "sharing is" in said
+    before = choices.together.digest
+    app.text_input(key=next(box.key for box in app.text_input if box.value == "staging")).set_value(
+        "test system"
+    ).run()
+    again = app.session_state["choices"].together
+    assert again.names == ("prod", "test system")
+    assert again.trace == choices.trace
+    assert again.digest != before
+
+
+def test_traces_of_different_lengths_are_asked_about():
+    """Half a day beside two days: nothing is taken for granted until somebody chooses."""
+    half = [("batch.csv", _log(30, 300, days=0.5, seed=3), "text/csv")]
+    app = _upload(half)
+    assert not app.exception
+    assert "cover different times" in app.error[0].value
+    app = _upload(half, spans="silent")
+    assert not app.error
+    assert app.session_state["choices"].trace.horizon_s == 2 * 86_400
+    app = _upload([("copy.csv", _log(200, 900), "text/csv")])
+    assert "is there twice" in app.error[0].value
+
+
+def test_the_command_adds_up_named_traces(trace_file, tmp_path, capsys):
+    """`--trace` given twice: one answer, a row a trace, and a file with both."""
+    other, out = tmp_path / "other.csv", tmp_path / "by.csv"
+    other.write_bytes(_log(50, 300))
+    told = ["sweep", f"--trace=prod={trace_file}", f"--trace=batch={other}", *_SCENARIO]
+    assert main([*told, f"--by-trace={out}"]) == 0
+    printed = capsys.readouterr().out
+    assert "By trace" in printed
+    table = pd.read_csv(out)
+    assert table["trace"].tolist() == ["prod", "batch"]
+    # The first begins a little later than the other: what lies outside is counted and said.
+    lost = 250 - table["requests"].sum()
+    assert f"{lost} dropped: batch: outside the time that all cover" in printed
+    short = tmp_path / "short.csv"
+    short.write_bytes(_log(50, 300, days=0.5))
+    assert main(["sweep", f"--trace=prod={trace_file}", f"--trace=x={short}", *_SCENARIO]) == 2
+    assert "Answer with --spans (common: " in capsys.readouterr().err

@@ -1,0 +1,268 @@
+"""Several traces in one scenario: more files in the bar, and what of the answer is whose.
+
+The files are read by the bar's own reader, which also asks what it cannot know of each. Here they
+get names, are added up, and their shares of a plan are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from frontier import spell
+from frontier.growth import (
+    SPLIT_WORDS,
+    ServedApart,
+    by_origin,
+    origins_table,
+    served_apart,
+    sharing_in_words,
+)
+from frontier.pages import link, show, text
+from frontier.scope import badge
+from frontier.study import Study
+from frontier.tables import Tables
+from frontier.trace import Together, Trace, add_up
+from frontier.trace.together import ALIGN_WORDS, SPANS_WORDS
+
+UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
+_FIELD, _KEPT = "more_traces", "more_traces_kept"
+_TOGETHER, _APART = "trace_together", "traces_apart"
+_FOUND = "found"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """A file of the bar as it was read.
+
+    Attributes
+    ----------
+    trace : Trace or None
+        None while something is asked.
+    read : callable
+        Reads it again with the luck of another draw (1, 2, …).
+    problem : str
+        Why there is no trace, as a sentence.
+    """
+
+    trace: Trace | None
+    read: Callable[[int], Trace]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Files beside the first one, and how all of them are added up.
+
+    Attributes
+    ----------
+    files : tuple of FileRead
+        Without the first.
+    names : tuple of str
+        With it.
+    align, spans : str or None
+        As `trace.add_up` takes them.
+    """
+
+    files: tuple[FileRead, ...]
+    names: tuple[str, ...]
+    align: str | None
+    spans: str | None
+
+    def add_up(self, traces: Sequence[Trace], tables: Tables) -> Together:
+        """Return the traces as one."""
+        named = list(zip(self.names, traces, strict=True))
+        return add_up(named, align=self.align, spans=self.spans, tables=tables)
+
+
+def files() -> list[Any]:
+    """Return the files beside the first one, before their field is drawn."""
+    return list(st.session_state.get(_FIELD) or st.session_state.get(_KEPT) or [])
+
+
+def forget_others(read: dict[str, Any], first: str, digest_of: Callable[[Any], str]) -> None:
+    """Let go of what was read of files that are not there any more."""
+    here = {first, *(digest_of(upload) for upload in files())}
+    for digest in [digest for digest in read if digest not in here]:
+        del read[digest]
+
+
+def kept(key: Hashable, make: Callable[[], Together]) -> Together:
+    """Return the sum kept under that key, made anew where it is another; only one is kept."""
+    found = st.session_state.get(_TOGETHER)
+    if found is None or found[0] != key:
+        st.session_state.pop(_TOGETHER, None)
+        found = key, make()
+        st.session_state[_TOGETHER] = found
+    together: Together = found[1]
+    return together
+
+
+def section(
+    first: Any,
+    read: Callable[[Any], FileRead],
+    digest_of: Callable[[Any], str],
+    tables: Tables,
+) -> tuple[Several | None, str]:
+    """Draw the field for more files, and what is asked about them.
+
+    Returns
+    -------
+    several : Several or None
+        None where the first file is the only one.
+    problem : str
+        Why they cannot be added up yet; empty if they can.
+    """
+    with st.expander("Other traces on the same replicas", expanded=bool(files())):
+        uploads = st.file_uploader(
+            "More trace files",
+            type=UPLOAD_TYPES,
+            accept_multiple_files=True,
+            key=_FIELD,
+            on_change=_forget,
+            help="Staging, batch, another product: added up with the first one, served by the "
+            "same model on the same replicas, and shown apart.",
+        )
+        uploads = _kept_files(uploads)
+        if not uploads:
+            return None, ""
+        most = int(tables.setting("together_most_traces"))
+        if len(uploads) >= most:
+            return None, f"At most {most} traces are added up; found {len(uploads) + 1}."
+        digests = [digest_of(upload) for upload in (first, *uploads)]
+        for at, digest in enumerate(digests):
+            if digest in digests[:at]:
+                return None, f"{uploads[at - 1].name} is there twice: take one of them away."
+        names = _names((first, *uploads), digests)
+        found = []
+        for upload, name in zip(uploads, names[1:], strict=True):
+            with st.container(border=True):
+                st.caption(f"**{text.plain(name)}**")
+                found.append(read(upload))
+                if found[-1].trace is not None:
+                    st.caption(text.plain(f"Read as {badge(found[-1].trace)}"))
+        align = link.pick(
+            "They are laid over one another by",
+            [_FOUND, *ALIGN_WORDS],
+            _FOUND,
+            key="align",
+            format_func=lambda key: (
+                "As their dates say, if all have one" if key == _FOUND else ALIGN_WORDS[key]
+            ),
+        )
+        spans = link.pick(
+            "Where one covers more time than another",
+            [_FOUND, *SPANS_WORDS],
+            _FOUND,
+            key="spans",
+            format_func=lambda key: (
+                "Ask, unless it is next to nothing"
+                if key == _FOUND
+                else SPANS_WORDS[key][:1].upper() + SPANS_WORDS[key][1:]
+            ),
+        )
+    for name, file in zip(names[1:], found, strict=True):
+        if file.trace is None:
+            return None, f"{name}: {file.problem}"
+    several = Several(
+        tuple(found),
+        names,
+        None if align == _FOUND else align,
+        None if spans == _FOUND else spans,
+    )
+    return several, ""
+
+
+def _names(uploads: Sequence[Any], digests: Sequence[str]) -> tuple[str, ...]:
+    """Ask what to call each trace; a name travels in no link, as its file does not."""
+    names = []
+    with st.container(horizontal=True, gap="small"):
+        for upload, digest in zip(uploads, digests, strict=True):
+            stem = PurePath(upload.name).stem or upload.name
+            given = st.text_input("Name", stem, key=f"trace_name_{digest}", max_chars=40, width=170)
+            names.append(given.strip() or stem)
+    return tuple(names)
+
+
+def _kept_files(uploads: Any) -> list[Any]:
+    """Return the files: Streamlit drops them with their field, while an example is chosen."""
+    if uploads:
+        st.session_state[_KEPT] = list(uploads)
+        return list(uploads)
+    kept_here: list[Any] = st.session_state.get(_KEPT) or []
+    if kept_here:
+        names = ", ".join(upload.name for upload in kept_here)
+        st.caption(f"In use: {text.plain(names)}")
+        st.button("Remove them", on_click=_forget, key="forget_more_traces")
+    return kept_here
+
+
+def _forget() -> None:
+    """Let go of files that were removed; from the callback of their field or button."""
+    if not st.session_state.get(_FIELD):
+        st.session_state.pop(_KEPT, None)
+
+
+def draw(together: Together, study: Study, chosen: str) -> None:
+    """Draw what of the chosen plan is whose, and what each trace costs on its own replicas."""
+    outcome = study.outcomes[chosen]
+    st.markdown("**By trace**")
+    apart = _apart(together, study)
+    st.markdown(text.plain(sharing_in_words(apart, study.limit_s)))
+    table = origins_table(by_origin(study, outcome, together), apart)
+    rows = list(table.itertuples())
+    shown = pd.DataFrame(
+        {
+            "Trace": [text.plain(row.trace) for row in rows],
+            "Requests": [f"{row.requests:,}" for row in rows],
+            "Prompt tokens": [f"{row.prompt_tokens:,}" for row in rows],
+            "Output tokens": [f"{row.output_tokens:,}" for row in rows],
+            "p99": [
+                text.plain(spell.seconds(row.p99_ttft_s)) if row.requests else "" for row in rows
+            ],
+            "Waited on a start": [f"{row.waited_on_start:,}" for row in rows],
+            "Of the bill": [spell.percent(row.busy_share) for row in rows],
+            "Dollars a month": [text.plain(spell.dollars(row.usd_per_month)) for row in rows],
+            "On its own replicas": [
+                text.plain(
+                    f"{spell.dollars(row.apart_usd_per_month)}: {row.apart_plan}"
+                    if row.apart_plan
+                    else row.apart_why
+                )
+                for row in rows
+            ],
+        }
+    )
+    st.table(shown.set_index("Trace"))
+    show.download(table, "by_trace.csv")
+    st.caption(
+        text.plain(
+            f"Of {outcome.plan.label}. {SPLIT_WORDS} On its own replicas each trace has its "
+            "cheapest plan within the limit; the platform's fee and credit are counted once."
+        )
+    )
+
+
+def _apart(together: Together, study: Study) -> ServedApart:
+    key = (together.digest, study.deployment.scenario, study.deal, study.limit_s)
+    made = st.session_state.get(_APART)
+    # Tables are made anew where anything in them changes, so the object itself is a key.
+    if made is not None and made[0] == key and made[1] is study.tables:
+        found: ServedApart = made[2]
+        return found
+    bar = st.progress(0.0, "Serving each trace apart…")
+
+    def tick() -> None:
+        bar.progress(0.5, "Serving each trace apart…")
+
+    try:
+        found = served_apart(study, together, tick=tick)
+    finally:
+        bar.empty()
+    st.session_state[_APART] = key, study.tables, found
+    return found
