@@ -162,7 +162,8 @@ class ServingSpeed:
         """
         half_s = float(self.decode_step_s[0]) / 2
         spared = beside.view(np.int8) + (beside & queued).view(np.int8)
-        seconds = spared * -half_s
+        seconds: npt.NDArray[np.float64] = spared.astype(np.float64)
+        seconds *= -half_s
         seconds += self.overhead_s
         return seconds
 
