@@ -189,6 +189,21 @@ class ServingSpeed:
             self, decode_step_s=_read_only(self.decode_step_s * decode_factor)
         )
 
+    def scaled(self, prompt_factor: float, decode_factor: float) -> ServingSpeed:
+        """Return the same replica with its prompts and its decode steps that many times as long.
+
+        The pass over the weights that `overhead_s` holds is a decode step.
+        """
+        pass_s = float(self.decode_step_s[0])
+        return dataclasses.replace(
+            self,
+            decode_step_s=_read_only(self.decode_step_s * decode_factor),
+            overhead_s=(self.overhead_s - pass_s) * prompt_factor + pass_s * decode_factor,
+            prefill_linear_s=self.prefill_linear_s * prompt_factor,
+            prefill_quadratic_s=self.prefill_quadratic_s * prompt_factor,
+            prefill_bounded=tuple((s * prompt_factor, w) for s, w in self.prefill_bounded),
+        )
+
 
 def serving_speed(
     model: Model | str,

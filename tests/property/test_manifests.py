@@ -103,7 +103,7 @@ def _scenarios():
                 kv_precision="bf16" if start else "fp8",
             )
     for machine, pods in itertools.product(machines[:2], PODS):
-        nodes = NodeChoice("karpenter", pods)
+        nodes = NodeChoice("karpenter", pods, weights_on_node=pods == PODS[0])
         few = _few(PODS.index(pods) + 3 * machines.index(machine))
         yield Scenario(MODEL, "bf16", machine, machine, 2.0, nodes=nodes, mitigations=few)
     nodes = NodeChoice("karpenter", PODS[0])
@@ -207,6 +207,9 @@ def test_what_is_said_is_what_the_plan_says():
             wanted, read = _worth_of(fact), there[key]
             if key in NAMED:
                 assert read in {row.name for row in TABLES.manifest_gpus.values()} or "ml." in read
+            elif key == "weights_from":
+                assert read == ("disk" if wanted.kind == "disk" else "remote")
+                assert read == "disk" or wanted.storage == "hf-hub"
             elif key == "schedule":
                 assert read == [(*window.cron(), window.replicas) for window in wanted]
             elif isinstance(wanted, float | int) and not isinstance(wanted, bool):
@@ -276,7 +279,7 @@ _OWN = frozenset(
         *("limits", "cpu", "memory", "nvidia.com/gpu", "nodeSelector", "nvidia.com/gpu.product"),
         *("httpGet", "path", "tcpSocket", "startupProbe", "readinessProbe", "failureThreshold"),
         *("volumes", "volumeMounts", "mountPath", "persistentVolumeClaim", "claimName"),
-        *("emptyDir", "medium", "type", "policies", "scaleUp", "scaleDown", "apiGroup"),
+        *("emptyDir", "medium", "hostPath", "type", "policies", "scaleUp", "scaleDown", "apiGroup"),
         *("external", "metric", "target", "backend", "predictor", "containers", "timeoutSeconds"),
         *("periodSeconds", "tolerance", "stabilizationWindowSeconds", "selectPolicy"),
     )
@@ -412,3 +415,28 @@ def test_starts_ahead_of_predicted_traffic_are_no_weekly_hours():
         schedule=((3600.0, 1), (7200.0, 0), (WEEK_S + 50_000, 1), (WEEK_S + 60_000, 0)),
     )
     assert weekly_windows(policy, 2 * WEEK_S, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "field"),
+    [
+        ("least", 5_000.0, "modal.scaledown_window"),
+        ("most", 5.0, "modal.scaledown_window"),
+        ("step", 7.0, "modal.scaledown_window"),
+        ("allowed", (11.0,), "modal.scaledown_window"),
+        ("default", 9_000.0, "modal.startup_timeout"),
+    ],
+)
+def test_every_column_of_the_fields_changes_a_text(column, value, field):
+    """What the table says of a field decides what is written, and nothing in the code does."""
+    scenario = Scenario(MODEL, "bf16", "modal-l40s", "crusoe-l40s", 2.0)
+    deployment = deploy(scenario, TRACE, TABLES)
+    plan = next(
+        plan for plan in default_grid(deployment, TRACE, TABLES) if plan.is_provider_default
+    )
+    fit = fits_of(plan, deployment, TRACE, TABLES)[0]
+    row = dataclasses.replace(TABLES.manifest_fields[field], **{column: value})
+    changed = dataclasses.replace(TABLES, manifest_fields={**TABLES.manifest_fields, field: row})
+    before, after = snippet_of(fit, TABLES), snippet_of(fit, changed)
+    assert before.text != after.text
+    assert (before.left_out != after.left_out) == (column != "default")
