@@ -90,6 +90,8 @@ def over_months(
         done += 1
         tick()
 
+    # A spot price is no base for a commitment, and a reserved one has it.
+    is_sold = study.deployment.dedicated.kind == "dedicated"
     bounds: dict[str, tuple[int, int] | None] = {ALWAYS_ON: None, CHEAPEST: None}
     binding: list[tuple[int, int, int]] = []
     months: list[Month] = []
@@ -122,7 +124,8 @@ def over_months(
                 points=points,
                 draws=1 if level.is_as_read else int(tables.setting("growth_draws")),
                 is_interpolated=len(near) > 1,
-                is_committed=deal.commitment is not None,
+                is_committed=deal.commitment is not None and is_sold,
+                is_changed=bool(level.hours) or deal != study.deal,
             )
         )
         done += 1
@@ -139,6 +142,7 @@ def over_months(
         hours_per_month=study.hours_per_month,
         span_s=study.trace.horizon_s,
         requests=study.trace.arrival_s.size,
+        price_band=tables.setting("price_band"),
         binding=tuple(binding),
     )
 
