@@ -57,7 +57,7 @@ def over_months(
     kept_plan_id : str, optional
         The plan of the line `KEPT`; the study's answer if None.
     progress : callable, optional
-        Called with (done, all) steps, at least ten times a second; what it raises stops all.
+        Called with (done, all) months, at least ten times a second; what it raises stops all.
 
     Raises
     ------
@@ -78,17 +78,11 @@ def over_months(
         for month in range(1, growth.months + 1)
     ]
     simulated = levels_to_simulate(levels, study.trace.arrival_s.size, study)
-    # Each level is simulated, then each month chosen among what came of it.
-    done, steps = 0, len(simulated) + growth.months
+    done = 0
 
     def tick() -> None:
         if progress is not None:
-            progress(done, steps)
-
-    for level in simulated:
-        futures.at(level, tick)
-        done += 1
-        tick()
+            progress(done, growth.months)
 
     # A spot price is no base for a commitment, and a reserved one has it.
     is_sold = study.deployment.dedicated.kind == "dedicated"

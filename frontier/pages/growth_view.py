@@ -282,9 +282,12 @@ def _found(choices: Choices, study: Study, growth: GrowthPlan) -> tuple[GrowthTa
     Traffic is simulated once; prices, terms and limits only bill it.
     """
     kept = st.session_state.get(_FUTURES)
-    if kept is None or kept[0] != choices.content:
+    # The rules say what is metered, and so which plans can be worth keeping.
+    rules = study.tables.rules_of(study.tables.offers[choices.scenario.serverless_offer])
+    simulated = (choices.content, rules)
+    if kept is None or kept[0] != simulated:
         # Only the latest is kept: a year of runs is some ten megabytes.
-        kept = choices.content, Futures(results.simulated(choices), study.tables)
+        kept = simulated, Futures(results.simulated(choices), study.tables)
         st.session_state[_FUTURES] = kept
     # Tables are made anew where anything in them changes, so the object itself is a key.
     key = (choices.content, growth, choices.deal, study.limit_s)
@@ -295,7 +298,7 @@ def _found(choices: Choices, study: Study, growth: GrowthPlan) -> tuple[GrowthTa
     bar = st.progress(0.0, "Looking at the months…")
 
     def progress(done: int, of: int) -> None:
-        bar.progress(done / of, f"Looking at the months: step {done} of {of}")
+        bar.progress(done / of, f"Looked at {done} of {spell.count(of, 'month')}")
 
     def drawn(done: int, of: int) -> None:
         bar.progress(done / max(of, 1), "Drawing the traffic anew…")
