@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import cli_growth, cli_ladder, spell
+from frontier import cli_growth, cli_ladder, cli_reach, cli_timeouts, spell
 from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
@@ -69,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         "--plan", metavar="ID", help="the plan that workbook and record are about; the answer's"
     )
     sweep.add_argument(
+        "--no-ranges", action="store_true", help="spare the seconds that ranges take"
+    )
+    sweep.add_argument(
         "--included", action="store_true", help="say what is in the numbers and what is not"
     )
     sweep.add_argument(
@@ -98,6 +101,18 @@ def _parser() -> argparse.ArgumentParser:
     rungs.set_defaults(run=_ladder)
     _add_traffic_and_model(rungs)
     cli_ladder.add_ladder(rungs)
+    kept = commands.add_parser(
+        "timeouts", help="cost and waits of scale-to-zero against the idle timeout"
+    )
+    kept.set_defaults(run=_timeouts)
+    _add_scenario(kept)
+    cli_timeouts.add_timeouts(kept)
+    hold = commands.add_parser(
+        "reach", help="search the cheapest way to hold a limit, and why the next cheaper one fails"
+    )
+    hold.set_defaults(run=_reach)
+    _add_traffic_and_model(hold)
+    cli_reach.add_reach(hold)
     crossing = commands.add_parser(
         "break-even", help="cost against the request rate, and what the verdict hangs on"
     )
@@ -364,12 +379,12 @@ class _MarketAsked:
     how: dict[str, Any]
 
 
-def _market_asked(told: argparse.Namespace) -> _MarketAsked:
+def _market_asked(told: argparse.Namespace, suffixes: tuple[str, ...] = SUFFIXES) -> _MarketAsked:
     from frontier.prices import read_prices, with_prices
     from frontier.sweep import LIST_DEAL, Deal
 
     today = dt.date.today()
-    wanted, asked = wanted_of(told), _asked(told, SUFFIXES)
+    wanted, asked = wanted_of(told), _asked(told, suffixes)
     tables, commitment = asked.tables, asked.commitment
     about = [*_about_trace(asked.trace), *_about_model(asked.read)]
     if told.prices is not None:
@@ -418,6 +433,7 @@ def _ladder(told: argparse.Namespace) -> None:
         of.tables,
         limits_s=cli_ladder.listed_s(of.tables) if limits_s is None else limits_s,
         own_s=own_s,
+        crew=_crew(told),
         **of.how,
     )
     print(cli_ladder.printed(found, of.tables, told, of.about))
@@ -425,6 +441,30 @@ def _ladder(told: argparse.Namespace) -> None:
         _write(path, cli_ladder.as_file(path.suffix, found, of.tables))
         if not (told.json or told.markdown):
             print(f"\nWrote {spell.count(len(found.rungs), 'limit')} to {path}")
+
+
+def _reach(told: argparse.Namespace) -> None:
+    from frontier.market import wanted_offers
+    from frontier.reach import what_it_takes
+
+    told.kind = list(cli_reach.kinds_of(told))
+    of = _market_asked(told, cli_reach.SUFFIXES)
+    wanted, providers = of.how["wanted"], told.provider
+    found = what_it_takes(
+        of.asked.scenario(told, serverless_offer="", dedicated_offer=""),
+        of.asked.trace,
+        of.tables,
+        limit_s=of.asked.limit_s,
+        provider=providers[0] if len(providers) == 1 else None,
+        offers=wanted_offers(of.tables, wanted, today=of.how["today"]),
+        deals=of.how["deals"],
+        any_precision=told.any_precision,
+    )
+    print(cli_reach.printed(found, of.tables, told, of.about))
+    for path in of.asked.paths:
+        _write(path, cli_reach.as_file(path.suffix, found, of.tables))
+        if not told.json:
+            print(cli_reach.wrote(found, path))
 
 
 def _host(told: argparse.Namespace, tables: Tables) -> HostChoice:
@@ -469,7 +509,14 @@ def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:
 
 def _sweep(told: argparse.Namespace) -> None:
     from frontier.sensitivity import AS_SHIPPED, Rivals
-    from frontier.study import compare, default_plan_id, study_of, with_rate
+    from frontier.study import (
+        compare,
+        default_plan_id,
+        luck_of,
+        study_of,
+        with_ranges,
+        with_rate,
+    )
 
     asked, found, deal = _simulated(told, (".csv", ".json", ".xlsx", ".html"))
     study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
@@ -480,6 +527,8 @@ def _sweep(told: argparse.Namespace) -> None:
     if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
         rivals = Rivals(study.deployment.scenario, study.trace, study.tables)
         study = with_rate(study, compare(study, rivals, AS_SHIPPED, lines=(AS_SHIPPED,)))
+    if not told.no_ranges:
+        study = with_ranges(study, luck_of(study))
     print(study.verdict.headline)
     print(f"  {study.verdict.below}")
     read = None if told.model_config is None else _read_model(told.model_config)
@@ -496,7 +545,7 @@ def _sweep(told: argparse.Namespace) -> None:
         print(
             f"{spell.dollars(row.usd_per_month):>10}  {spell.seconds(row.p99_ttft_s):>12}  "
             f"{_if_known(row.p99_tpot_s):>10}  {_if_known(row.p99_latency_s):>11}  "
-            f"{spell.percent(row.waited_on_start_share):>8}  {row.label}"
+            f"{spell.percent(row.waited_on_start_share):>8}  {row.label}{_ranges(row)}"
         )
     if len(together.names) > 1 or by_trace is not None:
         from frontier.export import csv_bytes
@@ -514,6 +563,14 @@ def _sweep(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, _as_file(path.suffix, study, plan_id))
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
+
+
+def _ranges(row: Any) -> str:
+    """Return the ranges of a plan in words; empty where it has none."""
+    if math.isnan(getattr(row, "usd_per_month_low", math.nan)):
+        return ""
+    usd = spell.dollars_between(row.usd_per_month_low, row.usd_per_month_high)
+    return f" ({usd}, p99 {spell.seconds_between(row.p99_ttft_s_low, row.p99_ttft_s_high)})"
 
 
 def _config(told: argparse.Namespace) -> None:
@@ -569,6 +626,16 @@ def _break_even(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, csv_bytes(table))
         print(f"\nWrote {spell.count(len(table), 'point')} to {path}")
+
+
+def _timeouts(told: argparse.Namespace) -> None:
+    study, paths = _study(told, cli_timeouts.SUFFIXES)
+    found = cli_timeouts.found_of(study, _crew(told))
+    print(cli_timeouts.printed(found, study, told))
+    for path in paths:
+        _write(path, cli_timeouts.as_file(path.suffix, found, study))
+        if not told.json:
+            print(f"\nWrote {spell.count(len(found.points), 'idle timeout')} to {path}")
 
 
 def _growth(told: argparse.Namespace) -> None:

@@ -169,14 +169,14 @@ def needed_sessions(
     for level in range(1, int(needed.max(initial=0)) + 1):
         edges = np.diff((needed >= level).astype(np.int8), prepend=0)
         begins, ends = times[edges == 1], times[edges == -1]
-        part = np.zeros(begins.size, dtype=_SESSION)
+        part = np.zeros(begins.size, dtype=SESSION)
         part["replica"] = level - 1
         part["started_s"] = part["ready_s"] = begins
         part["ended_s"] = ends
         part["busy_s"] = _within(begins, ends, horizon_s)
         part["cold_start_index"] = -1
         rows.append(part)
-    return np.concatenate(rows) if rows else np.zeros(0, dtype=_SESSION)
+    return np.concatenate(rows) if rows else np.zeros(0, dtype=SESSION)
 
 
 def kept_sessions(
@@ -221,7 +221,7 @@ def kept_sessions(
         first = np.concatenate([[0], splits + 1])
         last = np.concatenate([splits, [own.size - 1]])
         busy = np.concatenate([[0.0], np.cumsum(own["busy_s"])])
-        part = np.zeros(first.size, dtype=_SESSION)
+        part = np.zeros(first.size, dtype=SESSION)
         part["replica"] = replica
         part["ready_s"] = own["ready_s"][first]
         part["started_s"] = np.maximum(part["ready_s"] - start_s, 0.0)
@@ -234,7 +234,7 @@ def kept_sessions(
         part["started_s"] = np.where(in_time, part["started_s"], part["ready_s"])
         part["starting_s"] = np.where(in_time, part["starting_s"], 0.0)
         rows.append(part[part["started_s"] < horizon_s])
-    return np.concatenate(rows) if rows else np.zeros(0, dtype=_SESSION)
+    return np.concatenate(rows) if rows else np.zeros(0, dtype=SESSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,7 +484,7 @@ def _number(curve: Abandonment, name: str) -> float:
     return float(value)
 
 
-_SESSION = np.dtype(
+SESSION: np.dtype[np.void] = np.dtype(
     [
         ("replica", np.int32),
         ("started_s", np.float64),

@@ -10,6 +10,7 @@ wants to keep a `Simulated` keeps it under `content`.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from frontier import units
 from frontier.billing import Bill, BillBasis
 from frontier.crew import THREADS, Crew, Progress
-from frontier.plans.families import FAMILIES
+from frontier.plans.families import FAMILIES, SCHEDULED
 from frontier.plans.grid import (
     dedicated_plans,
     default_grid,
@@ -27,6 +28,8 @@ from frontier.plans.grid import (
 )
 from frontier.plans.scenario import Deployment, Scenario, deploy, supplies_of
 from frontier.ranges import LUCK, Ranges, luck_ranges
+from frontier.ranges.decides import Decides, decide, kind_of
+from frontier.ranges.inputs import input_ranges
 from frontier.scope import included
 from frontier.sensitivity import (
     ALWAYS_ON,
@@ -67,14 +70,17 @@ from frontier.verdict import (
     commitment_in_words,
     commitment_of,
     find_verdict,
+    hangs_in_words,
     how_sure,
     machines_of,
+    named,
     needed_by,
     plan_facts,
     rate_in_words,
     utilisation_in_words,
     utilisation_of,
     with_break_even,
+    with_hangs,
     with_luck,
 )
 
@@ -483,8 +489,11 @@ def plans_that_matter(study: Study) -> tuple[str, ...]:
         own[is_near].nsmallest(len(told), "usd_per_month"),
         own[own["efficient"]].sort_values("p99_ttft_s", kind="stable"),
     )
-    rows = pd.concat(orders).drop_duplicates(["usd_per_month", "p99_ttft_s"])
-    return tuple(rows["plan_id"].head(int(tables.setting("ranges_most_plans"))))
+    found: dict[tuple[float, float], str] = {}
+    for rows in orders:
+        for row in rows.itertuples():
+            found.setdefault((row.usd_per_month, row.p99_ttft_s), row.plan_id)
+    return tuple(found.values())[: int(tables.setting("ranges_most_plans"))]
 
 
 def luck_of(study: Study, *, progress: Progress | None = None) -> Ranges:
@@ -529,6 +538,79 @@ def with_ranges(study: Study, found: Ranges) -> Study:
     facts = {plan_id: study.facts(study.outcomes[plan_id]) for plan_id in found.plans}
     verdict = with_luck(study.verdict, found, facts)
     return dataclasses.replace(study, table=table, luck=found, verdict=verdict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hanging:
+    """What a verdict hangs on, of all that is not known for sure.
+
+    Attributes
+    ----------
+    found : Decides
+        The draws, and what they came to.
+    named : dict of str to str
+        Its choices as they stand in a sentence.
+    sentences : tuple of str
+        The same in words, the first how often the verdict stands.
+    """
+
+    found: Decides
+    named: dict[str, str]
+    sentences: tuple[str, ...]
+
+
+def what_decides(study: Study, *, today: dt.date, progress: Progress | None = None) -> Hanging:
+    """Draw all uncertain inputs together and return what could turn the verdict.
+
+    Parameters
+    ----------
+    today : date
+        By which the age of a price is counted.
+    progress : callable, optional
+        As for `sweep.simulate_plans`; what it raises stops all.
+    """
+    verdict, tables = study.verdict, study.tables
+    plans = (verdict.cheapest_within, verdict.shipped, verdict.rival)
+    ids = [None if plan is None else plan.plan_id for plan in plans]
+    found = decide(
+        study.outcomes,
+        study.trace,
+        tables,
+        input_ranges(study.deployment, study.trace, tables, today=today, deal=study.deal),
+        study.deployment.start,
+        limit_s=study.limit_s,
+        shown=[plan_id for plan_id in ids if plan_id is not None],
+        shipped_id=ids[1],
+        rival_id=ids[2],
+        deal=study.deal,
+        progress=progress,
+    )
+    by_kind = {
+        kind_of(outcome.plan): plan_id
+        for plan_id, outcome in study.outcomes.items()
+        if plan_id in ids
+    }
+    by_kind |= dict(zip(found.within.choices, found.within.plan_ids, strict=True))
+    facts = {
+        kind: study.facts(study.outcomes[plan_id]) for kind, plan_id in by_kind.items() if plan_id
+    }
+    brief = {
+        kind: f"office hours on {plan.vendor} {plan.gpu}"
+        if plan.family == SCHEDULED.key
+        else named(plan, brief=True)
+        for kind, plan in facts.items()
+    }
+    said = list(brief.values())
+    words = {
+        kind: text if said.count(text) == 1 else named(facts[kind]) for kind, text in brief.items()
+    }
+    return Hanging(found, words, hangs_in_words(found, words))
+
+
+def with_hanging(study: Study, hanging: Hanging) -> Study:
+    """Return the study whose verdict says what it hangs on, with the ranges of its plans."""
+    verdict = with_hangs(study.verdict, hanging.sentences)
+    return with_ranges(dataclasses.replace(study, verdict=verdict), hanging.found.ranges)
 
 
 def what_it_hangs_on(

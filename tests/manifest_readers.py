@@ -13,18 +13,21 @@ import shlex
 
 import yaml
 
+# The safe loader in C, where it is built.
+SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CACHES = {
     "VLLM_CACHE_ROOT": "mitigation.compile-cache",
     "FLASHINFER_WORKSPACE_BASE": "mitigation.kernel-cache",
     "HF_HOME": "mitigation.weight-cache",
 }
+NODE = "/var/lib/weights"
 
 
 @functools.cache
 def parse(snippet):
     """Return a text as data: documents, an object, a syntax tree or words."""
     if snippet.language == "yaml":
-        return list(yaml.safe_load_all(snippet.text))
+        return list(yaml.load_all(snippet.text, Loader=SafeLoader))
     if snippet.language == "json":
         return json.loads(snippet.text)
     if snippet.language == "python":
@@ -76,12 +79,17 @@ def _vllm(words, env, setup):
     if "--cudagraph-capture-sizes" in flags:
         found["mitigation.fewer-captures"] = len(flags["--cudagraph-capture-sizes"])
     found |= {key: True for name, key in CACHES.items() if name in env}
+    if "VLLM_CACHE_ROOT" in env:
+        found["compiled"] = True
+    if env.get("HF_HOME") == NODE:
+        found["weights_on_node"] = True
+    found["weights_from"] = "disk" if "HF_HOME" in env else "remote"
     return found
 
 
 def _shell_vllm(parsed, setup):
     words, env = parsed
-    return _vllm(words, env, setup)
+    return _vllm(words, env, setup) | {"min_replicas": 1, "max_replicas": 1}
 
 
 def _shell_sglang(parsed, setup):
@@ -96,6 +104,9 @@ def _shell_sglang(parsed, setup):
         "gpus": int(flags["--tp-size"][0]),
         "max_sequences": int(flags["--max-running-requests"][0]),
         "prefix_caching": "--disable-radix-cache" not in flags,
+        "weights_from": "remote",
+        "min_replicas": 1,
+        "max_replicas": 1,
     }
     if "--chunked-prefill-size" in flags:
         found["chunk_tokens"] = int(flags["--chunked-prefill-size"][0])
@@ -118,17 +129,20 @@ def _pod(spec, setup, gpus_label):
     env = {item["name"]: item["value"] for item in container.get("env", [])}
     found = _vllm([*container["command"], *container["args"]], env, setup)
     limits = container["resources"]["limits"]
-    assert int(limits["nvidia.com/gpu"]) == found["gpus"]
+    maker = "amd" if setup.value("gpu").startswith("MI") else "nvidia"
+    assert int(limits[f"{maker}.com/gpu"]) == found["gpus"]
     asked = container["resources"].get("requests", limits)
     if "cpu" in asked:
         found["vcpus"] = float(asked["cpu"])
     if "memory" in asked:
         found["ram_gib"] = _quantity_mib(asked["memory"]) / 1024
-    if set(env) & set(CACHES):
-        mounted = {item["name"] for item in container["volumeMounts"]}
-        volumes = {item["name"] for item in spec["volumes"]}
-        assert mounted == volumes
-    found["gpu"] = spec["nodeSelector"][gpus_label]
+    mounted = {item["name"] for item in container.get("volumeMounts", [])}
+    assert mounted == {item["name"] for item in spec.get("volumes", [])}
+    paths = [item["mountPath"] for item in container.get("volumeMounts", [])]
+    for name in set(env) & set(CACHES):
+        assert any(env[name].startswith(path) for path in paths)
+    ((label, found["gpu"]),) = spec["nodeSelector"].items()
+    assert label == (gpus_label if maker == "nvidia" else "amd.com/gpu.product-name")
     return found
 
 
@@ -323,6 +337,7 @@ def _runpod(parsed, setup):
         "gpu": endpoint["gpuTypeIds"][0],
         "gpus": endpoint["gpuCount"],
         "max_sequences": int(env["MAX_NUM_SEQS"]),
+        "weights_from": "remote",
         "min_replicas": endpoint["workersMin"],
         "max_replicas": endpoint["workersMax"],
     }
@@ -396,7 +411,7 @@ def _baseten(parsed, setup):
 
 def _hf(parsed, setup):
     model, compute = parsed["model"], parsed["compute"]
-    env = model["image"]["custom"]["env"]
+    env = model["env"]
     found = _vllm([*model["command"], *model["args"]], env, setup)
     scaling = compute["scaling"]
     assert compute["instanceSize"] == f"x{found['gpus']}"

@@ -188,7 +188,7 @@ def cloud_run(draft: Draft) -> Snippet:
         draft.lacks("idle_timeout_s", "Cloud Run keeps an idle instance as long as it sees fit")
     period = int(draft.default("startupProbe.periodSeconds"))
     wanted = math.ceil(draft.patience_s() / period)
-    tries = min(wanted, int(draft.row("startupProbe.failureThreshold").most or wanted))
+    tries = int(nearest(wanted, draft.row("startupProbe.failureThreshold")))
     if wanted > tries:
         draft.note(
             f"A start is given {tries * period} s, the most that Cloud Run waits; this one "
@@ -279,7 +279,7 @@ def baseten(draft: Draft) -> Snippet:
             "liveness_endpoint": "/health",
         },
         "environment_variables": dict(command.env),
-        "resources": {"accelerator": f"{draft.gpu()}:{draft.take('gpus')}", "use_gpu": True},
+        "resources": {"accelerator": f"{draft.gpu()}:{draft.take('gpus')}"},
         "runtime": {"predict_concurrency": draft.number("max_sequences", "predict_concurrency")},
     }
     draft.note(
@@ -331,9 +331,9 @@ def hf_endpoints(draft: Draft) -> Snippet:
                     "url": draft.fill(_IMAGE, "the engine's image with its tag"),
                     "healthRoute": "/health",
                     "port": command.port,
-                    "env": dict(command.env),
                 }
             },
+            "env": dict(command.env),
             "command": [command.words[0]],
             "args": list(command.words[1:]),
         },
@@ -604,7 +604,7 @@ def _python(value: Any) -> str:
             else:
                 rows.append(_python(word))
         return "[\n" + "".join(f"    {row},\n" for row in rows) + "]"
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _arguments(options: Mapping[str, Any]) -> str:

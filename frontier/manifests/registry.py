@@ -177,7 +177,14 @@ def snippet_of(fit: Fit, tables: Tables) -> Snippet:
     if fit.refusal:
         raise InputError(f"No configuration of {fit.target.label} for this plan: {fit.refusal}.")
     target = fit.target
+    setup = fit.setup
     draft = Draft(fit.setup, tables, target=target.key, label=target.label, own=target.autoscalers)
+    known = {name for each in TARGETS.values() for name in each.platforms}
+    if setup.offer.kind == "serverless" and setup.platform_id not in known:
+        draft.note(
+            f"{setup.offer.provider} has no target of its own here; the numbers below go into its "
+            "settings by hand."
+        )
     return target.write(draft)
 
 

@@ -17,7 +17,7 @@ from frontier.charts.break_even_chart import break_even_figure, break_even_table
 from frontier.charts.tornado_chart import tornado_figure, tornado_table
 from frontier.charts.utilisation_chart import utilisation_figure, utilisation_table
 from frontier.mitigations.registry import mitigation
-from frontier.pages import controls, link, results, show, text
+from frontier.pages import controls, decides_view, link, results, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.latency_price import draw_latency_price
 from frontier.sensitivity import (
@@ -61,6 +61,8 @@ def render() -> None:
         "Moved {done} of {all} inputs",
         lambda progress: what_it_hangs_on(study, compared, progress=progress),
     )
+    st.subheader("What the verdict hangs on", anchor=False)
+    decides_view.draw(choices, study)
     _draw_sensitivity(moved, compared)
     _draw_utilisation(compared, study)
     draw_latency_price(choices, study, compared.zero)
@@ -68,11 +70,6 @@ def render() -> None:
 
 def _draw_rivals(choices: Choices, study: Study) -> tuple[Rivals, str]:
     """Ask which scale-to-zero is meant; return the simulations kept for it, and the line."""
-    sets = {
-        "+".join(item.key for item in chosen) or _AS_IT_IS: chosen
-        for chosen in study.deployment.mitigation_sets
-    }
-    tables = study.tables
     left, right = st.columns(2)
     with left:
         line = link.pick(
@@ -87,17 +84,27 @@ def _draw_rivals(choices: Choices, study: Study) -> tuple[Rivals, str]:
             help="The cheapest is taken whatever it does to the waits: the limit is not asked.",
         )
     with right:
-        faster = link.pick(
-            "Its cold start",
-            list(sets),
-            _AS_IT_IS,
-            key="faster",
-            format_func=lambda key: (
-                " + ".join(mitigation(item.key, tables).label for item in sets[key]) or "As it is"
-            ),
-        )
-    mitigations = tuple(item.key for item in sets[faster])
+        mitigations = pick_start(study)
     return results.rivals(choices, mitigations), line
+
+
+def pick_start(study: Study) -> tuple[str, ...]:
+    """Ask what shortens the cold start of scale-to-zero; return the keys of the mitigations."""
+    tables = study.tables
+    sets = {
+        "+".join(item.key for item in chosen) or _AS_IT_IS: chosen
+        for chosen in study.deployment.mitigation_sets
+    }
+    faster = link.pick(
+        "Its cold start",
+        list(sets),
+        _AS_IT_IS,
+        key="faster",
+        format_func=lambda key: (
+            " + ".join(mitigation(item.key, tables).label for item in sets[key]) or "As it is"
+        ),
+    )
+    return tuple(item.key for item in sets[faster])
 
 
 def _with_progress(words: str, make: Callable[[Callable[[int, int], None]], _Made]) -> _Made:
@@ -193,7 +200,7 @@ def _draw_utilisation(compared: Comparison, study: Study) -> None:
 
 
 def _draw_sensitivity(moved: Sensitivity, compared: Comparison) -> None:
-    st.subheader("What the verdict hangs on", anchor=False)
+    st.markdown("**Each input moved alone, on cost**")
     zero = compared.now[compared.line]
     words = gap_sentence(moved.gap_usd, zero, compared.now[ALWAYS_ON])
     st.markdown(text.money(words))

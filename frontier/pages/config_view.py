@@ -9,6 +9,10 @@ from frontier.pages import link, session, text
 from frontier.study import Study
 from frontier.sweep import Outcome
 
+# A text of more lines scrolls, so that what it cannot express stays near.
+_MOST_LINES, _HEIGHT = 130, 900
+_PICK_WIDTH = 320
+
 
 @link.part
 def draw(study: Study, outcome: Outcome) -> None:
@@ -16,15 +20,20 @@ def draw(study: Study, outcome: Outcome) -> None:
     st.markdown("**Configuration**")
     tables = session.tables()
     fits = fits_of(outcome.plan, study.deployment, study.trace, tables, study.deal.serverless)
-    able = {fit.label: fit for fit in fits if not fit.refusal}
+    able = {fit.key: fit for fit in fits if not fit.refusal}
     if not able:
         st.caption("There is nothing to configure here: nobody sells this plan.")
         return
-    left, right = st.columns(2, gap="large")
-    with left:
-        chosen = link.pick("For", able, next(iter(able)), key="config")
-    snippet = snippet_of(able[chosen], tables)
-    with right, st.container(height="stretch", vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = link.pick(
+            "Target",
+            able,
+            next(iter(able)),
+            key="config",
+            format_func=lambda key: able[key].label if key in able else key,
+            width=_PICK_WIDTH,
+        )
+        snippet = snippet_of(able[chosen], tables)
         st.download_button(
             f"{snippet.title} ({snippet.file_name.rpartition('.')[2].upper()})",
             snippet.text,
@@ -33,7 +42,6 @@ def draw(study: Study, outcome: Outcome) -> None:
             on_click="ignore",
             icon=":material/download:",
             key="take_config",
-            width="stretch",
         )
     _draw_text(snippet)
     _draw_refused(fits)
@@ -42,7 +50,8 @@ def draw(study: Study, outcome: Outcome) -> None:
 def _draw_text(snippet: Snippet) -> None:
     for sentence in snippet.notes:
         st.caption(text.plain(sentence))
-    st.code(snippet.text, language=snippet.language, height=420)
+    is_long = snippet.text.count("\n") > _MOST_LINES
+    st.code(snippet.text, language=snippet.language, height=_HEIGHT if is_long else "content")
     if not snippet.not_expressed:
         st.caption("All that the plan says stands in this text.")
         return

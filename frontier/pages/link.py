@@ -188,6 +188,12 @@ def turn_to(path: str, key: str, value: str, default: str) -> None:
     state[_TURN] = path
 
 
+def go_to(path: str) -> None:
+    """Go to another page as it stands; from a callback."""
+    keep()
+    st.session_state[_TURN] = path
+
+
 def turn(pages: Mapping[str, StreamlitPage]) -> None:
     """Go to the page that a callback asked for, if one did; before anything is drawn.
 

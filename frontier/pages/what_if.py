@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from frontier.pages import against_view, controls, growth_view, ladder_view, link, text
+from frontier.pages import (
+    against_view,
+    controls,
+    growth_view,
+    ladder_view,
+    link,
+    reach_view,
+    text,
+    timeouts_view,
+)
 from frontier.pages.controls import Choices
 
 _KEY = "question"
@@ -42,6 +51,8 @@ class Question:
 
 QUESTIONS: tuple[Question, ...] = (
     Question("limits", "Other limits", ladder_view.draw, ladder_view.asks),
+    Question("hold", "Hold a limit", reach_view.draw, reach_view.asks),
+    Question("timeout", "Idle timeout", timeouts_view.draw, timeouts_view.asks),
     Question("growth", "Traffic grows", growth_view.draw, growth_view.asks),
     Question(against_view.QUESTION, "A against B", against_view.draw),
 )

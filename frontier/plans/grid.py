@@ -94,10 +94,10 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
     behaviour = deployed.supply.behaviour
     shipped = most_as_shipped(deployed)
     for chosen in deployed.mitigation_sets:
-        mitigated = _with(deployed, chosen, tables)
+        mitigated = mitigated_at(deployed, chosen, tables)
         for timeout_s in idle_timeouts_s(behaviour, tables):
             is_default = not chosen and timeout_s == behaviour.idle_default_s
-            sizes = [(deployed.max_replicas, _target(deployed))]
+            sizes = [(deployed.max_replicas, target_at(deployed))]
             if is_default:
                 sizes.insert(0, (shipped, _target_as_shipped(deployed)))
             for most, target in dict.fromkeys(sizes):
@@ -106,7 +106,7 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
                     idle_timeout_s=timeout_s,
                     target_concurrency=target,
                 )
-                yield _autoscaled(
+                yield autoscaled_plan(
                     deployed,
                     SCALE_TO_ZERO,
                     policy,
@@ -144,10 +144,10 @@ def mitigated_plan(deployed: Deployed, mitigations: tuple[Mitigation, ...], tabl
     policy = ScalingPolicy(
         max_replicas=deployed.max_replicas,
         idle_timeout_s=default_idle_timeout_s(deployed.supply.behaviour, tables),
-        target_concurrency=_target(deployed),
+        target_concurrency=target_at(deployed),
     )
-    mitigated = _with(deployed, mitigations, tables)
-    return _autoscaled(deployed, SCALE_TO_ZERO, policy, mitigations, mitigated)
+    mitigated = mitigated_at(deployed, mitigations, tables)
+    return autoscaled_plan(deployed, SCALE_TO_ZERO, policy, mitigations, mitigated)
 
 
 def plans_by_autoscaler(deployed: Deployed, tables: Tables) -> dict[str, Plan]:
@@ -176,9 +176,9 @@ def warm_pool_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
                     min_replicas=size,
                     max_replicas=deployed.max_replicas,
                     idle_timeout_s=timeout_s,
-                    target_concurrency=_target(deployed),
+                    target_concurrency=target_at(deployed),
                 )
-                yield _autoscaled(deployed, WARM_POOL, policy, chosen, mitigated)
+                yield autoscaled_plan(deployed, WARM_POOL, policy, chosen, mitigated)
 
 
 def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
@@ -202,18 +202,18 @@ def hybrid_plans(deployment: Deployment, tables: Tables) -> Iterator[Plan]:
                 pinned_replicas=size,
                 max_replicas=deployment.max_replicas,
                 idle_timeout_s=timeout_s,
-                target_concurrency=_target(deployment),
+                target_concurrency=target_at(deployment),
             )
             for chosen, mitigated in few:
                 yield dataclasses.replace(
-                    _autoscaled(deployment, HYBRID, policy, chosen, mitigated),
+                    autoscaled_plan(deployment, HYBRID, policy, chosen, mitigated),
                     base_offer_id=base_offer,
                 )
 
 
 def dedicated_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterator[Plan]:
     """Yield always-on replicas, from one to more than the densest moments can use."""
-    for count in range(1, _most_dedicated(deployed, trace, tables) + 1):
+    for count in range(1, most_dedicated(deployed, trace, tables) + 1):
         yield dedicated_plan(deployed, trace, count, tables)
 
 
@@ -260,7 +260,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
     if deployed.supply.kind in ("reserved", "spot"):
         return  # paid for whether used or not; or not sure to be there when the hours begin
     speed, office = deployed.speed, office_hours(deployed.scenario, tables)
-    start, most = deployed.start, _most_dedicated(deployed, trace, tables)
+    start, most = deployed.start, most_dedicated(deployed, trace, tables)
     for size in _few_sizes(deployed, tables):
         changes = weekly_schedule(
             office.windows,
@@ -278,7 +278,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
                 schedule=changes[1:] if begun else changes,
                 max_replicas=max(size, most),
                 idle_timeout_s=timeout_s,
-                target_concurrency=_target(deployed),
+                target_concurrency=target_at(deployed),
             )
             yield Plan(
                 plan_id=f"{SCHEDULED.stem_of(size)}-{timeout_s:g}s",
@@ -296,7 +296,8 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
             )
 
 
-def _most_dedicated(deployed: Deployed, trace: Trace, tables: Tables) -> int:
+def most_dedicated(deployed: Deployed, trace: Trace, tables: Tables) -> int:
+    """Return the most always-on replicas worth trying: beyond them nothing is left to speed up."""
     speed = deployed.speed
     most = max(
         deployed.busiest_replicas * int(tables.setting("replica_headroom")),
@@ -320,7 +321,9 @@ def _none_and_most(
 
     Replicas that are always up leave few starts to shorten: the sets between would crowd the list.
     """
-    applied = {chosen: _with(deployed, chosen, tables) for chosen in deployed.mitigation_sets}
+    applied = {
+        chosen: mitigated_at(deployed, chosen, tables) for chosen in deployed.mitigation_sets
+    }
     quickest = min(applied, key=lambda chosen: applied[chosen].start.typical_s)
     return tuple((chosen, applied[chosen]) for chosen in dict.fromkeys(((), quickest)))
 
@@ -349,7 +352,8 @@ def _retry_s(behaviour: Behaviour) -> float | None:
     return behaviour.retry_s if behaviour.cold_request == "retry" else None
 
 
-def _target(deployed: Deployed) -> float:
+def target_at(deployed: Deployed) -> float:
+    """Return the requests a replica is meant to hold there: what was asked for, else its own."""
     asked, speed = deployed.scenario.target_concurrency, deployed.speed
     return float(min(asked, speed.max_sequences) if asked is not None else speed.target_concurrency)
 
@@ -358,10 +362,12 @@ def _target_as_shipped(deployed: Deployed) -> float:
     """Return the platform's own target, unless the user gave one or it has none."""
     own = target_of(deployed.autoscaler, deployed.speed.max_sequences)
     asked = deployed.scenario.target_concurrency is not None
-    return _target(deployed) if asked or own is None else own
+    return target_at(deployed) if asked or own is None else own
 
 
-def _with(deployed: Deployed, mitigations: tuple[Mitigation, ...], tables: Tables) -> Mitigated:
+def mitigated_at(
+    deployed: Deployed, mitigations: tuple[Mitigation, ...], tables: Tables
+) -> Mitigated:
     """Return start and speed there with these mitigations, to be used for any policy."""
     start, inputs, choice = deployed.start, deployed.start_inputs, deployed.supply.nodes
     policy = ScalingPolicy()
@@ -373,7 +379,7 @@ def _with(deployed: Deployed, mitigations: tuple[Mitigation, ...], tables: Table
     return dataclasses.replace(found, start=dataclasses.replace(found.start, on_node=pod))
 
 
-def _autoscaled(
+def autoscaled_plan(
     deployed: Deployed,
     family: Family,
     policy: ScalingPolicy,
@@ -382,6 +388,15 @@ def _autoscaled(
     *,
     is_default: bool = False,
 ) -> Plan:
+    """Return a plan of one offer under what the product decides and the buyer cannot set.
+
+    Parameters
+    ----------
+    policy : ScalingPolicy
+        What the buyer sets: replicas kept, timeout, target, buffer, schedule.
+    chosen, mitigated
+        The mitigations, and `mitigated_at` of them.
+    """
     policy = _under(deployed, dataclasses.replace(policy, nodes=deployed.nodes))
     names = [item.label for item in chosen]
     keep = f"{policy.idle_timeout_s:g} s"
@@ -389,7 +404,7 @@ def _autoscaled(
     if policy.max_replicas < deployed.max_replicas:
         capped = f", at most {spell.count(policy.max_replicas, 'replica')}"
     target = policy.target_concurrency or 0.0
-    aimed = target != _target(deployed)
+    aimed = target != target_at(deployed)
     aim = f", target {target:g}" if aimed else ""
     short = "".join(f" + {spell.lower_first(name)}" for name in names)
     return Plan(

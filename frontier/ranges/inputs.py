@@ -156,7 +156,6 @@ def start_range(start: ColdStart, platform: str | None, tables: Tables) -> Input
     spread that such a start usually has. The rest has that of published starts which no fit has
     seen, over their prediction (`published_like`).
     """
-    tail = _tail(tables)
     rest, basis, sources, cases, words = _model_start(start, platform, tables)
     mine, own_share = _own_start(start, tables)
     if own_share == 0.0:
@@ -175,7 +174,7 @@ def start_range(start: ColdStart, platform: str | None, tables: Tables) -> Input
         "s",
         start.typical_s,
         factors if start.typical_s > 0 else _settled(),
-        tail,
+        _tail(tables),
         basis,
         sources,
         cases,
@@ -377,7 +376,7 @@ def with_engine_host(tables: Tables, factors: dict[str, float]) -> Tables:
 
 def traffic_range(trace: Trace, tables: Tables) -> tuple[InputRange, ...]:
     """Return what the rate of requests may be, where a setting says that it may be another one."""
-    swing = tables.settings["traffic_open"]
+    swing = tables.settings["ranges_traffic"]
     if swing.value == 1.0:
         return ()
     return (
@@ -396,13 +395,17 @@ def traffic_range(trace: Trace, tables: Tables) -> tuple[InputRange, ...]:
     )
 
 
-def predictive_factors(ratios: Sequence[float]) -> tuple[float, ...]:
+def predictive_factors(
+    ratios: Sequence[float], *, within: float | None = None
+) -> tuple[float, ...]:
     r"""Return the quantiles of the ratio of a next case, from those of some cases [1].
 
     Parameters
     ----------
     ratios : sequence of float
         Measured over predicted, of at least two cases, above 0. [1]
+    within : float, optional
+        Factor of 1 beyond which, either way, nothing lies. [1]
 
     Notes
     -----
@@ -412,7 +415,10 @@ def predictive_factors(ratios: Sequence[float]) -> tuple[float, ...]:
     """
     logs = np.log(np.asarray(ratios, dtype=np.float64))
     spread = float(logs.std(ddof=1)) * math.sqrt(1.0 + 1.0 / logs.size)
-    return _factors(float(logs.mean()) + spread * _t(logs.size - 1))
+    found = float(logs.mean()) + spread * _t(logs.size - 1)
+    return _factors(
+        found if within is None else np.clip(found, -math.log(within), math.log(within))
+    )
 
 
 def published_like(
@@ -436,7 +442,7 @@ def published_like(
         # Where the host is known, it and not the name of the platform is what is alike.
         choices = [(alike_known, "on hosts and storage that are known")]
     for alike, words in choices:
-        if len(alike) >= tables.setting("range_least_cases"):
+        if len(alike) >= tables.setting("ranges_least_cases"):
             return tuple(alike), words
     return held_apart, "of every kind"
 
@@ -445,13 +451,20 @@ def _model_start(
     start: ColdStart, platform: str | None, tables: Tables
 ) -> tuple[tuple[float, ...], str, tuple[str, ...], int, str]:
     """Return the range of what is predicted of a start: factors, basis, sources, cases, words."""
-    alike, which = published_like(start, platform, validate_start(tables), tables)
+    results = validate_start(tables)
+    alike, which = published_like(start, platform, results, tables)
+    # Few cases have long tails: nothing lies further off than any start that was ever measured.
+    furthest = max(
+        abs(math.log(row.measured_s / row.predicted_s)) for row in results if not row.used_in_fit
+    )
     words = (
         f"Measured over predicted in {spell.count(len(alike), 'published start')} {which}, which "
         "no fit has seen"
     )
     return (
-        predictive_factors([row.measured_s / row.predicted_s for row in alike]),
+        predictive_factors(
+            [row.measured_s / row.predicted_s for row in alike], within=math.exp(furthest)
+        ),
         "assumed" if group_of(start) == "opaque" else "derived",
         tuple(dict.fromkeys(row.case.source_id for row in alike)),
         len(alike),
@@ -469,11 +482,7 @@ def _own_start(
 ) -> tuple[list[tuple[float, tuple[float, ...]]], float]:
     """Return the user's own parts of a start, each its share and its factors, and their sum."""
     if start.total_runs_s:
-        runs = start.total_runs_s
-        usual = dataclasses.replace(start, total_runs_s=(), on_node=None)
-        totals_s = usual.draw(start_normals(tables)).total_s
-        spread = float(np.log(totals_s[totals_s > 0]).std()) if np.any(totals_s > 0) else 0.0
-        return [(1.0, _of_runs(runs, spread))], 1.0
+        return [(1.0, _of_runs(start.total_runs_s, log_error_of_one_log(start, tables)))], 1.0
     wall_s, total_s = start.wall_s, start.typical_s
     mine = [
         (
@@ -486,6 +495,13 @@ def _own_start(
     share = math.fsum(part for part, _ in mine)
     # Sums of the same seconds in another order differ in their last bits.
     return mine, 1.0 if math.isclose(share, 1.0) else share
+
+
+def log_error_of_one_log(start: ColdStart, tables: Tables) -> float:
+    """Return how far one run of a start lies from its middle: the spread of its logarithm [1]."""
+    usual = dataclasses.replace(start, total_runs_s=(), on_node=None)
+    totals_s = usual.draw(start_normals(tables)).total_s
+    return float(np.log(totals_s[totals_s > 0]).std()) if np.any(totals_s > 0) else 0.0
 
 
 def _of_runs(runs_s: Sequence[float], usual: float) -> tuple[float, ...]:
@@ -562,4 +578,4 @@ def _settled() -> tuple[float, ...]:
 
 
 def _tail(tables: Tables) -> float:
-    return (1.0 - tables.setting("range_level")) / 2
+    return (1.0 - tables.setting("ranges_level")) / 2

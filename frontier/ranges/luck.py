@@ -167,7 +167,7 @@ def _blocks(
     outcomes: Mapping[str, Outcome], plan_ids: Sequence[str], trace: Trace, tables: Tables
 ) -> tuple[Blocks, list[str]]:
     """Return the blocks of a trace, and the plans that forget soon enough for them."""
-    memories_s = {plan_id: _remembered_s(outcomes[plan_id]) for plan_id in plan_ids}
+    memories_s = {plan_id: remembered_s(outcomes[plan_id]) for plan_id in plan_ids}
     refused: InfeasibleError | None = None
     for most_s in sorted(set(memories_s.values()), reverse=True):
         try:
@@ -180,7 +180,7 @@ def _blocks(
     raise refused
 
 
-def _remembered_s(outcome: Outcome) -> float:
+def remembered_s(outcome: Outcome) -> float:
     """Return how long what happens can matter [s].
 
     Until nearly every request is through and, where replicas come and go, until one has left and

@@ -160,9 +160,12 @@ class ServingSpeed:
             Which waited for a place or behind a prompt, and so begin with a step; the others wait
             half a step on average for the one under way, as in `ttft_s`.
         """
-        pass_s = float(self.decode_step_s[0])
-        spared_s = np.where(queued, pass_s, pass_s / 2)
-        return self.overhead_s - np.where(beside, spared_s, 0.0)
+        half_s = float(self.decode_step_s[0]) / 2
+        spared = beside.view(np.int8) + (beside & queued).view(np.int8)
+        seconds: npt.NDArray[np.float64] = spared.astype(np.float64)
+        seconds *= -half_s
+        seconds += self.overhead_s
+        return seconds
 
     def tpot_s(self, concurrency: int, prompt_tokens: float, output_tokens: float) -> float:
         """Return the time per output token under a closed loop of like requests [s].
@@ -184,6 +187,21 @@ class ServingSpeed:
         """Return the same replica with each decode step that many times as long."""
         return dataclasses.replace(
             self, decode_step_s=_read_only(self.decode_step_s * decode_factor)
+        )
+
+    def scaled(self, prompt_factor: float, decode_factor: float) -> ServingSpeed:
+        """Return the same replica with its prompts and its decode steps that many times as long.
+
+        The pass over the weights that `overhead_s` holds is a decode step.
+        """
+        pass_s = float(self.decode_step_s[0])
+        return dataclasses.replace(
+            self,
+            decode_step_s=_read_only(self.decode_step_s * decode_factor),
+            overhead_s=(self.overhead_s - pass_s) * prompt_factor + pass_s * decode_factor,
+            prefill_linear_s=self.prefill_linear_s * prompt_factor,
+            prefill_quadratic_s=self.prefill_quadratic_s * prompt_factor,
+            prefill_bounded=tuple((s * prompt_factor, w) for s, w in self.prefill_bounded),
         )
 
 

@@ -42,6 +42,7 @@ from frontier.tables.rows import (
     Hosting,
     InstanceType,
     Kernels,
+    Knobs,
     Limit,
     Loader,
     ManifestField,
@@ -113,6 +114,7 @@ class Tables:
     price_history: Mapping[str, EarlierPrice] = field(metadata={"row": EarlierPrice})
     provider_rules: Mapping[str, ProviderRules] = field(metadata={"row": ProviderRules})
     behaviours: Mapping[str, Behaviour] = field(metadata={"row": Behaviour})
+    knobs: Mapping[str, Knobs] = field(metadata={"row": Knobs})
     descriptive: Mapping[str, Descriptive] = field(metadata={"row": Descriptive})
     commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
     abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})

@@ -789,6 +789,21 @@ class Behaviour:
 
 
 @dataclass(frozen=True, slots=True)
+class Knobs:
+    """What a product lets its user set of how many replicas run."""
+
+    behaviour_id: str
+    kept_replicas: bool
+    buffer_replicas: bool
+    scheduled_replicas: bool
+    target: bool
+    assumed: tuple[str, ...]
+    basis: str
+    source_id: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Descriptive:
     """A column of the prices and rules that changes no bill and no run."""
 

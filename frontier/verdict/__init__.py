@@ -19,7 +19,6 @@ from frontier.verdict.facts import (
 )
 from frontier.verdict.find import (
     commitment_of,
-    few_beyond_p99,
     find_verdict,
     machines_of,
     needed_by,
@@ -29,8 +28,10 @@ from frontier.verdict.find import (
     used_gpu_h,
     utilisation_of,
     with_break_even,
+    with_hangs,
     with_luck,
 )
+from frontier.verdict.hangs import choice_in_words, hangs_in_words, of_hundred, value_in_words
 from frontier.verdict.rates import (
     flip_sentence,
     gap_sentence,
@@ -39,6 +40,7 @@ from frontier.verdict.rates import (
     worth_sentence,
 )
 from frontier.verdict.words import (
+    about_ranges,
     amount,
     commitment_in_words,
     few_beyond,
@@ -52,6 +54,7 @@ from frontier.verdict.words import (
 )
 
 __all__ = [
+    "about_ranges",
     "BreakEvenRate",
     "Commitment",
     "Machines",
@@ -67,7 +70,6 @@ __all__ = [
     "commitment_in_words",
     "commitment_of",
     "few_beyond",
-    "few_beyond_p99",
     "find_verdict",
     "flip_sentence",
     "gap_sentence",
@@ -90,4 +92,9 @@ __all__ = [
     "with_break_even",
     "with_luck",
     "worth_sentence",
+    "choice_in_words",
+    "hangs_in_words",
+    "of_hundred",
+    "value_in_words",
+    "with_hangs",
 ]

@@ -360,6 +360,9 @@ class Verdict:
         Where no plan holds the limit.
     break_even : BreakEvenRate or None
         None until it is computed, which takes more simulations.
+    hangs : tuple of str
+        How often the answer stands over all that is not known for sure, and what settles it, a
+        sentence each; empty until it is computed.
     luck : Ranges or None
         How far plans may lie from their figures by the luck of traffic and starts.
     sure, maybe : PlanFacts or None
@@ -390,6 +393,7 @@ class Verdict:
     tippings: tuple[Tipping, ...] = ()
     obstacle: Obstacle | None = None
     break_even: BreakEvenRate | None = None
+    hangs: tuple[str, ...] = ()
     luck: Ranges | None = None
     sure: PlanFacts | None = None
     maybe: PlanFacts | None = None

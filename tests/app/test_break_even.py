@@ -42,9 +42,21 @@ def test_the_first_sentence_is_the_break_even_and_this_traffic(page):
     assert app.subheader[0].value.startswith("On cost alone always-on wins above ")
     assert "you have 508" in app.subheader[0].value
     assert "standard error" in said(app)
-    assert len(app.get("plotly_chart")) == 3
+    assert len(app.get("plotly_chart")) == 5
     assert all(row.label in said(app) for row in load_tables().folklore.values())
     assert "for the verdict to flip" in said(app)
+
+
+def test_what_decides_stands_before_the_inputs_moved_alone(page):
+    """How often the answer stands, what decides, its table; the log is one click away."""
+    app = page()
+    words = said(app)
+    assert words.index("Over all that is not known for sure") < words.index("moved alone")
+    assert "Start time decides" in words
+    assert {button.key for button in app.button} >= {"to_start_log"}
+    table = next(t.value for t in app.dataframe if "Settles, of 100" in t.value)
+    assert set(table["Basis"]) <= {"assumed", "derived"}
+    assert "Start time" in set(table["Input"])
 
 
 def test_no_break_even_is_said(page):

@@ -190,11 +190,11 @@ def test_the_configuration_is_of_the_chosen_plan_and_of_its_parts(open_app):
     app = _open_tab(open_app, plan="hybrid1-44s")
     assert not app.exception
     asked = app.selectbox("config")
-    assert asked.value == "Overflow: Modal"
+    assert asked.value == "overflow-modal"
     assert "scaledown_window=44," in app.code[0].value
     said = "\n".join(item.value for item in app.markdown)
     assert "What this cannot express" in said
-    app = asked.select("Base: Deployment").run()
+    app = asked.set_value("base-deployment").run()
     assert not app.exception
     kinds = [document["kind"] for document in yaml.safe_load_all(app.code[0].value)]
     assert kinds == ["Deployment", "Service"]

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from frontier.charts.frontier_chart import frontier_figure, frontier_table
+from frontier.manifests import TARGETS
 from frontier.mitigations.registry import MITIGATIONS, mitigation
 from frontier.plans.families import FAMILIES
 from frontier.plans.grid import default_grid
@@ -214,3 +215,16 @@ def test_readme_s_paths_exist():
     assert named
     missing = [word for word in named if not (ROOT / word).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_a_target_of_configurations_has_its_fields_and_known_names(target):
+    """A row of the registry whose fields nobody looked up, or that names what is not there."""
+    assert TARGETS[target.key] is target
+    assert any(row.target == target.key for row in TABLES.manifest_fields.values())
+    assert set(target.platforms) <= set(TABLES.platforms)
+    assert set(target.autoscalers) <= set(TABLES.autoscalers)
+    assert [each.label for each in TARGETS.values()].count(target.label) == 1
+    # A platform that says what its GPUs are called, where it is the only one to know.
+    named = any(row.target == target.key for row in TABLES.manifest_gpus.values())
+    assert named == bool(set(target.platforms) - {"sagemaker"}) or target.key == "ray-serve"

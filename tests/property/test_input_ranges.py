@@ -236,7 +236,7 @@ def test_the_host_of_an_engine_grows_by_the_factor_and_its_weights_do_not():
 def test_the_rate_is_open_only_where_a_setting_says_so():
     """A trace says what the traffic is, unless somebody says that it may change."""
     assert traffic_range(TRACE, TABLES) == ()
-    (found,) = traffic_range(TRACE, with_setting("traffic_open", 2.0))
+    (found,) = traffic_range(TRACE, with_setting("ranges_traffic", 2.0))
     assert found.key == TRAFFIC
     assert (found.low, found.high) == pytest.approx((found.base / 2, found.base * 2))
 

@@ -1,0 +1,222 @@
+"""What the verdict hangs on, in words: how often it stands, which input decides, what settles it.
+
+Every number is a share of the draws of `frontier.ranges.decides`, and stands in the table beside
+the words or follows from the draws; nothing is simulated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from frontier import spell
+from frontier.ranges.decides import NOTHING_HOLDS, Decides, Decision, Influence
+from frontier.ranges.inputs import (
+    DECODE_SPEED,
+    DEDICATED_PRICE,
+    PROMPT_SPEED,
+    RAM,
+    SERVERLESS_PRICE,
+    START,
+    TRAFFIC,
+    VCPUS,
+    InputRange,
+)
+from frontier.ranges.knowing import Stretch
+
+_HUNDRED = 100
+# Below this a share is not worth a word; it is what one draw in a hundred says.
+_LEAST_SHARE = 0.01
+_LEAST_USD = 1.0
+_ASK = {
+    PROMPT_SPEED: "measure the time to first token of a warm replica",
+    DECODE_SPEED: "measure the time per output token of a replica",
+    SERVERLESS_PRICE: "read that price anew",
+    DEDICATED_PRICE: "read that price anew",
+    VCPUS: "say how many cores a replica uses",
+    RAM: "say how much memory a replica uses",
+    TRAFFIC: "narrow down the traffic",
+}
+
+
+def of_hundred(share: float) -> str:
+    """Return a share as so many of 100: never 0 or 100 unless it is all or nothing."""
+    if share <= 0.0:
+        return "0"
+    if share >= 1.0:
+        return str(_HUNDRED)
+    if share < _LEAST_SHARE:
+        return "under 1"
+    if share > 1.0 - _LEAST_SHARE:
+        return "over 99"
+    return str(round(share * _HUNDRED))
+
+
+def hangs_in_words(found: Decides, named: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what the verdict hangs on: a sentence each, the first how often it stands.
+
+    Parameters
+    ----------
+    named : mapping of str to str
+        Each choice as it stands in a sentence, "one always-on Crusoe L40S".
+    """
+    within = found.within
+    sentences = [_stands(found, named)]
+    if within.stands_share < 1.0:
+        sentences += _who_decides(found, named)
+        sentences.append(_at_stake(within))
+    sentences.append(_on_cost(found, named))
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def value_in_words(one: InputRange, value: float, *, bare: bool = False) -> str:
+    """Return a value of an input as people read it; bare, as the first of a range."""
+    if one.unit == "s":
+        return spell.seconds(value)
+    if one.unit == "$/GPU-h":
+        return spell.dollars(value) + ("" if bare else " a GPU-hour")
+    words = {"requests/day": " requests a day", "vCPU": " vCPU", "GiB": " GiB"}
+    return spell.significant(value) + ("" if bare else words[one.unit])
+
+
+def _stands(found: Decides, named: Mapping[str, str]) -> str:
+    within, share = found.within, found.within.stands_share
+    if share == 1.0:
+        return (
+            f"Over all that is not known for sure the answer is the same in all {found.draws:,} "
+            "draws: none of these inputs turns it within its range, alone or together."
+        )
+    others = [
+        f"{choice_in_words(choice, named)} ({of_hundred(within.share(choice))})"
+        for choice in within.choices
+        if choice != within.today and within.share(choice) >= _LEAST_SHARE
+    ]
+    stands = of_hundred(share)
+    if within.choices[0] != within.today:
+        return (
+            "Over all that is not known for sure another answer comes out more often than today's, "
+            f"which stands in {stands} of {_HUNDRED} draws: {_either(others)}."
+        )
+    words = f"Over all that is not known for sure the answer stands in {stands} of {_HUNDRED} draws"
+    return f"{words}; else {_either(others)}." if others else f"{words}."
+
+
+def _either(words: list[str]) -> str:
+    return " or ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
+
+
+def choice_in_words(choice: str, named: Mapping[str, str]) -> str:
+    """Return a choice as it stands in a list."""
+    return "no plan holds the limit" if choice == NOTHING_HOLDS else named[choice]
+
+
+def _wins(choice: str, named: Mapping[str, str]) -> str:
+    said = choice_in_words(choice, named)
+    return said if choice == NOTHING_HOLDS else f"{said} wins"
+
+
+def _who_decides(found: Decides, named: Mapping[str, str]) -> list[str]:
+    within = found.within
+    wrong = 1.0 - within.share(within.choices[0])
+    top = next(iter(within.influences), None)
+    if top is None or top.right_share < _LEAST_SHARE or wrong < _LEAST_SHARE:
+        return ["No single input settles the rest."] if wrong >= _LEAST_SHARE else []
+    one = found.input(top.key)
+    verb = "decides" if top.right_share * 2 >= wrong else "matters most"
+    said = [
+        f"{one.label} {verb}: of the {of_hundred(wrong)} draws in {_HUNDRED} that go against the "
+        f"most frequent answer, knowing it settles {of_hundred(top.right_share)}."
+    ]
+    conditions = _conditions(one, top.stretches, within, named)
+    if conditions:
+        said.append(conditions)
+    said.append(_what_to_do(found, top, one))
+    return said
+
+
+def _conditions(
+    one: InputRange,
+    stretches: tuple[Stretch, ...],
+    within: Decision,
+    named: Mapping[str, str],
+) -> str:
+    """Return over which values which choice is right: "up to 39 s …, above 44 s …"."""
+    if len(stretches) < 2 or all(stretch.choice is None for stretch in stretches):
+        return ""
+    parts = []
+    for at, stretch in enumerate(stretches):
+        if at == 0:
+            where = f"up to {value_in_words(one, stretch.high)}"
+        elif at == len(stretches) - 1:
+            where = f"above {value_in_words(one, stretch.low)}"
+        else:
+            low, high = (
+                value_in_words(one, stretch.low, bare=True),
+                value_in_words(one, stretch.high),
+            )
+            where = f"from {low} to {high}"
+        if stretch.choice is None:
+            parts.append(f"{where} it stays open")
+        else:
+            sure = of_hundred(stretch.share)
+            which = _wins(within.choices[stretch.choice], named)
+            parts.append(f"{where} {which} ({sure} of {_HUNDRED} draws)")
+    now = value_in_words(one, one.base)
+    return f"{one.label} (now {now}): {', '.join(parts)}."
+
+
+def _what_to_do(found: Decides, top: Influence, one: InputRange) -> str:
+    """Return what would settle it; nothing where it is sure as it is, or nothing would."""
+    if found.within.stands_share >= found.sure_share:
+        return ""
+    if top.key != START:
+        return f"To know more, {_ASK[top.key]}." if top.key in _ASK else ""
+    log = found.one_log
+    if log is None or one.basis == "yours":
+        return ""
+    if log.sure_share >= found.sure_share:
+        return "Paste one start-up log and the answer is sure."
+    if log.sure_share < _LEAST_SHARE:
+        return ""
+    return (
+        f"One start-up log makes the answer sure in {of_hundred(log.sure_share)} of {_HUNDRED} "
+        "cases, by what it says."
+    )
+
+
+def _at_stake(within: Decision) -> str:
+    """Return what it costs to stay with today's answer."""
+    if within.today == NOTHING_HOLDS:
+        return ""
+    costs = within.overspent_usd >= _LEAST_USD
+    said = []
+    if costs:
+        said.append(
+            f"costs, where it holds the limit, {spell.dollars(within.overspent_usd)} a month more "
+            "than the cheapest, on average"
+        )
+    if within.breaks_share > 0.0:
+        said.append(f"breaks the limit in {of_hundred(within.breaks_share)} of {_HUNDRED} draws")
+    return f"Today's kind of plan {', and '.join(said)}." if said else ""
+
+
+def _on_cost(found: Decides, named: Mapping[str, str]) -> str:
+    cost = found.on_cost
+    if cost is None:
+        return ""
+    first = cost.choices[0]
+    words = (
+        f"On cost alone {named[first]} is cheaper than {named[_other(cost, first)]} in "
+        f"{of_hundred(cost.share(first))} of {_HUNDRED} draws"
+    )
+    top = max(cost.influences, key=lambda one: one.usd_per_month, default=None)
+    if top is not None and top.usd_per_month >= _LEAST_USD:
+        label = spell.lower_first(found.input(top.key).label)
+        words += (
+            f"; to know the {label} before choosing is worth {spell.dollars(top.usd_per_month)} a "
+            "month"
+        )
+    return f"{words}."
+
+
+def _other(cost: Decision, choice: str) -> str:
+    return next(one for one in cost.kinds if one != choice)
