@@ -643,13 +643,21 @@ def _growth(told: argparse.Namespace) -> None:
     from frontier.charts.growth_chart import growth_table
     from frontier.export import csv_bytes
     from frontier.growth import Futures, over_months
-    from frontier.study import study_of
+    from frontier.ranges import luck_ranges
+    from frontier.study import default_plan_id, study_of
 
     growth = cli_growth.growth_of(told, load_tables(), dt.date.today())
     asked, found, deal = _simulated(told, (".csv",))
     study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
     months = over_months(study, Futures(found, asked.tables), growth, kept_plan_id=told.keep_plan)
-    print(cli_growth.printed(months))
+    luck = luck_ranges(
+        study.outcomes,
+        [told.keep_plan or default_plan_id(study)],
+        study.trace,
+        study.tables,
+        deal=study.deal,
+    )
+    print(cli_growth.printed(months, luck))
     table = growth_table(months)
     for path in asked.paths:
         _write(path, csv_bytes(table))

@@ -604,7 +604,7 @@ def _python(value: Any) -> str:
             else:
                 rows.append(_python(word))
         return "[\n" + "".join(f"    {row},\n" for row in rows) + "]"
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _arguments(options: Mapping[str, Any]) -> str:
