@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from frontier.billing import Contract, Meters, Usage, metering_key, read_meters, summed
 from frontier.crew import THREADS, Crew, Progress
+from frontier.economics import undominated
 from frontier.plans.families import DEDICATED
 from frontier.plans.grid import first_look, offer_grid
 from frontier.plans.plan import Plan
@@ -260,21 +261,12 @@ def worth_keeping(tried: Iterable[Tried]) -> tuple[Tried, ...]:
     holds no GPU, memory or storage for longer and waits no longer: it is never worth more.
     """
     tried = tuple(tried)
-    kept = np.zeros(len(tried), dtype=np.bool_)
     kinds = [
         (item.plan.family.key, item.plan.speed, item.plan.weights_gib, item.plan.weights_stay)
         for item in tried
     ]
-    for kind in dict.fromkeys(kinds):
-        at = np.array([index for index, other in enumerate(kinds) if other == kind])
-        needs = np.array(
-            [(*tried[index].takes, tried[index].latency.p99_ttft_s) for index in at]
-        ).round(_DECIMALS)
-        no_more = (needs[:, None, :] <= needs[None, :, :]).all(axis=2)
-        less = no_more & (needs[:, None, :] < needs[None, :, :]).any(axis=2)
-        # Of plans that are alike in all, the first one stands for the others.
-        again = no_more & no_more.T & (np.arange(at.size)[:, None] < np.arange(at.size)[None, :])
-        kept[at] = ~(less | again).any(axis=0)
+    needs = np.array([(*item.takes, item.latency.p99_ttft_s) for item in tried])
+    kept = undominated(kinds, needs.reshape(len(tried), -1).round(_DECIMALS))
     return tuple(
         item
         for item, keep in zip(tried, kept, strict=True)
