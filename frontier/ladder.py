@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from frontier import spell
+from frontier.crew import THREADS, Crew, Progress
 from frontier.market import (
     EVERYTHING,
     Choice,
@@ -111,7 +112,8 @@ def ladder(
     today: dt.date,
     wanted: Wanted = EVERYTHING,
     deals: Deals = lambda offer: LIST_DEAL,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    crew: Crew = THREADS,
 ) -> Ladder:
     """Return the cheapest plan of the market under each limit, and what each step saves.
 
@@ -133,6 +135,7 @@ def ladder(
         wanted=wanted,
         deals=deals,
         progress=progress,
+        crew=crew,
     )
     ttft_s: dict[int, np.ndarray] = {}
     rungs: list[Rung] = []

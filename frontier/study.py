@@ -489,8 +489,11 @@ def plans_that_matter(study: Study) -> tuple[str, ...]:
         own[is_near].nsmallest(len(told), "usd_per_month"),
         own[own["efficient"]].sort_values("p99_ttft_s", kind="stable"),
     )
-    rows = pd.concat(orders).drop_duplicates(["usd_per_month", "p99_ttft_s"])
-    return tuple(rows["plan_id"].head(int(tables.setting("ranges_most_plans"))))
+    found: dict[tuple[float, float], str] = {}
+    for rows in orders:
+        for row in rows.itertuples():
+            found.setdefault((row.usd_per_month, row.p99_ttft_s), row.plan_id)
+    return tuple(found.values())[: int(tables.setting("ranges_most_plans"))]
 
 
 def luck_of(study: Study, *, progress: Progress | None = None) -> Ranges:

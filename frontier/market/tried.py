@@ -277,8 +277,36 @@ def _same_run(plan: Plan, alike: Alike, ids: _Ids) -> Hashable:
     )
 
 
+def try_each(
+    plans: Sequence[Plan],
+    contract: Contract,
+    trace: Trace,
+    tables: Tables,
+    progress: Progress | None = None,
+    crew: Crew = THREADS,
+) -> tuple[Tried, ...]:
+    """Return what each of these plans did, its meters read under one contract, nothing kept.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        With replicas of as many GPUs.
+    progress : callable, optional
+        As for `sweep.simulate_plans`; what it raises stops all.
+    crew : Crew
+        Who simulates.
+    """
+    key = metering_key(contract, plans[0].speed.gpus_per_replica)
+    jobs = [_Job(plan, {key: contract}) for plan in plans]
+    return tuple(found[key] for found in _run(jobs, trace, tables, progress, crew))
+
+
 def _run(
-    jobs: Sequence[_Job], trace: Trace, tables: Tables, progress: Progress, crew: Crew
+    jobs: Sequence[_Job],
+    trace: Trace,
+    tables: Tables,
+    progress: Progress | None,
+    crew: Crew,
 ) -> list[dict[tuple[Hashable, ...], Tried]]:
     starts = {id(job.plan.start): job.plan.start for job in jobs}
     drawn = start_draws(starts.values(), tables)

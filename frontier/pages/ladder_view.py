@@ -111,6 +111,7 @@ def _found(
             wanted=Wanted(offer_ids=ticked.offer_ids),
             deals=market_view.deals_of(choices, tables),
             progress=progress,
+            crew=session.crew(),
         )
     finally:
         bar.empty()

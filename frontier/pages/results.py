@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import cast
 
 import pandas as pd
@@ -22,8 +22,11 @@ from frontier.study import (
     Simulated,
     Study,
     compare,
+    luck_of,
+    plans_that_matter,
     simulate,
     study_of,
+    with_ranges,
     with_rate,
 )
 from frontier.study import what_decides as decided
@@ -193,6 +196,49 @@ def with_break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -
         is_private = choices.is_private if pin is None else pin.is_private
         store(private=is_private).put(key, compared)
     return with_rate(study, compared)
+
+
+def with_known_ranges(choices: Choices, study: Study) -> Study:
+    """Return the study with the ranges of luck of its plans, where they are known already."""
+    found = find(_luck_key(choices, study))
+    return study if found is None else with_ranges(study, found)
+
+
+def find_ranges(choices: Choices, study: Study, place: st.delta_generator.DeltaGenerator) -> None:
+    """Compute the ranges of luck, the last of all, and draw the page anew with them.
+
+    ``place`` says meanwhile how far it is; a new input stops the threads at once, and what stands
+    on the page stays as it is.
+    """
+    key = _luck_key(choices, study)
+    if find(key) is not None:
+        return
+
+    def progress(done: int, of: int) -> None:
+        place.caption(f"Ranges: traffic and starts drawn anew, {done} of {of} times…")
+
+    store(private=choices.is_private).put(key, luck_of(study, progress=progress))
+    st.rerun()
+
+
+def _luck_key(choices: Choices, study: Study) -> Hashable:
+    """Return all that the ranges of luck depend on: traffic, plans, prices and terms."""
+    tables = study.tables
+    offers = {
+        contract.offer
+        for plan_id in plans_that_matter(study)
+        for contract in study.deal.contracts(study.outcomes[plan_id].plan, tables)
+    }
+    rows = tuple(sorted(offers, key=lambda offer: offer.offer_id))
+    return (
+        "luck",
+        *choices.content,
+        plans_that_matter(study),
+        study.deal,
+        tables.setting("hours_per_month"),
+        *rows,
+        *(tables.rules_of(offer) for offer in rows),
+    )
 
 
 def what_decides(choices: Choices, study: Study) -> Hanging:

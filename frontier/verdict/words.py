@@ -9,7 +9,7 @@ import math
 
 from frontier import spell
 from frontier.plans.families import DEDICATED, HYBRID, RESERVED, SCALE_TO_ZERO, SCHEDULED, WARM_POOL
-from frontier.ranges import HOLDS, MISSES, NOT_SURE, PlanRange
+from frontier.ranges import HOLDS, MISSES, NOT_SURE, PlanRange, beyond_in_words
 from frontier.verdict.facts import (
     BreakEvenRate,
     Commitment,
@@ -22,6 +22,7 @@ from frontier.verdict.facts import (
 
 NOT_IN_IT = "Tax, network traffic and staff are not in it."
 _SAME_USD = 0.005
+_TAIL = 99.0
 
 
 def answer(verdict: Verdict) -> str:
@@ -135,14 +136,16 @@ def state_of(verdict: Verdict, plan: PlanFacts) -> str:
 def few_beyond(verdict: Verdict) -> str:
     """Return how few requests a p99 rests on; empty where they are many."""
     count = verdict.few_beyond
-    if count is None:
-        return ""
-    if not count:
-        return "The p99 is the longest wait of all: there are too few requests for more."
-    return (
-        f"Only {spell.count(count, 'request')} {'lies' if count == 1 else 'lie'} beyond the p99: "
-        "it is uncertain."
-    )
+    return "" if count is None else beyond_in_words({_TAIL: count})
+
+
+def about_ranges(verdict: Verdict) -> str:
+    """Return in one line how sure the figures are; `reasons` say how that was found out."""
+    luck = verdict.luck
+    words = _about_luck(verdict)
+    if luck is not None and luck.plans:
+        words = f"Ranges are for the luck of traffic and starts, at {spell.percent(luck.level)}."
+    return " ".join(sentence for sentence in (words, few_beyond(verdict)) if sentence)
 
 
 def _range_of(verdict: Verdict, plan: PlanFacts) -> PlanRange | None:

@@ -519,7 +519,7 @@ def test_where_no_range_can_be_given_the_reasons_say_why():
     [
         (36, "Only 36 requests lie beyond the p99: it is uncertain."),
         (1, "Only 1 request lies beyond the p99: it is uncertain."),
-        (0, "The p99 is the longest wait of all: there are too few requests for more."),
+        (0, "No request lies beyond the p99: it is uncertain."),
     ],
 )
 def test_few_requests_beyond_the_p99_are_said(count, expected):

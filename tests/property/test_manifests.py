@@ -103,7 +103,7 @@ def _scenarios():
                 kv_precision="bf16" if start else "fp8",
             )
     for machine, pods in itertools.product(machines[:2], PODS):
-        nodes = NodeChoice("karpenter", pods)
+        nodes = NodeChoice("karpenter", pods, weights_on_node=pods == PODS[0])
         few = _few(PODS.index(pods) + 3 * machines.index(machine))
         yield Scenario(MODEL, "bf16", machine, machine, 2.0, nodes=nodes, mitigations=few)
     nodes = NodeChoice("karpenter", PODS[0])
@@ -207,6 +207,9 @@ def test_what_is_said_is_what_the_plan_says():
             wanted, read = _worth_of(fact), there[key]
             if key in NAMED:
                 assert read in {row.name for row in TABLES.manifest_gpus.values()} or "ml." in read
+            elif key == "weights_from":
+                assert read == ("disk" if wanted.kind == "disk" else "remote")
+                assert read == "disk" or wanted.storage == "hf-hub"
             elif key == "schedule":
                 assert read == [(*window.cron(), window.replicas) for window in wanted]
             elif isinstance(wanted, float | int) and not isinstance(wanted, bool):
@@ -276,7 +279,7 @@ _OWN = frozenset(
         *("limits", "cpu", "memory", "nvidia.com/gpu", "nodeSelector", "nvidia.com/gpu.product"),
         *("httpGet", "path", "tcpSocket", "startupProbe", "readinessProbe", "failureThreshold"),
         *("volumes", "volumeMounts", "mountPath", "persistentVolumeClaim", "claimName"),
-        *("emptyDir", "medium", "type", "policies", "scaleUp", "scaleDown", "apiGroup"),
+        *("emptyDir", "medium", "hostPath", "type", "policies", "scaleUp", "scaleDown", "apiGroup"),
         *("external", "metric", "target", "backend", "predictor", "containers", "timeoutSeconds"),
         *("periodSeconds", "tolerance", "stabilizationWindowSeconds", "selectPolicy"),
     )
