@@ -422,7 +422,7 @@ def _market(told: argparse.Namespace) -> None:
 
 
 def _ladder(told: argparse.Namespace) -> None:
-    from frontier.ladder import ladder
+    from frontier.ladder import ladder, luck_of
 
     limits_s = cli_ladder.limits_s(told)
     of = _market_asked(told)
@@ -436,9 +436,10 @@ def _ladder(told: argparse.Namespace) -> None:
         crew=_crew(told),
         **of.how,
     )
-    print(cli_ladder.printed(found, of.tables, told, of.about))
+    luck = luck_of(found, of.tables)
+    print(cli_ladder.printed(found, luck, of.tables, told, of.about))
     for path in of.asked.paths:
-        _write(path, cli_ladder.as_file(path.suffix, found, of.tables))
+        _write(path, cli_ladder.as_file(path.suffix, found, luck, of.tables))
         if not (told.json or told.markdown):
             print(f"\nWrote {spell.count(len(found.rungs), 'limit')} to {path}")
 
@@ -642,13 +643,21 @@ def _growth(told: argparse.Namespace) -> None:
     from frontier.charts.growth_chart import growth_table
     from frontier.export import csv_bytes
     from frontier.growth import Futures, over_months
-    from frontier.study import study_of
+    from frontier.ranges import luck_ranges
+    from frontier.study import default_plan_id, study_of
 
     growth = cli_growth.growth_of(told, load_tables(), dt.date.today())
     asked, found, deal = _simulated(told, (".csv",))
     study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
     months = over_months(study, Futures(found, asked.tables), growth, kept_plan_id=told.keep_plan)
-    print(cli_growth.printed(months))
+    luck = luck_ranges(
+        study.outcomes,
+        [told.keep_plan or default_plan_id(study)],
+        study.trace,
+        study.tables,
+        deal=study.deal,
+    )
+    print(cli_growth.printed(months, luck))
     table = growth_table(months)
     for path in asked.paths:
         _write(path, csv_bytes(table))

@@ -129,7 +129,8 @@ def _pod(spec, setup, gpus_label):
     env = {item["name"]: item["value"] for item in container.get("env", [])}
     found = _vllm([*container["command"], *container["args"]], env, setup)
     limits = container["resources"]["limits"]
-    assert int(limits["nvidia.com/gpu"]) == found["gpus"]
+    maker = "amd" if setup.value("gpu").startswith("MI") else "nvidia"
+    assert int(limits[f"{maker}.com/gpu"]) == found["gpus"]
     asked = container["resources"].get("requests", limits)
     if "cpu" in asked:
         found["vcpus"] = float(asked["cpu"])
@@ -140,7 +141,8 @@ def _pod(spec, setup, gpus_label):
     paths = [item["mountPath"] for item in container.get("volumeMounts", [])]
     for name in set(env) & set(CACHES):
         assert any(env[name].startswith(path) for path in paths)
-    found["gpu"] = spec["nodeSelector"][gpus_label]
+    ((label, found["gpu"]),) = spec["nodeSelector"].items()
+    assert label == (gpus_label if maker == "nvidia" else "amd.com/gpu.product-name")
     return found
 
 

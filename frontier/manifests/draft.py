@@ -199,6 +199,10 @@ class Draft:
         self.says("gpu")
         return row.name
 
+    def gpu_family(self) -> str:
+        """Return the generation of the GPU, as data/gpus.csv names it."""
+        return self._tables.gpu(self.setup.value("gpu")).family
+
     def fill(self, placeholder: str, what: str) -> str:
         """Return a placeholder, which the notes count among what is to fill in."""
         self._fill[placeholder] = what

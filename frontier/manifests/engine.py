@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from frontier.manifests.draft import Draft, Snippet
+from frontier.models.own import OWN_MODEL_SOURCE
 
 CACHE_DIR = "/cache"
 _SLEEPS = ("mitigation.sleep-1", "mitigation.sleep-2")
@@ -158,8 +159,12 @@ def sglang_command(draft: Draft) -> Command:
 def checkpoint(draft: Draft) -> str:
     """Return the repository of the weights; a placeholder where their precision has its own."""
     model, precision = draft.setup.model, draft.setup.value("precision")
-    if precision in ("bf16", model.native_precision) or _on_the_fly(draft):
-        draft.says("model", "precision")
+    if precision == model.native_precision or _on_the_fly(draft):
+        draft.says("precision")
+        if model.source_id == OWN_MODEL_SOURCE:
+            draft.lacks("model", "only you know where its checkpoint is; fill it in")
+            return draft.fill("YOUR-CHECKPOINT", "name or path of your model")
+        draft.says("model")
         return model.repo
     name = f"YOUR-{precision.upper()}-CHECKPOINT"
     why = f"a checkpoint in {precision} has a name of its own; fill it in"

@@ -229,9 +229,11 @@ def _setup(
     )
     found = {fact.key: fact for fact in facts}
     slug = re.sub("[^a-z0-9]+", "-", there.model.model.lower()).strip("-")[:_LONGEST_NAME]
+    if not slug[:1].isalpha():
+        slug = f"model-{slug}"  # a Service's name begins with a letter
     return Setup(
         part=part,
-        name="-".join(filter(None, (slug.rstrip("-") or "model", part))),
+        name="-".join(filter(None, (slug.rstrip("-"), part))),
         plan=plan,
         model=there.model,
         offer=offer,

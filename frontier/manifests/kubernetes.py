@@ -18,8 +18,9 @@ from frontier.manifests.yaml_text import yaml_documents
 _IMAGE = "YOUR-VLLM-IMAGE"
 _PROMETHEUS = "YOUR-PROMETHEUS-ADDRESS"
 _QUERY = "YOUR-QUERY-OF-REQUESTS-IN-FRONT"
-_GPU_LABEL = "nvidia.com/gpu.product"
-_GPU = "nvidia.com/gpu"
+# The resource of a node and its label, by whose GPU it is.
+_NVIDIA = ("nvidia.com/gpu", "nvidia.com/gpu.product")
+_AMD = ("amd.com/gpu", "amd.com/gpu.product-name")
 _ON_NODE = "/var/lib/weights"
 _UP, _DOWN = "scaleUp", "scaleDown"
 
@@ -420,12 +421,12 @@ def _service(draft: Draft) -> dict[str, Any]:
 
 def _container(draft: Draft, *, knative: bool = False) -> dict[str, Any]:
     command = vllm_command(draft, cache=True)
-    gpus = draft.setup.value("gpus")
+    gpus, resource = draft.setup.value("gpus"), _names(draft)[0]
     requests: dict[str, Any] = {}
     if draft.has("vcpus"):
         requests["cpu"] = _quantity(draft.number("vcpus", "kubernetes.cpu"))
     if draft.has("ram_gib"):
-        requests["memory"] = f"{draft.number('ram_gib', 'kubernetes.memory', times=1024):g}Mi"
+        requests["memory"] = f"{draft.number('ram_gib', 'kubernetes.memory', times=1024)}Mi"
     health = {"path": "/health", "port": command.port}
     period = draft.default("kubernetes.periodSeconds")
     found: dict[str, Any] = {
@@ -442,7 +443,10 @@ def _container(draft: Draft, *, knative: bool = False) -> dict[str, Any]:
         found["env"] = [{"name": name, "value": value} for name, value in found_env.items()]
     found |= {
         "ports": [{"containerPort": command.port}],
-        "resources": {"requests": {**requests, _GPU: str(gpus)}, "limits": {_GPU: str(gpus)}},
+        "resources": {
+            "requests": {**requests, resource: str(gpus)},
+            "limits": {resource: str(gpus)},
+        },
         "readinessProbe": {"httpGet": health},
     }
     if not knative:
@@ -467,7 +471,7 @@ def _container(draft: Draft, *, knative: bool = False) -> dict[str, Any]:
 def _pod(draft: Draft, *, knative: bool = False, name: str = "engine") -> dict[str, Any]:
     """Return the container of a pod, what it asks of its node, and the volumes that it mounts."""
     containers = [{**_container(draft, knative=knative), "name": name}]
-    found: dict[str, Any] = {"nodeSelector": {_GPU_LABEL: draft.gpu("kubernetes")}}
+    found: dict[str, Any] = {"nodeSelector": {_names(draft)[1]: draft.gpu("kubernetes")}}
     volumes: list[dict[str, Any]] = []
     (container,) = containers
     mounted = {item["name"] for item in container.get("volumeMounts", ())}
@@ -482,8 +486,13 @@ def _pod(draft: Draft, *, knative: bool = False, name: str = "engine") -> dict[s
     return {"containers": containers, **found, **({"volumes": volumes} if volumes else {})}
 
 
+def _names(draft: Draft) -> tuple[str, str]:
+    """Return what Kubernetes calls the resource, and the label that says which GPU it is."""
+    return _AMD if draft.gpu_family().startswith("cdna") else _NVIDIA
+
+
 def _quantity(value: float) -> str:
-    return f"{value:g}"
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _text(value: Any) -> str:
