@@ -92,6 +92,8 @@ class Report:
     assumptions : tuple of str
     sources : tuple of (str, Source)
         What for, and which.
+    uncertain : tuple of dict
+        A row an input that is not known for sure, `Decides.rows`; empty where it was not looked at.
     currency : Currency or None
     """
 
@@ -112,6 +114,7 @@ class Report:
     slo_p99_ttft_s: float
     assumptions: tuple[str, ...]
     sources: tuple[tuple[str, Source], ...]
+    uncertain: tuple[dict[str, Any], ...] = ()
     currency: Currency | None = None
 
     @property
@@ -169,6 +172,7 @@ def report_of(
         slo_p99_ttft_s=study.limit_s,
         assumptions=(*said["In the number"], *said["Traffic"], *said["Assumed"]),
         sources=sources_used(study.deployment, study.tables, study.deal),
+        uncertain=study.uncertain,
         currency=currency,
     )
 
@@ -210,6 +214,7 @@ def report_json(report: Report) -> bytes:
         "latency_s": dict(report.latency),
         "plans": report.plans.to_dict(orient="records"),
         "assumptions": report.assumptions,
+        "uncertain_inputs": report.uncertain,
         "sources": [
             {
                 "used_for": used_for,
