@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import cli_growth, cli_ladder, cli_reach, spell
+from frontier import cli_growth, cli_ladder, cli_reach, cli_timeouts, spell
 from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_refresh import add_refresh
@@ -69,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         "--plan", metavar="ID", help="the plan that workbook and record are about; the answer's"
     )
     sweep.add_argument(
+        "--no-ranges", action="store_true", help="spare the seconds that ranges take"
+    )
+    sweep.add_argument(
         "--included", action="store_true", help="say what is in the numbers and what is not"
     )
     sweep.add_argument(
@@ -98,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     rungs.set_defaults(run=_ladder)
     _add_traffic_and_model(rungs)
     cli_ladder.add_ladder(rungs)
+    kept = commands.add_parser(
+        "timeouts", help="cost and waits of scale-to-zero against the idle timeout"
+    )
+    kept.set_defaults(run=_timeouts)
+    _add_scenario(kept)
+    cli_timeouts.add_timeouts(kept)
     hold = commands.add_parser(
         "reach", help="search the cheapest way to hold a limit, and why the next cheaper one fails"
     )
@@ -413,7 +422,7 @@ def _market(told: argparse.Namespace) -> None:
 
 
 def _ladder(told: argparse.Namespace) -> None:
-    from frontier.ladder import ladder
+    from frontier.ladder import ladder, luck_of
 
     limits_s = cli_ladder.limits_s(told)
     of = _market_asked(told)
@@ -424,11 +433,13 @@ def _ladder(told: argparse.Namespace) -> None:
         of.tables,
         limits_s=cli_ladder.listed_s(of.tables) if limits_s is None else limits_s,
         own_s=own_s,
+        crew=_crew(told),
         **of.how,
     )
-    print(cli_ladder.printed(found, of.tables, told, of.about))
+    luck = luck_of(found, of.tables)
+    print(cli_ladder.printed(found, luck, of.tables, told, of.about))
     for path in of.asked.paths:
-        _write(path, cli_ladder.as_file(path.suffix, found, of.tables))
+        _write(path, cli_ladder.as_file(path.suffix, found, luck, of.tables))
         if not (told.json or told.markdown):
             print(f"\nWrote {spell.count(len(found.rungs), 'limit')} to {path}")
 
@@ -499,7 +510,14 @@ def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:
 
 def _sweep(told: argparse.Namespace) -> None:
     from frontier.sensitivity import AS_SHIPPED, Rivals
-    from frontier.study import compare, default_plan_id, study_of, with_rate
+    from frontier.study import (
+        compare,
+        default_plan_id,
+        luck_of,
+        study_of,
+        with_ranges,
+        with_rate,
+    )
 
     asked, found, deal = _simulated(told, (".csv", ".json", ".xlsx", ".html"))
     study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
@@ -510,6 +528,8 @@ def _sweep(told: argparse.Namespace) -> None:
     if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
         rivals = Rivals(study.deployment.scenario, study.trace, study.tables)
         study = with_rate(study, compare(study, rivals, AS_SHIPPED, lines=(AS_SHIPPED,)))
+    if not told.no_ranges:
+        study = with_ranges(study, luck_of(study))
     print(study.verdict.headline)
     print(f"  {study.verdict.below}")
     read = None if told.model_config is None else _read_model(told.model_config)
@@ -526,7 +546,7 @@ def _sweep(told: argparse.Namespace) -> None:
         print(
             f"{spell.dollars(row.usd_per_month):>10}  {spell.seconds(row.p99_ttft_s):>12}  "
             f"{_if_known(row.p99_tpot_s):>10}  {_if_known(row.p99_latency_s):>11}  "
-            f"{spell.percent(row.waited_on_start_share):>8}  {row.label}"
+            f"{spell.percent(row.waited_on_start_share):>8}  {row.label}{_ranges(row)}"
         )
     if len(together.names) > 1 or by_trace is not None:
         from frontier.export import csv_bytes
@@ -544,6 +564,14 @@ def _sweep(told: argparse.Namespace) -> None:
     for path in paths:
         _write(path, _as_file(path.suffix, study, plan_id))
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
+
+
+def _ranges(row: Any) -> str:
+    """Return the ranges of a plan in words; empty where it has none."""
+    if math.isnan(getattr(row, "usd_per_month_low", math.nan)):
+        return ""
+    usd = spell.dollars_between(row.usd_per_month_low, row.usd_per_month_high)
+    return f" ({usd}, p99 {spell.seconds_between(row.p99_ttft_s_low, row.p99_ttft_s_high)})"
 
 
 def _config(told: argparse.Namespace) -> None:
@@ -601,17 +629,35 @@ def _break_even(told: argparse.Namespace) -> None:
         print(f"\nWrote {spell.count(len(table), 'point')} to {path}")
 
 
+def _timeouts(told: argparse.Namespace) -> None:
+    study, paths = _study(told, cli_timeouts.SUFFIXES)
+    found = cli_timeouts.found_of(study, _crew(told))
+    print(cli_timeouts.printed(found, study, told))
+    for path in paths:
+        _write(path, cli_timeouts.as_file(path.suffix, found, study))
+        if not told.json:
+            print(f"\nWrote {spell.count(len(found.points), 'idle timeout')} to {path}")
+
+
 def _growth(told: argparse.Namespace) -> None:
     from frontier.charts.growth_chart import growth_table
     from frontier.export import csv_bytes
     from frontier.growth import Futures, over_months
-    from frontier.study import study_of
+    from frontier.ranges import luck_ranges
+    from frontier.study import default_plan_id, study_of
 
     growth = cli_growth.growth_of(told, load_tables(), dt.date.today())
     asked, found, deal = _simulated(told, (".csv",))
     study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
     months = over_months(study, Futures(found, asked.tables), growth, kept_plan_id=told.keep_plan)
-    print(cli_growth.printed(months))
+    luck = luck_ranges(
+        study.outcomes,
+        [told.keep_plan or default_plan_id(study)],
+        study.trace,
+        study.tables,
+        deal=study.deal,
+    )
+    print(cli_growth.printed(months, luck))
     table = growth_table(months)
     for path in asked.paths:
         _write(path, csv_bytes(table))

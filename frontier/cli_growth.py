@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from frontier.growth import GrowthPlan, GrowthTable, Launch, PriceStep
+    from frontier.ranges import Ranges
     from frontier.study import Study
     from frontier.tables import Tables
     from frontier.trace import Together
@@ -78,12 +79,26 @@ def growth_of(told: argparse.Namespace, tables: Tables, today: dt.date) -> Growt
     )
 
 
-def printed(found: GrowthTable) -> str:
-    """Return what the command prints."""
-    from frontier.growth import CHEAPEST, LINE_WORDS, headline, notes, sentences
+def printed(found: GrowthTable, luck: Ranges | None = None) -> str:
+    """Return what the command prints.
 
-    lines = [headline(found)]
-    lines += [f"  {sentence}" for sentence in (*sentences(found), *notes(found))]
+    Parameters
+    ----------
+    luck : Ranges, optional
+        Of today's plan at the traffic as it was read.
+    """
+    from frontier.growth import (
+        CHEAPEST,
+        LINE_WORDS,
+        about_sample,
+        caution,
+        headline,
+        notes,
+        sentences,
+    )
+
+    said = (caution(found), *sentences(found), about_sample(found, luck), *notes(found))
+    lines = [headline(found), *(f"  {sentence}" for sentence in said if sentence)]
     names = [name for name in LINE_WORDS if found.line(name)]
     for name in names:
         lines += ["", LINE_WORDS[name]]

@@ -81,7 +81,7 @@ def as_file(suffix: str, found: Reached, tables: Tables) -> bytes:
 
 def as_json(found: Reached, tables: Tables) -> str:
     """Return everything as JSON: what was asked, the answer, and what stands next to it."""
-    from frontier.reach import beside_in_words, change_in_words, headline, sentences
+    from frontier.reach import beside_in_words, difference_in_words, headline, sentences
 
     hours, scenario = tables.setting("hours_per_month"), found.scenario
     everything = {
@@ -103,7 +103,7 @@ def as_json(found: Reached, tables: Tables) -> str:
         "beside": [
             {
                 "direction": row.direction,
-                "change": change_in_words(row, found.found),
+                "change": difference_in_words(row.trial.settings, found.found.settings),
                 "sentence": beside_in_words(row, found, hours),
                 "saves_usd_per_month": row.saves_usd,
                 "plan": _trial(row.trial),

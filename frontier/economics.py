@@ -8,7 +8,7 @@ synthetic sessions, so that `billing.bill` prices them by the same rules as any 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +85,32 @@ def efficient(cost: ArrayLike, p99_s: ArrayLike, tolerance: Tolerance = EXACT) -
     for at in kept:
         mask |= (cost == cost[at]) & (wait == wait[at])
     return mask
+
+
+def undominated(kinds: Sequence[Hashable], needs: ArrayLike) -> NDArray[np.bool_]:
+    """Return which plans can be cheapest under some limit at some price, shape (n,).
+
+    Left out is a plan beside which another of its kind needs no more of anything, and of plans
+    that need the same all but the first: it is never worth more.
+
+    Parameters
+    ----------
+    kinds : sequence, length n
+        Plans of one kind have a price in common for each of their needs.
+    needs : array_like, shape (n, m)
+        What each takes of what has a price, and its p99 TTFT.
+    """
+    amounts = np.asarray(needs, dtype=np.float64)
+    kept = np.zeros(len(kinds), dtype=np.bool_)
+    for kind in dict.fromkeys(kinds):
+        at = np.array([index for index, other in enumerate(kinds) if other == kind])
+        own = amounts[at]
+        no_more = (own[:, None, :] <= own[None, :, :]).all(axis=2)
+        less = no_more & (own[:, None, :] < own[None, :, :]).any(axis=2)
+        # Of plans that are alike in all, the first one stands for the others.
+        again = no_more & no_more.T & (np.arange(at.size)[:, None] < np.arange(at.size)[None, :])
+        kept[at] = ~(less | again).any(axis=0)
+    return kept
 
 
 def _is_faster(wait_s: float, than_s: float, tolerance: Tolerance) -> bool:

@@ -23,10 +23,11 @@ import frontier
 from frontier import spell, units
 from frontier.billing import LINES, METER, Bill, BillBasis, pool_lines
 from frontier.export import csv_bytes
+from frontier.ranges import Range, beyond_in_words, few_beyond
 from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED, asked, sources_used
 from frontier.simulate import LatencySummary
 from frontier.study import Study
-from frontier.tables import Source
+from frontier.tables import Source, Tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,7 @@ _ANSWERS = {
     "Median until the last token": "p50_latency_s",
     "p99 until the last token": "p99_latency_s",
 }
+_SHARES = (90.0, 95.0, 99.0, 99.9)
 _GPU_COLUMNS = tuple(name for name in METER.names or () if name.endswith("_gpu_s"))
 
 
@@ -95,6 +97,10 @@ class Report:
     uncertain : tuple of dict
         A row an input that is not known for sure, `Decides.rows`; empty where it was not looked at.
     currency : Currency or None
+    ranges : tuple of (str, Range, str)
+        Of the plan's figures: of what, from where to where, and in words.
+    uncertain : str
+        How few requests lie beyond its percentiles; empty where they are many.
     """
 
     title: str
@@ -116,6 +122,8 @@ class Report:
     sources: tuple[tuple[str, Source], ...]
     uncertain: tuple[dict[str, Any], ...] = ()
     currency: Currency | None = None
+    ranges: tuple[tuple[str, Range, str], ...] = ()
+    uncertain: str = ""
 
     @property
     def units_of_cost(self) -> dict[str, float]:
@@ -174,6 +182,8 @@ def report_of(
         sources=sources_used(study.deployment, study.tables, study.deal),
         uncertain=study.uncertain,
         currency=currency,
+        ranges=_range_rows(study, plan_id),
+        uncertain=uncertain_percentiles(outcome.requests, study.tables),
     )
 
 
@@ -186,6 +196,26 @@ def answer_rows(latency: LatencySummary) -> tuple[tuple[str, float], ...]:
     """Return how fast answers came as label and seconds [s]; none where that is not simulated."""
     found = ((label, getattr(latency, name)) for label, name in _ANSWERS.items())
     return tuple((label, value_s) for label, value_s in found if value_s is not None)
+
+
+def uncertain_percentiles(requests: int, tables: Tables) -> str:
+    """Return how few requests lie beyond percentiles that are shown; empty where many do."""
+    few = tables.setting("ranges_few_beyond")
+    return beyond_in_words(few_beyond(requests, few, _SHARES))
+
+
+def _range_rows(study: Study, plan_id: str) -> tuple[tuple[str, Range, str], ...]:
+    """Return the ranges of a plan: of what, from where to where, and in words."""
+    rows = []
+    for found, why in ((study.luck, "luck"), (study.open_inputs, "open inputs")):
+        one = None if found is None else found.plans.get(plan_id)
+        if one is not None:
+            usd, p99_s = one.usd_per_month, one.p99_ttft_s
+            rows += [
+                (f"A month, by {why}", usd, spell.dollars_between(usd.low, usd.high)),
+                (f"p99, by {why}", p99_s, spell.seconds_between(p99_s.low, p99_s.high)),
+            ]
+    return tuple(rows)
 
 
 def meters_csv(basis: BillBasis) -> bytes:
@@ -212,6 +242,8 @@ def report_json(report: Report) -> bytes:
         "span_s": report.bill.horizon_s,
         "is_extrapolated": report.bill.is_extrapolated,
         "latency_s": dict(report.latency),
+        "ranges": {what: [found.low, found.high] for what, found, _ in report.ranges},
+        "uncertain": report.uncertain,
         "plans": report.plans.to_dict(orient="records"),
         "assumptions": report.assumptions,
         "uncertain_inputs": report.uncertain,
@@ -581,7 +613,14 @@ def _write_lists(sheet: Any, styles: dict[str, Any], report: Report) -> None:
     sections: Iterable[tuple[str, Sequence[tuple[str, str]]]] = (
         ("Scenario", report.scenario),
         ("Why", [("", reason) for reason in report.reasons]),
-        ("Waiting", [(label, spell.seconds(value)) for label, value in report.latency]),
+        (
+            "Waiting",
+            [
+                *((label, spell.seconds(value)) for label, value in report.latency),
+                *([("", report.uncertain)] if report.uncertain else []),
+            ],
+        ),
+        ("Ranges", [(what, words) for what, _, words in report.ranges]),
         ("Included", [("", item) for item in INCLUDED]),
         ("Not included", [("", item) for item in (*NOT_BILLED, *NOT_SIMULATED)]),
         ("Assumptions", [("", item) for item in report.assumptions]),
@@ -659,6 +698,7 @@ def html_report(report: Report) -> str:
         (spell.dollars(per["1,000 requests"]), "for 1,000 requests"),
         (spell.dollars(per["1 M tokens"]), "for a million tokens"),
         *((spell.seconds(value), label) for label, value in report.latency),
+        *((words, f"range: {spell.lower_first(what)}") for what, _, words in report.ranges),
     ]
     if report.currency is not None:
         other = per["month"] * report.currency.per_usd
@@ -701,6 +741,7 @@ def html_report(report: Report) -> str:
 {"".join(f"<p>{e(reason)}</p>" for reason in report.reasons)}
 <h2>{e(report.plan_label)}</h2>
 <ul class="facts">{"".join(f"<li><b>{e(a)}</b><span>{e(b)}</span></li>" for a, b in facts)}</ul>
+{f'<p class="note">{e(report.uncertain)}</p>' if report.uncertain else ""}
 {extrapolated}
 <h2>Where a month's money goes</h2>
 <table>{lines}<tr><th>Total</th><th class="number">{e(spell.dollars(per["month"]))}</th>

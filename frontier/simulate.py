@@ -505,7 +505,7 @@ def simulate_replicas(
 
     rejected = np.isinf(fates.finish_s)
     tiers = len(policy.parked)
-    sessions = np.empty(len(seconds), dtype=_session_type(tiers))
+    sessions = np.empty(len(seconds), dtype=session_type(tiers))
     sessions["replica"], sessions["cold_start_index"] = owners.T
     sessions["started_s"], sessions["ready_s"], ended_s = seconds.T[:IN_START]
     last_s = max(float(horizon_s), float(np.max(fates.finish_s, where=~rejected, initial=0.0)))
@@ -540,7 +540,7 @@ def simulate_replicas(
 
 
 @functools.cache
-def _session_type(tiers: int) -> np.dtype[np.void]:
+def session_type(tiers: int) -> np.dtype[np.void]:
     """Return the type of a row of ``RunResult.sessions`` with so many parked tiers."""
     return np.dtype(
         [
@@ -639,8 +639,8 @@ def summarise(result: RunResult, trace: Trace | None = None) -> LatencySummary:
 def _observed(values: NDArray[np.float64], percent: Sequence[float]) -> list[float]:
     """Return percentiles that were observed, of at least one value."""
     ranks = [max(0, math.ceil(q / 100 * values.size) - 1) for q in percent]
-    # A partition puts the wanted ranks in place and leaves the rest unsorted: a tenth of a sort.
-    found: list[float] = np.partition(values, ranks)[ranks].tolist()
+    # Not a partition: numpy sorts with vector instructions, in less than half of its time.
+    found: list[float] = np.sort(values)[ranks].tolist()
     return found
 
 
@@ -773,8 +773,9 @@ def _shared_s(result: RunResult) -> NDArray[np.float64]:
 
     Infinite for a refused request.
     """
-    waits_s = result.start_wait_s + result.slot_wait_s + result.read_wait_s
-    shared_s = result.ttft_s - result.delay_s - waits_s - result.prompt_s
+    shared_s = result.ttft_s - result.prompt_s
+    for waited_s in (result.start_wait_s, result.slot_wait_s, result.read_wait_s, result.delay_s):
+        shared_s -= waited_s
     # Differences of instants late in a trace are off by their rounding: that is no wait.
     shared_s[shared_s < _ROUNDING_S] = 0.0
     return shared_s

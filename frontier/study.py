@@ -44,6 +44,7 @@ from frontier.sensitivity import (
     break_even,
     sensitivity,
 )
+from frontier.shipped import shipped
 from frontier.simulate import found_share
 from frontier.sweep import (
     LIST_DEAL,
@@ -146,6 +147,23 @@ def simulate(
         few = simulate_plans(first_look(grid), trace, tables, crew=crew)
         first(Simulated(deployment, trace, few))
     return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress, crew=crew))
+
+
+def shipped_look(scenario: Scenario, trace: Trace, tables: Tables) -> Simulated | None:
+    """Return the few plans that outline the answer where they were computed beforehand.
+
+    Raises
+    ------
+    InputError, InfeasibleError
+        As for `simulate`, where anything was shipped for that traffic.
+    """
+    results = shipped()
+    if results is None or not results.has(trace):
+        return None
+    deployment = deploy(scenario, trace, tables)
+    few = first_look(default_grid(deployment, trace, tables))
+    found = results.outcomes(few, trace, tables)
+    return None if found is None else Simulated(deployment, trace, found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -494,8 +512,11 @@ def plans_that_matter(study: Study) -> tuple[str, ...]:
         own[is_near].nsmallest(len(told), "usd_per_month"),
         own[own["efficient"]].sort_values("p99_ttft_s", kind="stable"),
     )
-    rows = pd.concat(orders).drop_duplicates(["usd_per_month", "p99_ttft_s"])
-    return tuple(rows["plan_id"].head(int(tables.setting("ranges_most_plans"))))
+    found: dict[tuple[float, float], str] = {}
+    for rows in orders:
+        for row in rows.itertuples():
+            found.setdefault((row.usd_per_month, row.p99_ttft_s), row.plan_id)
+    return tuple(found.values())[: int(tables.setting("ranges_most_plans"))]
 
 
 def luck_of(study: Study, *, progress: Progress | None = None) -> Ranges:

@@ -20,6 +20,7 @@ CACHES = {
     "FLASHINFER_WORKSPACE_BASE": "mitigation.kernel-cache",
     "HF_HOME": "mitigation.weight-cache",
 }
+NODE = "/var/lib/weights"
 
 
 @functools.cache
@@ -78,6 +79,11 @@ def _vllm(words, env, setup):
     if "--cudagraph-capture-sizes" in flags:
         found["mitigation.fewer-captures"] = len(flags["--cudagraph-capture-sizes"])
     found |= {key: True for name, key in CACHES.items() if name in env}
+    if "VLLM_CACHE_ROOT" in env:
+        found["compiled"] = True
+    if env.get("HF_HOME") == NODE:
+        found["weights_on_node"] = True
+    found["weights_from"] = "disk" if "HF_HOME" in env else "remote"
     return found
 
 
@@ -98,6 +104,7 @@ def _shell_sglang(parsed, setup):
         "gpus": int(flags["--tp-size"][0]),
         "max_sequences": int(flags["--max-running-requests"][0]),
         "prefix_caching": "--disable-radix-cache" not in flags,
+        "weights_from": "remote",
         "min_replicas": 1,
         "max_replicas": 1,
     }
@@ -122,17 +129,20 @@ def _pod(spec, setup, gpus_label):
     env = {item["name"]: item["value"] for item in container.get("env", [])}
     found = _vllm([*container["command"], *container["args"]], env, setup)
     limits = container["resources"]["limits"]
-    assert int(limits["nvidia.com/gpu"]) == found["gpus"]
+    maker = "amd" if setup.value("gpu").startswith("MI") else "nvidia"
+    assert int(limits[f"{maker}.com/gpu"]) == found["gpus"]
     asked = container["resources"].get("requests", limits)
     if "cpu" in asked:
         found["vcpus"] = float(asked["cpu"])
     if "memory" in asked:
         found["ram_gib"] = _quantity_mib(asked["memory"]) / 1024
-    if set(env) & set(CACHES):
-        mounted = {item["name"] for item in container["volumeMounts"]}
-        volumes = {item["name"] for item in spec["volumes"]}
-        assert mounted == volumes
-    found["gpu"] = spec["nodeSelector"][gpus_label]
+    mounted = {item["name"] for item in container.get("volumeMounts", [])}
+    assert mounted == {item["name"] for item in spec.get("volumes", [])}
+    paths = [item["mountPath"] for item in container.get("volumeMounts", [])]
+    for name in set(env) & set(CACHES):
+        assert any(env[name].startswith(path) for path in paths)
+    ((label, found["gpu"]),) = spec["nodeSelector"].items()
+    assert label == (gpus_label if maker == "nvidia" else "amd.com/gpu.product-name")
     return found
 
 
@@ -327,6 +337,7 @@ def _runpod(parsed, setup):
         "gpu": endpoint["gpuTypeIds"][0],
         "gpus": endpoint["gpuCount"],
         "max_sequences": int(env["MAX_NUM_SEQS"]),
+        "weights_from": "remote",
         "min_replicas": endpoint["workersMin"],
         "max_replicas": endpoint["workersMax"],
     }

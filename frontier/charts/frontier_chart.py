@@ -90,7 +90,8 @@ def frontier_figure(
         The plan that is open beside the chart; ringed.
     """
     figure = go.Figure()
-    low_s, high_s = theme.log_range([*table["p99_ttft_s"], slo_p99_ttft_s], pad=0.14)
+    shown_s = table[["p99_ttft_s", *(name for name in _BOX[2:] if name in table)]].to_numpy()
+    low_s, high_s = theme.log_range([*shown_s.ravel().tolist(), slo_p99_ttft_s], pad=0.14)
     efficient = table[table["efficient"]].sort_values("usd_per_month")
     if len(efficient):
         figure.add_trace(
@@ -137,11 +138,38 @@ def frontier_figure(
                     unselected={"marker": {"opacity": opacity}},
                 )
             )
+    if set(_BOX) <= set(table):
+        _add_boxes(figure, table, high_s)
     _add_ring(figure, table, chosen_plan_id)
     _add_limit(figure, slo_p99_ttft_s, high_s)
     _add_names(figure, table, marked or {}, low_s, high_s)
     _set_axes(figure, table, low_s, high_s)
     return theme.base_layout(figure, height_px=_HEIGHT_PX)
+
+
+def _add_boxes(figure: go.Figure, table: pd.DataFrame, high_s: float) -> None:
+    """Draw the range of each plan that has one; one without an upper end goes to the top."""
+    across: list[float | None] = []
+    up: list[float | None] = []
+    for low_usd, high_usd, low_s, most_s in table[list(_BOX)].dropna().itertuples(index=False):
+        top_s = min(most_s, high_s)
+        across += [low_usd, high_usd, high_usd, low_usd, low_usd, None]
+        up += [low_s, low_s, top_s, top_s, low_s, None]
+    if not across:
+        return
+    figure.add_trace(
+        go.Scatter(
+            x=across,
+            y=up,
+            mode="lines",
+            fill="toself",
+            fillcolor=theme.RANGE,
+            line={"width": 1.5, "color": theme.GREY},
+            name="Range by luck",
+            legendrank=2000,
+            hoverinfo="skip",
+        )
+    )
 
 
 def _add_band(figure: go.Figure, efficient: pd.DataFrame) -> None:
@@ -177,6 +205,12 @@ def _hover(row: Any) -> str:
         + f"<br><b>{spell.dollars(row.usd_per_month)}</b> a month, "
         + f"p99 <b>{spell.seconds(row.p99_ttft_s)}</b>"
     )
+    low_usd, high_usd, low_s, high_s = (getattr(row, name, np.nan) for name in _BOX)
+    if not np.isnan(low_usd):
+        words += (
+            f"<br>Range: {spell.dollars_between(low_usd, high_usd)} a month, "
+            f"p99 {spell.seconds_between(low_s, high_s)}"
+        )
     if np.isnan(row.waited_on_start_share):
         return words
     return words + f"<br>{spell.percent(row.waited_on_start_share)} of requests waited on a start"
@@ -276,8 +310,9 @@ def _share_of(value: float, low: float, high: float, *, log: bool) -> float:
 
 def _cost_range(table: pd.DataFrame) -> tuple[float, float]:
     """Return the ends of the cost axis."""
-    drawn = table[["usd_per_month", *(name for name in _BAND if name in table)]]
-    low_usd, high_usd = float(drawn.min(axis=None)), float(drawn.max(axis=None))
+    ends = (name for name in (*_BAND, *_BOX[:2]) if name in table)
+    drawn = table[["usd_per_month", *ends]].to_numpy()
+    low_usd, high_usd = float(np.nanmin(drawn)), float(np.nanmax(drawn))
     if _is_wide(table):
         return theme.log_range([low_usd, high_usd, *table["usd_per_month"]], pad=0.05)
     margin = max((high_usd - low_usd) * 0.08, high_usd * 0.05, 1.0)

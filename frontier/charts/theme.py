@@ -23,6 +23,7 @@ VERMILION, SKY, GREY = "#D55E00", "#2F93CF", "#7F8C98"
 VIOLET, PLUM, OLIVE, FOREST = "#7A70C8", "#A0457B", "#A39300", "#1F8463"
 BLUE_FILL = "rgba(0, 114, 178, 0.45)"
 TINT = "rgba(213, 94, 0, 0.08)"
+RANGE = "rgba(127, 140, 152, 0.25)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,16 @@ from frontier.growth.table import (
     MonthPoint,
     YearOfLine,
 )
-from frontier.growth.words import LINE_WORDS, budget, headline, notes, sentences, turns
+from frontier.growth.words import (
+    LINE_WORDS,
+    about_sample,
+    budget,
+    caution,
+    headline,
+    notes,
+    sentences,
+    turns,
+)
 
 __all__ = [
     "ALWAYS_ON",
@@ -51,8 +60,10 @@ __all__ = [
     "PriceStep",
     "ServedApart",
     "YearOfLine",
+    "about_sample",
     "budget",
     "by_origin",
+    "caution",
     "headline",
     "notes",
     "origins_table",

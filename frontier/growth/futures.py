@@ -9,18 +9,23 @@ nothing is simulated again.
 from __future__ import annotations
 
 import dataclasses
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from frontier.economics import undominated
+from frontier.plans.families import SCALE_TO_ZERO, WARM_POOL
 from frontier.plans.plan import Plan
 from frontier.study import Simulated, simulate
-from frontier.sweep import Outcome, simulate_plans
+from frontier.sweep import Outcome, basis_of_outcome, simulate_plans
 from frontier.tables import Tables
 from frontier.trace import Trace, scale_by_hour, scale_rate
 
 Tick = Callable[[], None]
+# Seconds that differ by the last bits of a float are the same.
+_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,16 @@ class Level:
 class Futures:
     """Plans at other levels of the traffic, simulated when first asked for and then kept.
 
+    What is kept is bounded: a large trace at many levels is simulated again where it is asked for
+    again.
+
     Parameters
     ----------
     now : Simulated
         The traffic as it was read, and what every plan did with it.
     tables : Tables
-        Of the prices in it nothing is used: outcomes can be billed at any.
+        Of the prices in it nothing is used: outcomes can be billed at any. Its rules say what is
+        metered.
     """
 
     def __init__(self, now: Simulated, tables: Tables) -> None:
@@ -57,7 +66,7 @@ class Futures:
                 # So few cannot be thinned as a whole: one draw would decide of everything.
                 trace = dataclasses.replace(trace, session_id=None)
         self._drawn_from = trace
-        self._simulated: dict[Level, Simulated] = {}
+        self._simulated: OrderedDict[Level, Simulated] = OrderedDict()
         self._outcomes: dict[tuple[Level, int, Plan], Outcome] = {}
         self._drawn: tuple[Level, dict[int, Trace]] | None = None
 
@@ -71,17 +80,24 @@ class Futures:
         if level.is_as_read:
             return self._now
         if level not in self._simulated:
-            self._simulated[level] = simulate(
+            found = simulate(
                 self._now.deployment.scenario,
                 self.traffic(level, 0),
                 self._tables,
                 progress=None if tick is None else lambda *_: tick(),
             )
+            self._simulated[level] = dataclasses.replace(
+                found, outcomes=worth_keeping(found.outcomes, self._tables)
+            )
+            self._forget()
+        self._simulated.move_to_end(level)
         return self._simulated[level]
 
-    def is_known(self, level: Level) -> bool:
-        """Whether nothing has to be simulated for `at`."""
-        return level.is_as_read or level in self._simulated
+    def _forget(self) -> None:
+        """Let go of the levels used longest ago where all take too much; two always stay."""
+        most = self._tables.setting("growth_most_kept_bytes")
+        while len(self._simulated) > 2 and sum(map(_bytes_of, self._simulated.values())) > most:
+            self._simulated.popitem(last=False)
 
     def of_plans(
         self, level: Level, seed: int, plans: Iterable[Plan], tick: Tick | None = None
@@ -122,3 +138,50 @@ class Futures:
             else:
                 drawn[seed] = scale_rate(self._drawn_from, level.factor, seed, self._tables)
         return drawn[seed]
+
+
+def _bytes_of(found: Simulated) -> int:
+    trace = found.trace
+    held = trace.arrival_s.nbytes + trace.prompt_tokens.nbytes + trace.output_tokens.nbytes
+    return held + sum(outcome.sessions.nbytes for outcome in found.outcomes)
+
+
+def worth_keeping(outcomes: Iterable[Outcome], tables: Tables) -> tuple[Outcome, ...]:
+    """Return the plans that a line can take at some price, in their order.
+
+    A year of all of them would be some hundred megabytes. Those that scale to zero are most of it,
+    and many of them are never worth more than another: whatever its price, they take as much of
+    everything that is metered and wait as long. All others stay, but what nobody can buy.
+    """
+    kept: dict[int, Outcome] = {}
+    scaled: list[tuple[int, Outcome]] = []
+    for at, outcome in enumerate(outcomes):
+        plan = outcome.plan
+        if not plan.family.is_buyable:
+            continue
+        is_scaled = plan.family in (SCALE_TO_ZERO, WARM_POOL) and not plan.is_provider_default
+        if is_scaled:
+            scaled.append((at, outcome))
+        else:
+            kept[at] = outcome
+    if scaled:
+        kinds = [
+            (one.plan.family.key, one.plan.speed, one.plan.weights_gib, one.plan.weights_stay)
+            for _, one in scaled
+        ]
+        needs = [_needs(outcome, tables) for _, outcome in scaled]
+        stays = undominated(kinds, np.round(needs, _DECIMALS))
+        kept |= {at: one for (at, one), stay in zip(scaled, stays, strict=True) if stay}
+    return tuple(kept[at] for at in sorted(kept))
+
+
+def _needs(outcome: Outcome, tables: Tables) -> tuple[float, ...]:
+    """Return what has a price in a run: metered seconds, host memory kept, storage; and the p99."""
+    basis = basis_of_outcome(outcome, tables)
+    (pool,) = basis.pools
+    return (
+        float(pool.meters.gpu_s.sum()) + pool.extra_start_gpu_s,
+        pool.kept_ram_gib_s,
+        basis.storage_gb,
+        outcome.latency.p99_ttft_s,
+    )

@@ -147,7 +147,8 @@ def bind(
     for name, bound in bounds.items():
         if bound is not None and month > bound[1]:
             bounds[name] = bound = None
-        if deal.commitment is None or name not in at.drawn:
+        # One without a stated term binds to nothing that is known.
+        if deal.commitment is None or not deal.commitment.term_months or name not in at.drawn:
             continue
         plan = at.drawn[name][0].plan
         if not plan.is_committed:
@@ -155,7 +156,7 @@ def bind(
         kept = _kept(plan)
         if bound is not None and kept <= bound[0]:
             continue
-        last = month - 1 + (deal.commitment.term_months or 1)
+        last = month - 1 + deal.commitment.term_months
         if growth.committed_until is not None:
             last = min(last, growth.committed_until)
         bounds[name] = (kept, last)

@@ -57,7 +57,7 @@ def over_months(
     kept_plan_id : str, optional
         The plan of the line `KEPT`; the study's answer if None.
     progress : callable, optional
-        Called with (done, all) steps, at least ten times a second; what it raises stops all.
+        Called with (done, all) months, at least ten times a second; what it raises stops all.
 
     Raises
     ------
@@ -78,18 +78,14 @@ def over_months(
         for month in range(1, growth.months + 1)
     ]
     simulated = levels_to_simulate(levels, study.trace.arrival_s.size, study)
-    # Each level is simulated, then each month chosen among what came of it.
-    done, steps = 0, len(simulated) + growth.months
+    done = 0
 
     def tick() -> None:
         if progress is not None:
-            progress(done, steps)
+            progress(done, growth.months)
 
-    for level in simulated:
-        futures.at(level, tick)
-        done += 1
-        tick()
-
+    # A spot price is no base for a commitment, and a reserved one has it.
+    is_sold = study.deployment.dedicated.kind == "dedicated"
     bounds: dict[str, tuple[int, int] | None] = {ALWAYS_ON: None, CHEAPEST: None}
     binding: list[tuple[int, int, int]] = []
     months: list[Month] = []
@@ -122,7 +118,8 @@ def over_months(
                 points=points,
                 draws=1 if level.is_as_read else int(tables.setting("growth_draws")),
                 is_interpolated=len(near) > 1,
-                is_committed=deal.commitment is not None,
+                is_committed=deal.commitment is not None and is_sold,
+                is_changed=bool(level.hours) or deal != study.deal,
             )
         )
         done += 1
@@ -139,6 +136,7 @@ def over_months(
         hours_per_month=study.hours_per_month,
         span_s=study.trace.horizon_s,
         requests=study.trace.arrival_s.size,
+        price_band=tables.setting("price_band"),
         binding=tuple(binding),
     )
 

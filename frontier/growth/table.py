@@ -76,6 +76,8 @@ class Month:
         Whether it lies between two levels that were simulated, and was not itself.
     is_committed : bool
         Whether the deal's commitment can be had in it.
+    is_changed : bool
+        Whether other hours of the week or other prices than today's are in it.
     """
 
     month: int
@@ -86,6 +88,7 @@ class Month:
     draws: int
     is_interpolated: bool
     is_committed: bool
+    is_changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ class GrowthTable:
         Of the traffic as it was read [s].
     requests : int
         Of the traffic as it was read.
+    price_band : float
+        By how much metered prices are off in the price range [1].
     binding : tuple of (int, int, int)
         Commitments of the line `CHEAPEST`: first and last month, and replicas.
     """
@@ -132,6 +137,7 @@ class GrowthTable:
     hours_per_month: float
     span_s: float
     requests: int
+    price_band: float
     binding: tuple[tuple[int, int, int], ...]
 
     def line(self, name: str) -> tuple[MonthPoint, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from frontier import spell, units
 from frontier.growth.table import ALWAYS_ON, CHEAPEST, KEPT, SHIPPED, GrowthTable
+from frontier.ranges import Ranges
 from frontier.verdict import PlanFacts, named
 
 LINE_WORDS = {
@@ -20,7 +21,7 @@ LINE_WORDS = {
     CHEAPEST: "Cheapest within the limit, chosen anew each month",
 }
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
-_FEW_RUNS = 4
+_FEW_RUNS, _MANY_RUNS = 4, 12
 # Sums of the same dollars in another order differ in their last bits.
 _SAME_USD = 0.005
 
@@ -32,8 +33,10 @@ def headline(found: GrowthTable) -> str:
     runs = _runs(points, lambda point: None if point is None else _kind(point.plan))
     first = points[0]
     if len(runs) == 1 and first is None:
-        return f"No plan holds p99 ≤ {limit} in any of these {_months(found)}."
+        return f"No plan holds p99 ≤ {limit}, in any month."
     if len(runs) == 1 and first is not None:
+        if len(found.months) == 1:
+            return f"The cheapest plan that holds p99 ≤ {limit}: {_kind_words(first.plan)}."
         return (
             f"Over {_months(found)} the cheapest plan that holds p99 ≤ {limit} stays of one kind: "
             f"{_kind_words(first.plan)}."
@@ -79,7 +82,9 @@ def budget(found: GrowthTable) -> str:
     year = found.years.get(name)
     if year is None:
         return ""
-    what = "deciding anew each month" if name == CHEAPEST else "with today's plan"
+    what = "deciding anew each month"
+    if name == KEPT:
+        what = "with today's plan, for no plan holds the limit in every month"
     words = f"Budget of {_months(found)}, {what}: {spell.dollars(year.usd)}"
     if year.usd_high - year.usd_low > _SAME_USD:
         words += (
@@ -88,8 +93,8 @@ def budget(found: GrowthTable) -> str:
         )
     if year.usd_price_high - year.usd_price_low > _SAME_USD:
         words += (
-            f"; {spell.dollars(year.usd_price_low)} to {spell.dollars(year.usd_price_high)} if all "
-            "prices are off by the price band"
+            f"; {spell.dollars(year.usd_price_low)} to {spell.dollars(year.usd_price_high)} if "
+            f"metered prices are {spell.percent(found.price_band)} lower or higher"
         )
     return f"{words}."
 
@@ -113,12 +118,47 @@ def notes(found: GrowthTable) -> tuple[str, ...]:
             "trace. Their cost is on a straight line between the levels of traffic below and "
             "above, their plan and its waits are those of the level above."
         )
-    if found.span_s < units.SECONDS_PER_DAY:
-        said.append(
-            f"Only {spell.seconds(found.span_s)} of traffic was seen: a month of it, let alone a "
-            "year, is an extrapolation without its nights and weekends."
-        )
     return tuple(said)
+
+
+def caution(found: GrowthTable) -> str:
+    """Return what to know before the answer, where less than a day was seen; else nothing."""
+    if found.span_s >= units.SECONDS_PER_DAY:
+        return ""
+    return (
+        f"Only {spell.seconds(found.span_s)} of traffic was seen: a month of it, let alone a "
+        "year, is an extrapolation without its nights and weekends."
+    )
+
+
+def about_sample(found: GrowthTable, luck: Ranges | None) -> str:
+    """Return how far today's plan may lie from its figures because its traffic is a sample.
+
+    Parameters
+    ----------
+    luck : Ranges or None
+        Of the traffic as it was read, as `ranges.luck_ranges` has them.
+    """
+    points = found.line(KEPT)
+    month = found.months[0]
+    if luck is None or not points or month.factor != 1.0 or month.is_changed:
+        return ""
+    plan = points[0].plan
+    own = luck.plans.get(plan.plan_id)
+    if own is None:
+        return luck.refused
+    usd, wait_s = own.usd_per_month, own.p99_ttft_s
+    words = f"The traffic is a sample: in {spell.percent(luck.level)} of such samples today's plan"
+    if usd.high - usd.low > _SAME_USD:
+        words += f" costs {spell.dollars(usd.low)} to {spell.dollars(usd.high)} in month 1"
+    else:
+        words += f" costs {spell.dollars(usd.low)} in month 1 all the same"
+    if wait_s.crosses(found.limit_s):
+        words += (
+            f", and its p99 lies from {spell.seconds(wait_s.low)} to {spell.seconds(wait_s.high)}: "
+            "whether it holds the limit is not sure"
+        )
+    return f"{words}."
 
 
 def turns(found: GrowthTable) -> tuple[int, ...]:
@@ -182,26 +222,38 @@ def _about_replicas(found: GrowthTable) -> str:
     if not points:
         return ""
     plan = points[0].plan
-    what = f"always-on {plan.vendor} {plan.gpu}"
+    what = _kind_words(plan)
     runs = _runs(points, lambda point: point.plan.kept)
     broken = [found.growth.named(point.month) for point in points if not point.holds_limit]
+    if len(broken) == len(points):
+        return f"No number of {what} holds the limit, in any month."
+    counts = [points[begin].plan.kept for begin, _ in runs]
     if len(runs) == 1:
         replicas = "One replica" if plan.kept == 1 else spell.count(plan.kept, "replica")
         words = f"{replicas} of {what} {'is' if plan.kept == 1 else 'are'} enough in every month"
         if broken:
-            return f"No number of {what} holds the limit in {_few(broken)}."
-    else:
-        parts = []
-        for (_, before), (begin, _) in itertools.pairwise(runs):
-            had, has = points[before - 1].plan.kept, points[begin].plan.kept
-            when = found.growth.named(points[begin].month)
-            if has == had + 1 and has <= len(_ORDINALS):
-                parts.append(f"a {_ORDINALS[has - 1]} replica from {when}")
-            else:
-                parts.append(f"{spell.count(has, 'replica')} from {when}")
+            words += " in which any number holds the limit"
+    elif counts == list(range(1, len(counts) + 1)) and len(counts) <= len(_ORDINALS):
+        parts = [
+            f"a {_ORDINALS[has - 1]} replica from {found.growth.named(points[begin].month)}"
+            for has, (begin, _) in zip(counts[1:], runs[1:], strict=True)
+        ]
         words = f"{_upper(what)} needs {_listed(parts)}"
-        if broken:
-            words += f"; no number of them holds the limit in {_few(broken)}"
+    else:
+        parts = [
+            f"{has:,}"
+            + (f" from {found.growth.named(points[begin].month)}" if begin else " at first")
+            for has, (begin, _) in list(zip(counts, runs, strict=True))[:_MANY_RUNS]
+        ]
+        words = f"Replicas of {what}: {', '.join(parts)}"
+        if len(runs) > _MANY_RUNS:
+            words += " and so on"
+    if broken:
+        words += (
+            f"; none does in {_few(broken)}"
+            if len(runs) == 1
+            else (f"; no number of them holds the limit in {_few(broken)}")
+        )
     return f"{words}."
 
 
@@ -274,7 +326,8 @@ def _about_commitment(found: GrowthTable) -> tuple[str, ...]:
             "or not: until then only plans that use them are chosen."
         )
     for before, after in itertools.pairwise(months):
-        if before.is_committed and not after.is_committed:
+        used = any(point.plan.is_committed for point in before.points.values())
+        if used and before.is_committed and not after.is_committed:
             words = f"The commitment ends with {found.growth.named(before.month)}"
             old, new = before.points.get(KEPT), after.points.get(KEPT)
             if old is not None and new is not None and old.plan.is_committed:

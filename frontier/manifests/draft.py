@@ -37,6 +37,10 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "purchase": "it is agreed with the provider",
         "schedule": "there is no setting for it; change the minimum at those times",
         "idle_timeout_s": "there is no setting for it",
+        "weights_from": "the text names the checkpoint on Hugging Face, which each start would "
+        "fetch anew; mount the weights and name their path instead",
+        "weights_on_node": "a disk of the node has to be mounted, and the weights read from it",
+        "compiled": "it takes a volume that outlives a replica",
         "chunk_tokens": "it is a flag of the engine",
         "prefix_caching": "it is a flag of the engine",
         "vcpus": "they come with the machine",
@@ -195,6 +199,10 @@ class Draft:
         self.says("gpu")
         return row.name
 
+    def gpu_family(self) -> str:
+        """Return the generation of the GPU, as data/gpus.csv names it."""
+        return self._tables.gpu(self.setup.value("gpu")).family
+
     def fill(self, placeholder: str, what: str) -> str:
         """Return a placeholder, which the notes count among what is to fill in."""
         self._fill[placeholder] = what
@@ -298,7 +306,7 @@ def nearest(asked: float, row: ManifestField) -> float:
 
 def in_words(row: ManifestField) -> str:
     """Return which numbers a field can hold."""
-    unit = f" {row.unit}" if row.unit else ""
+    unit = f" {row.unit}" if row.unit not in (None, "1") else ""
     if row.allowed:
         return f"one of {', '.join(f'{value:g}' for value in row.allowed)}{unit}"
     whole = "whole numbers" if row.step == 1 else "numbers"
@@ -310,7 +318,7 @@ def in_words(row: ManifestField) -> str:
         return f"{whole} up to {row.most:g}{unit}"
     if row.least is not None:
         return f"{whole} from {row.least:g}{unit} up"
-    return f"{whole}{f' of{unit}' if unit else ''}"
+    return whole
 
 
 def _named(fact: Fact) -> str:

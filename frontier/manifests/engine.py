@@ -10,14 +10,28 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from frontier.manifests.draft import Draft, Snippet
+from frontier.models.own import OWN_MODEL_SOURCE
 
 CACHE_DIR = "/cache"
 _SLEEPS = ("mitigation.sleep-1", "mitigation.sleep-2")
 _STREAMS = "mitigation.weight-streamer"
 _FEWER, _EAGER = "mitigation.fewer-captures", "mitigation.eager"
-_KEPT = ("mitigation.compile-cache", "mitigation.kernel-cache", "mitigation.weight-cache")
+_HUB = "hf-hub"
+# Which variables of the engine point to what outlives a replica.
+_KEPT: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "compiled": {"VLLM_CACHE_ROOT": "vllm"},
+        "mitigation.compile-cache": {"VLLM_CACHE_ROOT": "vllm"},
+        "mitigation.kernel-cache": {
+            "FLASHINFER_WORKSPACE_BASE": "flashinfer",
+            "TRITON_CACHE_DIR": "triton",
+        },
+        "mitigation.weight-cache": {"HF_HOME": "huggingface"},
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +159,12 @@ def sglang_command(draft: Draft) -> Command:
 def checkpoint(draft: Draft) -> str:
     """Return the repository of the weights; a placeholder where their precision has its own."""
     model, precision = draft.setup.model, draft.setup.value("precision")
-    if precision in ("bf16", model.native_precision) or _on_the_fly(draft):
-        draft.says("model", "precision")
+    if precision == model.native_precision or _on_the_fly(draft):
+        draft.says("precision")
+        if model.source_id == OWN_MODEL_SOURCE:
+            draft.lacks("model", "only you know where its checkpoint is; fill it in")
+            return draft.fill("YOUR-CHECKPOINT", "name or path of your model")
+        draft.says("model")
         return model.repo
     name = f"YOUR-{precision.upper()}-CHECKPOINT"
     why = f"a checkpoint in {precision} has a name of its own; fill it in"
@@ -178,24 +196,19 @@ def capture_sizes(draft: Draft, most: int) -> list[str]:
 
 def _keep(draft: Draft, env: dict[str, str], *, cache: bool) -> bool:
     """Point the engine's caches to the volume, where there can be one."""
-    if not cache or not any(draft.has(key) for key in _KEPT):
+    row = draft.setup.value("weights_from")
+    if row is not None and row.storage == _HUB:
+        draft.says("weights_from")
+    if not cache:
         return False
-    for key, variables in zip(
-        _KEPT,
-        (
-            {"VLLM_CACHE_ROOT": f"{CACHE_DIR}/vllm"},
-            {
-                "FLASHINFER_WORKSPACE_BASE": f"{CACHE_DIR}/flashinfer",
-                "TRITON_CACHE_DIR": f"{CACHE_DIR}/triton",
-            },
-            {"HF_HOME": f"{CACHE_DIR}/huggingface"},
-        ),
-        strict=True,
-    ):
+    if row is not None and row.kind == "disk":
+        draft.says("weights_from")
+        env["HF_HOME"] = f"{CACHE_DIR}/huggingface"
+    for key, variables in _KEPT.items():
         if draft.has(key):
             draft.says(key)
-            env |= variables
-    return True
+            env |= {name: f"{CACHE_DIR}/{folder}" for name, folder in variables.items()}
+    return any(value.startswith(f"{CACHE_DIR}/") for value in env.values())
 
 
 def vllm_flags(draft: Draft) -> Snippet:

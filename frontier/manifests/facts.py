@@ -72,6 +72,9 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "max_sequences": "Most requests of a replica",
         "chunk_tokens": "Prompt tokens read in one step",
         "prefix_caching": "Prefix cache",
+        "weights_from": "Weights at a start",
+        "weights_on_node": "Weights on a node that is up",
+        "compiled": "Compiled graphs",
         "min_replicas": "Kept replicas",
         "max_replicas": "Most replicas",
         "idle_timeout_s": "Keep-alive",
@@ -220,14 +223,17 @@ def _setup(
         *_host_facts(plan, there, offer, terms, tables),
         *_policy_facts(plan, policy, part, trace),
         *_scaler_facts(policy, there.autoscaler),
+        *(() if least_of(policy) == policy.max_replicas else _fetch_facts(plan, there, tables)),
         *_start_facts(plan, tables),
         *_purchase_facts(plan, part, offer),
     )
     found = {fact.key: fact for fact in facts}
     slug = re.sub("[^a-z0-9]+", "-", there.model.model.lower()).strip("-")[:_LONGEST_NAME]
+    if not slug[:1].isalpha():
+        slug = f"model-{slug}"  # a Service's name begins with a letter
     return Setup(
         part=part,
-        name="-".join(filter(None, (slug.rstrip("-") or "model", part))),
+        name="-".join(filter(None, (slug.rstrip("-"), part))),
         plan=plan,
         model=there.model,
         offer=offer,
@@ -273,7 +279,7 @@ def _host_facts(
 
 def _policy_facts(plan: Plan, policy: ScalingPolicy, part: str, trace: Trace) -> Iterator[Fact]:
     levels = (policy.min_replicas, *(level for _, level in policy.schedule))
-    least, most = min(levels), policy.max_replicas
+    least, most = least_of(policy), policy.max_replicas
     yield Fact("min_replicas", least, spell.count(least, "replica"))
     yield Fact("max_replicas", most, spell.count(most, "replica"))
     if max(levels) > least:
@@ -330,8 +336,7 @@ def _nodes_in_words(pool: NodePool) -> str:
 
 
 def _scaler_facts(policy: ScalingPolicy, row: Autoscaler) -> Iterator[Fact]:
-    least = min((policy.min_replicas, *(level for _, level in policy.schedule)))
-    if least == policy.max_replicas:
+    if least_of(policy) == policy.max_replicas:
         return  # nothing scales
     yield Fact("autoscaler", row.autoscaler, row.label)
     if policy.scaler is None:
@@ -362,6 +367,23 @@ def _scaler_words(name: str, value: Any) -> str:
     if name.endswith("_s"):
         return spell.seconds(value)
     return f"{value:g}"
+
+
+def least_of(policy: ScalingPolicy) -> int:
+    """Return the fewest replicas that a policy ever keeps."""
+    return min((policy.min_replicas, *(level for _, level in policy.schedule)))
+
+
+def _fetch_facts(plan: Plan, there: Deployed, tables: Tables) -> Iterator[Fact]:
+    """Yield what a start was taken to find: where nothing starts it does not matter."""
+    inputs, choice = there.start_inputs, there.supply.nodes
+    if not {"weight-cache", "multi-tier"} & set(plan.mitigations):
+        row = tables.storage[inputs.storage]
+        yield Fact("weights_from", row, row.label)
+        if choice is not None and choice.weights_on_node:
+            yield Fact("weights_on_node", True, "read from its disk")
+    if inputs.compile_state == "cached" and "eager" not in plan.mitigations:
+        yield Fact("compiled", True, "kept from an earlier start")
 
 
 def _start_facts(plan: Plan, tables: Tables) -> Iterator[Fact]:

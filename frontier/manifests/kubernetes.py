@@ -18,8 +18,10 @@ from frontier.manifests.yaml_text import yaml_documents
 _IMAGE = "YOUR-VLLM-IMAGE"
 _PROMETHEUS = "YOUR-PROMETHEUS-ADDRESS"
 _QUERY = "YOUR-QUERY-OF-REQUESTS-IN-FRONT"
-_GPU_LABEL = "nvidia.com/gpu.product"
-_GPU = "nvidia.com/gpu"
+# The resource of a node and its label, by whose GPU it is.
+_NVIDIA = ("nvidia.com/gpu", "nvidia.com/gpu.product")
+_AMD = ("amd.com/gpu", "amd.com/gpu.product-name")
+_ON_NODE = "/var/lib/weights"
 _UP, _DOWN = "scaleUp", "scaleDown"
 
 
@@ -110,8 +112,7 @@ def knative(draft: Draft) -> Snippet:
     annotations = _knative_annotations(draft, bounds=True)
     spec: dict[str, Any] = {
         "containerConcurrency": draft.number("max_sequences", "knative.containerConcurrency"),
-        "containers": [_container(draft, knative=True)],
-        **_placed(draft),
+        **_pod(draft, knative=True),
     }
     document = {
         "apiVersion": "serving.knative.dev/v1",
@@ -208,13 +209,12 @@ def _inference_service(
     title: str,
     ending: str,
 ) -> Snippet:
-    container = _container(draft, knative=ending == "kserve")
-    container["name"] = "kserve-container"
+    pod = _pod(draft, knative=ending == "kserve", name="kserve-container")
     document = {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": {"name": draft.setup.name, "annotations": annotations},
-        "spec": {"predictor": {**predictor, "containers": [container], **_placed(draft)}},
+        "spec": {"predictor": {**predictor, **pod}},
     }
     name = f"{draft.setup.name}-{ending}.yaml"
     return draft.finish(title, "yaml", yaml_documents(document), name)
@@ -395,7 +395,7 @@ def _deployment(draft: Draft, *, replicas: int | None = None) -> dict[str, Any]:
         "selector": {"matchLabels": labels},
         "template": {
             "metadata": {"labels": labels},
-            "spec": {"containers": [_container(draft)], **_placed(draft)},
+            "spec": _pod(draft),
         },
     }
     return {
@@ -421,12 +421,12 @@ def _service(draft: Draft) -> dict[str, Any]:
 
 def _container(draft: Draft, *, knative: bool = False) -> dict[str, Any]:
     command = vllm_command(draft, cache=True)
-    gpus = draft.setup.value("gpus")
+    gpus, resource = draft.setup.value("gpus"), _names(draft)[0]
     requests: dict[str, Any] = {}
     if draft.has("vcpus"):
         requests["cpu"] = _quantity(draft.number("vcpus", "kubernetes.cpu"))
     if draft.has("ram_gib"):
-        requests["memory"] = f"{draft.number('ram_gib', 'kubernetes.memory', times=1024):g}Mi"
+        requests["memory"] = f"{draft.number('ram_gib', 'kubernetes.memory', times=1024)}Mi"
     health = {"path": "/health", "port": command.port}
     period = draft.default("kubernetes.periodSeconds")
     found: dict[str, Any] = {
@@ -436,11 +436,17 @@ def _container(draft: Draft, *, knative: bool = False) -> dict[str, Any]:
         "command": [command.words[0]],
         "args": list(command.words[1:]),
     }
-    if command.env:
-        found["env"] = [{"name": name, "value": value} for name, value in command.env.items()]
+    found_env = dict(command.env)
+    if draft.has("weights_on_node"):
+        found_env["HF_HOME"] = _ON_NODE
+    if found_env:
+        found["env"] = [{"name": name, "value": value} for name, value in found_env.items()]
     found |= {
         "ports": [{"containerPort": command.port}],
-        "resources": {"requests": {**requests, _GPU: str(gpus)}, "limits": {_GPU: str(gpus)}},
+        "resources": {
+            "requests": {**requests, resource: str(gpus)},
+            "limits": {resource: str(gpus)},
+        },
         "readinessProbe": {"httpGet": health},
     }
     if not knative:
@@ -450,8 +456,11 @@ def _container(draft: Draft, *, knative: bool = False) -> dict[str, Any]:
             "failureThreshold": max(1, math.ceil(draft.patience_s() / period)),
         }
     mounts = []
-    if command.keeps:
+    if any(value.startswith(CACHE_DIR) for value in found_env.values()):
         mounts.append({"name": "cache", "mountPath": CACHE_DIR})
+    if draft.has("weights_on_node"):
+        draft.says("weights_on_node")
+        mounts.append({"name": "weights", "mountPath": _ON_NODE})
     if gpus > 1:
         mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})
     if mounts:
@@ -459,21 +468,31 @@ def _container(draft: Draft, *, knative: bool = False) -> dict[str, Any]:
     return found
 
 
-def _placed(draft: Draft) -> dict[str, Any]:
-    """Return what a pod asks of its node, and the volumes that it mounts."""
-    found: dict[str, Any] = {"nodeSelector": {_GPU_LABEL: draft.gpu("kubernetes")}}
+def _pod(draft: Draft, *, knative: bool = False, name: str = "engine") -> dict[str, Any]:
+    """Return the container of a pod, what it asks of its node, and the volumes that it mounts."""
+    containers = [{**_container(draft, knative=knative), "name": name}]
+    found: dict[str, Any] = {"nodeSelector": {_names(draft)[1]: draft.gpu("kubernetes")}}
     volumes: list[dict[str, Any]] = []
-    kept = ("compile-cache", "kernel-cache", "weight-cache")
-    if any(f"mitigation.{key}" in draft.setup.facts for key in kept):
+    (container,) = containers
+    mounted = {item["name"] for item in container.get("volumeMounts", ())}
+    if "cache" in mounted:
         claim = draft.fill("your-cache-claim", "a claim on a volume that outlives the pods")
         volumes.append({"name": "cache", "persistentVolumeClaim": {"claimName": claim}})
+    if "weights" in mounted:
+        path = {"path": _ON_NODE, "type": "DirectoryOrCreate"}
+        volumes.append({"name": "weights", "hostPath": path})
     if draft.setup.value("gpus") > 1:
         volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory"}})
-    return {**found, "volumes": volumes} if volumes else found
+    return {"containers": containers, **found, **({"volumes": volumes} if volumes else {})}
+
+
+def _names(draft: Draft) -> tuple[str, str]:
+    """Return what Kubernetes calls the resource, and the label that says which GPU it is."""
+    return _AMD if draft.gpu_family().startswith("cdna") else _NVIDIA
 
 
 def _quantity(value: float) -> str:
-    return f"{value:g}"
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _text(value: Any) -> str:

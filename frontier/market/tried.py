@@ -19,20 +19,23 @@ from numpy.typing import NDArray
 
 from frontier.billing import Contract, Meters, Usage, metering_key, read_meters, summed
 from frontier.crew import THREADS, Crew, Progress
+from frontier.economics import undominated
 from frontier.plans.families import DEDICATED
 from frontier.plans.grid import first_look, offer_grid
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Scenario, Supply, deploy_at
 from frontier.serving import ServingSpeed
+from frontier.shipped import Ran, Shipped
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
     session_seconds,
+    session_type,
     simulate_plan,
     summarise,
 )
 from frontier.start.stages import StartDraws
-from frontier.sweep import start_draws, usage_of_run
+from frontier.sweep import start_draws, start_normals, usage_of_run
 from frontier.tables import Gpu, Model, Tables
 from frontier.trace import Trace
 
@@ -123,11 +126,12 @@ def try_plans(
     *,
     speeds: Mapping[tuple[str, int], ServingSpeed],
     kept: Keeps,
+    shipped: Shipped | None = None,
     first: Callable[[Results], None] | None = None,
     progress: Progress | None = None,
     crew: Crew = THREADS,
 ) -> Results:
-    """Return what the plans of each group did, simulating only what is not kept.
+    """Return what the plans of each group did, simulating only what is neither kept nor shipped.
 
     Parameters
     ----------
@@ -137,6 +141,8 @@ def try_plans(
         Of the replicas of these groups.
     kept : Keeps
         Looked in, and filled.
+    shipped : Shipped, optional
+        What was computed beforehand.
     first : callable, optional
         Gets what the few plans did that outline the answer, if anything has to be simulated.
     progress : callable, optional
@@ -153,6 +159,17 @@ def try_plans(
     if not missing:
         return found
     grids, needed = _grids(missing, trace, tables, speeds)
+    if shipped is not None and shipped.has(trace):
+        for alike, metering in missing:
+            ran = shipped.group(grids[alike], trace, metering, tables)
+            if ran is not None:
+                key = (alike, metering)
+                found[key] = _as_tried(ran, grids[alike], needed[alike], trace, tables)
+                kept.put(key, found[key])
+        missing = [key for key in missing if key not in found]
+        if not missing:
+            return found
+        grids = {alike: grids[alike] for alike, _ in missing}
     ids = _Ids()
     run_of = {
         alike: [_same_run(plan, alike, ids) for plan in grid] for alike, grid in grids.items()
@@ -197,6 +214,46 @@ def try_plans(
     return found
 
 
+def _as_tried(
+    ran: Iterable[Ran], grid: Sequence[Plan], needed: int, trace: Trace, tables: Tables
+) -> tuple[Tried, ...]:
+    """Return results that were computed beforehand as if they had just been simulated."""
+    # The first start that would be drawn: a usage holds one, for its shape.
+    luck = start_normals(tables)[:1]
+    found = []
+    for one in ran:
+        plan = grid[one.at]
+        usage = usage_of_run(
+            plan,
+            np.empty(0, dtype=session_type(len(plan.policy.parked))),
+            plan.start.draw(luck).stage_s[:1],
+            horizon_s=trace.horizon_s,
+            requests=int(trace.arrival_s.size),
+        )
+        found.append(
+            Tried(
+                plan=plan,
+                latency=one.latency,
+                usage=usage,
+                meters=one.meters,
+                takes=_takes(plan, one.meters),
+                starts=one.starts,
+                busy_share=one.busy_share,
+                needed=needed,
+            )
+        )
+    return tuple(found)
+
+
+def _takes(plan: Plan, meters: Meters) -> tuple[float, float, float]:
+    """Return what of a run has a price, as `Tried` has it."""
+    return (
+        float(meters.gpu_s.sum()) + meters.extra_start_gpu_s,
+        plan.standing.host_ram_gib * meters.held_s,
+        plan.standing.storage_gb,
+    )
+
+
 def worth_keeping(tried: Iterable[Tried]) -> tuple[Tried, ...]:
     """Return the plans that can be cheapest under some limit at some price, in their order.
 
@@ -204,21 +261,12 @@ def worth_keeping(tried: Iterable[Tried]) -> tuple[Tried, ...]:
     holds no GPU, memory or storage for longer and waits no longer: it is never worth more.
     """
     tried = tuple(tried)
-    kept = np.zeros(len(tried), dtype=np.bool_)
     kinds = [
         (item.plan.family.key, item.plan.speed, item.plan.weights_gib, item.plan.weights_stay)
         for item in tried
     ]
-    for kind in dict.fromkeys(kinds):
-        at = np.array([index for index, other in enumerate(kinds) if other == kind])
-        needs = np.array(
-            [(*tried[index].takes, tried[index].latency.p99_ttft_s) for index in at]
-        ).round(_DECIMALS)
-        no_more = (needs[:, None, :] <= needs[None, :, :]).all(axis=2)
-        less = no_more & (needs[:, None, :] < needs[None, :, :]).any(axis=2)
-        # Of plans that are alike in all, the first one stands for the others.
-        again = no_more & no_more.T & (np.arange(at.size)[:, None] < np.arange(at.size)[None, :])
-        kept[at] = ~(less | again).any(axis=0)
+    needs = np.array([(*item.takes, item.latency.p99_ttft_s) for item in tried])
+    kept = undominated(kinds, needs.reshape(len(tried), -1).round(_DECIMALS))
     return tuple(
         item
         for item, keep in zip(tried, kept, strict=True)
@@ -277,8 +325,36 @@ def _same_run(plan: Plan, alike: Alike, ids: _Ids) -> Hashable:
     )
 
 
+def try_each(
+    plans: Sequence[Plan],
+    contract: Contract,
+    trace: Trace,
+    tables: Tables,
+    progress: Progress | None = None,
+    crew: Crew = THREADS,
+) -> tuple[Tried, ...]:
+    """Return what each of these plans did, its meters read under one contract, nothing kept.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        With replicas of as many GPUs.
+    progress : callable, optional
+        As for `sweep.simulate_plans`; what it raises stops all.
+    crew : Crew
+        Who simulates.
+    """
+    key = metering_key(contract, plans[0].speed.gpus_per_replica)
+    jobs = [_Job(plan, {key: contract}) for plan in plans]
+    return tuple(found[key] for found in _run(jobs, trace, tables, progress, crew))
+
+
 def _run(
-    jobs: Sequence[_Job], trace: Trace, tables: Tables, progress: Progress, crew: Crew
+    jobs: Sequence[_Job],
+    trace: Trace,
+    tables: Tables,
+    progress: Progress | None,
+    crew: Crew,
 ) -> list[dict[tuple[Hashable, ...], Tried]]:
     starts = {id(job.plan.start): job.plan.start for job in jobs}
     drawn = start_draws(starts.values(), tables)
@@ -324,11 +400,7 @@ def _try(
             latency=latency,
             usage=bare,
             meters=meters,
-            takes=(
-                float(meters.gpu_s.sum()) + meters.extra_start_gpu_s,
-                job.plan.standing.host_ram_gib * meters.held_s,
-                job.plan.standing.storage_gb,
-            ),
+            takes=_takes(job.plan, meters),
             starts=starts,
             busy_share=busy_share,
             needed=0,

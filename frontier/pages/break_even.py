@@ -70,11 +70,6 @@ def render() -> None:
 
 def _draw_rivals(choices: Choices, study: Study) -> tuple[Rivals, str]:
     """Ask which scale-to-zero is meant; return the simulations kept for it, and the line."""
-    sets = {
-        "+".join(item.key for item in chosen) or _AS_IT_IS: chosen
-        for chosen in study.deployment.mitigation_sets
-    }
-    tables = study.tables
     left, right = st.columns(2)
     with left:
         line = link.pick(
@@ -89,17 +84,27 @@ def _draw_rivals(choices: Choices, study: Study) -> tuple[Rivals, str]:
             help="The cheapest is taken whatever it does to the waits: the limit is not asked.",
         )
     with right:
-        faster = link.pick(
-            "Its cold start",
-            list(sets),
-            _AS_IT_IS,
-            key="faster",
-            format_func=lambda key: (
-                " + ".join(mitigation(item.key, tables).label for item in sets[key]) or "As it is"
-            ),
-        )
-    mitigations = tuple(item.key for item in sets[faster])
+        mitigations = pick_start(study)
     return results.rivals(choices, mitigations), line
+
+
+def pick_start(study: Study) -> tuple[str, ...]:
+    """Ask what shortens the cold start of scale-to-zero; return the keys of the mitigations."""
+    tables = study.tables
+    sets = {
+        "+".join(item.key for item in chosen) or _AS_IT_IS: chosen
+        for chosen in study.deployment.mitigation_sets
+    }
+    faster = link.pick(
+        "Its cold start",
+        list(sets),
+        _AS_IT_IS,
+        key="faster",
+        format_func=lambda key: (
+            " + ".join(mitigation(item.key, tables).label for item in sets[key]) or "As it is"
+        ),
+    )
+    return tuple(item.key for item in sets[faster])
 
 
 def _with_progress(words: str, make: Callable[[Callable[[int, int], None]], _Made]) -> _Made:

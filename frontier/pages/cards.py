@@ -8,7 +8,8 @@ import streamlit as st
 
 from frontier import spell
 from frontier.pages import text
-from frontier.verdict import PlanFacts, Verdict, of_thousand, price
+from frontier.ranges import NOT_SURE
+from frontier.verdict import PlanFacts, Verdict, of_thousand, price, state_of, wait
 
 
 def draw(verdict: Verdict) -> None:
@@ -37,9 +38,14 @@ def _card(title: str, verdict: Verdict, plan: PlanFacts) -> None:
     st.markdown(
         f":small[:gray[{title}]]  \n"
         f"**{text.plain(vendor)}, {text.plain(plan.hardware)}: "
-        f"{text.money(price(verdict, plan))}**, p99 **{spell.seconds(plan.p99_ttft_s)}**  \n"
+        f"{text.money(price(verdict, plan))}**, p99 **{wait(verdict, plan)}**"
+        f"{_sure(verdict, plan)}  \n"
         f":small[{text.plain(_upper_first(plan.policy) + _idle(plan))}. {_waits(plan)}]"
     )
+
+
+def _sure(verdict: Verdict, plan: PlanFacts) -> str:
+    return ", not sure" if state_of(verdict, plan) == NOT_SURE else ""
 
 
 def _idle(plan: PlanFacts) -> str:

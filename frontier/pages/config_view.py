@@ -10,7 +10,8 @@ from frontier.study import Study
 from frontier.sweep import Outcome
 
 # A text of more lines scrolls, so that what it cannot express stays near.
-_MOST_LINES, _HEIGHT = 50, 720
+_MOST_LINES, _HEIGHT = 130, 900
+_PICK_WIDTH = 320
 
 
 @link.part
@@ -23,17 +24,16 @@ def draw(study: Study, outcome: Outcome) -> None:
     if not able:
         st.caption("There is nothing to configure here: nobody sells this plan.")
         return
-    left, right = st.columns(2, gap="large", vertical_alignment="bottom")
-    with left:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = link.pick(
             "Target",
             able,
             next(iter(able)),
             key="config",
             format_func=lambda key: able[key].label if key in able else key,
+            width=_PICK_WIDTH,
         )
-    snippet = snippet_of(able[chosen], tables)
-    with right:
+        snippet = snippet_of(able[chosen], tables)
         st.download_button(
             f"{snippet.title} ({snippet.file_name.rpartition('.')[2].upper()})",
             snippet.text,
@@ -42,7 +42,6 @@ def draw(study: Study, outcome: Outcome) -> None:
             on_click="ignore",
             icon=":material/download:",
             key="take_config",
-            width="stretch",
         )
     _draw_text(snippet)
     _draw_refused(fits)

@@ -12,13 +12,16 @@ from frontier import spell
 from frontier.charts.growth_chart import growth_figure, growth_table
 from frontier.growth import (
     CHEAPEST,
+    KEPT,
     LINE_WORDS,
     Futures,
     GrowthPlan,
     GrowthTable,
     Launch,
     PriceStep,
+    about_sample,
     budget,
+    caution,
     headline,
     notes,
     over_months,
@@ -29,6 +32,7 @@ from frontier.growth.plan import CALENDAR_MONTHS
 from frontier.pages import link, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.plans.scenario import OfficeHours, office_hours
+from frontier.ranges import Ranges, luck_ranges
 from frontier.study import Study
 from frontier.tables import Tables
 
@@ -55,10 +59,12 @@ def draw(choices: Choices) -> None:
         return
     study = results.study(choices)
     with chart_place:
-        found = _found(choices, study, growth)
+        found, luck = _found(choices, study, growth)
     table = growth_table(found)
     with answer_place:
         st.subheader(text.plain(headline(found)), anchor=False)
+        if before := caution(found):
+            st.warning(text.plain(before), icon=":material/hourglass_bottom:")
         st.markdown(text.plain(budget(found)))
     with chart_place:
         show.figure(
@@ -67,7 +73,8 @@ def draw(choices: Choices) -> None:
             alt=f"Dollars a month by plan, month by month. {headline(found)} {budget(found)}",
         )
         st.caption("Solid: the p99 limit is held in every draw. Dotted, hollow points: it is not.")
-        st.markdown(text.bullets(s for s in sentences(found) if s != budget(found)))
+        said = (*sentences(found), about_sample(found, luck))
+        st.markdown(text.bullets(one for one in said if one and one != budget(found)))
     _draw_table(found, table)
     st.caption(text.plain(" ".join(notes(found))))
     st.button(
@@ -269,26 +276,40 @@ def _committed_until(choices: Choices, names: dict[str, str]) -> int | None:
     return None if chosen == stays else int(chosen)
 
 
-def _found(choices: Choices, study: Study, growth: GrowthPlan) -> GrowthTable:
-    """Return the months; traffic is simulated once, and prices, terms and limits only bill it."""
+def _found(choices: Choices, study: Study, growth: GrowthPlan) -> tuple[GrowthTable, Ranges]:
+    """Return the months, and how far today's plan may be off by luck.
+
+    Traffic is simulated once; prices, terms and limits only bill it.
+    """
     kept = st.session_state.get(_FUTURES)
-    if kept is None or kept[0] != choices.content:
+    # The rules say what is metered, and so which plans can be worth keeping.
+    rules = study.tables.rules_of(study.tables.offers[choices.scenario.serverless_offer])
+    simulated = (choices.content, rules)
+    if kept is None or kept[0] != simulated:
         # Only the latest is kept: a year of runs is some ten megabytes.
-        kept = choices.content, Futures(results.simulated(choices), study.tables)
+        kept = simulated, Futures(results.simulated(choices), study.tables)
         st.session_state[_FUTURES] = kept
     # Tables are made anew where anything in them changes, so the object itself is a key.
     key = (choices.content, growth, choices.deal, study.limit_s)
     made = st.session_state.get(_MADE)
     if made is not None and made[0] == key and made[1] is study.tables:
-        found: GrowthTable = made[2]
+        found: tuple[GrowthTable, Ranges] = made[2]
         return found
     bar = st.progress(0.0, "Looking at the months…")
 
     def progress(done: int, of: int) -> None:
-        bar.progress(done / of, f"Looking at the months: step {done} of {of}")
+        bar.progress(done / of, f"Looked at {done} of {spell.count(of, 'month')}")
+
+    def drawn(done: int, of: int) -> None:
+        bar.progress(done / max(of, 1), "Drawing the traffic anew…")
 
     try:
-        found = over_months(study, kept[1], growth, progress=progress)
+        months = over_months(study, kept[1], growth, progress=progress)
+        plan_id = months.line(KEPT)[0].plan.plan_id
+        luck = luck_ranges(
+            study.outcomes, [plan_id], study.trace, study.tables, deal=study.deal, progress=drawn
+        )
+        found = months, luck
     finally:
         bar.empty()
     st.session_state[_MADE] = key, study.tables, found

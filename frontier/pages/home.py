@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import pandas as pd
 import streamlit as st
 
@@ -13,6 +16,7 @@ from frontier.pages import (
     against_view,
     cards,
     controls,
+    estimates,
     explained,
     link,
     market_view,
@@ -26,11 +30,12 @@ from frontier.pages import (
 )
 from frontier.pages.controls import Choices
 from frontier.pages.plans import choose_plan, picked_plan
-from frontier.report import answer_rows, latency_rows
+from frontier.report import answer_rows, latency_rows, uncertain_percentiles
 from frontier.simulate import session_seconds
 from frontier.start.labels import in_sentence
 from frontier.study import Study
 from frontier.sweep import Outcome
+from frontier.verdict import about_ranges, few_beyond
 
 MARKET, PLANS = "market", "plans"
 
@@ -41,21 +46,35 @@ def render() -> None:
     if choices is None:
         return
     view_place, market_place, answer_place = st.container(), st.container(), st.empty()
+    ranges_place = st.empty()
     pin_place = st.container()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         explain_place, next_place = st.container(width="content"), st.container()
-    study = problem = None
-    try:
-        study = results.study(choices, lambda few: _draw_answer(answer_place, few))
-    except FrontierError as error:
-        # Other offers may still run the model: the market shows them, with what is wrong here.
-        problem = str(error)
     with view_place:
         view = _view(choices)
     pair = "" if view == PLANS else _pair(choices)
+    study = problem = None
+    is_drawn = False
+    try:
+        few = results.shipped_look(choices)
+        if few is not None:
+            _draw_answer(answer_place, few, pair)
+            if view == MARKET:
+                # It was computed beforehand like the answer, so it waits for no simulation.
+                with market_place:
+                    market_view.draw(choices)
+                is_drawn = True
+        else:
+            estimates.draw_until_simulated(answer_place, choices)
+        study = results.study(choices, lambda found: _draw_answer(answer_place, found, pair))
+    except FrontierError as error:
+        # Other offers may still run the model: the market shows them, with what is wrong here.
+        problem = str(error)
     if study is not None:
+        study = results.with_known_ranges(choices, study)
         _draw_answer(answer_place, study, pair)
-    if study is None or view == MARKET:
+        ranges_place.caption(about_ranges(study.verdict))
+    if not is_drawn and (study is None or view == MARKET):
         with market_place:
             market_view.draw(choices, problem)
     with next_place:
@@ -73,6 +92,7 @@ def render() -> None:
         explained.beside_answer(found)
     if view != PLANS:
         _draw_details(found, picked_plan(study))
+    results.find_ranges(choices, study, ranges_place)
 
 
 def _view(choices: Choices) -> str:
@@ -180,9 +200,25 @@ def _draw_card(study: Study, outcome: Outcome) -> None:
         for pair in (facts[:2], facts[2:]):
             for column, (label, value) in zip(st.columns(2), pair, strict=True):
                 column.metric(label, value)
+        _draw_range(study, outcome)
         explained.beside_plan(study, outcome.plan.plan_id)
         _draw_money(cost.lines_per_month(study.hours_per_month))
         _draw_start(outcome)
+
+
+def _draw_range(study: Study, outcome: Outcome) -> None:
+    """Say how far the figures of a plan may be off, and how few requests its p99 rests on."""
+    words = []
+    found = None if study.luck is None else study.luck.plans.get(outcome.plan.plan_id)
+    if found is not None:
+        usd, p99_s = found.usd_per_month, found.p99_ttft_s
+        words.append(
+            f"Range by luck: {spell.dollars_between(usd.low, usd.high)} a month, p99 "
+            f"{spell.seconds_between(p99_s.low, p99_s.high)}."
+        )
+    words.append(few_beyond(study.verdict))
+    if said := " ".join(sentence for sentence in words if sentence):
+        st.caption(text.money(said))
 
 
 def _describe(study: Study, outcome: Outcome) -> str:
@@ -322,6 +358,8 @@ def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
                 }
             ).set_index("Of requests")
         )
+        if few := uncertain_percentiles(outcome.requests, study.tables):
+            st.caption(few)
         if latency.rejected_share:
             st.caption(f"{spell.percent(latency.rejected_share)} of requests were refused.")
         if answers := answer_rows(latency):
@@ -361,6 +399,24 @@ def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
         st.table(results.stage_words(outcome.plan.start, session.tables()))
 
 
+def _range_columns(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the ranges of the plans that have one, in words, and whether they hold the limit."""
+    if "holds_limit" not in table:
+        return {}
+
+    def between(name: str, said: Callable[[float, float], str]) -> pd.Series:
+        ends = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
+        return pd.Series(
+            ["" if math.isnan(low) else said(low, high) for low, high in ends], index=table.index
+        )
+
+    return {
+        "Range of cost": between("usd_per_month", spell.dollars_between),
+        "Range of p99": between("p99_ttft_s", spell.seconds_between),
+        "Holds the limit": table["holds_limit"],
+    }
+
+
 def _draw_all(study: Study) -> None:
     table = study.table.sort_values(["usd_per_month", "p99_ttft_s"])
     st.dataframe(
@@ -369,6 +425,7 @@ def _draw_all(study: Study) -> None:
                 "Plan": table["label"],
                 "Dollars a month": table["usd_per_month"],
                 "p99 TTFT (s)": table["p99_ttft_s"],
+                **_range_columns(table),
                 "Median TTFT (s)": table["p50_ttft_s"],
                 "p99 time per token (s)": table["p99_tpot_s"],
                 "p99 until the last token (s)": table["p99_latency_s"],

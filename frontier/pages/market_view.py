@@ -37,6 +37,7 @@ from frontier.market import (
 from frontier.pages import controls, link, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import MarketStore
+from frontier.shipped import shipped
 from frontier.sweep import LIST_DEAL, Deal
 from frontier.tables import Offer, Tables
 
@@ -140,6 +141,7 @@ def _found(
             today=today,
             wanted=wanted,
             deals=deals_of(choices, tables),
+            shipped=shipped(),
             progress=progress,
             crew=session.crew(),
             **how,

@@ -9,7 +9,7 @@ import streamlit as st
 
 from frontier import spell
 from frontier.charts.validation_chart import validation_figure, validation_table
-from frontier.pages import session, show, text
+from frontier.pages import estimates, session, show, text
 from frontier.pages.method_pictures import (
     draw_bill,
     draw_life,
@@ -141,6 +141,7 @@ def render() -> None:
         st.markdown(text.money(body))
         if title in _PICTURES:
             _PICTURES[title](tables)
+    estimates.draw_difference()
     _draw_validation()
 
 

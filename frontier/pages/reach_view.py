@@ -18,7 +18,7 @@ from frontier.reach import (
     Reached,
     Trial,
     able_providers,
-    change_in_words,
+    difference_in_words,
     failure_in_words,
     headline,
     offers_of,
@@ -206,7 +206,7 @@ def _draw_beside(found: Reached, hours_per_month: float) -> None:
     }
     for row in found.beside:
         cells = (
-            change_in_words(row, best),
+            difference_in_words(row.trial.settings, best.settings),
             money(row.trial.usd_per_month),
             money(row.saves_usd),
             p99(row.trial.p99_s),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import cast
 
 import pandas as pd
@@ -22,10 +22,14 @@ from frontier.study import (
     Simulated,
     Study,
     compare,
+    luck_of,
+    plans_that_matter,
     simulate,
     study_of,
+    with_ranges,
     with_rate,
 )
+from frontier.study import shipped_look as look_shipped
 from frontier.study import what_decides as decided
 from frontier.tables import Tables
 
@@ -48,18 +52,39 @@ def study(
         Whose choices these are, where they are not the present ones.
     """
     tables = session.tables() if pin is None else pin.tables
+    first = (
+        None
+        if show_first_look is None
+        else lambda few: show_first_look(_billed(few, choices, tables))
+    )
+    return _billed(simulated(choices, first, pin=pin), choices, tables)
 
-    def billed(found: Simulated) -> Study:
-        return study_of(
-            found,
-            tables,
-            limit_s=choices.scenario.slo_p99_ttft_s,
-            deal=choices.deal,
-            api=choices.api,
-        )
 
-    first = None if show_first_look is None else lambda few: show_first_look(billed(few))
-    return billed(simulated(choices, first, pin=pin))
+def _billed(found: Simulated, choices: Choices, tables: Tables) -> Study:
+    return study_of(
+        found,
+        tables,
+        limit_s=choices.scenario.slo_p99_ttft_s,
+        deal=choices.deal,
+        api=choices.api,
+    )
+
+
+def shipped_look(choices: Choices) -> Study | None:
+    """Return the study of the few plans that outline the answer, where it is there at once.
+
+    None where it was not computed beforehand, and where the whole is kept already.
+
+    Raises
+    ------
+    FrontierError
+        If the offers in focus cannot run the model.
+    """
+    tables = session.tables()
+    if find(("sweep", *choices.content_under(tables))) is not None:
+        return None
+    found = look_shipped(choices.scenario, choices.trace, tables)
+    return None if found is None else _billed(found, choices, tables)
 
 
 def simulated(
@@ -99,6 +124,11 @@ def simulated(
             bar.empty()
         store(private=choices.is_private if pin is None else pin.is_private).put(key, found)
     return cast(Simulated, found)
+
+
+def is_simulated(choices: Choices) -> bool:
+    """Whether what every plan did is at hand."""
+    return find(("sweep", *choices.content)) is not None
 
 
 def is_agreed(choices: Choices, what: str, words: str) -> bool:
@@ -188,6 +218,49 @@ def with_break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -
         is_private = choices.is_private if pin is None else pin.is_private
         store(private=is_private).put(key, compared)
     return with_rate(study, compared)
+
+
+def with_known_ranges(choices: Choices, study: Study) -> Study:
+    """Return the study with the ranges of luck of its plans, where they are known already."""
+    found = find(_luck_key(choices, study))
+    return study if found is None else with_ranges(study, found)
+
+
+def find_ranges(choices: Choices, study: Study, place: st.delta_generator.DeltaGenerator) -> None:
+    """Compute the ranges of luck, the last of all, and draw the page anew with them.
+
+    ``place`` says meanwhile how far it is; a new input stops the threads at once, and what stands
+    on the page stays as it is.
+    """
+    key = _luck_key(choices, study)
+    if find(key) is not None:
+        return
+
+    def progress(done: int, of: int) -> None:
+        place.caption(f"Ranges: traffic and starts drawn anew, {done} of {of} times…")
+
+    store(private=choices.is_private).put(key, luck_of(study, progress=progress))
+    st.rerun()
+
+
+def _luck_key(choices: Choices, study: Study) -> Hashable:
+    """Return all that the ranges of luck depend on: traffic, plans, prices and terms."""
+    tables = study.tables
+    offers = {
+        contract.offer
+        for plan_id in plans_that_matter(study)
+        for contract in study.deal.contracts(study.outcomes[plan_id].plan, tables)
+    }
+    rows = tuple(sorted(offers, key=lambda offer: offer.offer_id))
+    return (
+        "luck",
+        *choices.content,
+        plans_that_matter(study),
+        study.deal,
+        tables.setting("hours_per_month"),
+        *rows,
+        *(tables.rules_of(offer) for offer in rows),
+    )
 
 
 def what_decides(choices: Choices, study: Study) -> Hanging:

@@ -9,26 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import streamlit as st
 
 from frontier import spell
-from frontier.growth import (
-    SPLIT_WORDS,
-    ServedApart,
-    by_origin,
-    origins_table,
-    served_apart,
-    sharing_in_words,
-)
-from frontier.pages import link, show, text
+from frontier.pages import link, text
 from frontier.scope import badge
 from frontier.study import Study
 from frontier.tables import Tables
 from frontier.trace import Together, Trace, add_up
 from frontier.trace.together import ALIGN_WORDS, SPANS_WORDS
+
+if TYPE_CHECKING:
+    from frontier.growth import ServedApart
 
 UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
 _FIELD, _KEPT = "more_traces", "more_traces_kept"
@@ -210,6 +204,12 @@ def _forget() -> None:
 
 def draw(together: Together, study: Study, chosen: str) -> None:
     """Draw what of the chosen plan is whose, and what each trace costs on its own replicas."""
+    # The bar needs none of these: it stands before tables and charts are loaded.
+    import pandas as pd
+
+    from frontier.growth import SPLIT_WORDS, by_origin, origins_table, sharing_in_words
+    from frontier.pages import show
+
     outcome = study.outcomes[chosen]
     st.markdown("**By trace**")
     apart = _apart(together, study)
@@ -255,6 +255,8 @@ def _apart(together: Together, study: Study) -> ServedApart:
     if made is not None and made[0] == key and made[1] is study.tables:
         found: ServedApart = made[2]
         return found
+    from frontier.growth import served_apart
+
     bar = st.progress(0.0, "Serving each trace apart…")
 
     def tick() -> None:

@@ -22,10 +22,11 @@ from frontier.charts.tail_chart import (
     tail_figure,
     tail_table,
 )
-from frontier.pages import controls, link, results, show
+from frontier.pages import controls, link, results, session, show
 from frontier.pages.plans import choose_plan
 from frontier.pages.store import store
 from frontier.plans.families import BOUND
+from frontier.ranges import beyond_in_words, few_beyond
 from frontier.scope import date_of
 from frontier.simulate import RunResult, explain
 from frontier.sweep import Outcome, rerun, rerun_with_instant_starts
@@ -102,7 +103,8 @@ def render() -> None:
     )
     headline, detail = _words(tail, outcome)
     st.subheader(headline, anchor=False)
-    st.markdown(detail)
+    few = session.tables().setting("ranges_few_beyond")
+    st.markdown(f"{detail} {beyond_in_words(few_beyond(outcome.requests, few))}".strip())
     _draw_distribution(tail, outcome, study.limit_s)
     _draw_parts(tail)
     _draw_through_time(tail, outcome, trace)

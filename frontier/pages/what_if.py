@@ -19,6 +19,7 @@ from frontier.pages import (
     link,
     reach_view,
     text,
+    timeouts_view,
 )
 from frontier.pages.controls import Choices
 
@@ -51,6 +52,7 @@ class Question:
 QUESTIONS: tuple[Question, ...] = (
     Question("limits", "Other limits", ladder_view.draw, ladder_view.asks),
     Question("hold", "Hold a limit", reach_view.draw, reach_view.asks),
+    Question("timeout", "Idle timeout", timeouts_view.draw, timeouts_view.asks),
     Question("growth", "Traffic grows", growth_view.draw, growth_view.asks),
     Question(against_view.QUESTION, "A against B", against_view.draw),
 )

@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from frontier import spell, units
 from frontier.errors import InfeasibleError, InputError
@@ -444,11 +445,29 @@ def replica_rps(trace: Trace, speed: ServingSpeed) -> float:
 
 def replicas_to_serve(trace: Trace, speed: ServingSpeed) -> int:
     """Return the replicas that the trace's busiest minute keeps busy at the target concurrency."""
-    ends = np.searchsorted(trace.arrival_s, trace.arrival_s + _PEAK_WINDOW_S, side="right")
-    peak_rps = float((ends - np.arange(ends.size)).max()) / min(
-        _PEAK_WINDOW_S, max(trace.horizon_s, 1.0)
-    )
+    most = _most_within(trace.arrival_s, _PEAK_WINDOW_S)
+    peak_rps = most / min(_PEAK_WINDOW_S, max(trace.horizon_s, 1.0))
     return max(1, math.ceil(peak_rps / replica_rps(trace, speed)))
+
+
+def _most_within(arrival_s: NDArray[np.float64], window_s: float) -> int:
+    """Return the most arrivals in any window of that length, both of its ends included."""
+
+    def is_reached(count: int) -> bool:
+        first, last = arrival_s[: arrival_s.size - count + 1], arrival_s[count - 1 :]
+        return bool((last <= first + window_s).any())
+
+    # A dozen passes are quicker than a search for the end of each window.
+    reached, most = 0, arrival_s.size
+    # The mean of a window is reached by some window: the search begins there.
+    step = max(1, int(most * window_s / max(float(np.ptp(arrival_s)), window_s)))
+    while reached < most:
+        count = min(reached + step, most)
+        if is_reached(count):
+            reached, step = count, 2 * step
+        else:
+            most, step = count - 1, max(1, (count - 1 - reached + 1) // 2)
+    return reached
 
 
 def replicas_for_bursts(trace: Trace, speed: ServingSpeed, tables: Tables) -> int:

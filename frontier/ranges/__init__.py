@@ -11,6 +11,8 @@ from frontier.ranges.facts import (
     Range,
     Ranges,
     beyond,
+    beyond_in_words,
+    few_beyond,
     range_about,
     range_of,
 )
@@ -27,6 +29,8 @@ __all__ = [
     "Range",
     "Ranges",
     "beyond",
+    "beyond_in_words",
+    "few_beyond",
     "luck_ranges",
     "range_about",
     "range_of",

@@ -12,13 +12,14 @@ This module draws nothing and simulates nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from frontier import spell
 from frontier.errors import InputError
 
 LUCK, INPUTS = "luck", "inputs"
@@ -123,6 +124,11 @@ class PlanRange:
     p50_ttft_s: Range | None = None
     waited_on_start_share: Range | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are too few for an upper end of the p99: none of it is a refusal."""
+        return math.isinf(self.p99_ttft_s.high) and bool(np.isfinite(self.p99_each_s).all())
+
     def holds_share(self, limit_s: float) -> float:
         """Return the share of the replications that hold a limit on p99 TTFT [1]."""
         return float(np.mean(self.p99_each_s <= limit_s))
@@ -184,6 +190,27 @@ class Ranges:
             return None
         usd = self.plans[plan_id].usd_each - self.plans[other_id].usd_each
         return Difference(range_of(usd, self.tail), float(np.mean(usd < 0.0)))
+
+
+def few_beyond(requests: int, few: float, percents: Iterable[float] = (99.0,)) -> dict[float, int]:
+    """Return how many requests lie beyond each percentile, for those with fewer than ``few``."""
+    counts = {percent: beyond(requests, percent) for percent in percents}
+    return {percent: count for percent, count in counts.items() if count < few}
+
+
+def beyond_in_words(counts: Mapping[float, int]) -> str:
+    """Return how few requests lie beyond percentiles as a sentence; empty for none."""
+    if not counts:
+        return ""
+    parts = [
+        f"{'no request' if not count else spell.count(count, 'request')} "
+        f"{'lie' if count > 1 else 'lies'} beyond the p{percent:g}"
+        for percent, count in counts.items()
+    ]
+    whole = " and ".join(parts)
+    told = whole if next(iter(counts.values())) == 0 else f"only {whole}"
+    are = "it is" if len(parts) == 1 else "they are"
+    return f"{told[:1].upper()}{told[1:]}: {are} uncertain."
 
 
 def beyond(requests: int, percent: float = 99.0) -> int:

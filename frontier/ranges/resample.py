@@ -188,7 +188,9 @@ def _days(trace: Trace, tables: Tables, least_s: float) -> Blocks:
     """Return blocks that take each other's place at the same time of day."""
     weekend = _weekend(trace)
     hours = _hours_alike(trace, weekend)
-    needed_h = max(least_s / SECONDS_PER_HOUR, block_length(hours))
+    # The rule takes a variance that is low in the mean for one that varies less: a range must not.
+    longer = tables.setting("ranges_block_factor")
+    needed_h = max(least_s / SECONDS_PER_HOUR, longer * block_length(hours))
     parts = next((n for n in (24, 12, 8, 6, 4) if 24 / n >= needed_h), 1)
     if parts == 1 and least_s > SECONDS_PER_DAY:
         raise InfeasibleError("What happens is remembered for longer than a day.")
@@ -278,14 +280,17 @@ def _near(trace: Trace, tables: Tables, least_s: float) -> Blocks:
     # A straight line is no dependence: blocks come from nearby because of it.
     time = np.linspace(-1.0, 1.0, bins)
     residuals = counts - counts.mean() - time * (time @ counts) / (time @ time)
-    length_s = max(block_length(residuals) * horizon_s / bins, least_s)
+    longer = tables.setting("ranges_block_factor")
+    length_s = max(longer * block_length(residuals) * horizon_s / bins, least_s)
     if length_s * least > horizon_s:
         raise InfeasibleError(
             f"{seconds(horizon_s)} of traffic are too short to say how far the figures may be "
             f"off: stretches of {seconds(length_s)} have to do with each other, and it takes "
             f"{least:g} of them."
         )
-    number = math.floor(horizon_s / length_s)
+    # In steps, so that a start that takes a second longer does not cut everything anew.
+    steps = math.floor(2 * math.log2(horizon_s / length_s / least))
+    number = math.floor(least * 2 ** (steps / 2))
     length_s = horizon_s / number
     near_s = min(tables.setting("ranges_near_blocks") * length_s, horizon_s)
     return Blocks(

@@ -1,6 +1,7 @@
 """What it takes to hold a limit: a search over all that can be set, and why less is not enough.
 
-`hours` learns when replicas might be kept, `places` says what can be set at an offer, `search`
+`hours` learns when replicas might be kept, `places` says what can be set at an offer, `trials`
+simulates it, `search`
 finds the cheapest settings within the limit, `beside` what stands next to them, `answer` asks and
 holds the facts, `words` says them.
 """
@@ -9,11 +10,11 @@ from frontier.reach.answer import Reached, able_providers, offers_of, what_it_ta
 from frontier.reach.beside import DIRECTIONS, Beside, Failure
 from frontier.reach.hours import KeptHours
 from frontier.reach.places import Place, Settings
-from frontier.reach.search import Deals, Trial
+from frontier.reach.trials import Deals, Trial
 from frontier.reach.words import (
     beside_in_words,
-    change_in_words,
     cost,
+    difference_in_words,
     failure_in_words,
     headline,
     place_in_words,
@@ -34,8 +35,8 @@ __all__ = [
     "Trial",
     "able_providers",
     "beside_in_words",
-    "change_in_words",
     "cost",
+    "difference_in_words",
     "failure_in_words",
     "headline",
     "offers_of",

@@ -14,7 +14,8 @@ from frontier.plans.scenario import Scenario
 from frontier.reach.beside import Beside, Failure, beside, failure_of, settle
 from frontier.reach.hours import hours_to_try
 from frontier.reach.places import Place, places_of
-from frontier.reach.search import Deals, Progress, Search, Trial
+from frontier.reach.search import Search
+from frontier.reach.trials import Deals, Progress, Trial
 from frontier.serving import precisions_of
 from frontier.sweep import LIST_DEAL, tolerance_of
 from frontier.tables import Offer, Tables

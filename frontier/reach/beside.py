@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frontier.reach.places import Settings
-from frontier.reach.search import Search, Trial
+from frontier.reach.trials import Bench, Trial, allowed_over
 from frontier.simulate import explain, simulate_plan
 
 PARTS = ("start", "retry", "queue", "prompt")
@@ -118,7 +118,7 @@ DIRECTIONS: dict[str, Same] = {
 }
 
 
-def neighbours(search: Search, found: Settings) -> list[Settings]:
+def neighbours(search: Bench, found: Settings) -> list[Settings]:
     """Return the plans one step away, and those at every timeout that was begun with."""
     place = found.place
     steps: list[Settings] = []
@@ -169,7 +169,7 @@ def _may(settings: Settings) -> bool:
     return settings.place.scales or settings.is_fixed
 
 
-def settle(search: Search) -> None:
+def settle(search: Bench) -> None:
     """Look at the neighbours of the best plan until none is better."""
     for _ in range(_MOST_ROUNDS):
         found = search.best
@@ -180,7 +180,7 @@ def settle(search: Search) -> None:
             return
 
 
-def beside(search: Search, found: Trial) -> tuple[Beside, ...]:
+def beside(search: Bench, found: Trial) -> tuple[Beside, ...]:
     """Return the nearest cheaper plan of each direction, the largest saving last.
 
     Where no plan of a direction is cheaper, one that costs more stands for it, if it differs in
@@ -211,7 +211,7 @@ def beside(search: Search, found: Trial) -> tuple[Beside, ...]:
     return tuple(sorted(seen.values(), key=lambda row: row.saves_usd))
 
 
-def failure_of(search: Search, trial: Trial) -> Failure:
+def failure_of(search: Bench, trial: Trial) -> Failure:
     """Return what of a plan breaks the limit: simulated again, every wait split into its parts."""
     trace = search.trace
     result = simulate_plan(trial.plan, trace, search.draws_of(trial))
@@ -219,8 +219,7 @@ def failure_of(search: Search, trial: Trial) -> Failure:
     over = result.ttft_s > search.limit_s
     refused = int(np.count_nonzero(result.rejected))
     size = int(trace.arrival_s.size)
-    # The p99 is the observed value of that rank: so many may lie above it.
-    allowed = size + (-99 * size) // 100
+    allowed = allowed_over(size)
     served = over & ~result.rejected
     seconds = {
         "start": parts.start_s[served],

@@ -16,67 +16,24 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import math
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from frontier.crew import in_threads
-from frontier.economics import SESSION
-from frontier.errors import InfeasibleError
-from frontier.plans.plan import Plan, committed
-from frontier.plans.scenario import same_replica, week_offset_s
+from frontier.plans.scenario import same_replica
 from frontier.reach.hours import KeptHours
-from frontier.reach.places import Place, Settings, Way, plan_of, ways_of
-from frontier.schedules import weekly_schedule
-from frontier.simulate import LatencySummary
-from frontier.start.stages import STAGES, ColdStart, StartDraws
-from frontier.sweep import Deal, Outcome, bill_outcome, outcome_of, start_draws
-from frontier.tables import Offer, Tables
+from frontier.reach.places import Place, Settings
+from frontier.reach.trials import CENTS_OF_NOTHING, Bench, Deals, Progress, Trial
+from frontier.tables import Tables
 from frontier.trace import Trace
 
-Deals = Callable[[Offer], Deal]
-Progress = Callable[[int, int], None]
 Item = TypeVar("Item")
-Asks = Generator[list[Settings], list["Trial"], "Trial | None"]
+Asks = Generator[list[Settings], list[Trial], Trial | None]
 
-# Sums of the same dollars in another order differ in their last bits.
-_CENTS_OF_NOTHING = 1e-9
-# Of the tokens of a trace, those that are surely decoded within its span.
-_SURE_SHARE = 0.98
 # So many numbers of replicas are looked at one by one; more are halved.
 _FEW = 3
 # After so many longer hours that cost no less the others are left.
 _WORSE = 2
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """What one plan did with the whole trace, and what it costs.
-
-    Attributes
-    ----------
-    usd_per_month : float
-        [$/month]
-    over : int
-        Requests of 1,000 whose TTFT breaks the limit, rounded up; refused ones among them.
-    starts : int
-        Cold starts over the trace.
-    """
-
-    settings: Settings
-    plan: Plan
-    usd_per_month: float
-    latency: LatencySummary
-    over: int
-    starts: int
-
-    @property
-    def p99_s(self) -> float:
-        """99th percentile of the TTFT [s]."""
-        return self.latency.p99_ttft_s
 
 
 @dataclass(slots=True, order=True)
@@ -90,8 +47,8 @@ class _Task:
     pending: list[Settings] = field(compare=False)
 
 
-class Search:
-    """One search: what was simulated so far, and the best of it."""
+class Search(Bench):
+    """One search over some places."""
 
     def __init__(
         self,
@@ -103,184 +60,11 @@ class Search:
         hours: Sequence[Sequence[KeptHours]],
         progress: Progress | None = None,
     ) -> None:
-        self.trace, self.tables, self.limit_s = trace, tables, limit_s
-        self.trials: dict[Settings, Trial] = {}
-        self.best: Trial | None = None
+        super().__init__(trace, tables, limit_s, deals=deals, hours=hours, progress=progress)
         self.open_kinds = 0
-        size = max(int(trace.arrival_s.size), 1)
-        self.most_runs = int(
-            min(tables.setting("reach_runs"), tables.setting("reach_simulated_requests") / size)
-        )
-        self._deals, self._hours, self._progress = deals, hours, progress
-        self._draws: dict[ColdStart, StartDraws] = {}
-        self._floors: dict[tuple[object, ...], float] = {}
-        self._ways: dict[int, tuple[Way, ...]] = {}
         self._fixed: dict[int, int] = {}
         self._tasks: list[_Task] = []
         self._order = 0
-
-    # What is simulated
-
-    def run(self, wanted: Iterable[Settings]) -> list[Trial]:
-        """Return the trials of some settings, simulating those that were not."""
-        wanted = list(wanted)
-        new = [one for one in dict.fromkeys(wanted) if one not in self.trials]
-        plans = [plan_of(one, self.trace, self.tables) for one in new]
-        missing = [plan.start for plan in plans if plan.start not in self._draws]
-        self._draws |= start_draws(missing, self.tables)
-        done = len(self.trials)
-
-        def told(now: int, _: int) -> None:
-            if self._progress is not None:
-                self._progress(min(done + now, self.most_runs), self.most_runs)
-
-        def one(item: tuple[Settings, Plan], stop: NDArray[np.uint8]) -> Trial:
-            settings, plan = item
-            outcome = outcome_of(plan, self.trace, self._draws[plan.start], stop)
-            return Trial(
-                settings=settings,
-                plan=plan,
-                usd_per_month=self._usd(outcome, settings),
-                latency=outcome.latency,
-                over=int(np.count_nonzero(outcome.ttft_of_thousand_s > self.limit_s)),
-                starts=outcome.starts,
-            )
-
-        for trial in in_threads(one, list(zip(new, plans, strict=True)), progress=told):
-            self.trials[trial.settings] = trial
-            if self.holds(trial) and self._is_better(trial):
-                self.best = trial
-        return [self.trials[one] for one in wanted]
-
-    def holds(self, trial: Trial) -> bool:
-        """Whether a plan holds the limit."""
-        return trial.p99_s <= self.limit_s
-
-    def _is_better(self, trial: Trial) -> bool:
-        if self.best is None:
-            return True
-        more = trial.usd_per_month - self.best.usd_per_month
-        if abs(more) <= _CENTS_OF_NOTHING:
-            return trial.settings.parts < self.best.settings.parts
-        return more < 0
-
-    def _usd(self, outcome: Outcome, settings: Settings) -> float:
-        """Return what an outcome costs a month, on its own machine, committed if that is less."""
-        deal = self._deals(settings.place.offer)
-        if settings.base is not None:
-            at_base = self._deals(settings.base.offer)
-            deal = dataclasses.replace(
-                deal, machines=at_base.machines, commitment=at_base.commitment
-            )
-        deal = dataclasses.replace(deal, exact_machine=True)
-        plans = [outcome.plan]
-        if deal.commitment is not None and (bound := committed(outcome.plan)) is not None:
-            plans.append(bound)
-        hours = self.tables.setting("hours_per_month")
-        return min(
-            bill_outcome(dataclasses.replace(outcome, plan=plan), self.tables, deal).usd_per_month(
-                hours
-            )
-            for plan in plans
-        )
-
-    # What something costs at the least
-
-    def floor_usd(
-        self,
-        place: Place,
-        kept: int,
-        *,
-        hours: KeptHours | None = None,
-        base: Place | None = None,
-    ) -> float:
-        """Return what such a plan costs at least: its kept replicas idle, or its tokens [$/month].
-
-        Infinite where its machines cannot hold a replica.
-        """
-        key = (id(place), kept, hours, id(base))
-        if key not in self._floors:
-            settings = Settings(
-                place=place,
-                way=place.plain,
-                kept=kept,
-                most=max(kept, 1) if hours is None and base is None else place.most_fixed,
-                idle_timeout_s=place.timeouts_s[0],
-                target=place.targets[0],
-                hours=hours,
-                base=base,
-            )
-            try:
-                self._floors[key] = self._usd(self._idle(settings), settings)
-            except InfeasibleError:
-                self._floors[key] = math.inf
-        return self._floors[key]
-
-    def _idle(self, settings: Settings) -> Outcome:
-        """Return the outcome in which only the kept replicas are up, and do nothing.
-
-        Without any, the seconds that decoding every token takes in full batches are busy.
-        """
-        trace, kept = self.trace, settings.kept
-        plan = plan_of(settings, trace, self.tables)
-        horizon_s = trace.horizon_s
-        if not kept:
-            step_s = plan.speed.decode_step_s
-            least_s = float((step_s / np.arange(1, step_s.size + 1)).min())
-            busy_s = _SURE_SHARE * least_s * float((trace.output_tokens - 1).sum())
-            spans = [(0.0, horizon_s)] * int(busy_s // horizon_s) + [(0.0, busy_s % horizon_s)]
-        elif settings.hours is None:
-            spans = [(0.0, horizon_s)] * kept
-        else:
-            changes = weekly_schedule(
-                settings.hours.windows,
-                horizon_s,
-                week_offset_s=week_offset_s(trace),
-                tables=self.tables,
-            )
-            ends = [at for at, _ in changes[1:]] + [horizon_s]
-            up = [
-                (at, end)
-                for (at, level), end in zip(changes, ends, strict=True)
-                if level and at < end
-            ]
-            spans = up * kept
-        sessions = np.zeros(len(spans), dtype=SESSION)
-        sessions["replica"] = (
-            np.repeat(np.arange(max(kept, 1)), len(spans) // max(kept, 1))[: len(spans)]
-            if kept
-            else np.arange(len(spans))
-        )
-        sessions["started_s"] = sessions["ready_s"] = [begin for begin, _ in spans]
-        sessions["ended_s"] = [end for _, end in spans]
-        sessions["busy_s" if not kept else "idle_s"] = sessions["ended_s"] - sessions["started_s"]
-        sessions["cold_start_index"] = -1
-        return Outcome(
-            plan=plan,
-            latency=LatencySummary(0, 0, 0, 0, 0, 0, 0, 0, 0),
-            sessions=sessions,
-            stage_s=np.zeros((2, len(STAGES))),
-            horizon_s=horizon_s,
-            requests=int(trace.arrival_s.size),
-            tokens=0,
-            ttft_of_thousand_s=np.zeros(0),
-        )
-
-    def shorter(self, hours: KeptHours) -> KeptHours | None:
-        """Return the next fewer hours on the same days; None if there are none."""
-        row = [one for part in self._hours for one in part if one.days == hours.days]
-        fewer = [one for one in row if one.length_h < hours.length_h]
-        return max(fewer, key=lambda one: one.length_h, default=None)
-
-    def draws_of(self, trial: Trial) -> StartDraws:
-        """Return the starts that a trial drew."""
-        return self._draws[trial.plan.start]
-
-    def is_hopeless(self, usd: float) -> bool:
-        """Whether nothing at that cost can be better than the best so far."""
-        return self.best is not None and usd >= self.best.usd_per_month - _CENTS_OF_NOTHING
-
-    # What is searched
 
     def search(self, places: Sequence[Place]) -> None:
         """Search some places; the best stands in `best`, what was left in `open_kinds`."""
@@ -298,8 +82,8 @@ class Search:
                     if _can_be_base(base, place):
                         floor = self.floor_usd(place, 1, base=base)
                         self._add(floor, floor, self._kinds(place, base))
-            elif place.is_scheduled and self._hours:
-                floor = min(self.floor_usd(place, 1, hours=row[0]) for row in self._hours)
+            elif place.is_scheduled and self.hours:
+                floor = min(self.floor_usd(place, 1, hours=row[0]) for row in self.hours)
                 self._add(promise, floor, self._kinds(place))
         self._drive()
 
@@ -369,7 +153,7 @@ class Search:
             most = min(most, place.deployed.max_replicas - 1)
             if base is None:
                 most = min(most, place.most_kept)
-        rows = self._hours if place.is_scheduled and base is None else ()
+        rows = self.hours if place.is_scheduled and base is None else ()
 
         def floor(kept: int) -> float:
             hours = [row[0] for row in rows] if kept else []
@@ -487,7 +271,7 @@ class Search:
                 break
             found = yield from self._by_timeout(dataclasses.replace(plain, hours=one))
             if found is not None and (
-                best is None or found.usd_per_month < best.usd_per_month - _CENTS_OF_NOTHING
+                best is None or found.usd_per_month < best.usd_per_month - CENTS_OF_NOTHING
             ):
                 best, worse = found, 0
             else:
@@ -584,13 +368,6 @@ class Search:
     def _most(self, place: Place, kept: int, base: Place | None) -> int:
         most = place.deployed.max_replicas if place.scales else place.most_fixed
         return max(most, kept + (base is not None))
-
-    def ways_at(self, place: Place) -> tuple[Way, ...]:
-        """Return the sets of mitigations searched at a place."""
-        found = self._ways.get(id(place))
-        if found is None:
-            found = self._ways[id(place)] = ways_of(place, self.tables)
-        return found
 
 
 def settable_s(value_s: float) -> float:

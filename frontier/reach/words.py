@@ -8,19 +8,10 @@ from frontier import spell, units
 from frontier.reach.answer import Reached
 from frontier.reach.beside import Beside, Failure
 from frontier.reach.places import Place, Settings
-from frontier.reach.search import Trial
+from frontier.reach.trials import Trial
 
-_CHANGES = {
-    "fewer kept": "Keeping {count} instead of {of}",
-    "fewer hours": "Keeping them for fewer hours",
-    "shorter timeout": "An idle timeout of {timeout}",
-    "fewer mitigations": "Without {without}",
-    "smaller buffer": "With {count_buffer}",
-    "default target": "{target} requests to a replica",
-    "no base": "Without the machine by the hour",
-    "fewer GPUs": "{gpus} a replica",
-    "another offer": "On {where}",
-}
+# Of 1,000 requests, so many may break a limit on p99.
+_MOST_OVER = 10
 
 
 def place_in_words(place: Place) -> str:
@@ -28,26 +19,65 @@ def place_in_words(place: Place) -> str:
     return f"{place.offer.provider} {place.offer.product}, {place.gpus} × {place.offer.gpu}"
 
 
-def settings_in_words(settings: Settings) -> str:
-    """Return how replicas run: what is kept and when, timeout, mitigations, buffer, target."""
+def kept_in_words(settings: Settings) -> str:
+    """Return what is kept and when: "1 replica kept Monday to Friday 8 to 18 h UTC, …"."""
     kept = spell.count(settings.kept, "replica")
     if settings.is_fixed:
         return f"{kept} always on"
     if settings.base is not None:
-        words = [f"{kept} always on at {place_in_words(settings.base)}, more on demand"]
-    elif settings.hours is not None:
-        words = [f"{kept} kept {settings.hours}, on demand at all other times"]
-    elif settings.kept:
-        words = [f"{kept} always kept, more on demand"]
-    else:
-        words = ["nothing kept"]
+        return f"{kept} always on at {place_in_words(settings.base)}, more on demand"
+    if settings.hours is not None:
+        return f"{kept} kept {settings.hours}, on demand at all other times"
+    return f"{kept} always kept, more on demand" if settings.kept else "nothing kept"
+
+
+def settings_in_words(settings: Settings) -> str:
+    """Return how replicas run: what is kept and when, timeout, mitigations, buffer, target."""
+    words = [kept_in_words(settings)]
+    if settings.is_fixed:
+        return words[0]
     words.append(f"idle timeout {spell.seconds(settings.idle_timeout_s)}")
     words += [spell.lower_first(item.label) for item in settings.way.chosen]
     if settings.buffer:
-        words.append(f"a buffer of {spell.count(settings.buffer, 'replica')}")
+        words.append(_buffer(settings))
     if settings.target != settings.place.targets[0]:
-        words.append(f"{settings.target:g} requests to a replica")
+        words.append(_target(settings))
     return ", ".join(words)
+
+
+def difference_in_words(one: Settings, found: Settings) -> str:
+    """Return what one plan has that another has not, and the other way round."""
+    words = []
+    if one.place is not found.place:
+        words.append(place_in_words(one.place))
+    fields = [(item.kept, item.most, item.hours, item.base) for item in (one, found)]
+    if fields[0] != fields[1]:
+        words.append(kept_in_words(one))
+    if not one.is_fixed:
+        if one.idle_timeout_s != found.idle_timeout_s:
+            words.append(f"idle timeout {spell.seconds(one.idle_timeout_s)}")
+        own = {} if found.is_fixed else {item.key: item.label for item in found.way.chosen}
+        new = {item.key: item.label for item in one.way.chosen}
+        if set(new) - set(own):
+            words.append(" and ".join(spell.lower_first(label) for label in new.values()))
+        elif gone := [label for key, label in own.items() if key not in new]:
+            words.append("without " + " and ".join(spell.lower_first(label) for label in gone))
+        if one.buffer != found.buffer:
+            words.append(_buffer(one))
+        if one.target != found.target and one.place is found.place:
+            words.append(_target(one))
+    said = ", ".join(words)
+    return said[:1].upper() + said[1:]
+
+
+def _buffer(settings: Settings) -> str:
+    if not settings.buffer:
+        return "no buffer"
+    return f"a buffer of {spell.count(settings.buffer, 'replica')}"
+
+
+def _target(settings: Settings) -> str:
+    return f"{settings.target:g} requests to a replica"
 
 
 def trial_in_words(trial: Trial) -> str:
@@ -69,7 +99,8 @@ def headline(reached: Reached, hours_per_month: float) -> str:
     if found is not None:
         return (
             f"Holding p99 ≤ {limit} with {who} takes "
-            f"{cost(reached, found.usd_per_month, hours_per_month)}: {trial_in_words(found)}."
+            f"{cost(reached, found.usd_per_month, hours_per_month)}: "
+            f"{place_in_words(found.settings.place)}."
         )
     if nearest is None:
         place = reached.fastest_place
@@ -95,12 +126,14 @@ def sentences(reached: Reached, hours_per_month: float) -> tuple[str, ...]:
     said = []
     found = reached.found
     if found is not None:
-        said.append(_margin(reached, found))
+        said.append(f"How: {settings_in_words(found.settings)}.")
+        said.append(_margin(found))
         if reached.simpler is not None:
             more = reached.simpler.usd_per_month - found.usd_per_month
+            words = difference_in_words(reached.simpler.settings, found.settings)
             said.append(
                 f"Simpler for {cost(reached, more, hours_per_month)} more: "
-                f"{trial_in_words(reached.simpler)}."
+                f"{spell.lower_first(words)}."
             )
         if found.settings.hours is not None:
             said.append(
@@ -121,19 +154,20 @@ def sentences(reached: Reached, hours_per_month: float) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _margin(reached: Reached, found: Trial) -> str:
+def _margin(found: Trial) -> str:
     over = f"{found.over or 'none'} of 1,000 requests {'breaks' if found.over < 2 else 'break'}"
-    words = f"Its p99 is {spell.seconds(found.p99_s)}; {over} the limit"
+    words = f"Its p99 is {spell.seconds(found.p99_s)}: {over} the limit"
+    words += ", as many as a p99 allows" if found.over == _MOST_OVER else ", and a p99 allows 10"
     if found.latency.waited_on_start_share:
-        words += f", {spell.percent(found.latency.waited_on_start_share)} wait on a start"
-    return f"{words}. A p99 allows 10." if found.over < 10 else f"{words}: as many as a p99 allows."
+        words += f"; {spell.percent(found.latency.waited_on_start_share)} wait on a start"
+    return f"{words}."
 
 
 def _searched(reached: Reached) -> str:
     words = (
-        f"Simulated {spell.count(len(reached.tried), 'plan')} at "
-        f"{spell.count(reached.places, 'offer')} and number of GPUs, each on all "
-        f"{spell.count(reached.requests, 'request')}"
+        f"Simulated {spell.count(len(reached.tried), 'plan')}, each on all "
+        f"{spell.count(reached.requests, 'request')}, at "
+        f"{spell.count(reached.places, 'choice')} of offer and GPUs"
     )
     if reached.open_kinds:
         return (
@@ -143,45 +177,29 @@ def _searched(reached: Reached) -> str:
     return f"{words}; the rest costs more or misses the limit with its most generous settings."
 
 
-def change_in_words(row: Beside, found: Trial | None) -> str:
-    """Return what is different in a plan beside the one that was found."""
-    one = row.trial.settings
-    own = one if found is None else found.settings
-    without = [spell.lower_first(i.label) for i in own.way.chosen if i not in one.way.chosen]
-    words = _CHANGES[row.direction].format(
-        count=one.kept or "none",
-        of=spell.count(own.kept, "replica"),
-        timeout=spell.seconds(one.idle_timeout_s),
-        without=" and ".join(without),
-        count_buffer=spell.count(one.buffer, "buffer replica") if one.buffer else "no buffer",
-        target=f"{one.target:g}",
-        gpus=spell.count(one.place.gpus, "GPU"),
-        where=place_in_words(one.place),
-    )
-    if row.direction in ("fewer kept", "fewer hours", "fewer GPUs", "another offer"):
-        words += f" ({settings_in_words(one)})"
-    return words
-
-
 def failure_in_words(failure: Failure) -> str:
     """Return why a plan misses the limit: how many requests, how long, on what."""
-    who = spell.count(failure.requests, "request")
-    allowed = f"{failure.too_many:,} too many"
     if failure.part == "refused":
-        return f"{spell.count(failure.refused, 'request')} get no answer, {allowed}"
-    typical = spell.seconds(failure.ttft_s)
+        who = spell.count(failure.refused, "request gets", "requests get")
+        return f"{who} no answer, {failure.too_many:,} break the limit too many"
+    who = spell.count(failure.requests, "request breaks", "requests break")
     what = {
-        "start": f"of it {spell.seconds(failure.part_s)} on a start",
-        "retry": f"of it {spell.seconds(failure.part_s)} until they ask again",
-        "queue": f"of it {spell.seconds(failure.part_s)} behind other requests",
-        "prompt": f"of it {spell.seconds(failure.part_s)} on their own prompt",
+        "start": "waiting on a start",
+        "retry": "until they ask again",
+        "queue": "behind other requests",
+        "prompt": "reading their own prompt",
     }[failure.part]
-    return f"{who} wait {typical}, {what}: {allowed}"
+    return (
+        f"{who} the limit, {failure.too_many:,} too many: typically "
+        f"{spell.seconds(failure.ttft_s)}, of it {spell.seconds(failure.part_s)} {what}"
+    )
 
 
 def beside_in_words(row: Beside, reached: Reached, hours_per_month: float) -> str:
     """Return one row as a sentence: what it changes, what it saves, and why it fails."""
-    change = change_in_words(row, reached.found)
+    found = reached.found
+    one = row.trial.settings
+    change = difference_in_words(one, one if found is None else found.settings)
     if row.failure is None:
         return f"{change}: costs {cost(reached, -row.saves_usd, hours_per_month)} more and holds."
     if row.saves_usd < 0:

@@ -160,9 +160,12 @@ class ServingSpeed:
             Which waited for a place or behind a prompt, and so begin with a step; the others wait
             half a step on average for the one under way, as in `ttft_s`.
         """
-        pass_s = float(self.decode_step_s[0])
-        spared_s = np.where(queued, pass_s, pass_s / 2)
-        return self.overhead_s - np.where(beside, spared_s, 0.0)
+        half_s = float(self.decode_step_s[0]) / 2
+        spared = beside.view(np.int8) + (beside & queued).view(np.int8)
+        seconds: npt.NDArray[np.float64] = spared.astype(np.float64)
+        seconds *= -half_s
+        seconds += self.overhead_s
+        return seconds
 
     def tpot_s(self, concurrency: int, prompt_tokens: float, output_tokens: float) -> float:
         """Return the time per output token under a closed loop of like requests [s].

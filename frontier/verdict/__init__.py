@@ -19,7 +19,6 @@ from frontier.verdict.facts import (
 )
 from frontier.verdict.find import (
     commitment_of,
-    few_beyond_p99,
     find_verdict,
     machines_of,
     needed_by,
@@ -41,6 +40,7 @@ from frontier.verdict.rates import (
     worth_sentence,
 )
 from frontier.verdict.words import (
+    about_ranges,
     amount,
     commitment_in_words,
     few_beyond,
@@ -54,6 +54,7 @@ from frontier.verdict.words import (
 )
 
 __all__ = [
+    "about_ranges",
     "BreakEvenRate",
     "Commitment",
     "Machines",
@@ -69,7 +70,6 @@ __all__ = [
     "commitment_in_words",
     "commitment_of",
     "few_beyond",
-    "few_beyond_p99",
     "find_verdict",
     "flip_sentence",
     "gap_sentence",

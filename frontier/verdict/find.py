@@ -23,7 +23,7 @@ from frontier.errors import FrontierError
 from frontier.plans.families import DEDICATED, FAMILIES, RESERVED
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
-from frontier.ranges import HOLDS, NOT_SURE, Ranges, beyond
+from frontier.ranges import HOLDS, NOT_SURE, Ranges, few_beyond
 from frontier.serving import precisions_of, serving_speed
 from frontier.simulate import THOUSAND, session_seconds
 from frontier.sweep import Deal, Outcome, tolerance_of
@@ -106,7 +106,7 @@ def find_verdict(
         shipped=shipped,
         rival=facts(rival if rival is not None else _cheapest_of_fastest(kept, tables)),
         obstacle=_obstacle(deployment, trace, own, limit_s, tables) if within is None else None,
-        few_beyond=few_beyond_p99(trace.arrival_s.size, tables),
+        few_beyond=few_beyond(trace.arrival_s.size, tables.setting("ranges_few_beyond")).get(_TAIL),
         hours_per_month=tables.setting("hours_per_month"),
     )
     found = dataclasses.replace(
@@ -158,12 +158,6 @@ def with_luck(verdict: Verdict, luck: Ranges, facts: Mapping[str, PlanFacts]) ->
         ),
     )
     return spoken(found)
-
-
-def few_beyond_p99(requests: int, tables: Tables) -> int | None:
-    """Return how many requests lie beyond a p99, where they are few enough to say so."""
-    count = beyond(requests, _TAIL)
-    return count if count < tables.setting("ranges_few_beyond") else None
 
 
 def spoken(verdict: Verdict) -> Verdict:

@@ -9,6 +9,14 @@ import pytest
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
 
+@pytest.fixture(autouse=True)
+def _few_replications(monkeypatch):
+    """Draw traffic anew a few times only: how often is no matter of the pages."""
+    from frontier.ranges import luck
+
+    monkeypatch.setattr(luck, "_affordable", lambda runs, requests, tables: 19)
+
+
 @pytest.fixture
 def open_app():
     """Give a function that opens a page of the app at an address and runs it once.

@@ -1,4 +1,4 @@
-"""The ladder of limits on the command line: printed, pasted, written, refused."""
+"""Ladder of limits and idle timeouts on the command line: printed, pasted, written, refused."""
 
 from __future__ import annotations
 
@@ -57,3 +57,22 @@ def test_a_bad_argument_of_the_ladder_gets_one_line(trace_file, capsys, told, na
     assert captured.out == ""
     assert len(captured.err.strip().splitlines()) == 1
     assert names in captured.err
+
+
+def test_the_idle_timeouts_are_printed_and_written_alike(trace_file, tmp_path, capsys):
+    """The headline of the text is that of the JSON; a line and a record for each timeout."""
+    outs = [tmp_path / f"timeouts.{suffix}" for suffix in ("json", "csv")]
+    pair = ["--serverless=modal-l40s", "--dedicated=crusoe-l40s"]
+    told = [f"--trace={trace_file}", "--model=Llama-3.1-8B-Instruct", *pair]
+    assert main(["timeouts", *told, *(f"--out={out}" for out in outs)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    everything = json.loads(outs[0].read_text(encoding="utf-8"))
+    assert said[0] == everything["headline"]
+    table = pd.read_csv(outs[1])
+    assert table["usd_per_month"].tolist() == pytest.approx(
+        [row["usd_per_month"] for row in everything["timeouts"]]
+    )
+    printed = [line for line in said if " %" in line and "$" in line and " wait on " not in line]
+    assert len(printed) == len(table)
+    assert main(["timeouts", *told, "--autoscaler=knative"]) == 2
+    assert "Knative" in capsys.readouterr().err

@@ -51,7 +51,7 @@ def test_the_page_says_when_it_turns_and_what_the_months_cost():
     assert "p99 ≤ 2 s" in app.subheader[0].value
     assert any("Budget of 3 months" in item.value for item in app.markdown)
     assert {"growth", "launch1_factor", "step1_month"} <= set(app.query_params)
-    made = app.session_state["growth_made"][2]
+    made, _ = app.session_state["growth_made"][2]
     assert [month.factor for month in made.months] == [1.0, 3.6, 4.32]
     steady = [month.points["always-on"].usd for month in made.months]
     assert steady[2] == pytest.approx(steady[0] / 2)

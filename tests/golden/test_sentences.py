@@ -437,7 +437,7 @@ def test_what_sparing_a_wait_must_be_worth():
 
 def ranged(plan_id, usd, p99_s):
     """Return the range of a plan, each bound given: of 19 replications from end to end."""
-    usd_each, p99_each_s = (np.linspace(low, high, 19) for low, high in (usd, p99_s))
+    usd_each, p99_each_s = (np.linspace(low, min(high, 1e9), 19) for low, high in (usd, p99_s))
     return PlanRange(plan_id, usd_each, p99_each_s, Range(*usd), Range(*p99_s))
 
 
@@ -491,6 +491,19 @@ def test_a_winner_that_may_miss_the_limit_is_not_sure():
     assert "None of the plans looked at holds it surely." in none.headline
 
 
+def test_too_few_requests_for_the_upper_end_of_a_p99_are_named():
+    """The answer is about what was seen; a p99 without an upper end is no forecast."""
+    found = with_ranges_of(
+        verdict_of(requests_per_day=17.0),
+        ranged("dedicated-1", (1000.0, 1000.0), (0.45, math.inf)),
+    )
+    assert found.answer == (
+        "Cheapest plan that holds p99 ≤ 2 s for the 119 requests seen: one always-on Acme L40S, "
+        "$1,000 a month."
+    )
+    assert "surely" not in found.beside
+
+
 def test_a_cheaper_plan_that_may_hold_the_limit_is_named():
     """It misses the limit here; in how many of the draws it holds it is counted."""
     zero = dataclasses.replace(ZERO, p99_ttft_s=2.1)
@@ -519,7 +532,7 @@ def test_where_no_range_can_be_given_the_reasons_say_why():
     [
         (36, "Only 36 requests lie beyond the p99: it is uncertain."),
         (1, "Only 1 request lies beyond the p99: it is uncertain."),
-        (0, "The p99 is the longest wait of all: there are too few requests for more."),
+        (0, "No request lies beyond the p99: it is uncertain."),
     ],
 )
 def test_few_requests_beyond_the_p99_are_said(count, expected):

@@ -164,14 +164,14 @@ def test_too_little_time_or_traffic_gives_no_range_and_says_why(study):
     found = luck_ranges(study.outcomes, ["dedicated-1"], study.trace, slow)
     assert found.plans == {}
     assert "a range takes 19" in found.refused
-    arrival_s = np.sort(np.random.default_rng(0).uniform(0.0, 3000.0, 60))
+    arrival_s = np.sort(np.random.default_rng(0).uniform(0.0, 3000.0, 600))
     short = make_trace(
         "short",
         arrival_s,
-        np.full(60, 500),
-        np.full(60, 50),
+        np.full(600, 500),
+        np.full(600, 50),
         t0_utc=dt.datetime(2026, 1, 5, tzinfo=dt.UTC),
-        report=TraceReport("short", "s", 60, 60),
+        report=TraceReport("short", "s", 600, 600),
     )
     plans = [study.outcomes[plan_id].plan for plan_id in ("zero-60s", "dedicated-1")]
     outcomes = {one.plan.plan_id: one for one in simulate_plans(plans, short, TABLES)}
@@ -198,3 +198,65 @@ def test_plans_that_a_simulation_cannot_tell_apart_are_simulated_once(study, mon
     assert len(runs) == 19
     hourly, committed = (found.plans[plan_id].usd_each for plan_id in ids)
     assert np.all(committed < hourly)
+
+
+def test_every_file_carries_the_ranges(study, luck):
+    """Table, record, workbook and JSON; and how few requests a percentile rests on."""
+    import io
+    import json
+
+    import openpyxl
+
+    from frontier import spell
+    from frontier.export import csv_bytes
+    from frontier.report import html_report, report_json, report_of, workbook
+
+    ranged, plan_id = with_ranges(study, luck), study.verdict.shipped.plan_id
+    report = report_of(ranged, plan_id, made_on=dt.date(2026, 11, 26), link="")
+    usd, p99_s = luck.plans[plan_id].usd_per_month, luck.plans[plan_id].p99_ttft_s
+    told = json.loads(report_json(report))
+    assert told["ranges"]["A month, by luck"] == [usd.low, usd.high]
+    assert told["ranges"]["p99, by luck"] == [p99_s.low, p99_s.high]
+    assert "lie beyond the p99" in told["uncertain"]
+    row = next(row for row in told["plans"] if row["plan_id"] == plan_id)
+    assert [row["p99_ttft_s_low"], row["p99_ttft_s_high"]] == [p99_s.low, p99_s.high]
+    head = csv_bytes(ranged.table).decode("utf-8-sig").splitlines()[0].split(",")
+    columns = {"usd_per_month_low", "usd_per_month_high", "p99_ttft_s_low", "p99_ttft_s_high"}
+    assert {*columns, "holds_share", "holds_limit"} <= set(head)
+    page = html_report(report)
+    for words in (
+        spell.dollars_between(usd.low, usd.high),
+        spell.seconds_between(p99_s.low, p99_s.high),
+        report.uncertain,
+    ):
+        assert words in page
+    book = openpyxl.load_workbook(io.BytesIO(workbook(report)))
+    cells = [cell.value for row in book["Assumptions"].iter_rows() for cell in row]
+    assert spell.dollars_between(usd.low, usd.high) in cells
+    assert report.uncertain in cells
+
+
+def test_a_box_on_the_chart_is_the_range_of_its_plan(study, luck):
+    """Corners at the bounds; a range without an upper end goes to the top, and axes hold all."""
+    from frontier.charts.frontier_chart import frontier_figure, frontier_table
+
+    open_ended = with_ranges(study, luck).table.copy()
+    at = open_ended.index[open_ended["plan_id"] == study.verdict.rival.plan_id][0]
+    open_ended.loc[at, "p99_ttft_s_high"] = np.inf
+    points = frontier_table(open_ended, slo_p99_ttft_s=LIMIT_S)
+    figure = frontier_figure(points, slo_p99_ttft_s=LIMIT_S)
+    (boxes,) = (trace for trace in figure.data if trace.name == "Range by luck")
+    corners = np.array([boxes.x, boxes.y], dtype=float).reshape(2, -1, 6)
+    shown = points.dropna(subset=["usd_per_month_low"])
+    np.testing.assert_array_equal(corners[0, :, 0], shown["usd_per_month_low"])
+    np.testing.assert_array_equal(corners[0, :, 1], shown["usd_per_month_high"])
+    np.testing.assert_array_equal(corners[1, :, 0], shown["p99_ttft_s_low"])
+    assert np.isfinite(corners[1, :, 2]).all()
+    low, high = figure.layout.yaxis.range
+    assert 10**low < shown["p99_ttft_s_low"].min()
+    assert 10**high >= corners[1, :, 2].max() * (1 - 1e-9)
+    # Without ranges there is no box.
+    plain = frontier_figure(
+        frontier_table(study.table, slo_p99_ttft_s=LIMIT_S), slo_p99_ttft_s=LIMIT_S
+    )
+    assert all(trace.name != "Range by luck" for trace in plain.data)

@@ -19,6 +19,7 @@ from frontier.manifests import TARGETS, fit_called, fits_of, setups_of, snippet_
 from frontier.manifests.facts import LABELS
 from frontier.manifests.weeks import weekly_windows
 from frontier.mitigations.registry import MITIGATIONS
+from frontier.models.own import OWN_MODEL_SOURCE
 from frontier.plans.grid import default_grid
 from frontier.plans.nodes import NodeChoice
 from frontier.plans.scenario import Scenario, deploy
@@ -35,7 +36,7 @@ SERVERLESS = (
     *("modal-l40s", "modal-h100", "runpod-flex-l40s", "cloud-run-l4", "cloud-run-l4-zonal"),
     *("baseten-h100", "sagemaker-l40s", "hf-l40s", "hf-a10g", "koyeb-l40s"),
 )
-MACHINES = ("crusoe-l40s", "aws-l40s", "lambda-h100", "runpod-secure-l40s")
+MACHINES = ("crusoe-l40s", "aws-l40s", "lambda-h100", "runpod-secure-l40s", "crusoe-mi300x-8x")
 PODS = tuple(TABLES.pod_scalers)
 STARTS = tuple(
     cls.key
@@ -103,7 +104,7 @@ def _scenarios():
                 kv_precision="bf16" if start else "fp8",
             )
     for machine, pods in itertools.product(machines[:2], PODS):
-        nodes = NodeChoice("karpenter", pods)
+        nodes = NodeChoice("karpenter", pods, weights_on_node=pods == PODS[0])
         few = _few(PODS.index(pods) + 3 * machines.index(machine))
         yield Scenario(MODEL, "bf16", machine, machine, 2.0, nodes=nodes, mitigations=few)
     nodes = NodeChoice("karpenter", PODS[0])
@@ -207,6 +208,9 @@ def test_what_is_said_is_what_the_plan_says():
             wanted, read = _worth_of(fact), there[key]
             if key in NAMED:
                 assert read in {row.name for row in TABLES.manifest_gpus.values()} or "ml." in read
+            elif key == "weights_from":
+                assert read == ("disk" if wanted.kind == "disk" else "remote")
+                assert read == "disk" or wanted.storage == "hf-hub"
             elif key == "schedule":
                 assert read == [(*window.cron(), window.replicas) for window in wanted]
             elif isinstance(wanted, float | int) and not isinstance(wanted, bool):
@@ -273,10 +277,19 @@ _OWN = frozenset(
         *("apiVersion", "kind", "metadata", "name", "spec", "annotations", "labels", "template"),
         *("selector", "matchLabels", "app", "ports", "port", "targetPort", "containerPort"),
         *("image", "imagePullPolicy", "command", "args", "env", "value", "resources", "requests"),
-        *("limits", "cpu", "memory", "nvidia.com/gpu", "nodeSelector", "nvidia.com/gpu.product"),
+        *(
+            "limits",
+            "cpu",
+            "memory",
+            "nvidia.com/gpu",
+            "amd.com/gpu",
+            "nodeSelector",
+            "amd.com/gpu.product-name",
+            "nvidia.com/gpu.product",
+        ),
         *("httpGet", "path", "tcpSocket", "startupProbe", "readinessProbe", "failureThreshold"),
         *("volumes", "volumeMounts", "mountPath", "persistentVolumeClaim", "claimName"),
-        *("emptyDir", "medium", "type", "policies", "scaleUp", "scaleDown", "apiGroup"),
+        *("emptyDir", "medium", "hostPath", "type", "policies", "scaleUp", "scaleDown", "apiGroup"),
         *("external", "metric", "target", "backend", "predictor", "containers", "timeoutSeconds"),
         *("periodSeconds", "tolerance", "stabilizationWindowSeconds", "selectPolicy"),
     )
@@ -437,3 +450,59 @@ def test_every_column_of_the_fields_changes_a_text(column, value, field):
     before, after = snippet_of(fit, TABLES), snippet_of(fit, changed)
     assert before.text != after.text
     assert (before.left_out != after.left_out) == (column != "default")
+
+
+@pytest.mark.parametrize(
+    ("name", "repo"),
+    [
+        ("3B & half", 'somebody/it\'s "3B": #1, {half}'),
+        ("Modèle 日本 😀", "équipe/modèle-日本-😀"),
+        ("yes", "yes"),
+        ("x" * 90, "no: body/- x\\n $HOME `id` %s"),
+        ("...", "12:30"),
+    ],
+)
+def test_a_name_that_somebody_gave_his_model_survives_every_format(name, repo):
+    """Quotes, colons, signs of a shell and of YAML, and what is not ASCII come back as they are."""
+    model = dataclasses.replace(TABLES.models[MODEL], model=name, repo=repo)
+    tables = dataclasses.replace(TABLES, models={**TABLES.models, name: model})
+    offers = ("modal-l40s", "baseten-h100", "sagemaker-l40s", "hf-l40s", "runpod-flex-l40s")
+    for offer in offers:
+        scenario = Scenario(name, "bf16", offer, "crusoe-l40s", 2.0, mitigations=())
+        deployment = deploy(scenario, TRACE, tables)
+        grid = default_grid(deployment, TRACE, tables)
+        for plan in (grid[0], next(plan for plan in grid if plan.family.key == "scheduled")):
+            for fit in fits_of(plan, deployment, TRACE, tables):
+                if fit.refusal:
+                    continue
+                snippet = snippet_of(fit, tables)
+                assert facts_in(snippet, fit.setup)["model"] == repo, snippet.target
+                assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", fit.setup.name)
+                assert len(fit.setup.name) <= 63
+
+
+@pytest.mark.parametrize(
+    ("source", "native", "precision", "placeholder"),
+    [
+        (OWN_MODEL_SOURCE, "bf16", "bf16", "YOUR-CHECKPOINT"),
+        (OWN_MODEL_SOURCE, "bf16", "fp8", "YOUR-CHECKPOINT"),
+        (None, "fp8", "bf16", "YOUR-BF16-CHECKPOINT"),
+        (None, "bf16", "int4", "YOUR-INT4-CHECKPOINT"),
+    ],
+)
+def test_a_checkpoint_that_nobody_named_is_left_to_be_filled_in(
+    source, native, precision, placeholder
+):
+    """One's own model has no repository, and another precision than the published has its own."""
+    model = TABLES.models[MODEL]
+    model = dataclasses.replace(model, native_precision=native, source_id=source or model.source_id)
+    tables = dataclasses.replace(TABLES, models={**TABLES.models, MODEL: model})
+    scenario = Scenario(MODEL, precision, "modal-l40s", "crusoe-l40s", 2.0, mitigations=())
+    deployment = deploy(scenario, TRACE, tables)
+    plan = default_grid(deployment, TRACE, tables)[0]
+    for fit in fits_of(plan, deployment, TRACE, tables):
+        if not fit.refusal:
+            snippet = snippet_of(fit, tables)
+            assert facts_in(snippet, fit.setup)["model"] == placeholder
+            assert placeholder in snippet.fill_in
+            assert "model" in snippet.left_out
