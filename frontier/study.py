@@ -223,7 +223,7 @@ class Study:
     luck, open_inputs : Ranges or None
         How far plans may lie from their figures by the luck of traffic and starts, and by what
         the inputs leave open; None until that is computed.
-    uncertain : tuple of dict
+    input_rows : tuple of dict
         A row an input that is not known for sure, and what knowing it would settle
         (`Decides.rows`); empty until that is computed.
     """
@@ -239,7 +239,7 @@ class Study:
     verdict: Verdict
     luck: Ranges | None = None
     open_inputs: Ranges | None = None
-    uncertain: tuple[dict[str, Any], ...] = ()
+    input_rows: tuple[dict[str, Any], ...] = ()
 
     @property
     def hours_per_month(self) -> float:
@@ -635,7 +635,7 @@ def with_hanging(study: Study, hanging: Hanging) -> Study:
     told = dataclasses.replace(
         study,
         verdict=with_hangs(study.verdict, hanging.sentences),
-        uncertain=hanging.found.rows(),
+        input_rows=hanging.found.rows(),
     )
     return with_ranges(told, hanging.found.ranges)
 

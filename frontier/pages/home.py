@@ -303,7 +303,8 @@ def _draw_tabs(study: Study, chosen: str) -> None:
             _draw_plan_tables(study, outcome)
     if tabs[1].open:
         with tabs[1]:
-            st.markdown("\n".join(f"- {text.money(said)}" for said in study.verdict.reasons))
+            reasons = results.with_what_decides(study).verdict.reasons
+            st.markdown("\n".join(f"- {text.money(said)}" for said in reasons))
     if tabs[2].open:
         with tabs[2]:
             _draw_all(study)
@@ -318,7 +319,7 @@ def _draw_tabs(study: Study, chosen: str) -> None:
                 several_traces.draw(choices.together, study, chosen)
     if tabs[5].open:
         with tabs[5]:
-            takeaway.draw(study, chosen)
+            takeaway.draw(results.with_what_decides(study), chosen)
 
 
 def _draw_plan_tables(study: Study, outcome: Outcome) -> None:

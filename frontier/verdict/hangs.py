@@ -150,29 +150,32 @@ def _conditions(
     within: Decision,
     named: Mapping[str, str],
 ) -> str:
-    """Return over which values which choice is right: "up to 39 s …, above 44 s …"."""
-    if len(stretches) < 2 or all(stretch.choice is None for stretch in stretches):
+    """Return at which end of an input which choice is right, and where it hangs on the rest."""
+    if len(stretches) < 2:
         return ""
+    first, last = stretches[0], stretches[-1]
     parts = []
-    for at, stretch in enumerate(stretches):
-        if at == 0:
-            where = f"up to {value_in_words(one, stretch.high)}"
-        elif at == len(stretches) - 1:
-            where = f"above {value_in_words(one, stretch.low)}"
-        else:
-            low, high = (
-                value_in_words(one, stretch.low, bare=True),
-                value_in_words(one, stretch.high),
-            )
-            where = f"from {low} to {high}"
-        if stretch.choice is None:
-            parts.append(f"{where} it stays open")
-        else:
-            sure = of_hundred(stretch.share)
-            which = _wins(within.choices[stretch.choice], named)
-            parts.append(f"{where} {which} ({sure} of {_HUNDRED} draws)")
+    low, high = first.low, last.high
+    if first.choice is not None:
+        low = first.high
+        parts.append(f"up to {value_in_words(one, low)} {_settled(first, within, named)}")
+    ending = ""
+    if last.choice is not None:
+        high = last.low
+        ending = f"above {value_in_words(one, high)} {_settled(last, within, named)}"
+    if not parts and not ending:
+        return ""
+    if low < high:
+        where = f"from {value_in_words(one, low, bare=True)} to {value_in_words(one, high)}"
+        parts.append(f"{where} it hangs on the rest")
     now = value_in_words(one, one.base)
-    return f"{one.label} (now {now}): {', '.join(parts)}."
+    return f"{one.label} (now {now}): {', '.join((*parts, ending) if ending else parts)}."
+
+
+def _settled(stretch: Stretch, within: Decision, named: Mapping[str, str]) -> str:
+    assert stretch.choice is not None
+    which = _wins(within.choices[stretch.choice], named)
+    return f"{which} ({of_hundred(stretch.share)} of {_HUNDRED} draws)"
 
 
 def _what_to_do(found: Decides, influence: Influence) -> str:
