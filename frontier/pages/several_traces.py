@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from frontier import spell
+from frontier import spell, units
 from frontier.growth import (
     SPLIT_WORDS,
     ServedApart,
@@ -206,6 +207,43 @@ def _forget() -> None:
     """Let go of files that were removed; from the callback of their field or button."""
     if not st.session_state.get(_FIELD):
         st.session_state.pop(_KEPT, None)
+
+
+def draw_counts(together: Together) -> None:
+    """Draw how much of the traffic is of which trace."""
+    trace, days = together.trace, together.trace.horizon_s / units.SECONDS_PER_DAY
+    rows: dict[str, list[str]] = {
+        "Trace": [], "Requests": [], "Of all": [], "A day": [], "Prompt tokens": [],
+        "Output tokens": [],
+    }  # fmt: skip
+    for at, name in enumerate(together.names):
+        own = together.origin == at
+        size = int(own.sum())
+        rows["Trace"].append(text.plain(name))
+        rows["Requests"].append(f"{size:,}")
+        rows["Of all"].append(spell.percent(size / own.size))
+        rows["A day"].append(spell.significant(size / days))
+        for words, tokens in (
+            ("Prompt tokens", trace.prompt_tokens),
+            ("Output tokens", trace.output_tokens),
+        ):
+            rows[words].append(f"{tokens[own].sum(dtype=np.int64):,}")
+    st.markdown("**By trace**")
+    st.table(pd.DataFrame(rows).set_index("Trace"))
+    st.caption(text.plain(" ".join(together.said)))
+    st.button(
+        "p99, waits and the bill by trace",
+        key="to_by_trace",
+        type="tertiary",
+        icon=":material/arrow_forward:",
+        on_click=_to_results,
+    )
+
+
+def _to_results() -> None:
+    """Open the tab that has the results by trace; from a callback."""
+    link.choose(view="plans", detail="Traffic that was read")
+    link.go_to("")
 
 
 def draw(together: Together, study: Study, chosen: str) -> None:
