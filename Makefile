@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 
-.PHONY: run test check architecture format bench mutate system-packages clean
+.PHONY: run test check architecture format bench shipped mutate system-packages clean
 
 run: $(VENV)/.installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -32,6 +32,10 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script || exit 1; done
+
+# What a first visitor sees before anything is simulated: data/shipped.npz, computed anew.
+shipped: $(VENV)/.installed
+	PYTHONPATH=. $(BIN)/python tools/ship.py
 
 # Small wrong changes, one at a time: which do the tests notice? See docs/mutation.md.
 N ?= 60

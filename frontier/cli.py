@@ -422,7 +422,7 @@ def _market(told: argparse.Namespace) -> None:
 
 
 def _ladder(told: argparse.Namespace) -> None:
-    from frontier.ladder import ladder
+    from frontier.ladder import ladder, luck_of
 
     limits_s = cli_ladder.limits_s(told)
     of = _market_asked(told)
@@ -436,9 +436,10 @@ def _ladder(told: argparse.Namespace) -> None:
         crew=_crew(told),
         **of.how,
     )
-    print(cli_ladder.printed(found, of.tables, told, of.about))
+    luck = luck_of(found, of.tables)
+    print(cli_ladder.printed(found, luck, of.tables, told, of.about))
     for path in of.asked.paths:
-        _write(path, cli_ladder.as_file(path.suffix, found, of.tables))
+        _write(path, cli_ladder.as_file(path.suffix, found, luck, of.tables))
         if not (told.json or told.markdown):
             print(f"\nWrote {spell.count(len(found.rungs), 'limit')} to {path}")
 

@@ -2,6 +2,7 @@
 
 The rules are those of the market's answer: the cheapest offer on demand, with what would cost less
 bound for a term or on spot machines beside it. Another limit simulates and bills nothing anew.
+How far the p99 of a rung may lie off by luck is `luck_of`, which takes longer.
 
 Left out: limits between the steps of the list, which `charts.ladder_chart` draws from the plans
 themselves.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +33,8 @@ from frontier.market import (
     markets,
 )
 from frontier.plans.scenario import Scenario
-from frontier.simulate import THOUSAND, simulate_plan
-from frontier.sweep import LIST_DEAL, start_draws
+from frontier.ranges import NOT_SURE, Ranges, luck_ranges
+from frontier.sweep import LIST_DEAL, Deal, Outcome, simulate_plans
 from frontier.tables import Tables
 from frontier.trace import Trace
 
@@ -53,8 +54,10 @@ class Rung:
         Whether it is the limit that was asked for.
     answer : MarketAnswer
         Of the market under this limit; its ``best`` is None where no offer on demand holds it.
-    over_per_1000 : float or None
-        Requests of 1,000 that wait longer than the limit under the best plan. [1]
+    run : str
+        Which of the ladder's outcomes is that of the best plan; empty without one.
+    over_of_thousand : int or None
+        Requests of 1,000 that wait longer than the limit under the best plan, rounded up.
     saves_usd, saves_share : float or None
         Against the step before that is held: dollars a month, and the share of its bill; None for
         the first one. [$/month], [1]
@@ -65,7 +68,8 @@ class Rung:
     limit_s: float
     is_own: bool
     answer: MarketAnswer
-    over_per_1000: float | None
+    run: str
+    over_of_thousand: int | None
     saves_usd: float | None
     saves_share: float | None
     is_same: bool
@@ -84,10 +88,13 @@ class Ladder:
     ----------
     rungs : tuple of Rung
     markets : tuple of Market
+    outcomes : mapping of str to Outcome
+        What the best plan of each rung did, by `Rung.run`.
     """
 
     rungs: tuple[Rung, ...]
     markets: tuple[Market, ...]
+    outcomes: Mapping[str, Outcome]
 
     @property
     def own(self) -> Rung:
@@ -137,32 +144,97 @@ def ladder(
         progress=progress,
         crew=crew,
     )
-    ttft_s: dict[int, np.ndarray] = {}
+    answers = [answer_of(market) for market in found]
+    choices = {
+        _run(answer.best): _choice_of(market, answer.best)
+        for market, answer in zip(found, answers, strict=True)
+        if answer.best is not None
+    }
+    # The market keeps percentiles alone.
+    plans = [choice.plan for choice in choices.values()]
+    outcomes = dict(zip(choices, simulate_plans(plans, trace, tables, crew=crew), strict=True))
     rungs: list[Rung] = []
     before: Pick | None = None
-    for limit_s, market in zip(limits, found, strict=True):
-        answer = answer_of(market)
-        best, over = answer.best, None
-        if best is not None:
-            choice = _choice_of(market, best)
-            run = id(choice.tried)
-            if run not in ttft_s:
-                ttft_s[run] = _waits_s(choice, trace, tables)
-            over = THOUSAND * float(np.mean(ttft_s[run] > limit_s))
+    for limit_s, answer in zip(limits, answers, strict=True):
+        best = answer.best
         saves = None if best is None or before is None else _saves(before, best)
+        over = None
+        if best is not None:
+            over = int(np.count_nonzero(outcomes[_run(best)].ttft_of_thousand_s > limit_s))
         rungs.append(
             Rung(
                 limit_s,
                 limit_s == own_s,
                 answer,
+                "" if best is None else _run(best),
                 over,
                 saves,
                 None if saves is None or before is None else _share(saves, before),
-                is_same=best is not None and before is not None and _plan(best) == _plan(before),
+                is_same=best is not None and before is not None and _run(best) == _run(before),
             )
         )
         before = best or before
-    return Ladder(tuple(rungs), found)
+    return Ladder(tuple(rungs), found, outcomes)
+
+
+def luck_of(found: Ladder, tables: Tables, *, progress: Progress | None = None) -> Ranges:
+    """Return how far the p99 of each rung may lie off by the luck of traffic and starts.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with (done, all) replications; what it raises stops all.
+
+    Returns
+    -------
+    Ranges
+        By `Rung.run`; what they say of dollars is at list prices.
+    """
+    trace = found.markets[0].trace
+    deal = Deal(exact_machine=True)
+    return luck_ranges(found.outcomes, found.outcomes, trace, tables, deal=deal, progress=progress)
+
+
+def state_of_rung(rung: Rung, luck: Ranges | None) -> str:
+    """Return whether a rung's p99 holds its limit with other luck; empty where it is not known."""
+    known = None if luck is None else luck.plans.get(rung.run)
+    return "" if known is None else known.state(rung.limit_s)
+
+
+def span_in_words(low_s: float, high_s: float) -> str:
+    """Return a range of waits [s] in words; one of them where both read the same."""
+    low, high = spell.seconds(low_s), spell.seconds(high_s)
+    return low if low == high else f"{low} to {high}"
+
+
+def unsure(found: Ladder, luck: Ranges) -> str:
+    """Return in one sentence which rungs are not sure, or why that is not known."""
+    if not found.outcomes:
+        return ""
+    if luck.refused:
+        return f"How sure each step is cannot be said: {spell.lower_first(luck.refused)}"
+    held = [rung for rung in found.rungs if rung.best is not None]
+    unknown = [rung for rung in held if rung.run not in luck.plans]
+    doubtful = [rung for rung in held if state_of_rung(rung, luck) == NOT_SURE]
+    words = []
+    if doubtful:
+        words.append(
+            f"Not sure: {_limits(doubtful)}. With other luck of traffic and starts the plan there "
+            "may miss its limit."
+        )
+    elif len(unknown) < len(held):
+        words.append("With other luck of traffic and starts these plans still hold their limits.")
+    if unknown:
+        words.append(
+            f"The traffic is too short to say it of {_limits(unknown)}, whose plan keeps an idle "
+            "replica long."
+        )
+    return " ".join(words)
+
+
+def _limits(rungs: Sequence[Rung]) -> str:
+    names = [spell.seconds(rung.limit_s) for rung in rungs]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _choice_of(market: Market, best: Pick) -> Choice:
@@ -172,10 +244,9 @@ def _choice_of(market: Market, best: Pick) -> Choice:
     return row.best
 
 
-def _waits_s(choice: Choice, trace: Trace, tables: Tables) -> np.ndarray:
-    """Return every request's TTFT, simulated again: the market keeps percentiles alone [s]."""
-    start = choice.plan.start
-    return simulate_plan(choice.plan, trace, start_draws([start], tables)[start]).ttft_s
+def _run(pick: Pick) -> str:
+    """Return what the run of a plan is kept under."""
+    return f"{pick.offer_id} {pick.gpus_per_replica} {pick.plan_id}"
 
 
 def _saves(before: Pick, best: Pick) -> float:
@@ -185,10 +256,6 @@ def _saves(before: Pick, best: Pick) -> float:
 
 def _share(saves_usd: float, before: Pick) -> float:
     return saves_usd / before.usd_per_month if before.usd_per_month else 0.0
-
-
-def _plan(pick: Pick) -> tuple[str, str, int]:
-    return pick.offer_id, pick.plan_id, pick.gpus_per_replica
 
 
 def headline(found: Ladder, hours_per_month: float, noun: str = "offer") -> str:

@@ -505,7 +505,7 @@ def simulate_replicas(
 
     rejected = np.isinf(fates.finish_s)
     tiers = len(policy.parked)
-    sessions = np.empty(len(seconds), dtype=_session_type(tiers))
+    sessions = np.empty(len(seconds), dtype=session_type(tiers))
     sessions["replica"], sessions["cold_start_index"] = owners.T
     sessions["started_s"], sessions["ready_s"], ended_s = seconds.T[:IN_START]
     last_s = max(float(horizon_s), float(np.max(fates.finish_s, where=~rejected, initial=0.0)))
@@ -540,7 +540,7 @@ def simulate_replicas(
 
 
 @functools.cache
-def _session_type(tiers: int) -> np.dtype[np.void]:
+def session_type(tiers: int) -> np.dtype[np.void]:
     """Return the type of a row of ``RunResult.sessions`` with so many parked tiers."""
     return np.dtype(
         [

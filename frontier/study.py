@@ -43,6 +43,7 @@ from frontier.sensitivity import (
     break_even,
     sensitivity,
 )
+from frontier.shipped import shipped
 from frontier.simulate import found_share
 from frontier.sweep import (
     LIST_DEAL,
@@ -145,6 +146,23 @@ def simulate(
         few = simulate_plans(first_look(grid), trace, tables, crew=crew)
         first(Simulated(deployment, trace, few))
     return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress, crew=crew))
+
+
+def shipped_look(scenario: Scenario, trace: Trace, tables: Tables) -> Simulated | None:
+    """Return the few plans that outline the answer where they were computed beforehand.
+
+    Raises
+    ------
+    InputError, InfeasibleError
+        As for `simulate`, where anything was shipped for that traffic.
+    """
+    results = shipped()
+    if results is None or not results.has(trace):
+        return None
+    deployment = deploy(scenario, trace, tables)
+    few = first_look(default_grid(deployment, trace, tables))
+    found = results.outcomes(few, trace, tables)
+    return None if found is None else Simulated(deployment, trace, found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

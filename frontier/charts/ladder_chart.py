@@ -16,8 +16,9 @@ import plotly.graph_objects as go
 from frontier import spell
 from frontier.charts import theme
 from frontier.charts.market_chart import offer_name
-from frontier.ladder import Ladder
+from frontier.ladder import Ladder, span_in_words, state_of_rung
 from frontier.market import ON_DEMAND, Pick
+from frontier.ranges import NOT_SURE, Ranges
 
 _HEIGHT_PX = 340
 # About what the plot measures on a phone: labels are kept apart by it.
@@ -28,21 +29,31 @@ _SAME_USD = 0.005
 _TOP, _ROOM = 1.2, 1.6
 
 
-def ladder_table(ladder: Ladder) -> pd.DataFrame:
+def ladder_table(ladder: Ladder, luck: Ranges | None = None) -> pd.DataFrame:
     """Return one row a limit, the tightest first.
 
-    Columns: ``limit_s``, ``is_own`` (the limit that was asked for), ``is_held``, ``same_as_above``;
-    of the cheapest offer on demand that holds it ``offer_id, name, where, kind, plan_id, policy,
-    family, usd_per_month, p99_ttft_s, over_per_1000`` (requests of 1,000 over the limit),
-    ``saves_usd, saves_share`` (against the step before that is held), ``priced_on, offers`` (on
-    demand that hold it); ``reachable_s, reachable_where`` (the fastest, where none holds it);
-    and what would cost less: ``bound_usd, bound_where, spot_usd, spot_where``.
+    Parameters
+    ----------
+    luck : Ranges, optional
+        `ladder.luck_of`, once it is known.
+
+    Returns
+    -------
+    DataFrame
+        ``limit_s``, ``is_own`` (the limit that was asked for), ``is_held``, ``same_as_above``; of
+        the cheapest offer on demand that holds it ``offer_id, name, where, kind, plan_id, policy,
+        family, usd_per_month, p99_ttft_s, over_of_thousand`` (requests of 1,000 over the limit),
+        ``p99_low_s, p99_high_s, with_other_luck`` (holds, not sure), ``saves_usd, saves_share``
+        (against the step before that is held), ``priced_on, offers`` (on demand that hold it);
+        ``reachable_s, reachable_where`` (the fastest, where none holds it); and what would cost
+        less: ``bound_usd, bound_where, spot_usd, spot_where``.
     """
     rows: list[dict[str, Any]] = []
     for rung, market in zip(ladder.rungs, ladder.markets, strict=True):
         answer, best = rung.answer, rung.best
         row = None if best is None else market.row(best.offer_id)
         fastest = answer.fastest if best is None else None
+        known = None if luck is None else luck.plans.get(rung.run)
         rows.append(
             {
                 "limit_s": rung.limit_s,
@@ -58,7 +69,10 @@ def ladder_table(ladder: Ladder) -> pd.DataFrame:
                 "family": _of(best, "family"),
                 "usd_per_month": _of(best, "usd_per_month", math.nan),
                 "p99_ttft_s": _of(best, "p99_ttft_s", math.nan),
-                "over_per_1000": math.nan if rung.over_per_1000 is None else rung.over_per_1000,
+                "over_of_thousand": rung.over_of_thousand,
+                "p99_low_s": math.nan if known is None else known.p99_ttft_s.low,
+                "p99_high_s": math.nan if known is None else known.p99_ttft_s.high,
+                "with_other_luck": state_of_rung(rung, luck),
                 "saves_usd": math.nan if rung.saves_usd is None else rung.saves_usd,
                 "saves_share": math.nan if rung.saves_share is None else rung.saves_share,
                 "priced_on": None if best is None else best.priced_on.isoformat(),
@@ -102,7 +116,7 @@ def ladder_steps(ladder: Ladder) -> pd.DataFrame:
 
 
 def ladder_figure(table: pd.DataFrame, steps: pd.DataFrame) -> go.Figure:
-    """Draw `ladder_table` as points on the line of `ladder_steps`."""
+    """Draw `ladder_table` as points on the line of `ladder_steps`; hollow where not sure."""
     figure = go.Figure()
     held = table[table["is_held"]]
     limits_s = table["limit_s"].tolist()
@@ -148,6 +162,7 @@ def ladder_figure(table: pd.DataFrame, steps: pd.DataFrame) -> go.Figure:
         yanchor="bottom",
         yref="paper",
     )
+    colours = [theme.VERMILION if is_own else theme.BLUE for is_own in held["is_own"]]
     figure.add_trace(
         go.Scatter(
             x=held["limit_s"],
@@ -155,8 +170,13 @@ def ladder_figure(table: pd.DataFrame, steps: pd.DataFrame) -> go.Figure:
             mode="markers",
             marker={
                 "size": [14 if is_own else 10 for is_own in held["is_own"]],
-                "symbol": ["diamond" if is_own else "circle" for is_own in held["is_own"]],
-                "color": [theme.VERMILION if is_own else theme.BLUE for is_own in held["is_own"]],
+                "symbol": [
+                    ("diamond" if row.is_own else "circle")
+                    + ("-open" if row.with_other_luck == NOT_SURE else "")
+                    for row in held.itertuples()
+                ],
+                "line": {"width": 2, "color": colours},
+                "color": colours,
             },
             text=[_hover(row) for row in held.itertuples()],
             hovertemplate="%{text}<extra></extra>",
@@ -183,6 +203,11 @@ def _hover(row: Any) -> str:
     return (
         f"<b>p99 ≤ {spell.seconds(row.limit_s)}: {spell.dollars(row.usd_per_month)} a month</b><br>"
         f"{row.where}<br>{row.policy}<br>p99 {spell.seconds(row.p99_ttft_s)}"
+        + (
+            f", by luck {span_in_words(row.p99_low_s, row.p99_high_s)}"
+            if row.with_other_luck
+            else ""
+        )
     )
 
 

@@ -426,7 +426,7 @@ def _container(draft: Draft, *, knative: bool = False) -> dict[str, Any]:
     if draft.has("vcpus"):
         requests["cpu"] = _quantity(draft.number("vcpus", "kubernetes.cpu"))
     if draft.has("ram_gib"):
-        requests["memory"] = f"{draft.number('ram_gib', 'kubernetes.memory', times=1024):g}Mi"
+        requests["memory"] = f"{draft.number('ram_gib', 'kubernetes.memory', times=1024)}Mi"
     health = {"path": "/health", "port": command.port}
     period = draft.default("kubernetes.periodSeconds")
     found: dict[str, Any] = {
@@ -492,7 +492,7 @@ def _names(draft: Draft) -> tuple[str, str]:
 
 
 def _quantity(value: float) -> str:
-    return f"{value:g}"
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _text(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Every target by its key, and which of them suit a plan.
 
-To add one: a function in `kubernetes` or `platforms` that writes a `Draft`, a row here, and its
-fields in data/manifest_fields.csv; a test tells what a half-made one lacks.
+To add one: a function in `kubernetes`, `platforms` or a module of its own that writes a `Draft`, a
+row here, and its fields in data/manifest_fields.csv; a test tells what a half-made one lacks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from frontier.billing import Terms
 from frontier.errors import InputError
-from frontier.manifests import engine, kubernetes, platforms
+from frontier.manifests import engine, kubernetes, modal, platforms
 from frontier.manifests.draft import Draft, Snippet
 from frontier.manifests.facts import Setup, setups_of
 from frontier.plans.plan import Plan
@@ -69,7 +69,7 @@ TARGETS = MappingProxyType(
     {
         target.key: target
         for target in (
-            Target("modal", "Modal", platforms.modal, ("modal",), ("modal",)),
+            Target("modal", "Modal", modal.modal, ("modal",), ("modal",)),
             Target(
                 "runpod",
                 "RunPod",

@@ -45,6 +45,7 @@ from frontier.plans.scenario import (
 )
 from frontier.prices import age_days, staleness
 from frontier.serving import ServingSpeed
+from frontier.shipped import Shipped
 from frontier.simulate import LatencySummary
 from frontier.start.predict import platform_of
 from frontier.sweep import LIST_DEAL, Deal, tolerance_of
@@ -233,6 +234,7 @@ def market(
     today: dt.date,
     wanted: Wanted = EVERYTHING,
     deals: Deals = lambda offer: LIST_DEAL,
+    shipped: Shipped | None = None,
     first: Callable[[Market], None] | None = None,
     progress: Progress | None = None,
     crew: Crew = THREADS,
@@ -251,6 +253,8 @@ def market(
     deals : callable
         Returns the terms of an offer. Each is billed on its own machine, whatever the deal says:
         other shapes of it are rows of their own.
+    shipped : Shipped, optional
+        What was computed beforehand, and need not be simulated.
     first : callable, optional
         Gets a market of the few plans that outline the answer, before the others are simulated.
     progress : callable, optional
@@ -272,6 +276,7 @@ def market(
         today=today,
         wanted=wanted,
         deals=deals,
+        shipped=shipped,
         first=None if first is None else lambda few: first(*few),
         progress=progress,
         crew=crew,
@@ -289,6 +294,7 @@ def markets(
     today: dt.date,
     wanted: Wanted = EVERYTHING,
     deals: Deals = lambda offer: LIST_DEAL,
+    shipped: Shipped | None = None,
     first: Callable[[tuple[Market, ...]], None] | None = None,
     progress: Progress | None = None,
     crew: Crew = THREADS,
@@ -370,6 +376,7 @@ def markets(
             tables,
             speeds=asking.fits.speeds,
             kept=kept,
+            shipped=shipped,
             first=outline if first is not None and not results else None,
             progress=progress,
             crew=crew,

@@ -25,15 +25,17 @@ from frontier.plans.grid import first_look, offer_grid
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Scenario, Supply, deploy_at
 from frontier.serving import ServingSpeed
+from frontier.shipped import Ran, Shipped
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
     session_seconds,
+    session_type,
     simulate_plan,
     summarise,
 )
 from frontier.start.stages import StartDraws
-from frontier.sweep import start_draws, usage_of_run
+from frontier.sweep import start_draws, start_normals, usage_of_run
 from frontier.tables import Gpu, Model, Tables
 from frontier.trace import Trace
 
@@ -124,11 +126,12 @@ def try_plans(
     *,
     speeds: Mapping[tuple[str, int], ServingSpeed],
     kept: Keeps,
+    shipped: Shipped | None = None,
     first: Callable[[Results], None] | None = None,
     progress: Progress | None = None,
     crew: Crew = THREADS,
 ) -> Results:
-    """Return what the plans of each group did, simulating only what is not kept.
+    """Return what the plans of each group did, simulating only what is neither kept nor shipped.
 
     Parameters
     ----------
@@ -138,6 +141,8 @@ def try_plans(
         Of the replicas of these groups.
     kept : Keeps
         Looked in, and filled.
+    shipped : Shipped, optional
+        What was computed beforehand.
     first : callable, optional
         Gets what the few plans did that outline the answer, if anything has to be simulated.
     progress : callable, optional
@@ -154,6 +159,17 @@ def try_plans(
     if not missing:
         return found
     grids, needed = _grids(missing, trace, tables, speeds)
+    if shipped is not None and shipped.has(trace):
+        for alike, metering in missing:
+            ran = shipped.group(grids[alike], trace, metering, tables)
+            if ran is not None:
+                key = (alike, metering)
+                found[key] = _as_tried(ran, grids[alike], needed[alike], trace, tables)
+                kept.put(key, found[key])
+        missing = [key for key in missing if key not in found]
+        if not missing:
+            return found
+        grids = {alike: grids[alike] for alike, _ in missing}
     ids = _Ids()
     run_of = {
         alike: [_same_run(plan, alike, ids) for plan in grid] for alike, grid in grids.items()
@@ -196,6 +212,46 @@ def try_plans(
         found[key] = worth_keeping(tried)
         kept.put(key, found[key])
     return found
+
+
+def _as_tried(
+    ran: Iterable[Ran], grid: Sequence[Plan], needed: int, trace: Trace, tables: Tables
+) -> tuple[Tried, ...]:
+    """Return results that were computed beforehand as if they had just been simulated."""
+    # The first start that would be drawn: a usage holds one, for its shape.
+    luck = start_normals(tables)[:1]
+    found = []
+    for one in ran:
+        plan = grid[one.at]
+        usage = usage_of_run(
+            plan,
+            np.empty(0, dtype=session_type(len(plan.policy.parked))),
+            plan.start.draw(luck).stage_s[:1],
+            horizon_s=trace.horizon_s,
+            requests=int(trace.arrival_s.size),
+        )
+        found.append(
+            Tried(
+                plan=plan,
+                latency=one.latency,
+                usage=usage,
+                meters=one.meters,
+                takes=_takes(plan, one.meters),
+                starts=one.starts,
+                busy_share=one.busy_share,
+                needed=needed,
+            )
+        )
+    return tuple(found)
+
+
+def _takes(plan: Plan, meters: Meters) -> tuple[float, float, float]:
+    """Return what of a run has a price, as `Tried` has it."""
+    return (
+        float(meters.gpu_s.sum()) + meters.extra_start_gpu_s,
+        plan.standing.host_ram_gib * meters.held_s,
+        plan.standing.storage_gb,
+    )
 
 
 def worth_keeping(tried: Iterable[Tried]) -> tuple[Tried, ...]:
@@ -344,11 +400,7 @@ def _try(
             latency=latency,
             usage=bare,
             meters=meters,
-            takes=(
-                float(meters.gpu_s.sum()) + meters.extra_start_gpu_s,
-                job.plan.standing.host_ram_gib * meters.held_s,
-                job.plan.standing.storage_gb,
-            ),
+            takes=_takes(job.plan, meters),
             starts=starts,
             busy_share=busy_share,
             needed=0,

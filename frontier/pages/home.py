@@ -14,6 +14,7 @@ from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
 from frontier.errors import FrontierError
 from frontier.pages import (
     against_view,
+    by_trace,
     cards,
     controls,
     estimates,
@@ -22,7 +23,6 @@ from frontier.pages import (
     market_view,
     results,
     session,
-    several_traces,
     show,
     takeaway,
     text,
@@ -50,21 +50,31 @@ def render() -> None:
     pin_place = st.container()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         explain_place, next_place = st.container(width="content"), st.container()
-    study = problem = None
-    estimates.draw_until_simulated(answer_place, choices)
-    try:
-        study = results.study(choices, lambda few: _draw_answer(answer_place, few))
-    except FrontierError as error:
-        # Other offers may still run the model: the market shows them, with what is wrong here.
-        problem = str(error)
     with view_place:
         view = _view(choices)
     pair = "" if view == PLANS else _pair(choices)
+    study = problem = None
+    is_drawn = False
+    try:
+        few = results.shipped_look(choices)
+        if few is not None:
+            _draw_answer(answer_place, few, pair)
+            if view == MARKET:
+                # It was computed beforehand like the answer, so it waits for no simulation.
+                with market_place:
+                    market_view.draw(choices)
+                is_drawn = True
+        else:
+            estimates.draw_until_simulated(answer_place, choices)
+        study = results.study(choices, lambda found: _draw_answer(answer_place, found, pair))
+    except FrontierError as error:
+        # Other offers may still run the model: the market shows them, with what is wrong here.
+        problem = str(error)
     if study is not None:
         study = results.with_known_ranges(choices, study)
         _draw_answer(answer_place, study, pair)
         ranges_place.caption(about_ranges(study.verdict))
-    if study is None or view == MARKET:
+    if not is_drawn and (study is None or view == MARKET):
         with market_place:
             market_view.draw(choices, problem)
     with next_place:
@@ -305,7 +315,7 @@ def _draw_tabs(study: Study, chosen: str) -> None:
             _draw_traffic(study)
             choices = controls.current()
             if isinstance(choices, Choices) and choices.together is not None:
-                several_traces.draw(choices.together, study, chosen)
+                by_trace.draw(choices.together, study, chosen)
     if tabs[5].open:
         with tabs[5]:
             takeaway.draw(study, chosen)

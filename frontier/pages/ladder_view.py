@@ -11,11 +11,21 @@ import streamlit as st
 
 from frontier import spell
 from frontier.charts.ladder_chart import ladder_figure, ladder_steps, ladder_table
-from frontier.ladder import Ladder, beneath, headline, ladder, limits_of
+from frontier.ladder import (
+    Ladder,
+    beneath,
+    headline,
+    ladder,
+    limits_of,
+    luck_of,
+    span_in_words,
+    unsure,
+)
 from frontier.market import Wanted
 from frontier.pages import link, market_view, session, show, text
 from frontier.pages.controls import Choices
-from frontier.pages.store import MarketStore
+from frontier.pages.store import MarketStore, find, store
+from frontier.ranges import NOT_SURE, Ranges
 from frontier.tables import Tables
 
 _MADE = "ladder_made"
@@ -33,7 +43,7 @@ def asks(choices: Choices) -> str:
 def draw(choices: Choices) -> None:
     """Draw what the cheapest plan of the market costs under each limit, and what a step saves."""
     tables = session.tables()
-    answer_place, chart_place = st.container(), st.container()
+    answer_place, chart_place = st.container(), st.empty()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         ticked = market_view.which_offers(tables)
         row = tables.settings["slo_p99_ttft_s"]
@@ -49,30 +59,13 @@ def draw(choices: Choices) -> None:
         )
     others_s = (added_s,) if added_s >= row.bounds[0] else ()
     found = _found(choices, ticked, others_s, tables)
-    hours = tables.setting("hours_per_month")
-    table = ladder_table(found)
     with answer_place:
+        hours = tables.setting("hours_per_month")
         st.subheader(text.plain(headline(found, hours, ticked.noun)), anchor=False)
         if more := beneath(found, hours):
             st.markdown(text.plain(more))
-    if not table["is_held"].any():
-        with chart_place:
-            st.info(
-                "No ticked offer holds any of these limits: tick others below.",
-                icon=":material/info:",
-            )
-    else:
-        with chart_place:
-            show.figure(
-                ladder_figure(table, ladder_steps(found)),
-                key="ladder_chart",
-                alt="Dollars a month of the cheapest plan under each limit: "
-                + ", ".join(
-                    f"{spell.seconds(row.limit_s)} {spell.dollars(row.usd_per_month)}"
-                    for row in table[table["is_held"]].itertuples()
-                ),
-            )
-    _draw_table(table, found, hours)
+        sure_place = st.empty()
+    table_place = st.empty()
     looked = spell.count(found.own.answer.offers, ticked.noun)
     st.caption(
         text.plain(
@@ -80,6 +73,48 @@ def draw(choices: Choices) -> None:
             "and reserved apart; each step saves against the step above it. “Which offers” "
             "ticks others, here and there."
         )
+    )
+
+    def drawn(luck: Ranges | None) -> None:
+        table = ladder_table(found, luck)
+        with chart_place.container():
+            _draw_chart(table, found, is_last=luck is not None)
+        with table_place.container():
+            _draw_table(table, found, is_last=luck is not None)
+
+    plans = ((run, one.plan.policy, one.plan.start) for run, one in found.outcomes.items())
+    key = ("ladder luck", *plans, *choices.content)
+    luck = find(key)
+    if luck is None:
+        # The answer stands while the traffic is drawn anew.
+        drawn(None)
+        bar = sure_place.progress(0.0, "How sure is it?")
+
+        def progress(done: int, total: int) -> None:
+            bar.progress(done / total, f"Traffic drawn anew {spell.count(done, 'time')}")
+
+        luck = luck_of(found, tables, progress=progress)
+        store(private=choices.is_private).put(key, luck)
+    drawn(luck)
+    sure_place.markdown(text.plain(unsure(found, luck)))
+
+
+def _draw_chart(table: pd.DataFrame, found: Ladder, *, is_last: bool) -> None:
+    if not table["is_held"].any():
+        st.info(
+            "No ticked offer holds any of these limits: tick others below.",
+            icon=":material/info:",
+        )
+        return
+    show.figure(
+        ladder_figure(table, ladder_steps(found)),
+        # Streamlit wants another key for each drawing within one run.
+        key="ladder_chart" if is_last else "ladder_chart_first",
+        alt="Dollars a month of the cheapest plan under each limit: "
+        + ", ".join(
+            f"{spell.seconds(row.limit_s)} {spell.dollars(row.usd_per_month)}"
+            for row in table[table["is_held"]].itertuples()
+        ),
     )
 
 
@@ -119,8 +154,11 @@ def _found(
     return found
 
 
-def _draw_table(table: pd.DataFrame, found: Ladder, hours_per_month: float) -> None:
-    is_short = found.own.answer.is_short
+def _draw_table(table: pd.DataFrame, found: Ladder, *, is_last: bool) -> None:
+    is_short, hours_per_month = (
+        found.own.answer.is_short,
+        session.tables().setting("hours_per_month"),
+    )
     unit, per = ("an hour", hours_per_month) if is_short else ("a month", 1.0)
 
     def money(usd: float) -> str:
@@ -143,6 +181,12 @@ def _draw_table(table: pd.DataFrame, found: Ladder, hours_per_month: float) -> N
             return "nothing"
         return f"{money(row.saves_usd)} ({spell.percent(round(row.saves_share, 3))})"
 
+    def luck(row: Any) -> str:
+        if not row.with_other_luck:
+            return ""
+        words = f", by luck {span_in_words(row.p99_low_s, row.p99_high_s)}"
+        return f"{words}: not sure" if row.with_other_luck == NOT_SURE else words
+
     rows = list(table.itertuples())
     shown = {
         "Limit on p99": [
@@ -150,10 +194,10 @@ def _draw_table(table: pd.DataFrame, found: Ladder, hours_per_month: float) -> N
         ],
         f"Dollars {unit}": [money(row.usd_per_month) for row in rows],
         "Saves": [saves(row) for row in rows],
-        "p99": [spell.seconds(row.p99_ttft_s) if row.is_held else "" for row in rows],
-        "Over it, of 1,000": [
-            spell.significant(row.over_per_1000, 2) if row.is_held else "" for row in rows
+        "p99": [
+            f"{spell.seconds(row.p99_ttft_s)}{luck(row)}" if row.is_held else "" for row in rows
         ],
+        "Over it, of 1,000": [f"{row.over_of_thousand:.0f}" if row.is_held else "" for row in rows],
         "Cheapest on demand": [plan(row) for row in rows],
     }
     for label, name in (("Bound for a term", "bound"), ("On spot", "spot")):
@@ -164,4 +208,5 @@ def _draw_table(table: pd.DataFrame, found: Ladder, hours_per_month: float) -> N
             ]
     words = {name: [text.plain(cell) for cell in cells] for name, cells in shown.items()}
     st.table(pd.DataFrame(words).set_index("Limit on p99"))
-    show.download(table, "ladder.csv")
+    if is_last:
+        show.download(table, "ladder.csv")

@@ -29,6 +29,7 @@ from frontier.study import (
     with_ranges,
     with_rate,
 )
+from frontier.study import shipped_look as look_shipped
 from frontier.study import what_decides as decided
 from frontier.tables import Tables
 
@@ -51,18 +52,39 @@ def study(
         Whose choices these are, where they are not the present ones.
     """
     tables = session.tables() if pin is None else pin.tables
+    first = (
+        None
+        if show_first_look is None
+        else lambda few: show_first_look(_billed(few, choices, tables))
+    )
+    return _billed(simulated(choices, first, pin=pin), choices, tables)
 
-    def billed(found: Simulated) -> Study:
-        return study_of(
-            found,
-            tables,
-            limit_s=choices.scenario.slo_p99_ttft_s,
-            deal=choices.deal,
-            api=choices.api,
-        )
 
-    first = None if show_first_look is None else lambda few: show_first_look(billed(few))
-    return billed(simulated(choices, first, pin=pin))
+def _billed(found: Simulated, choices: Choices, tables: Tables) -> Study:
+    return study_of(
+        found,
+        tables,
+        limit_s=choices.scenario.slo_p99_ttft_s,
+        deal=choices.deal,
+        api=choices.api,
+    )
+
+
+def shipped_look(choices: Choices) -> Study | None:
+    """Return the study of the few plans that outline the answer, where it is there at once.
+
+    None where it was not computed beforehand, and where the whole is kept already.
+
+    Raises
+    ------
+    FrontierError
+        If the offers in focus cannot run the model.
+    """
+    tables = session.tables()
+    if find(("sweep", *choices.content_under(tables))) is not None:
+        return None
+    found = look_shipped(choices.scenario, choices.trace, tables)
+    return None if found is None else _billed(found, choices, tables)
 
 
 def simulated(

@@ -33,6 +33,7 @@ from frontier.trace import (
     Trace,
     TraceQuestion,
     UnknownFormat,
+    example_trace,
     generate_trace,
     lay_over_shape,
     read_trace,
@@ -408,16 +409,9 @@ def _example(tables: Tables) -> Traffic:
     """Return the traffic that stands in for a trace that a link was made with."""
     example = next(iter(tables.examples.values()))
     preset = tables.trace_presets[example.preset]
-    is_usual = example.requests_per_day == preset.requests_per_day
 
     def made(draw: int) -> Trace:
-        return generate_trace(
-            example.preset,
-            seed=example.seed + draw,
-            days=example.days,
-            requests_per_day=None if is_usual else example.requests_per_day,
-            tables=tables,
-        )
+        return example_trace(example, tables, draw)
 
     key = ("generated", *_rows_of(preset, tables), example)
     trace = store(private=False).get_or_make(key, lambda: made(0))

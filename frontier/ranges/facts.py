@@ -124,6 +124,11 @@ class PlanRange:
     p50_ttft_s: Range | None = None
     waited_on_start_share: Range | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are too few for an upper end of the p99: none of it is a refusal."""
+        return math.isinf(self.p99_ttft_s.high) and bool(np.isfinite(self.p99_each_s).all())
+
     def holds_share(self, limit_s: float) -> float:
         """Return the share of the replications that hold a limit on p99 TTFT [1]."""
         return float(np.mean(self.p99_each_s <= limit_s))

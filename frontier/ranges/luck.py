@@ -31,7 +31,7 @@ from frontier.crew import in_threads
 from frontier.errors import InfeasibleError
 from frontier.plans.families import FAMILIES
 from frontier.plans.plan import Plan
-from frontier.ranges.facts import LUCK, PlanRange, Ranges, range_about
+from frontier.ranges.facts import LUCK, PlanRange, Range, Ranges, range_about
 from frontier.ranges.resample import Blocks, cut, drawn
 from frontier.simulate import Cancelled, simulate_plan, summarise
 from frontier.start.stages import LUCK_COLUMNS, ColdStart, StartDraws
@@ -98,6 +98,7 @@ def luck_ranges(
         return nothing
     try:
         blocks, kept = _blocks(outcomes, wanted, trace, tables)
+        kept = kept[: _affordable_plans(trace.arrival_s.size, tables)]
     except InfeasibleError as error:
         return dataclasses.replace(nothing, refused=str(error))
     runs = _runs(outcomes, kept, tables, deal)
@@ -149,10 +150,28 @@ def _plan_range(
         usd_each=usd,
         p99_each_s=p99_s,
         usd_per_month=range_about(usd, usd_per_month, multiple),
-        p99_ttft_s=range_about(p99_s, latency.p99_ttft_s, multiple),
+        p99_ttft_s=_open_above(
+            range_about(p99_s, latency.p99_ttft_s, multiple), outcome.requests, multiple
+        ),
         p50_ttft_s=range_about(p50_s, latency.p50_ttft_s, multiple),
         waited_on_start_share=range_about(waited, latency.waited_on_start_share, multiple),
     )
+
+
+def _open_above(found: Range, requests: int, multiple: float) -> Range:
+    """Return the range of a p99, without an upper end where no request seen may be beyond it.
+
+    Of n requests none is among the slowest 1 % in 0.99ⁿ of all cases: what was never seen cannot
+    be drawn anew.
+    """
+    unseen = 0.99**requests
+    return Range(found.low, math.inf) if unseen > NormalDist().cdf(-multiple) else found
+
+
+def _affordable_plans(requests: int, tables: Tables) -> int:
+    """Return for how many plans there is time for the fewest replications; two at least."""
+    least = tables.setting("ranges_least_replications")
+    return max(int(tables.setting("ranges_most_requests") / (requests * least)), 2)
 
 
 def _affordable(runs: int, requests: int, tables: Tables) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frontier.trace.expansion import RateSeries, expand
-from frontier.trace.generate import generate_trace
+from frontier.trace.generate import example_trace, generate_trace
 from frontier.trace.known_formats import READ
 from frontier.trace.model import (
     Decided,
@@ -40,6 +40,7 @@ __all__ = [
     "UnknownFormat",
     "add_up",
     "alike",
+    "example_trace",
     "expand",
     "generate_trace",
     "hour_of_week",

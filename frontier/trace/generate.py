@@ -36,6 +36,7 @@ from frontier.errors import InputError, TableError
 from frontier.spell import rate
 from frontier.tables import (
     Column,
+    Example,
     Tables,
     TracePreset,
     TraceQuantiles,
@@ -60,6 +61,18 @@ _SCORE_LIMIT, _SCORES = 8.0, 32_001
 TIMER_MOST_CV = math.sqrt(1.0 / 6.0)
 # Shapes between which a Weibull law is looked for (CV 430 to 0.013), halved to rounding.
 _WEIBULL_SHAPES, _HALVINGS = (0.1, 100.0), 60
+
+
+def example_trace(example: Example, tables: Tables, draw: int = 0) -> Trace:
+    """Return the traffic of an example of data/examples.csv; ``draw`` is added to its seed."""
+    usual = tables.trace_presets[example.preset].requests_per_day
+    return generate_trace(
+        example.preset,
+        seed=example.seed + draw,
+        days=example.days,
+        requests_per_day=None if example.requests_per_day == usual else example.requests_per_day,
+        tables=tables,
+    )
 
 
 def generate_trace(

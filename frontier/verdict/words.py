@@ -10,6 +10,7 @@ import math
 from frontier import spell
 from frontier.plans.families import DEDICATED, HYBRID, RESERVED, SCALE_TO_ZERO, SCHEDULED, WARM_POOL
 from frontier.ranges import HOLDS, MISSES, NOT_SURE, PlanRange, beyond_in_words
+from frontier.units import SECONDS_PER_DAY
 from frontier.verdict.facts import (
     BreakEvenRate,
     Commitment,
@@ -30,6 +31,12 @@ def answer(verdict: Verdict) -> str:
     within, limit = verdict.cheapest_within, spell.seconds(verdict.limit_s)
     if within is None:
         return _no_plan(verdict)
+    if _is_open(verdict, within):
+        seen = round(verdict.requests_per_day * verdict.span_s / SECONDS_PER_DAY)
+        return (
+            f"Cheapest plan that holds p99 ≤ {limit} for the {spell.count(seen, 'request')} seen: "
+            f"{named(within)}, {price(verdict, within)}."
+        )
     if state_of(verdict, within) == NOT_SURE:
         return (
             f"Not sure: the cheapest plan that holds p99 ≤ {limit} here, {named(within)}, "
@@ -133,6 +140,12 @@ def state_of(verdict: Verdict, plan: PlanFacts) -> str:
     return found.state(verdict.limit_s)
 
 
+def _is_open(verdict: Verdict, plan: PlanFacts) -> bool:
+    """Whether requests are too few to say how long a p99 may be."""
+    found = _range_of(verdict, plan)
+    return found is not None and found.is_open
+
+
 def few_beyond(verdict: Verdict) -> str:
     """Return how few requests a p99 rests on; empty where they are many."""
     count = verdict.few_beyond
@@ -228,7 +241,7 @@ def _other_side(verdict: Verdict) -> str:
 def _surely(verdict: Verdict) -> str:
     """Return the cheapest plan that surely holds the limit, where the winner may not."""
     within, sure = verdict.cheapest_within, verdict.sure
-    if within is None or state_of(verdict, within) != NOT_SURE:
+    if within is None or state_of(verdict, within) != NOT_SURE or _is_open(verdict, within):
         return ""
     if sure is None:
         return "None of the plans looked at holds it surely."

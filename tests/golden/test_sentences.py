@@ -437,7 +437,7 @@ def test_what_sparing_a_wait_must_be_worth():
 
 def ranged(plan_id, usd, p99_s):
     """Return the range of a plan, each bound given: of 19 replications from end to end."""
-    usd_each, p99_each_s = (np.linspace(low, high, 19) for low, high in (usd, p99_s))
+    usd_each, p99_each_s = (np.linspace(low, min(high, 1e9), 19) for low, high in (usd, p99_s))
     return PlanRange(plan_id, usd_each, p99_each_s, Range(*usd), Range(*p99_s))
 
 
@@ -489,6 +489,19 @@ def test_a_winner_that_may_miss_the_limit_is_not_sure():
     )
     none = with_ranges_of(verdict, ranged("maybe", (900.0, 900.0), (1.7, 2.3)))
     assert "None of the plans looked at holds it surely." in none.headline
+
+
+def test_too_few_requests_for_the_upper_end_of_a_p99_are_named():
+    """The answer is about what was seen; a p99 without an upper end is no forecast."""
+    found = with_ranges_of(
+        verdict_of(requests_per_day=17.0),
+        ranged("dedicated-1", (1000.0, 1000.0), (0.45, math.inf)),
+    )
+    assert found.answer == (
+        "Cheapest plan that holds p99 ≤ 2 s for the 119 requests seen: one always-on Acme L40S, "
+        "$1,000 a month."
+    )
+    assert "surely" not in found.beside
 
 
 def test_a_cheaper_plan_that_may_hold_the_limit_is_named():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 import math
@@ -12,7 +13,7 @@ import pytest
 
 from frontier.charts.ladder_chart import ladder_figure, ladder_steps, ladder_table
 from frontier.errors import InputError
-from frontier.ladder import beneath, headline, ladder, limits_of
+from frontier.ladder import beneath, headline, ladder, limits_of, luck_of, unsure
 from frontier.market import ON_DEMAND, Wanted, answer_of, market, market_table, markets
 from frontier.plans.scenario import Scenario
 from frontier.sweep import rerun, simulate_plans
@@ -134,8 +135,8 @@ def test_requests_over_the_limit_are_those_of_the_run(found):
         row = next(m for m in found.markets if m.limit_s == rung.limit_s).row(rung.best.offer_id)
         (outcome,) = simulate_plans([row.best.plan], TRACE, TABLES)
         over = np.count_nonzero(rerun(outcome, TRACE).ttft_s > rung.limit_s)
-        assert rung.over_per_1000 == pytest.approx(1000 * over / TRACE.arrival_s.size)
-        assert rung.over_per_1000 <= 10
+        assert rung.over_of_thousand == math.ceil(1000 * over / TRACE.arrival_s.size)
+        assert rung.over_of_thousand <= 10
 
 
 @pytest.mark.parametrize("own_s", [0.1, 0.5, 2.0, 7.0, 60.0, 500.0])
@@ -211,6 +212,29 @@ def test_an_hour_is_priced_where_less_than_a_day_was_seen():
     words = f"{headline(found, 730.0)} {beneath(found, 730.0)}"
     assert "month" not in words
     assert "an hour" in words
+
+
+def test_a_rung_is_not_sure_where_its_range_crosses_the_limit(found):
+    """Range, state and sentence agree; the figure of each rung lies inside its range."""
+    luck = luck_of(found, TABLES)
+    table = ladder_table(found, luck)
+    assert not luck.refused
+    known = table[table["with_other_luck"] != ""]
+    assert len(known) > 2
+    for row in known.itertuples():
+        assert row.p99_low_s <= row.p99_ttft_s <= row.p99_high_s
+        assert (row.with_other_luck == "not sure") == (row.p99_high_s > row.limit_s)
+    said = unsure(found, luck)
+    for row in known.itertuples():
+        named = f" {row.limit_s:g} s" in said.split(". With other luck")[0]
+        assert named == (row.with_other_luck == "not sure")
+    hollow = ladder_figure(table, ladder_steps(found)).data[1].marker.symbol
+    assert sum(symbol.endswith("open") for symbol in hollow) == int(
+        (table["with_other_luck"] == "not sure").sum()
+    )
+    refused = dataclasses.replace(luck, plans={}, refused="The traffic is too short.")
+    assert "the traffic is too short" in unsure(found, refused)
+    assert (ladder_table(found, refused)["with_other_luck"] == "").all()
 
 
 def test_another_limit_simulates_nothing(kept, found):

@@ -1,0 +1,359 @@
+"""What the default example's plans did, computed beforehand and shipped in data/shipped.npz.
+
+A first visitor sees an answer before the simulation is compiled. What is shipped knows no price:
+it is what the runs came to, under a digest of all that they hang on, and is billed as if it had
+just been simulated. A digest is made of the plans themselves, whatever table or choice they come
+from, of the traffic, of how starts are drawn, of how meters are read and of the code that runs
+them; where anything of it differs nothing is found here, and the plans are simulated. `make
+shipped` computes the file anew.
+
+Left out: what each request waited, and the sessions of plans that are no part of a first look.
+They are simulated when a page asks for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontier.billing import Meters
+from frontier.plans.plan import Plan
+from frontier.simulate import LatencySummary
+from frontier.sweep import Outcome, start_draws
+from frontier.tables import Tables
+from frontier.tables.reader import DATA_DIR
+from frontier.trace import Trace
+
+FILE = DATA_DIR / "shipped.npz"
+
+# What turns a plan and a trace into seconds; the plan's own numbers are in its digest. What is
+# left out of a market because it can never be worth more is looked at by a test.
+_CODE = (
+    "kernel.py",
+    "simulate.py",
+    "interruptions.py",
+    "autoscalers.py",
+    "billing/meters.py",
+    "serving/speed.py",
+    "start/seconds.py",
+    "start/stages.py",
+)
+# Names and words of a plan, which no run hangs on.
+_WORDS = ("plan_id", "label", "detail", "offer_id", "base_offer_id", "assumed", "is_committed")
+_DIGEST_BYTES = 16
+_LATENCY = tuple(field.name for field in dataclasses.fields(LatencySummary))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ran:
+    """What one plan came to, read by the meters of one contract.
+
+    Attributes
+    ----------
+    at : int
+        Which plan of its group it is.
+    starts : int
+        Cold starts.
+    busy_share : float
+        Busy over held seconds. [1]
+    """
+
+    at: int
+    latency: LatencySummary
+    meters: Meters
+    starts: int
+    busy_share: float
+
+
+class Shipped:
+    """What a file of results holds, by digest.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        As `pack` returns them.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray]) -> None:
+        self._arrays = arrays
+        is_current = arrays["code"].tobytes() == code_digest()
+        self._traces = {one.tobytes() for one in arrays["traces"]} if is_current else set()
+        self._groups = _by_digest(arrays["groups"], arrays["group_ends"])
+        self._outcomes = _by_digest(arrays["outcomes"], arrays["outcome_ends"])
+
+    def has(self, trace: Trace) -> bool:
+        """Whether there is anything of that traffic, by this very code."""
+        return _of_trace(trace) in self._traces
+
+    def group(
+        self, plans: Sequence[Plan], trace: Trace, metering: Hashable, tables: Tables
+    ) -> tuple[Ran, ...] | None:
+        """Return what the plans worth keeping of a group came to; None where that is not shipped.
+
+        Parameters
+        ----------
+        metering : hashable
+            `billing.metering_key` of the contract whose meters are read.
+        """
+        if not self.has(trace):
+            return None
+        at = self._groups.get(group_digest(plans, trace, metering, tables))
+        if at is None:
+            return None
+        held = self._arrays
+        return tuple(
+            self._ran(int(plan), int(run))
+            for plan, run in zip(held["member_plan"][at], held["member_run"][at], strict=True)
+        )
+
+    def _ran(self, plan: int, run: int) -> Ran:
+        held = self._arrays
+        at = slice(int(held["meter_ends"][run - 1]) if run else 0, int(held["meter_ends"][run]))
+        return Ran(
+            plan,
+            _latency(held["latency"][run]),
+            Meters(
+                gpus=int(held["gpus"][run]),
+                machine=held["machine"][at],
+                started_s=held["started_s"][at],
+                ended_s=held["ended_s"][at],
+                gpu_s=np.ascontiguousarray(held["gpu_s"][at].T),
+                extra_start_gpu_s=float(held["extra_start_gpu_s"][run]),
+                held_s=float(held["held_s"][run]),
+            ),
+            int(held["starts"][run]),
+            float(held["busy_share"][run]),
+        )
+
+    def outcomes(
+        self, plans: Sequence[Plan], trace: Trace, tables: Tables
+    ) -> tuple[Outcome, ...] | None:
+        """Return what these plans did, all of it; None where one of them is not shipped."""
+        if not self.has(trace):
+            return None
+        found = []
+        for plan in plans:
+            at = self._outcomes.get(outcome_digest(plan, trace, tables))
+            if at is None:
+                return None
+            found.append(self._outcome(plan, trace, at, tables))
+        return tuple(found)
+
+    def _outcome(self, plan: Plan, trace: Trace, at: slice, tables: Tables) -> Outcome:
+        held = self._arrays
+        row = int(np.searchsorted(held["outcome_ends"], at.stop))
+        return Outcome(
+            plan=plan,
+            latency=_latency(held["outcome_latency"][row]),
+            sessions=held["sessions"][at],
+            stage_s=start_draws([plan.start], tables)[plan.start].stage_s,
+            horizon_s=trace.horizon_s,
+            requests=int(trace.arrival_s.size),
+            tokens=int(held["tokens"][row]),
+            ttft_of_thousand_s=held["thousand"][row],
+        )
+
+
+@functools.cache
+def shipped() -> Shipped | None:
+    """Return what data/shipped.npz holds; None where there is no such file."""
+    return read(FILE) if FILE.exists() else None
+
+
+def read(path: Path) -> Shipped:
+    """Return what a file of results holds."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    for array in arrays.values():
+        array.setflags(write=False)
+    return Shipped(arrays)
+
+
+Group = tuple[Sequence[Plan], Hashable, Sequence[Ran]]
+"""All plans of a group, how its meters are read, and what those worth keeping came to."""
+
+
+def pack(
+    groups: Iterable[Group], outcomes: Iterable[Outcome], trace: Trace, tables: Tables
+) -> dict[str, NDArray]:
+    """Return the arrays of a file with these results; what is alike stands once.
+
+    ``draws`` is the digest of the starts as this host drew them: an exponential may differ in its
+    last bit between processors.
+    """
+    outcomes = tuple(outcomes)
+    digests, ends, members = [], [], []
+    runs: dict[bytes, int] = {}
+    columns: dict[str, list[Any]] = {
+        name: []
+        for name in ("latency", "gpus", "starts", "busy_share", "extra_start_gpu_s", "held_s")
+    }
+    meters: list[Meters] = []
+    for plans, metering, ran in groups:
+        digests.append(np.frombuffer(group_digest(plans, trace, metering, tables), np.uint8))
+        for one in ran:
+            key = digest(one.latency, one.meters, one.starts, one.busy_share)
+            if key not in runs:
+                runs[key] = len(runs)
+                meters.append(one.meters)
+                columns["latency"].append(_numbers(one.latency))
+                columns["gpus"].append(one.meters.gpus)
+                columns["starts"].append(one.starts)
+                columns["busy_share"].append(one.busy_share)
+                columns["extra_start_gpu_s"].append(one.meters.extra_start_gpu_s)
+                columns["held_s"].append(one.meters.held_s)
+            members.append((one.at, runs[key]))
+        ends.append(len(members))
+    return {
+        "code": np.frombuffer(code_digest(), np.uint8),
+        "draws": np.frombuffer(digest(*(one.stage_s for one in outcomes)), np.uint8),
+        "traces": np.frombuffer(_of_trace(trace), np.uint8)[None, :],
+        "groups": np.array(digests),
+        "group_ends": np.array(ends, dtype=np.int32),
+        "member_plan": np.array([at for at, _ in members], dtype=np.int16),
+        "member_run": np.array([run for _, run in members], dtype=np.int32),
+        **{name: np.array(values) for name, values in columns.items()},
+        "meter_ends": np.cumsum([one.machine.size for one in meters], dtype=np.int32),
+        "machine": np.concatenate([one.machine for one in meters]),
+        "started_s": np.concatenate([one.started_s for one in meters]),
+        "ended_s": np.concatenate([one.ended_s for one in meters]),
+        "gpu_s": np.concatenate([one.gpu_s.T for one in meters]),
+        "outcomes": np.array(
+            [np.frombuffer(outcome_digest(one.plan, trace, tables), np.uint8) for one in outcomes]
+        ),
+        "outcome_ends": np.cumsum([one.sessions.size for one in outcomes], dtype=np.int32),
+        "outcome_latency": np.array([_numbers(one.latency) for one in outcomes]),
+        "sessions": np.concatenate([one.sessions for one in outcomes]),
+        "tokens": np.array([one.tokens for one in outcomes]),
+        "thousand": np.array([one.ttft_of_thousand_s for one in outcomes]),
+    }
+
+
+def group_digest(plans: Sequence[Plan], trace: Trace, metering: Hashable, tables: Tables) -> bytes:
+    """Return the digest of all that the results of a group hang on."""
+    return digest(_of_trace(trace), _luck(tables), metering, *map(_run_of, plans))
+
+
+def outcome_digest(plan: Plan, trace: Trace, tables: Tables) -> bytes:
+    """Return the digest of all that what a plan does hangs on."""
+    return digest(_of_trace(trace), _luck(tables), _run_of(plan))
+
+
+@functools.cache
+def code_digest() -> bytes:
+    """Return the digest of the code that turns plans and a trace into results."""
+    made = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for name in _CODE:
+        text = (Path(__file__).parent / name).read_bytes()
+        made.update(text.replace(b"\r\n", b"\n"))
+    return made.digest()
+
+
+def digest(*values: object) -> bytes:
+    """Return a digest of values and all that they are made of, the same in every process.
+
+    Raises
+    ------
+    TypeError
+        For a value of a kind that has no content of its own.
+    """
+    made = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    _write(values, made.update)
+    return made.digest()
+
+
+def _write(value: object, write: Callable[[bytes], object]) -> None:
+    if isinstance(value, bytes):
+        write(b"b%d:" % len(value) + value)
+    elif value is None or isinstance(value, bool | int | float | str | np.generic):
+        # A float's repr is exact; numpy's scalars are written like Python's own.
+        plain = value.item() if isinstance(value, np.generic) else value
+        write(f"{plain!r};".encode())
+    elif isinstance(value, tuple | list):
+        write(b"(%d:" % len(value))
+        for item in value:
+            _write(item, write)
+    elif isinstance(value, np.ndarray):
+        write(f"a{value.dtype.str}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        write(f"d{type(value).__name__}:".encode())
+        for name in _names_of(type(value)):
+            _write(getattr(value, name), write)
+    else:
+        raise TypeError(f"{type(value).__name__} has no content to digest: {value!r}")
+
+
+@functools.cache
+def _names_of(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+def _run_of(plan: Plan) -> bytes:
+    """Return the digest of all of a plan that its run and its meters hang on."""
+    parts: list[object] = []
+    for name in _names_of(Plan):
+        value = getattr(plan, name)
+        if name == "family":
+            parts.append(value.key)
+        elif name in ("start", "speed"):
+            parts.append(_digest_of(_ById(value)))
+        elif name not in _WORDS:
+            parts.append(value)
+    return digest(*parts)
+
+
+class _ById:
+    """An object told from others by what it is and not by what it holds: many plans share one."""
+
+    __slots__ = ("held",)
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    def __hash__(self) -> int:
+        return id(self.held)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and self.held is other.held
+
+
+@functools.lru_cache(maxsize=512)
+def _digest_of(shared: _ById) -> bytes:
+    return digest(shared.held)
+
+
+def _of_trace(trace: Trace) -> bytes:
+    began = "" if trace.t0_utc is None else trace.t0_utc.isoformat()
+    return digest(trace.digest, began)
+
+
+def _luck(tables: Tables) -> tuple[float, float]:
+    return tables.setting("start_seed"), tables.setting("start_draws")
+
+
+def _by_digest(digests: NDArray, ends: NDArray) -> dict[bytes, slice]:
+    begins = [0, *ends.tolist()]
+    return {
+        one.tobytes(): slice(begin, end)
+        for one, begin, end in zip(digests, begins, begins[1:], strict=False)
+    }
+
+
+def _numbers(latency: LatencySummary) -> list[float]:
+    """Return the numbers of a summary; what there is none of is NaN, which none of them can be."""
+    values = (getattr(latency, name) for name in _LATENCY)
+    return [math.nan if value is None else value for value in values]
+
+
+def _latency(numbers: NDArray[np.float64]) -> LatencySummary:
+    values: list[Any] = [None if math.isnan(value) else value for value in numbers.tolist()]
+    return LatencySummary(*values)
