@@ -14,6 +14,7 @@ from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
 from frontier.errors import FrontierError
 from frontier.pages import (
     against_view,
+    by_trace,
     cards,
     controls,
     estimates,
@@ -22,7 +23,6 @@ from frontier.pages import (
     market_view,
     results,
     session,
-    several_traces,
     show,
     takeaway,
     text,
@@ -316,7 +316,7 @@ def _draw_tabs(study: Study, chosen: str) -> None:
             _draw_traffic(study)
             choices = controls.current()
             if isinstance(choices, Choices) and choices.together is not None:
-                several_traces.draw(choices.together, study, chosen)
+                by_trace.draw(choices.together, study, chosen)
     if tabs[5].open:
         with tabs[5]:
             takeaway.draw(results.with_what_decides(study), chosen)
