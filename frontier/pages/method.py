@@ -106,6 +106,17 @@ extrapolation, and the page says so.
 """,
     ),
     (
+        "More traffic, and several traces",
+        """
+Less traffic is a random part of the requests, or of the conversations. More is whole copies of the
+trace and a part of one more, each moved in time by up to half an hour (a short trace by any time):
+what is whole stays as bursty as it was, and with one seed more traffic is all of the less. Months
+of growth are such traffic, all of the same hours; a plan counts as holding the limit in a month if
+it does in every draw. Several traces keep their requests as they are; what is shared of a bill is
+split by busy seconds, each moment evenly among the requests on the replicas then.
+""",
+    ),
+    (
         "Worth knowing",
         """
 - On steady random (Poisson) traffic, a single replica whose p99 is free of cold starts is held at
