@@ -14,6 +14,7 @@ from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
 from frontier.errors import FrontierError
 from frontier.pages import (
     against_view,
+    by_trace,
     cards,
     controls,
     estimates,
@@ -22,7 +23,6 @@ from frontier.pages import (
     market_view,
     results,
     session,
-    several_traces,
     show,
     takeaway,
     text,
@@ -49,7 +49,8 @@ def render() -> None:
     ranges_place = st.empty()
     pin_place = st.container()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        explain_place, next_place = st.container(width="content"), st.container()
+        explain_place = st.container(width="content")
+        what_if.next_questions(choices)
     with view_place:
         view = _view(choices)
     pair = "" if view == PLANS else _pair(choices)
@@ -77,8 +78,6 @@ def render() -> None:
     if not is_drawn and (study is None or view == MARKET):
         with market_place:
             market_view.draw(choices, problem)
-    with next_place:
-        what_if.next_questions(choices)
     if study is None:
         return
     if view == PLANS:
@@ -303,7 +302,8 @@ def _draw_tabs(study: Study, chosen: str) -> None:
             _draw_plan_tables(study, outcome)
     if tabs[1].open:
         with tabs[1]:
-            st.markdown("\n".join(f"- {text.money(said)}" for said in study.verdict.reasons))
+            reasons = results.with_what_decides(study).verdict.reasons
+            st.markdown("\n".join(f"- {text.money(said)}" for said in reasons))
     if tabs[2].open:
         with tabs[2]:
             _draw_all(study)
@@ -315,10 +315,10 @@ def _draw_tabs(study: Study, chosen: str) -> None:
             _draw_traffic(study)
             choices = controls.current()
             if isinstance(choices, Choices) and choices.together is not None:
-                several_traces.draw(choices.together, study, chosen)
+                by_trace.draw(choices.together, study, chosen)
     if tabs[5].open:
         with tabs[5]:
-            takeaway.draw(study, chosen)
+            takeaway.draw(results.with_what_decides(study), chosen)
 
 
 def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
