@@ -120,6 +120,8 @@ class Server:
         )
         self.throttle = cores and Throttle(self.process.pid, cores)
         if self.throttle:
+            # A container's quota is seen by who asks for it; here one core stands for it.
+            os.sched_setaffinity(self.process.pid, {max(os.sched_getaffinity(0))})
             self.throttle.start()
         while True:
             with (

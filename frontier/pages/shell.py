@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 
 import streamlit as st
@@ -23,6 +24,9 @@ PAGES = (
 )
 """Title, icon, module of `frontier.pages` and path of each page."""
 
+# A tenth of Python's own: a thread that computes gives way to the one that sends so often.
+_SWITCH_S = 0.0005
+
 
 def _render(module: str) -> Callable[[], None]:
     """Return what draws a page; its module and the libraries of its charts load when it is open.
@@ -38,6 +42,8 @@ def _render(module: str) -> Callable[[], None]:
 
 def run() -> None:
     """Draw the scenario bar and the page that the address asks for."""
+    # What a page needs is sent while the script of another visitor, or this one, computes.
+    sys.setswitchinterval(_SWITCH_S)
     compiling.begin(at_once=False)
     back_to = link.begin()
     if back_to is not None:
