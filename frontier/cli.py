@@ -516,6 +516,8 @@ def _sweep(told: argparse.Namespace) -> None:
         default_plan_id,
         luck_of,
         study_of,
+        what_decides,
+        with_hanging,
         with_ranges,
         with_rate,
     )
@@ -531,6 +533,8 @@ def _sweep(told: argparse.Namespace) -> None:
         study = with_rate(study, compare(study, rivals, AS_SHIPPED, lines=(AS_SHIPPED,)))
     if not told.no_ranges:
         study = with_ranges(study, luck_of(study))
+        if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
+            study = with_hanging(study, what_decides(study, today=dt.date.today()))
     print(study.verdict.headline)
     print(f"  {study.verdict.below}")
     read = None if told.model_config is None else _read_model(told.model_config)

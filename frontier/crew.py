@@ -8,8 +8,11 @@ part and items. Nothing here knows what the work is.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -108,10 +111,15 @@ def in_threads(
     found: dict[int, Found] = {}
     # Taken one by one, so that a thread that drew short ones goes on with the next.
     waiting = iter(range(len(items)))
+    # Work that has work done holds a turn, and would wait for its own.
+    is_within = _TURNS.are_held_here()
 
     def take() -> None:
         while not stop[0] and (index := next(waiting, None)) is not None:
-            found[index] = work(items[index], stop)
+            # Between two items, so that no sweep keeps the others of this process waiting.
+            with nullcontext(True) if is_within else _TURNS.turn(stop) as has_turn:
+                if has_turn:
+                    found[index] = work(items[index], stop)
 
     with ThreadPoolExecutor(workers or _cores()) as pool:
         running = [pool.submit(take) for _ in range(min(workers or _cores(), len(items)))]
@@ -131,3 +139,63 @@ def in_threads(
 
 def _cores() -> int:
     return max(1, min(8, os.cpu_count() or 1))
+
+
+class Turns:
+    """Lets a few at a time through, in the order in which they came.
+
+    Many people sweep in one process. Without turns all their runs would go on at once, each slower
+    and each with its arrays in memory; with them each waits for one run of each other at most.
+
+    Parameters
+    ----------
+    places : int
+        How many at a time.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._line: deque[threading.Event] = deque()
+        self._lock = threading.Lock()
+        self._inside = threading.local()
+
+    def are_held_here(self) -> bool:
+        """Return whether this thread has a place."""
+        return getattr(self._inside, "has_turn", False)
+
+    @contextmanager
+    def turn(self, stop: NDArray[np.uint8]) -> Iterator[bool]:
+        """Wait for a place and hold it; give whether there is one, which a stop ends early."""
+        has_turn = self._come(stop)
+        self._inside.has_turn = has_turn
+        try:
+            yield has_turn
+        finally:
+            self._inside.has_turn = False
+            if has_turn:
+                self._leave()
+
+    def _come(self, stop: NDArray[np.uint8]) -> bool:
+        called = threading.Event()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            self._line.append(called)
+        while not called.wait(TICK_S):
+            if stop[0]:
+                with self._lock:
+                    if not called.is_set():
+                        self._line.remove(called)
+                        return False
+        return True
+
+    def _leave(self) -> None:
+        with self._lock:
+            if self._line:
+                self._line.popleft().set()
+            else:
+                self._free += 1
+
+
+_TURNS = Turns(_cores())

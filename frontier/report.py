@@ -94,6 +94,8 @@ class Report:
     assumptions : tuple of str
     sources : tuple of (str, Source)
         What for, and which.
+    inputs : tuple of dict
+        A row an input that is not known for sure, `Decides.rows`; empty where it was not looked at.
     currency : Currency or None
     ranges : tuple of (str, Range, str)
         Of the plan's figures: of what, from where to where, and in words.
@@ -118,6 +120,7 @@ class Report:
     slo_p99_ttft_s: float
     assumptions: tuple[str, ...]
     sources: tuple[tuple[str, Source], ...]
+    inputs: tuple[dict[str, Any], ...] = ()
     currency: Currency | None = None
     ranges: tuple[tuple[str, Range, str], ...] = ()
     uncertain: str = ""
@@ -177,6 +180,7 @@ def report_of(
         slo_p99_ttft_s=study.limit_s,
         assumptions=(*said["In the number"], *said["Traffic"], *said["Assumed"]),
         sources=sources_used(study.deployment, study.tables, study.deal),
+        inputs=study.input_rows,
         currency=currency,
         ranges=_range_rows(study, plan_id),
         uncertain=uncertain_percentiles(outcome.requests, study.tables),
@@ -242,6 +246,7 @@ def report_json(report: Report) -> bytes:
         "uncertain": report.uncertain,
         "plans": report.plans.to_dict(orient="records"),
         "assumptions": report.assumptions,
+        "uncertain_inputs": report.inputs,
         "sources": [
             {
                 "used_for": used_for,

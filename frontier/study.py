@@ -14,7 +14,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from frontier import units
 from frontier.billing import Bill, BillBasis
@@ -28,8 +28,9 @@ from frontier.plans.grid import (
 )
 from frontier.plans.scenario import Deployment, Scenario, deploy, supplies_of
 from frontier.ranges import LUCK, Ranges, luck_ranges
-from frontier.ranges.decides import Decides, decide, kind_of
+from frontier.ranges.decides import Decides, decide
 from frontier.ranges.inputs import input_ranges
+from frontier.ranges.worlds import kind_of
 from frontier.scope import included
 from frontier.sensitivity import (
     ALWAYS_ON,
@@ -222,6 +223,9 @@ class Study:
     luck, open_inputs : Ranges or None
         How far plans may lie from their figures by the luck of traffic and starts, and by what
         the inputs leave open; None until that is computed.
+    input_rows : tuple of dict
+        A row an input that is not known for sure, and what knowing it would settle
+        (`Decides.rows`); empty until that is computed.
     """
 
     deployment: Deployment
@@ -235,6 +239,7 @@ class Study:
     verdict: Verdict
     luck: Ranges | None = None
     open_inputs: Ranges | None = None
+    input_rows: tuple[dict[str, Any], ...] = ()
 
     @property
     def hours_per_month(self) -> float:
@@ -627,8 +632,12 @@ def what_decides(study: Study, *, today: dt.date, progress: Progress | None = No
 
 def with_hanging(study: Study, hanging: Hanging) -> Study:
     """Return the study whose verdict says what it hangs on, with the ranges of its plans."""
-    verdict = with_hangs(study.verdict, hanging.sentences)
-    return with_ranges(dataclasses.replace(study, verdict=verdict), hanging.found.ranges)
+    told = dataclasses.replace(
+        study,
+        verdict=with_hangs(study.verdict, hanging.sentences),
+        input_rows=hanging.found.rows(),
+    )
+    return with_ranges(told, hanging.found.ranges)
 
 
 def what_it_hangs_on(

@@ -38,7 +38,7 @@ def headline(found: GrowthTable) -> str:
         if len(found.months) == 1:
             return f"The cheapest plan that holds p99 ≤ {limit}: {_kind_words(first.plan)}."
         return (
-            f"Over {_months(found)} the cheapest plan that holds p99 ≤ {limit} stays of one kind: "
+            f"Over {_months(found)} the cheapest plan that holds p99 ≤ {limit} stays "
             f"{_kind_words(first.plan)}."
         )
     parts = []

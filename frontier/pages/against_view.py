@@ -89,8 +89,8 @@ def beside_answer(b: Study) -> None:
             type="tertiary",
             icon=":material/arrow_forward:",
             on_click=link.turn_to,
-            args=("what-if",),
-            kwargs={"question": QUESTION},
+            # No default: what stands first on that page is none of this module's business.
+            args=(link.WHAT_IF, "question", QUESTION, ""),
         )
 
 

@@ -31,8 +31,10 @@ def draw(choices: Choices, study: Study) -> None:
     if more:
         st.markdown(text.money("\n".join(f"- {said}" for said in more)))
     table = decides_table(found)
-    top = next((one for one in within.influences if one.right_share > 0.0), None)
-    if top is not None:
+    counted = [one for one in within.influences if one.right_share > 0.0]
+    if counted:
+        # Luck has no order in which to draw it.
+        top = next((one for one in counted if one.stretches), within.influences[0])
         one = found.input(top.key)
         left, right = st.columns(2, gap="medium")
         with left:
@@ -75,7 +77,7 @@ def draw(choices: Choices, study: Study) -> None:
     st.caption(
         f"{found.draws:,} draws in which all of these inputs are off at once, each over its own "
         "range; in every one the plans are simulated and billed anew. Dashed: the draws that go "
-        "against the most frequent answer."
+        f"against the most frequent answer. {text.plain(found.left_out)}"
     )
     with st.expander("What is not known for sure, and how far it may be off"):
         st.dataframe(_shown(table, found.inputs, study.tables), hide_index=True)

@@ -82,7 +82,7 @@ def draw(choices: Choices) -> None:
         key="growth_to_break_even",
         type="tertiary",
         icon=":material/arrow_forward:",
-        on_click=link.turn_to,
+        on_click=link.go_to,
         args=("break-even",),
     )
 

@@ -14,6 +14,7 @@ from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
 from frontier.errors import FrontierError
 from frontier.pages import (
     against_view,
+    by_trace,
     cards,
     controls,
     estimates,
@@ -22,7 +23,6 @@ from frontier.pages import (
     market_view,
     results,
     session,
-    several_traces,
     show,
     takeaway,
     text,
@@ -303,7 +303,8 @@ def _draw_tabs(study: Study, chosen: str) -> None:
             _draw_plan_tables(study, outcome)
     if tabs[1].open:
         with tabs[1]:
-            st.markdown("\n".join(f"- {text.money(said)}" for said in study.verdict.reasons))
+            reasons = results.with_what_decides(study).verdict.reasons
+            st.markdown("\n".join(f"- {text.money(said)}" for said in reasons))
     if tabs[2].open:
         with tabs[2]:
             _draw_all(study)
@@ -315,10 +316,10 @@ def _draw_tabs(study: Study, chosen: str) -> None:
             _draw_traffic(study)
             choices = controls.current()
             if isinstance(choices, Choices) and choices.together is not None:
-                several_traces.draw(choices.together, study, chosen)
+                by_trace.draw(choices.together, study, chosen)
     if tabs[5].open:
         with tabs[5]:
-            takeaway.draw(study, chosen)
+            takeaway.draw(results.with_what_decides(study), chosen)
 
 
 def _draw_plan_tables(study: Study, outcome: Outcome) -> None:

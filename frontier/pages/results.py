@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from frontier import spell
-from frontier.pages import session, text
+from frontier.pages import controls, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.pins import Pin
 from frontier.pages.store import find, store
@@ -26,6 +26,7 @@ from frontier.study import (
     plans_that_matter,
     simulate,
     study_of,
+    with_hanging,
     with_ranges,
     with_rate,
 )
@@ -263,17 +264,33 @@ def _luck_key(choices: Choices, study: Study) -> Hashable:
     )
 
 
-def what_decides(choices: Choices, study: Study) -> Hanging:
-    """Return what the verdict hangs on of all that is not known for sure, drawn once and kept.
+def with_what_decides(study: Study) -> Study:
+    """Return the study of this run's choices with what its verdict hangs on among its reasons.
 
-    It is kept by all that its draws and their bills depend on, the day among it: prices age.
+    Of a long trace only where that was looked at already: it takes many simulations.
     """
+    choices = controls.current()
+    if not isinstance(choices, Choices):
+        return study
+    is_long = choices.trace.arrival_s.size > study.tables.setting("break_even_most_requests")
+    if is_long and find(_decides_key(choices, study)) is None:
+        return study
+    return with_hanging(study, what_decides(choices, study))
+
+
+def _decides_key(choices: Choices, study: Study) -> Hashable:
+    """Return all that the draws and their bills depend on, the day among it: prices age."""
     tables, scenario, today = study.tables, choices.scenario, dt.date.today()
     offers = [tables.offers[scenario.serverless_offer]]
     offers += study.deal.shapes(tables.offers[scenario.dedicated_offer], tables)
     rules = [tables.rules_of(offer) for offer in offers]
     terms = (study.limit_s, study.deal, tables.setting("hours_per_month"), today)
-    key = ("decides", *choices.content, *terms, *offers, *rules)
+    return ("decides", *choices.content, *terms, *offers, *rules)
+
+
+def what_decides(choices: Choices, study: Study) -> Hanging:
+    """Return what the verdict hangs on of all that is not known for sure, drawn once and kept."""
+    key = _decides_key(choices, study)
     found = find(key)
     if found is None:
         bar = st.progress(0.0, "Drawing what is not known for sure…")
@@ -282,7 +299,7 @@ def what_decides(choices: Choices, study: Study) -> Hanging:
             bar.progress(min(1.0, done / of), "Drawing what is not known for sure…")
 
         try:
-            found = decided(study, today=today, progress=progress)
+            found = decided(study, today=dt.date.today(), progress=progress)
         finally:
             bar.empty()
         store(private=choices.is_private).put(key, found)

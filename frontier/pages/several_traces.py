@@ -1,7 +1,7 @@
-"""Several traces in one scenario: more files in the bar, and what of the answer is whose.
+"""Several traces in one scenario: more files in the bar, each with a name, added up.
 
-The files are read by the bar's own reader, which also asks what it cannot know of each. Here they
-get names, are added up, and their shares of a plan are shown.
+The files are read by the bar's own reader, which also asks what it cannot know of each. What of the
+answer is whose stands in `by_trace`.
 """
 
 from __future__ import annotations
@@ -9,24 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-from frontier import spell
 from frontier.pages import link, text
 from frontier.scope import badge
-from frontier.study import Study
 from frontier.tables import Tables
 from frontier.trace import Together, Trace, add_up
 from frontier.trace.together import ALIGN_WORDS, SPANS_WORDS
 
-if TYPE_CHECKING:
-    from frontier.growth import ServedApart
-
 UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
 _FIELD, _KEPT = "more_traces", "more_traces_kept"
-_TOGETHER, _APART = "trace_together", "traces_apart"
+_TOGETHER = "trace_together"
 _FOUND = "found"
 
 
@@ -200,71 +195,3 @@ def _forget() -> None:
     """Let go of files that were removed; from the callback of their field or button."""
     if not st.session_state.get(_FIELD):
         st.session_state.pop(_KEPT, None)
-
-
-def draw(together: Together, study: Study, chosen: str) -> None:
-    """Draw what of the chosen plan is whose, and what each trace costs on its own replicas."""
-    # The bar needs none of these: it stands before tables and charts are loaded.
-    import pandas as pd
-
-    from frontier.growth import SPLIT_WORDS, by_origin, origins_table, sharing_in_words
-    from frontier.pages import show
-
-    outcome = study.outcomes[chosen]
-    st.markdown("**By trace**")
-    apart = _apart(together, study)
-    st.markdown(text.plain(sharing_in_words(apart, study.limit_s)))
-    table = origins_table(by_origin(study, outcome, together), apart)
-    rows = list(table.itertuples())
-    shown = pd.DataFrame(
-        {
-            "Trace": [text.plain(row.trace) for row in rows],
-            "Requests": [f"{row.requests:,}" for row in rows],
-            "Prompt tokens": [f"{row.prompt_tokens:,}" for row in rows],
-            "Output tokens": [f"{row.output_tokens:,}" for row in rows],
-            "p99": [
-                text.plain(spell.seconds(row.p99_ttft_s)) if row.requests else "" for row in rows
-            ],
-            "Waited on a start": [f"{row.waited_on_start:,}" for row in rows],
-            "Of the bill": [spell.percent(row.busy_share) for row in rows],
-            "Dollars a month": [text.plain(spell.dollars(row.usd_per_month)) for row in rows],
-            "On its own replicas": [
-                text.plain(
-                    f"{spell.dollars(row.apart_usd_per_month)}: {row.apart_plan}"
-                    if row.apart_plan
-                    else row.apart_why
-                )
-                for row in rows
-            ],
-        }
-    )
-    st.table(shown.set_index("Trace"))
-    show.download(table, "by_trace.csv")
-    st.caption(
-        text.plain(
-            f"Of {outcome.plan.label}. {SPLIT_WORDS} On its own replicas each trace has its "
-            "cheapest plan within the limit; the platform's fee and credit are counted once."
-        )
-    )
-
-
-def _apart(together: Together, study: Study) -> ServedApart:
-    key = (together.digest, study.deployment.scenario, study.deal, study.limit_s)
-    made = st.session_state.get(_APART)
-    # Tables are made anew where anything in them changes, so the object itself is a key.
-    if made is not None and made[0] == key and made[1] is study.tables:
-        found: ServedApart = made[2]
-        return found
-    from frontier.growth import served_apart
-
-    bar = st.progress(0.0, "Serving each trace apart…")
-
-    def tick() -> None:
-        bar.progress(0.5, "Serving each trace apart…")
-
-    try:
-        found = served_apart(study, together, tick=tick)
-    finally:
-        bar.empty()
-    st.session_state[_APART] = key, study.tables, found
-    return found

@@ -18,7 +18,7 @@ from frontier.charts.prefix_chart import prefix_figure, prefix_table
 from frontier.charts.rate_chart import rate_figure, rate_table
 from frontier.charts.tokens_chart import tokens_figure, tokens_table
 from frontier.errors import FrontierError
-from frontier.pages import controls, link, session, show, text
+from frontier.pages import by_trace, controls, link, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import store
 from frontier.pages.traffic_beside import EXACTLY, draw_other_draws, draw_published
@@ -83,6 +83,8 @@ def render() -> None:
     )
     st.subheader(_headline(view), anchor=False)
     _draw_rate(view, trace)
+    if choices.together is not None:
+        by_trace.draw_counts(choices.together)
     _draw_cautions(view, trace)
     st.markdown(text.plain(" ".join(view.alike[:2])))
     _draw_hours(view, trace)

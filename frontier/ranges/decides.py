@@ -15,7 +15,6 @@ common (a platform that starts slowly may serve slowly too).
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,17 +28,11 @@ from frontier.economics import cheapest_under, efficient
 from frontier.plans.plan import Plan
 from frontier.ranges.facts import INPUTS, PlanRange, Ranges, range_of
 from frontier.ranges.inputs import (
-    DECODE_SPEED,
-    DEDICATED_PRICE,
-    PROMPT_SPEED,
-    RAM,
-    SERVERLESS_PRICE,
+    LUCK_OF_TRAFFIC,
     START,
-    TRAFFIC,
-    VCPUS,
     InputRange,
     log_error_of_one_log,
-    with_engine_host,
+    luck_range,
 )
 from frontier.ranges.knowing import (
     Stretch,
@@ -48,19 +41,20 @@ from frontier.ranges.knowing import (
     settled_by_reading,
     stretches,
 )
-from frontier.sensitivity import scaled_start, with_gpu_price
-from frontier.start.stages import ColdStart, StartDraws
-from frontier.sweep import (
-    LIST_DEAL,
-    Deal,
-    Outcome,
-    bill_outcome,
-    outcome_of,
-    start_normals,
+from frontier.ranges.worlds import (
+    Factors,
+    Worlds,
+    candidates,
+    draw_count,
+    drawn_worlds,
+    kind_of,
+    luck_of_worlds,
+    run_all,
 )
+from frontier.start.stages import ColdStart
+from frontier.sweep import LIST_DEAL, Deal, Outcome
 from frontier.tables import Tables
 from frontier.trace import Trace
-from frontier.trace.reshape import scale_rate
 
 NOTHING_HOLDS = "none"
 """The choice of a draw in which no plan holds the limit."""
@@ -181,6 +175,8 @@ class Decides:
         Of the plans that were run in every draw.
     sure_share : float
         From which share of the draws on a choice counts as sure. [1]
+    left_out : str
+        Why the luck of the traffic is not among the inputs, as a sentence; empty where it is.
     """
 
     inputs: tuple[InputRange, ...]
@@ -193,6 +189,7 @@ class Decides:
     one_log: OneLog | None
     ranges: Ranges
     sure_share: float
+    left_out: str
 
     @property
     def draws(self) -> int:
@@ -232,18 +229,6 @@ class Decides:
         )
 
 
-def kind_of(plan: Plan) -> str:
-    """Return the kind of a plan: its family, and the replicas that it keeps."""
-    return f"{plan.family.key} {kept_by(plan)}"
-
-
-def kept_by(plan: Plan) -> int:
-    """Return how many replicas a plan keeps: always, or at most by its schedule."""
-    policy = plan.policy
-    scheduled = max((least for _, least in policy.schedule), default=0)
-    return policy.pinned_replicas or max(policy.min_replicas, scheduled)
-
-
 def decide(
     outcomes: Mapping[str, Outcome],
     trace: Trace,
@@ -279,24 +264,26 @@ def decide(
     """
     buyable = {key: one for key, one in outcomes.items() if one.plan.family.is_buyable}
     shown = tuple(dict.fromkeys(key for key in shown if key in buyable))
-    world = _World(trace, tables, deal, inputs, tuple(buyable.values()))
-    draws = _draw_count(trace, tables)
+    draws = draw_count(trace, tables)
+    rivals = [key for key in (shipped_id, rival_id) if key in buyable] or list(buyable)[:1]
+    luck, left_out = luck_of_worlds(buyable, rivals, trace, tables)
+    world = Worlds(trace, tables, deal, inputs, tuple(buyable.values()), luck)
     is_open = [one for one in inputs if one.is_open]
     looked_at = buyable
     if trace.arrival_s.size * len(buyable) > tables.setting("decides_screened_requests"):
         # Too long to run every plan: those that stand out as things are.
-        usd_now, waits_s = _today(buyable, world)
+        usd_now, waits_s = world.as_it_stands(buyable)
         stands_out = efficient(usd_now, waits_s)
         looked_at = {
             key: one
             for (key, one), stands in zip(buyable.items(), stands_out, strict=True)
             if stands or key in shown
         }
-    candidates = _candidates(looked_at, world, limit_s, shown, draws, progress)
-    factors = _drawn(is_open, draws, tables)
-    plans = {key: buyable[key].plan for key in candidates}
-    usd, p99_s = _run(
-        candidates,
+    found_kind = candidates(looked_at, world, limit_s, shown, draws, progress)
+    factors = drawn_worlds(is_open, luck, draws, tables)
+    plans = {key: buyable[key].plan for key in found_kind}
+    usd, p99_s = run_all(
+        found_kind,
         plans,
         shown,
         world,
@@ -306,10 +293,15 @@ def decide(
         progress=progress,
         done_before=2 * len(looked_at),
     )
-    keys = tuple(candidates)
+    keys = tuple(found_kind)
     kinds = [kind_of(plan) for plan in plans.values()]
     values = {one.key: one.base * factors[one.key] for one in is_open}
-    usd_now, waits_s = _today(buyable, world)
+    if luck is not None:
+        other = luck_range(trace, luck.traffic, luck.how, tables)
+        inputs = (*inputs, other)
+        drawn_sizes = world.requests[factors[LUCK_OF_TRAFFIC].astype(np.int64)]
+        values[LUCK_OF_TRAFFIC] = other.base * drawn_sizes / trace.arrival_s.size
+    usd_now, waits_s = world.as_it_stands(buyable)
     at = cheapest_under(usd_now, waits_s, limit_s)
     within = _decision(
         _within(keys, kinds, usd, p99_s, limit_s),
@@ -343,272 +335,10 @@ def decide(
         within=within,
         on_cost=on_cost,
         one_log=_one_log(within, values, start, tables),
-        ranges=_ranges(keys, shown, usd, p99_s, tables),
+        ranges=_ranges(shown, plans, world, factors, usd, p99_s, keys),
         sure_share=tables.setting("decides_sure_share"),
+        left_out=left_out,
     )
-
-
-class _World:
-    """What all draws have in common: the traffic, the tables, the terms, the luck of starts."""
-
-    def __init__(
-        self,
-        trace: Trace,
-        tables: Tables,
-        deal: Deal,
-        inputs: Sequence[InputRange],
-        outcomes: tuple[Outcome, ...],
-    ) -> None:
-        self.trace, self.tables, self.deal = trace, tables, deal
-        self.base = {one.key: one for one in inputs}
-        normals = start_normals(tables)
-        self._normals = normals
-        self._draws: dict[ColdStart, StartDraws] = {}
-        for outcome in outcomes:
-            start = outcome.plan.start
-            if start not in self._draws:
-                self._draws[start] = start.draw(normals)
-        self._offers = self._priced(outcomes)
-
-    def _priced(self, outcomes: Sequence[Outcome]) -> dict[str, tuple[str, ...]]:
-        """Return the offers whose price each input is; one that would be both is serverless."""
-        serverless: set[str] = set()
-        machines: set[str] = set()
-        for outcome in outcomes:
-            plan = outcome.plan
-            offer = self.tables.offers[plan.offer_id]
-            scales = offer.kind == "serverless" or plan.policy.nodes is not None
-            (serverless if scales else machines).add(plan.offer_id)
-            if plan.base_offer_id is not None:
-                machines.add(plan.base_offer_id)
-        shapes = {
-            shape.offer_id
-            for offer_id in machines
-            for shape in self.deal.shapes(self.tables.offers[offer_id], self.tables)
-        }
-        return {
-            SERVERLESS_PRICE: tuple(sorted(serverless)),
-            DEDICATED_PRICE: tuple(sorted(shapes - serverless)),
-        }
-
-    def run(self, plan: Plan, factors: Mapping[str, float], stop: NDArray[np.uint8]) -> Outcome:
-        """Return what a plan does where the inputs are off by these factors."""
-        at = factors.get(START, 1.0)
-        start = plan.start
-        draws = self._draws[start]
-        if at != 1.0:
-            start = scaled_start(plan.start, at)
-            risks = start.risk.needs_luck or (
-                start.on_node is not None and start.on_node.risk.needs_luck
-            )
-            # A wait for a scarce GPU does not grow with the start, so such starts are drawn anew.
-            draws = (
-                start.draw(self._normals)
-                if risks
-                else StartDraws(draws.total_s * at, draws.stage_s * at)
-            )
-        speed = plan.speed.scaled(factors.get(PROMPT_SPEED, 1.0), factors.get(DECODE_SPEED, 1.0))
-        plan = dataclasses.replace(plan, start=start, speed=speed)
-        return outcome_of(plan, self.traffic(factors), draws, stop)
-
-    def traffic(self, factors: Mapping[str, float]) -> Trace:
-        """Return the requests of a draw."""
-        rate = factors.get(TRAFFIC, 1.0)
-        if rate == 1.0:
-            return self.trace
-        return scale_rate(self.trace, rate, int(self.tables.setting("traffic_seed")), self.tables)
-
-    def usd(self, outcome: Outcome, factors: Mapping[str, float]) -> float:
-        """Return what an outcome costs a month in a draw [$/month]."""
-        tables = self.tables
-        for key, offer_ids in self._offers.items():
-            if factors.get(key, 1.0) != 1.0:
-                tables = with_gpu_price(tables, offer_ids, factors[key])
-        host = {key: factors[key] for key in (VCPUS, RAM) if key in factors}
-        if host:
-            tables = with_engine_host(tables, host)
-        return _usd(outcome, tables, self.deal)
-
-    def least_usd(
-        self, kindest: Outcome, factors: Mapping[str, NDArray[np.float64]], draws: int
-    ) -> NDArray[np.float64]:
-        """Return what a plan costs at least in each draw, from its run in the kindest world.
-
-        At the prices of the draw, to which a bill is proportional but for its fees and credits,
-        and the least cores and memory.
-        """
-        host = {key: float(self.base[key].factor_at(0.0)) for key in (VCPUS, RAM) if key in factors}
-        now = self.usd(kindest, host)
-        least = np.full(draws, now)
-        for key in self._offers:
-            if key in factors:
-                least += (self.usd(kindest, host | {key: 2.0}) - now) * (factors[key] - 1.0)
-        return least
-
-
-def _today(
-    outcomes: Mapping[str, Outcome], world: _World
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what the plans cost and how long requests wait as things stand."""
-    return (
-        np.array([world.usd(one, {}) for one in outcomes.values()]),
-        np.array([one.latency.p99_ttft_s for one in outcomes.values()]),
-    )
-
-
-def _usd(outcome: Outcome, tables: Tables, deal: Deal) -> float:
-    return bill_outcome(outcome, tables, deal).usd_per_month(tables.setting("hours_per_month"))
-
-
-def _draw_count(trace: Trace, tables: Tables) -> int:
-    """Return how many worlds are drawn: fewer where a run takes long."""
-    setting = tables.setting
-    many = setting("decides_simulated_requests") / trace.arrival_s.size
-    return int(max(setting("decides_least_draws"), min(setting("decides_draws"), many)))
-
-
-def _drawn(
-    inputs: Sequence[InputRange], draws: int, tables: Tables
-) -> dict[str, NDArray[np.float64]]:
-    """Return joint draws of the factors of the inputs: a Latin hypercube, each independent."""
-    generator = np.random.default_rng(int(tables.setting("decides_seed")))
-    found = {}
-    for one in inputs:
-        share = (generator.permutation(draws) + generator.random(draws)) / draws
-        found[one.key] = one.factor_at(share)
-    return found
-
-
-def _candidates(
-    buyable: Mapping[str, Outcome],
-    world: _World,
-    limit_s: float,
-    shown: Sequence[str],
-    draws: int,
-    progress: Progress | None,
-) -> dict[str, Outcome]:
-    """Return the plans that can win a draw, each as it runs in the kindest world.
-
-    Every plan is run where all inputs are as kind to it as they may be; those that hold the limit
-    there, also where they are as unkind. What is dearer in its kindest world than a plan that
-    holds the limit in the unkindest cannot win. Of a kind of plan those stay that no other of it
-    beats on both cost and p99, at the base, in the kind or in the unkind world.
-    """
-    kind, unkind = (
-        {
-            key: float(one.factor_at(share))
-            for key, one in world.base.items()
-            if one.is_open and key != TRAFFIC
-        }
-        for share in (0.0, 1.0)
-    )
-    plans = [one.plan for one in buyable.values()]
-    slack = 1.0 + world.tables.setting("decides_slack")
-
-    def ran(which: Sequence[int], factors: Mapping[str, float], done: int) -> list[Outcome]:
-        def tick(now: int, _: int) -> None:
-            if progress is not None:
-                progress(done + now, 2 * len(plans) + draws)
-
-        def work(index: int, stop: NDArray[np.uint8]) -> Outcome:
-            return world.run(plans[index], factors, stop)
-
-        return in_threads(work, which, progress=tick)
-
-    kindest = ran(range(len(plans)), kind, 0)
-    may_hold = [
-        index for index, one in enumerate(kindest) if one.latency.p99_ttft_s <= limit_s * slack
-    ]
-    unkindest = dict(zip(may_hold, ran(may_hold, unkind, len(plans)), strict=True))
-    unkind_usd = {index: world.usd(one, unkind) for index, one in unkindest.items()}
-    most_usd = min(
-        (
-            unkind_usd[index]
-            for index, one in unkindest.items()
-            if one.latency.p99_ttft_s <= limit_s
-        ),
-        default=math.inf,
-    )
-    by_kind: dict[str, list[int]] = {}
-    for index in may_hold:
-        if world.usd(kindest[index], kind) <= most_usd:
-            by_kind.setdefault(kind_of(plans[index]), []).append(index)
-    base = list(buyable.values())
-    kept: set[int] = set()
-    for own in by_kind.values():
-        for usd, outcomes in (
-            ([world.usd(base[index], {}) for index in own], [base[index] for index in own]),
-            ([world.usd(kindest[index], kind) for index in own], [kindest[i] for i in own]),
-            ([unkind_usd[index] for index in own], [unkindest[index] for index in own]),
-        ):
-            waits_s = [one.latency.p99_ttft_s for one in outcomes]
-            kept |= {own[at] for at in np.flatnonzero(efficient(usd, waits_s))}
-    return {
-        plan.plan_id: kindest[index]
-        for index, plan in enumerate(plans)
-        if index in kept or plan.plan_id in shown
-    }
-
-
-def _run(
-    candidates: Mapping[str, Outcome],
-    plans: Mapping[str, Plan],
-    shown: Sequence[str],
-    world: _World,
-    factors: Mapping[str, NDArray[np.float64]],
-    *,
-    draws: int,
-    limit_s: float,
-    progress: Progress | None,
-    done_before: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what the plans cost and how long requests wait in each draw, (draws, plans).
-
-    Plans that are shown are always run. Another one is not where it cannot win: it costs no less
-    than in its kindest world at the prices of the draw, and where it missed the limit by more than
-    the slack in a draw that was kinder in all of start and speed, it misses it here.
-    """
-    keys = tuple(candidates)
-    slack = 1.0 + world.tables.setting("decides_slack")
-    times = [key for key in (START, PROMPT_SPEED, DECODE_SPEED) if key in factors]
-    at_each = np.array([factors[key] for key in times]).reshape(len(times), draws).T
-    missed: dict[str, list[NDArray[np.float64]]] = {key: [] for key in keys}
-    first = [keys.index(key) for key in shown]
-    others = np.array([index for index in range(len(keys)) if index not in first], dtype=np.int64)
-    least = np.array([world.least_usd(candidates[key], factors, draws) for key in keys]).T
-    # The kindest first: what misses the limit there need not be run again.
-    order = np.argsort(np.log(at_each).sum(axis=1), kind="stable").tolist()
-
-    def cannot_hold(key: str, here: NDArray[np.float64]) -> bool:
-        return any((there <= here).all() for there in missed[key])
-
-    def work(draw: int, stop: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
-        at = {key: float(values[draw]) for key, values in factors.items()}
-        usd, p99_s = [math.nan] * len(keys), [math.nan] * len(keys)
-        best = math.inf
-        for index in (*first, *others[np.argsort(least[draw, others], kind="stable")].tolist()):
-            key = keys[index]
-            # A plan that uses nothing beyond another one costs the same but for the last digits.
-            may_win = least[draw, index] < best - _SAME_USD and not cannot_hold(key, at_each[draw])
-            if not may_win and index not in first:
-                continue
-            outcome = world.run(plans[key], at, stop)
-            usd[index] = world.usd(outcome, at)
-            p99_s[index] = outcome.latency.p99_ttft_s
-            if p99_s[index] <= limit_s:
-                best = min(best, usd[index])
-            elif p99_s[index] > limit_s * slack:
-                missed[key].append(at_each[draw])
-        return usd, p99_s
-
-    found = np.empty((draws, 2, len(keys)))
-    tick = (
-        None
-        if progress is None
-        else lambda done, of: progress(done_before + done, done_before + of)
-    )
-    found[order] = in_threads(work, order, progress=tick)
-    return found[:, 0], found[:, 1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -658,7 +388,9 @@ def _decision(
     tables: Tables,
 ) -> Decision:
     """Return what was right, the most frequent first, and what knowing each input would do."""
-    bins, sure = int(tables.setting("decides_bins")), tables.setting("decides_sure_share")
+    setting, draws = tables.setting, right.chosen.size
+    bins, sure = int(draws // setting("decides_bin_draws")), setting("decides_sure_share")
+    errors = setting("decides_errors")
     counts = np.bincount(right.chosen, minlength=len(right.kinds))
     order = [int(at) for at in np.argsort(-counts, kind="stable") if counts[at]]
     place = np.full(len(right.kinds), -1)
@@ -667,13 +399,17 @@ def _decision(
     hits = np.eye(len(order))[chosen]
     influences = []
     for key, each in values.items():
-        groups = bins_of(each, bins)
+        # Other traffic comes in a few sorts, none of them more or less than another.
+        is_luck = key == LUCK_OF_TRAFFIC
+        groups = bins_of(each, each.size if is_luck else bins)
         influences.append(
             Influence(
                 key,
-                gain_of_knowing(groups, hits),
-                gain_of_knowing(groups, -right.usd[:, order]) if has_price else math.nan,
-                stretches(each, chosen, len(order), bins=bins, sure_share=sure),
+                gain_of_knowing(groups, hits, errors=errors),
+                gain_of_knowing(groups, -right.usd[:, order], errors=errors)
+                if has_price
+                else math.nan,
+                () if is_luck else stretches(each, chosen, len(order), bins=bins, sure_share=sure),
             )
         )
     influences.sort(key=lambda one: -one.right_share)
@@ -712,30 +448,43 @@ def _one_log(
 
 
 def _ranges(
-    keys: Sequence[str],
     shown: Sequence[str],
+    plans: Mapping[str, Plan],
+    world: Worlds,
+    factors: Factors,
     usd: NDArray[np.float64],
     p99_s: NDArray[np.float64],
-    tables: Tables,
+    keys: Sequence[str],
 ) -> Ranges:
+    """Return the ranges of plans by open inputs alone, the traffic being what it was."""
+    tables, draws = world.tables, len(usd)
     level = tables.setting("ranges_level")
     tail = (1.0 - level) / 2
-    plans = {
-        key: PlanRange(
-            key,
-            usd[:, index],
-            p99_s[:, index],
-            range_of(usd[:, index], tail),
-            range_of(p99_s[:, index], tail),
-        )
-        for index, key in enumerate(keys)
-        if key in shown
-    }
+    inside = [keys.index(key) for key in shown]
+    usd, p99_s = usd[:, inside], p99_s[:, inside]
+    if LUCK_OF_TRAFFIC in factors:
+        few = range(0, draws, max(1, draws // int(tables.setting("decides_least_draws"))))
+
+        def work(draw: int, stop: NDArray[np.uint8]) -> list[tuple[float, float]]:
+            at = {k: float(each[draw]) for k, each in factors.items() if k != LUCK_OF_TRAFFIC}
+            ran = [world.run(plans[key], at, stop) for key in shown]
+            return [(world.usd(one, at), one.latency.p99_ttft_s) for one in ran]
+
+        usd, p99_s = np.moveaxis(np.array(in_threads(work, few)).reshape(len(few), -1, 2), 2, 0)
     return Ranges(
         INPUTS,
         level,
         tail,
-        plans,
+        {
+            key: PlanRange(
+                key,
+                usd[:, at],
+                p99_s[:, at],
+                range_of(usd[:, at], tail),
+                range_of(p99_s[:, at], tail),
+            )
+            for at, key in enumerate(shown)
+        },
         len(usd),
         "Start, serving speed, prices, cores and memory were drawn together over their ranges.",
     )

@@ -3,7 +3,7 @@
 The start and the serving speed have the spread of measured over predicted in published cases that
 no fit has seen; the user's own timings leave only their own spread. A price moves with its age as
 prices were seen to move. Cores and memory of an engine are assumed within a factor. Luck of
-traffic and starts is no input: `frontier.ranges.luck`.
+traffic and starts is no input, but can stand beside them (`luck_range`).
 
 A range is a factor on the base value, as quantiles. Ranges are taken one input at a time; what
 two inputs have in common is left out.
@@ -37,7 +37,7 @@ from frontier.validation import Comparison
 START, PROMPT_SPEED, DECODE_SPEED = "start", "prompt_speed", "decode_speed"
 SERVERLESS_PRICE, DEDICATED_PRICE = "serverless_price", "dedicated_price"
 VCPUS, RAM = "vcpus", "ram_gib"
-TRAFFIC = "traffic"
+TRAFFIC, LUCK_OF_TRAFFIC = "traffic", "luck"
 
 _SHARES = np.linspace(0.0, 1.0, 201)[1:-1]
 _SHARES.setflags(write=False)
@@ -392,6 +392,26 @@ def traffic_range(trace: Trace, tables: Tables) -> tuple[InputRange, ...]:
             0,
             f"Within a factor of {spell.significant(swing.value)}, as the settings say.",
         ),
+    )
+
+
+def luck_range(trace: Trace, others: Sequence[Trace], how: str, tables: Tables) -> InputRange:
+    """Return how many requests a day other traffic of the same kind has.
+
+    It stands for all that is luck: when they come, and how long each start takes.
+    """
+    rates = [other.arrival_s.size / trace.arrival_s.size for other in others]
+    return InputRange(
+        LUCK_OF_TRAFFIC,
+        "Luck of traffic and starts",
+        "requests/day",
+        trace.arrival_s.size / trace.horizon_s * units.SECONDS_PER_DAY,
+        _factors(np.log(np.quantile(rates, _SHARES))),
+        _tail(tables),
+        "derived",
+        (),
+        len(others),
+        f"{how}, {spell.count(len(others), 'time')}, each with new starts.",
     )
 
 

@@ -11,6 +11,7 @@ Nothing is simulated here, and nothing is said of inputs that were not drawn.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ def bins_of(values: ArrayLike, bins: int) -> NDArray[np.int64]:
     return np.unique(rank * min(bins, values.size) // values.size, return_inverse=True)[1]
 
 
-def gain_of_knowing(groups: ArrayLike, payoff: ArrayLike) -> float:
+def gain_of_knowing(groups: ArrayLike, payoff: ArrayLike, *, errors: float = 0.0) -> float:
     """Return how much more a choice pays on average that is made knowing one input.
 
     Parameters
@@ -38,6 +39,8 @@ def gain_of_knowing(groups: ArrayLike, payoff: ArrayLike) -> float:
         Draws in which the known input is alike: its bin, or its value.
     payoff : array_like, shape (n, choices)
         What each choice pays in each draw; at least one choice.
+    errors : float
+        By how many of its standard errors a gain must exceed nothing; else it counts as 0.
 
     Notes
     -----
@@ -56,15 +59,17 @@ def gain_of_knowing(groups: ArrayLike, payoff: ArrayLike) -> float:
     order = np.argsort(groups, kind="stable")
     half = np.empty(groups.size, dtype=np.int64)
     half[order] = np.arange(groups.size) % 2
-    paid = 0.0
+    more = np.empty(groups.size)
     for tested in (0, 1):
         learn, pay = half != tested, half == tested
         sums = np.zeros((int(groups.max()) + 1, payoff.shape[1]))
         np.add.at(sums, groups[learn], payoff[learn])
         seen = np.bincount(groups[learn], minlength=sums.shape[0]) > 0
         choice = np.where(seen, sums.argmax(axis=1), overall.argmax())
-        paid += float(payoff[pay, choice[groups[pay]]].sum())
-    return max(0.0, paid / groups.size - float(overall.max()))
+        more[pay] = payoff[pay, choice[groups[pay]]] - payoff[pay, overall.argmax()]
+    gain = float(more.mean())
+    error = float(more.std()) / math.sqrt(groups.size)
+    return gain if gain > max(0.0, errors * error) else 0.0
 
 
 @dataclass(frozen=True, slots=True)

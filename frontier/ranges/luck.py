@@ -133,6 +133,48 @@ def luck_ranges(
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OtherLuck:
+    """Other traffic of the same kind with other starts, several times over.
+
+    Attributes
+    ----------
+    traffic : tuple of Trace
+    normals : tuple of ndarray
+        Of the starts of each, as `ColdStart.draw` takes them.
+    how : str
+        What was drawn anew, in words.
+    """
+
+    traffic: tuple[Trace, ...]
+    normals: tuple[NDArray[np.float64], ...]
+    how: str
+
+
+def other_luck(
+    outcomes: Mapping[str, Outcome],
+    plan_ids: Iterable[str],
+    trace: Trace,
+    tables: Tables,
+    times: int,
+) -> OtherLuck:
+    """Return the traffic and the starts of the first replications of `luck_ranges`.
+
+    Raises
+    ------
+    InfeasibleError
+        If too little was seen to say how it could have been otherwise.
+    """
+    blocks, _ = _blocks(outcomes, list(plan_ids), trace, tables)
+    seed, draws = int(tables.setting("ranges_seed")), int(tables.setting("start_draws"))
+    traffic, normals = [], []
+    for number in range(times):
+        random = np.random.default_rng((seed, number))
+        traffic.append(drawn(trace, blocks, random))
+        normals.append(random.standard_normal((draws, LUCK_COLUMNS)))
+    return OtherLuck(tuple(traffic), tuple(normals), blocks.how)
+
+
 def _multiple(level: float, freedom: float) -> float:
     """Return how many standard deviations a range reaches either way: Student's law."""
     from scipy.special import stdtrit
@@ -191,7 +233,7 @@ def _blocks(
     outcomes: Mapping[str, Outcome], plan_ids: Sequence[str], trace: Trace, tables: Tables
 ) -> tuple[Blocks, list[str]]:
     """Return the blocks of a trace, and the plans that forget soon enough for them."""
-    memories_s = {plan_id: remembered_s(outcomes[plan_id]) for plan_id in plan_ids}
+    memories_s = {plan_id: _remembered_s(outcomes[plan_id]) for plan_id in plan_ids}
     refused: InfeasibleError | None = None
     for most_s in sorted(set(memories_s.values()), reverse=True):
         try:
@@ -204,7 +246,7 @@ def _blocks(
     raise refused
 
 
-def remembered_s(outcome: Outcome) -> float:
+def _remembered_s(outcome: Outcome) -> float:
     """Return how long what happens can matter [s].
 
     Until nearly every request is through and, where replicas come and go, until one has left and

@@ -34,6 +34,10 @@ class Reached:
         The same in words: "Modal", "any provider", "these offers".
     limit_s : float
         On p99 TTFT [s].
+    requests, span_s : int, float
+        Of the traffic; its length [s].
+    has_date : bool
+        Whether it says on which day it begins.
     found : Trial or None
         The cheapest plan found within the limit; None where none was.
     simpler : Trial or None
@@ -65,6 +69,7 @@ class Reached:
     limit_s: float
     requests: int
     span_s: float
+    has_date: bool
     found: Trial | None
     simpler: Trial | None
     beside: tuple[Beside, ...]
@@ -198,6 +203,7 @@ def what_it_takes(
         limit_s=limit_s,
         requests=int(trace.arrival_s.size),
         span_s=trace.horizon_s,
+        has_date=trace.t0_utc is not None,
         found=found,
         simpler=None if found is None else _simpler(search, found, tables),
         beside=() if found is None else beside(search, found),

@@ -330,7 +330,7 @@ def _place(
         usable=_usable(deployed, scenario.mitigations, tables),
         timeouts_s=_timeouts_s(deployed, tables),
         targets=_targets(deployed, knobs),
-        most_buffer=int(tables.setting("reach_buffers"))
+        most_buffer=min(int(tables.setting("reach_buffers")), deployed.max_replicas - 1)
         if knobs is not None and knobs.buffer_replicas and supply.nodes is None
         else 0,
         most_kept=most_fixed if knobs is not None and knobs.kept_replicas else 0,

@@ -150,37 +150,44 @@ class Search(Bench):
         # As many as hold the limit always on need no help from any others.
         most = self._fixed.get(id(home), home.most_fixed)
         if place.scales:
-            most = min(most, place.deployed.max_replicas - 1)
+            most = min(most, place.deployed.max_replicas)
             if base is None:
                 most = min(most, place.most_kept)
         rows = self.hours if place.is_scheduled and base is None else ()
 
         def floor(kept: int) -> float:
             hours = [row[0] for row in rows] if kept else []
-            always = [None] if place.scales else []
+            always = [None] if self._grows(place, kept, base) else []
             return min(
-                self.floor_usd(place, kept, hours=one, base=base) for one in (*hours, *always)
+                (self.floor_usd(place, kept, hours=one, base=base) for one in (*hours, *always)),
+                default=math.inf,
             )
 
         counts = [n for n in range(least, most + 1) if not self.is_hopeless(floor(n))]
         first: int | None = 0
         if len(counts) > _FEW:
-            longest = None
-            if not place.scales:
-                longest = max((row[-1] for row in rows), key=lambda one: one.hours_a_week)
-            first = yield from self._first_that_holds(
-                counts, lambda n: self._generous(place, n, longest if n else None, base)
-            )
+            # All day where more can come on demand; else for the longest hours.
+            longest = max((row[-1] for row in rows), key=lambda one: one.hours_a_week, default=None)
+
+            def generous(kept: int) -> list[Settings]:
+                hours = None if self._grows(place, kept, base) else longest
+                return self._generous(place, kept, hours, base)
+
+            first = yield from self._first_that_holds(counts, generous)
         for kept in [] if first is None else counts[first:]:
-            always = (None,) if place.scales else ()
+            always = (None,) if self._grows(place, kept, base) else ()
             ladders = [(*row, *always) for row in rows] if kept and rows else [always]
-            for hours in ladders:
+            for hours in filter(None, ladders):
                 self._add(
                     self.floor_usd(place, max(kept, 1), base=base),
                     self.floor_usd(place, kept, hours=hours[0], base=base),
                     self._kind(place, kept, hours, base),
                 )
         return None
+
+    def _grows(self, place: Place, kept: int, base: Place | None) -> bool:
+        """Whether more replicas can come on demand than are kept all day."""
+        return place.scales and (base is not None or kept < place.deployed.max_replicas)
 
     def _kind(
         self,

@@ -50,6 +50,8 @@ class Trial:
 
     Attributes
     ----------
+    plan : Plan
+        As it is bought: its machines by the hour may be under the buyer's commitment.
     usd_per_month : float
         [$/month]
     over : int
@@ -114,10 +116,11 @@ class Bench:
         def one(item: tuple[Settings, Plan], stop: NDArray[np.uint8]) -> Trial:
             settings, plan = item
             outcome = outcome_of(plan, self.trace, self._draws[plan.start], stop)
+            usd, bought = self._usd(outcome, settings)
             return Trial(
                 settings=settings,
-                plan=plan,
-                usd_per_month=self._usd(outcome, settings),
+                plan=bought,
+                usd_per_month=usd,
                 latency=outcome.latency,
                 over=int(np.count_nonzero(outcome.ttft_of_thousand_s > self.limit_s)),
                 starts=outcome.starts,
@@ -141,8 +144,11 @@ class Bench:
             return trial.settings.parts < self.best.settings.parts
         return more < 0
 
-    def _usd(self, outcome: Outcome, settings: Settings) -> float:
-        """Return what an outcome costs a month, on its own machine, committed if that is less."""
+    def _usd(self, outcome: Outcome, settings: Settings) -> tuple[float, Plan]:
+        """Return what an outcome costs a month on its own machine, and how it is bought for that.
+
+        Under the buyer's commitment where there is one and it costs less so. [$/month]
+        """
         deal = self._deals(settings.place.offer)
         if settings.base is not None:
             at_base = self._deals(settings.base.offer)
@@ -154,12 +160,12 @@ class Bench:
         if deal.commitment is not None and (bound := committed(outcome.plan)) is not None:
             plans.append(bound)
         hours = self.tables.setting("hours_per_month")
-        return min(
-            bill_outcome(dataclasses.replace(outcome, plan=plan), self.tables, deal).usd_per_month(
-                hours
-            )
-            for plan in plans
-        )
+
+        def usd(plan: Plan) -> float:
+            billed = bill_outcome(dataclasses.replace(outcome, plan=plan), self.tables, deal)
+            return billed.usd_per_month(hours)
+
+        return min(((usd(plan), plan) for plan in plans), key=lambda pair: pair[0])
 
     def floor_usd(
         self,
@@ -186,7 +192,7 @@ class Bench:
                 base=base,
             )
             try:
-                self._floors[key] = self._usd(self._idle(settings), settings)
+                self._floors[key], _ = self._usd(self._idle(settings), settings)
             except InfeasibleError:
                 self._floors[key] = math.inf
         return self._floors[key]

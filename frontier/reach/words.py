@@ -16,7 +16,8 @@ _MOST_OVER = 10
 
 def place_in_words(place: Place) -> str:
     """Return offer and GPUs of a replica: "Modal Functions, 1 × L40S"."""
-    return f"{place.offer.provider} {place.offer.product}, {place.gpus} × {place.offer.gpu}"
+    words = f"{place.offer.provider} {place.offer.product}, {place.gpus} × {place.offer.gpu}"
+    return words if place.deployed.nodes is None else f"{words}, nodes of your own cluster"
 
 
 def kept_in_words(settings: Settings) -> str:
@@ -126,20 +127,24 @@ def sentences(reached: Reached, hours_per_month: float) -> tuple[str, ...]:
     said = []
     found = reached.found
     if found is not None:
-        said.append(f"How: {settings_in_words(found.settings)}.")
+        bound = ", machines by the hour under your commitment" if found.plan.is_committed else ""
+        said.append(f"How: {settings_in_words(found.settings)}{bound}.")
         said.append(_margin(found))
         if reached.simpler is not None:
             more = reached.simpler.usd_per_month - found.usd_per_month
             words = difference_in_words(reached.simpler.settings, found.settings)
+            is_elsewhere = reached.simpler.settings.place is not found.settings.place
             said.append(
                 f"Simpler for {cost(reached, more, hours_per_month)} more: "
-                f"{spell.lower_first(words)}."
+                f"{words if is_elsewhere else spell.lower_first(words)}."
             )
         if found.settings.hours is not None:
+            begun = "" if reached.has_date else ", taken to begin on a Monday at 0 h"
             said.append(
-                "The kept hours were learned from this very traffic: another week may lie "
+                f"The kept hours were learned from this very traffic{begun}: another week may lie "
                 "elsewhere."
             )
+        said += _range(found.settings)
     if reached.failure is not None:
         said.append(f"It misses because {failure_in_words(reached.failure)}.")
     if reached.other is not None:
@@ -152,6 +157,20 @@ def sentences(reached: Reached, hours_per_month: float) -> tuple[str, ...]:
         )
     said.append(_searched(reached))
     return tuple(said)
+
+
+def _range(found: Settings) -> list[str]:
+    """Say where a product states no range for the idle timeout, so that one was assumed."""
+    behaviour, supply = found.place.deployed.supply.behaviour, found.place.deployed.supply
+    ends = {"shortest": behaviour.idle_min_s, "longest": behaviour.idle_max_s}
+    unsaid = [name for name, end in ends.items() if end is None]
+    if found.is_fixed or supply.kind != "serverless" or not unsaid:
+        return []
+    low_s, high_s = found.place.timeouts_s[0], found.place.timeouts_s[-1]
+    return [
+        f"{behaviour.provider} does not state the {' and the '.join(unsaid)} idle timeout that can "
+        f"be set: {spell.seconds(low_s)} to {spell.seconds(high_s)} were searched."
+    ]
 
 
 def _margin(found: Trial) -> str:

@@ -13,11 +13,11 @@ from frontier.ranges.decides import NOTHING_HOLDS, Decides, Decision, Influence
 from frontier.ranges.inputs import (
     DECODE_SPEED,
     DEDICATED_PRICE,
+    LUCK_OF_TRAFFIC,
     PROMPT_SPEED,
     RAM,
     SERVERLESS_PRICE,
     START,
-    TRAFFIC,
     VCPUS,
     InputRange,
 )
@@ -28,13 +28,13 @@ _HUNDRED = 100
 _LEAST_SHARE = 0.01
 _LEAST_USD = 1.0
 _ASK = {
-    PROMPT_SPEED: "measure the time to first token of a warm replica",
-    DECODE_SPEED: "measure the time per output token of a replica",
-    SERVERLESS_PRICE: "read that price anew",
-    DEDICATED_PRICE: "read that price anew",
-    VCPUS: "say how many cores a replica uses",
-    RAM: "say how much memory a replica uses",
-    TRAFFIC: "narrow down the traffic",
+    PROMPT_SPEED: "Measure the time to first token of a warm replica.",
+    DECODE_SPEED: "Measure the time per output token of a replica.",
+    SERVERLESS_PRICE: "Read the serverless price anew.",
+    DEDICATED_PRICE: "Read the price of the machine anew.",
+    VCPUS: "Say how many cores a replica uses.",
+    RAM: "Say how much memory a replica uses.",
+    LUCK_OF_TRAFFIC: "A longer trace leaves less to luck.",
 }
 
 
@@ -117,19 +117,30 @@ def _wins(choice: str, named: Mapping[str, str]) -> str:
 def _who_decides(found: Decides, named: Mapping[str, str]) -> list[str]:
     within = found.within
     wrong = 1.0 - within.share(within.choices[0])
-    top = next(iter(within.influences), None)
-    if top is None or top.right_share < _LEAST_SHARE or wrong < _LEAST_SHARE:
-        return ["No single input settles the rest."] if wrong >= _LEAST_SHARE else []
-    one = found.input(top.key)
+    if wrong < _LEAST_SHARE:
+        return []
+    counted = [one for one in within.influences if one.right_share >= _LEAST_SHARE]
+    if not counted:
+        return ["No single input settles the rest."]
+    top, *more = counted
+    label = found.input(top.key).label
     verb = "decides" if top.right_share * 2 >= wrong else "matters most"
+    settles = "it accounts for" if top.key == LUCK_OF_TRAFFIC else "knowing it settles"
+    beside = "".join(
+        f"; {spell.lower_first(found.input(one.key).label)} {of_hundred(one.right_share)}"
+        for one in more
+    )
     said = [
-        f"{one.label} {verb}: of the {of_hundred(wrong)} draws in {_HUNDRED} that go against the "
-        f"most frequent answer, knowing it settles {of_hundred(top.right_share)}."
+        f"{label} {verb}: of the {of_hundred(wrong)} draws in {_HUNDRED} that go against the most "
+        f"frequent answer, {settles} {of_hundred(top.right_share)}{beside}."
     ]
-    conditions = _conditions(one, top.stretches, within, named)
-    if conditions:
-        said.append(conditions)
-    said.append(_what_to_do(found, top, one))
+    for influence in counted:
+        one = found.input(influence.key)
+        conditions = _conditions(one, influence.stretches, within, named)
+        if conditions:
+            said.append(conditions)
+            break
+    said += [_what_to_do(found, influence) for influence in counted]
     return said
 
 
@@ -139,44 +150,45 @@ def _conditions(
     within: Decision,
     named: Mapping[str, str],
 ) -> str:
-    """Return over which values which choice is right: "up to 39 s …, above 44 s …"."""
-    if len(stretches) < 2 or all(stretch.choice is None for stretch in stretches):
+    """Return at which end of an input which choice is right, and where it hangs on the rest."""
+    if len(stretches) < 2:
         return ""
+    first, last = stretches[0], stretches[-1]
     parts = []
-    for at, stretch in enumerate(stretches):
-        if at == 0:
-            where = f"up to {value_in_words(one, stretch.high)}"
-        elif at == len(stretches) - 1:
-            where = f"above {value_in_words(one, stretch.low)}"
-        else:
-            low, high = (
-                value_in_words(one, stretch.low, bare=True),
-                value_in_words(one, stretch.high),
-            )
-            where = f"from {low} to {high}"
-        if stretch.choice is None:
-            parts.append(f"{where} it stays open")
-        else:
-            sure = of_hundred(stretch.share)
-            which = _wins(within.choices[stretch.choice], named)
-            parts.append(f"{where} {which} ({sure} of {_HUNDRED} draws)")
+    low, high = first.low, last.high
+    if first.choice is not None:
+        low = first.high
+        parts.append(f"up to {value_in_words(one, low)} {_settled(first, within, named)}")
+    ending = ""
+    if last.choice is not None:
+        high = last.low
+        ending = f"above {value_in_words(one, high)} {_settled(last, within, named)}"
+    if not parts and not ending:
+        return ""
+    if low < high:
+        where = f"from {value_in_words(one, low, bare=True)} to {value_in_words(one, high)}"
+        parts.append(f"{where} it hangs on the rest")
     now = value_in_words(one, one.base)
-    return f"{one.label} (now {now}): {', '.join(parts)}."
+    return f"{one.label} (now {now}): {', '.join((*parts, ending) if ending else parts)}."
 
 
-def _what_to_do(found: Decides, top: Influence, one: InputRange) -> str:
+def _settled(stretch: Stretch, within: Decision, named: Mapping[str, str]) -> str:
+    assert stretch.choice is not None
+    which = _wins(within.choices[stretch.choice], named)
+    return f"{which} ({of_hundred(stretch.share)} of {_HUNDRED} draws)"
+
+
+def _what_to_do(found: Decides, influence: Influence) -> str:
     """Return what would settle it; nothing where it is sure as it is, or nothing would."""
     if found.within.stands_share >= found.sure_share:
         return ""
-    if top.key != START:
-        return f"To know more, {_ASK[top.key]}." if top.key in _ASK else ""
+    if influence.key != START:
+        return _ASK.get(influence.key, "")
     log = found.one_log
-    if log is None or one.basis == "yours":
+    if log is None or found.input(START).basis == "yours" or log.sure_share < _LEAST_SHARE:
         return ""
     if log.sure_share >= found.sure_share:
         return "Paste one start-up log and the answer is sure."
-    if log.sure_share < _LEAST_SHARE:
-        return ""
     return (
         f"One start-up log makes the answer sure in {of_hundred(log.sure_share)} of {_HUNDRED} "
         "cases, by what it says."

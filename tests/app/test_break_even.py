@@ -52,8 +52,8 @@ def test_what_decides_stands_before_the_inputs_moved_alone(page):
     app = page()
     words = said(app)
     assert words.index("Over all that is not known for sure") < words.index("moved alone")
-    assert "Start time decides" in words
-    assert {button.key for button in app.button} >= {"to_start_log"}
+    assert "of 100 draws" in words
+    assert "On cost alone scale-to-zero on Modal L40S is cheaper than" in words
     table = next(t.value for t in app.dataframe if "Settles, of 100" in t.value)
     assert set(table["Basis"]) <= {"assumed", "derived"}
     assert "Start time" in set(table["Input"])

@@ -138,3 +138,7 @@ def test_the_comparison_says_both_and_the_frontier_page_one_line(open_app):
     assert not app.exception
     (line,) = [one.value for one in app.markdown if "Against your pin A" in one.value]
     assert line.endswith("−\\$219 a month, the same p99\\.")
+    app.button(key="to_against").click().run()
+    assert not app.exception
+    assert app.query_params["question"] == "against"
+    assert "a" in app.query_params, "the pin goes along"

@@ -37,3 +37,20 @@ def test_the_ladder_starts_from_the_answer_of_the_market():
     ]  # fmt: skip
     own = table.loc["2 s \\(yours\\)", "Dollars a month"].replace("\\", "")
     assert re.search(rf"of \{own} a month", app.subheader[0].value.replace("\\", ""))
+
+
+def test_what_holds_a_limit_is_said_with_what_is_cheaper_and_fails():
+    """The headline has the limit and the provider that were asked for; each saving fails."""
+    app = _run_page(
+        "frontier.pages.what_if",
+        "internal-rag",
+        question="hold",
+        hold_limit="10",
+        hold_provider="Google Cloud",
+    )
+    said = app.subheader[0].value.replace("\\", "")
+    assert said.startswith("Holding p99 ≤ 10 s with Google Cloud takes $")
+    table = app.table[0].value
+    assert table.index[0] == "The plan found"
+    assert table["Saves"].iloc[1:].str.replace("\\", "").str.startswith("$").all()
+    assert table["Why it fails"].iloc[1:].str.contains("too many").all()

@@ -65,6 +65,19 @@ def test_an_input_that_tells_nothing_is_worth_nothing_even_with_few_draws():
     assert np.mean(found) < 0.005
 
 
+def test_no_gain_is_claimed_that_luck_may_explain():
+    """Of inputs that tell nothing hardly one in a hundred passes; one that tells all still does."""
+    rng = np.random.default_rng(9)
+    passed = 0
+    for _ in range(300):
+        payoff = np.eye(2)[(rng.random(256) < 0.4).astype(int)]
+        passed += gain_of_knowing(bins_of(rng.random(256), 16), payoff, errors=2.5) > 0
+    assert passed <= 9
+    x = rng.random(256)
+    payoff = np.eye(2)[(x > 0.7).astype(int)]
+    assert gain_of_knowing(bins_of(x, 16), payoff, errors=2.5) > 0.2
+
+
 def test_what_two_inputs_decide_together_neither_settles_alone():
     """Right is whether x y > 0: knowing one of them leaves it as open as before."""
     x, y = normal_draws(2, seed=4).T
