@@ -123,6 +123,19 @@ share them, so a difference of two plans has a range of its own.
 """,
     ),
     (
+        "An idle timeout",
+        """
+Each is simulated on its own, also those that the provider does not allow. The knee is the point
+farthest from a straight line when the share of requests that wait on a start is drawn against the
+bill (Kneedle, Satopää and others, 2011); where none is far from it, none is named. A replica that
+is kept idle for as long as a start is billed, and then released, pays in no gap more than twice
+what knowing the gap would: the shorter gap is paid in full either way, the longer one costs the
+idle time and a start of the same price (ski rental, Karlin and others, 1988; a timeout drawn at
+random comes within 1.58 times on average). Increments and minimums of the meter, and several
+replicas that share a queue, are outside the argument; the figure beside it is simulated.
+""",
+    ),
+    (
         "More traffic, and several traces",
         """
 Less traffic is a random part of the requests, or of the conversations. More is whole copies of the
