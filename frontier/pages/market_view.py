@@ -36,7 +36,7 @@ from frontier.market import (
     wanted_offers,
     with_range,
 )
-from frontier.pages import controls, explained, link, session, show, text
+from frontier.pages import controls, explained, link, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import MarketStore
 from frontier.shipped import shipped
@@ -145,7 +145,7 @@ def _found(
     bar = st.progress(0.0, "Looking at the market…")
 
     def progress(done: int, total: int) -> None:
-        bar.progress(done / max(total, 1), f"Simulated {done} of {spell.count(total, 'plan')}")
+        bar.progress(done / max(total, 1), results.simulated_in_words(done, total))
 
     def of(wanted: Wanted, **how: Any) -> Market:
         return market(
