@@ -15,6 +15,7 @@ from frontier.pages import controls, link, market_view, results, session, show, 
 from frontier.pages.controls import Choices
 from frontier.pages.store import find, store
 from frontier.reach import (
+    Beside,
     Reached,
     Trial,
     able_providers,
@@ -30,6 +31,7 @@ from frontier.tables import Tables
 from frontier.units import SECONDS_PER_DAY
 
 _ANY, _OWN, _OTHER = "any", "own", "other"
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def asks(choices: Choices) -> str:
@@ -193,7 +195,14 @@ def _draw_beside(found: Reached, hours_per_month: float) -> None:
         return spell.dollars(usd / per)
 
     def p99(seconds: float) -> str:
-        return spell.seconds(seconds) if math.isfinite(seconds) else "refused"
+        words = spell.seconds(seconds) if math.isfinite(seconds) else "refused"
+        return words.replace(" ", _NO_BREAK)
+
+    def why(row: Beside) -> str:
+        words = "holds it" if row.failure is None else failure_in_words(row.failure)
+        if row.saves_usd < 0:
+            words = f"costs {money(-row.saves_usd)} more; {words}"
+        return words[:1].upper() + words[1:]
 
     best = cast(Trial, found.found)
     shown: dict[str, list[Any]] = {
@@ -202,16 +211,16 @@ def _draw_beside(found: Reached, hours_per_month: float) -> None:
         "Saves": [""],
         "p99": [p99(best.p99_s)],
         "Over it, of 1,000": [str(best.over)],
-        "Why it fails": [""],
+        "Why not": [""],
     }
     for row in found.beside:
         cells = (
             difference_in_words(row.trial.settings, best.settings),
             money(row.trial.usd_per_month),
-            money(row.saves_usd),
+            money(row.saves_usd) if row.saves_usd > 0 else "",
             p99(row.trial.p99_s),
             str(row.trial.over),
-            "It holds, and costs more." if row.failure is None else failure_in_words(row.failure),
+            why(row),
         )
         for column, cell in zip(shown.values(), cells, strict=True):
             column.append(cell)
