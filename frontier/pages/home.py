@@ -49,7 +49,8 @@ def render() -> None:
     ranges_place = st.empty()
     pin_place = st.container()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        explain_place, next_place = st.container(width="content"), st.container()
+        explain_place = st.container(width="content")
+        what_if.next_questions(choices)
     with view_place:
         view = _view(choices)
     pair = "" if view == PLANS else _pair(choices)
@@ -77,8 +78,6 @@ def render() -> None:
     if not is_drawn and (study is None or view == MARKET):
         with market_place:
             market_view.draw(choices, problem)
-    with next_place:
-        what_if.next_questions(choices)
     if study is None:
         return
     if view == PLANS:

@@ -75,15 +75,14 @@ def render() -> None:
 
 
 def next_questions(choices: Choices) -> None:
-    """Draw one quiet row of links, each to a question of this page about the same scenario."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        for question in QUESTIONS:
-            if question.asks is not None:
-                st.button(
-                    text.plain(question.asks(choices)),
-                    key=f"next_{question.key}",
-                    type="tertiary",
-                    icon=":material/arrow_forward:",
-                    on_click=link.turn_to,
-                    args=(link.WHAT_IF, _KEY, question.key, QUESTIONS[0].key),
-                )
+    """Draw quiet links, each to a question of this page about the same scenario, for one row."""
+    for question in QUESTIONS:
+        if question.asks is not None:
+            st.button(
+                text.plain(question.asks(choices)),
+                key=f"next_{question.key}",
+                type="tertiary",
+                icon=":material/arrow_forward:",
+                on_click=link.turn_to,
+                args=(link.WHAT_IF, _KEY, question.key, QUESTIONS[0].key),
+            )
