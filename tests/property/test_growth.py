@@ -277,7 +277,7 @@ def test_a_default_that_may_not_grow_is_not_called_cheaper():
     found = over_months(
         study_of(simulated, TABLES, limit_s=2.0),
         Futures(simulated, TABLES),
-        GrowthPlan(FIRST, 2, launches=(Launch(2, added_per_day=9_000.0),)),
+        GrowthPlan(FIRST, 2, launches=(Launch(2, added_per_day=40_000.0),)),
     )
     capped = [point.plan.is_capped for point in found.line(SHIPPED)]
     said = " ".join(sentences(found))
