@@ -45,6 +45,12 @@ def add_growth(parser: argparse.ArgumentParser) -> None:
         help="times the traffic in a calendar month: 12=1.5,8=0.7",
     )
     add(
+        "--hours",
+        metavar="office=F,rest=F,others=F,from=N",
+        help="times the traffic in office hours, at other hours of those days and on other days, "
+        "from month N on",
+    )
+    add(
         "--price-step",
         action="append",
         default=[],
@@ -66,6 +72,7 @@ def growth_of(told: argparse.Namespace, tables: Tables, today: dt.date) -> Growt
     from frontier.growth import GrowthPlan
 
     setting = tables.setting
+    hours, hours_from = _hours(told.hours, tables)
     return GrowthPlan(
         first=_first(told.first, today),
         months=int(setting("growth_months")) if told.months is None else told.months,
@@ -74,6 +81,8 @@ def growth_of(told: argparse.Namespace, tables: Tables, today: dt.date) -> Growt
         else told.per_month / _PERCENT,
         launches=tuple(_launch(text) for text in told.launch),
         season=_season(told.season),
+        hours=hours,
+        hours_from=hours_from,
         price_steps=tuple(_price_step(text) for text in told.price_step),
         committed_until=told.committed_until,
     )
@@ -183,6 +192,19 @@ def _whole(option: str, text: str) -> int:
     if not value.is_integer():
         raise InputError(f"{option}: expected a whole number, found '{text}'")
     return int(value)
+
+
+def _hours(text: str | None, tables: Tables) -> tuple[tuple[float, ...], int]:
+    from frontier.growth import hours_of_week
+    from frontier.plans.scenario import default_office
+
+    if text is None:
+        return (), 1
+    found = _numbers("--hours", text, ("office", "rest", "others", "from"))
+    factors = (_number("--hours", found.get(name, "1")) for name in ("office", "rest", "others"))
+    return hours_of_week(default_office(tables), *factors), _whole(
+        "--hours", found.get("from", "1")
+    )
 
 
 def _launch(text: str) -> Launch:

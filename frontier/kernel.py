@@ -1352,6 +1352,11 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
     return DONE
 
 
+def is_cached() -> bool:
+    """Whether what is compiled is kept on disk: somewhere a directory can be written."""
+    return getattr(getattr(_run, "_cache", None), "cache_path", None) is not None
+
+
 def run_replicas(
     requests: Requests,
     kind: Replicas,

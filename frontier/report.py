@@ -13,7 +13,7 @@ import html
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ import numpy as np
 import frontier
 from frontier import spell, units
 from frontier.billing import LINES, METER, Bill, BillBasis, pool_lines
+from frontier.edits import Edit
+from frontier.explain import Explanation, about_plan, plainly
 from frontier.export import csv_bytes
 from frontier.ranges import Range, beyond_in_words, few_beyond
 from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED, asked, sources_used
@@ -101,6 +103,8 @@ class Report:
         Of the plan's figures: of what, from where to where, and in words.
     uncertain : str
         How few requests lie beyond its percentiles; empty where they are many.
+    explanations : tuple of Explanation
+        How the figures of that plan are computed.
     """
 
     title: str
@@ -124,6 +128,7 @@ class Report:
     currency: Currency | None = None
     ranges: tuple[tuple[str, Range, str], ...] = ()
     uncertain: str = ""
+    explanations: tuple[Explanation, ...] = ()
 
     @property
     def units_of_cost(self) -> dict[str, float]:
@@ -146,6 +151,7 @@ def report_of(
     link: str,
     changed: Iterable[tuple[str, str]] = (),
     currency: Currency | None = None,
+    edits: Collection[Edit] = (),
 ) -> Report:
     """Return the report of one plan of a study.
 
@@ -157,6 +163,8 @@ def report_of(
         What the reader changed in the tables: label and words.
     currency : Currency, optional
         Another currency beside dollars.
+    edits : collection of Edit
+        The same changes, cell by cell.
     """
     outcome, said = study.outcomes[plan_id], study.included()
     return Report(
@@ -184,6 +192,7 @@ def report_of(
         currency=currency,
         ranges=_range_rows(study, plan_id),
         uncertain=uncertain_percentiles(outcome.requests, study.tables),
+        explanations=about_plan(study, outcome, edits),
     )
 
 
@@ -258,6 +267,7 @@ def report_json(report: Report) -> bytes:
             }
             for used_for, source in report.sources
         ],
+        "explanations": [plainly(one) for one in report.explanations],
         "included": INCLUDED,
         "not_included": (*NOT_BILLED, *NOT_SIMULATED),
     }
@@ -665,6 +675,7 @@ body { font: 10.5pt/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff
   max-width: 182mm; margin: 0 auto; padding: 8mm 0; }
 h1 { font-size: 17pt; line-height: 1.2; margin: 0 0 2mm; }
 h2 { font-size: 11.5pt; margin: 6mm 0 1.5mm; break-after: avoid; }
+h3 { font-size: 10pt; margin: 3.5mm 0 1mm; break-after: avoid; }
 p { margin: 0 0 1.5mm; }
 .meta, .note { color: #555; font-size: 9pt; }
 .facts { display: flex; flex-wrap: wrap; gap: 3mm 9mm; margin: 4mm 0; padding: 0;
@@ -756,11 +767,35 @@ def html_report(report: Report) -> str:
 <div class="columns"><div><h2>Included</h2>{_list(INCLUDED)}</div>
 <div><h2>Not included</h2>{_list((*NOT_BILLED, *NOT_SIMULATED))}</div></div>
 <h2>Assumptions</h2>{_list(report.assumptions)}
-<h2>Sources</h2>
+{_explained(report.explanations)}<h2>Sources</h2>
 <table><tr><th>Used for</th><th>Source</th><th>Kind</th><th>Read on</th></tr>{sources}</table>
 <p class="note">The same view: {_link(report.link, report.link)}</p>
 </body></html>
 """
+
+
+def _explained(explanations: Iterable[Explanation]) -> str:
+    """Return each figure with its formula, its values and where they are from, as sections."""
+    parts = "".join(_formula(one) for one in explanations)
+    return f"<h2>How the figures are computed</h2>{parts}" if parts else ""
+
+
+def _formula(one: Explanation) -> str:
+    e = html.escape
+    rows = "".join(
+        f'<tr><td class="number">{e(term.in_words)}</td>'
+        f"<td>{e(term.name)}{f' ({e(term.note)})' if term.note else ''}</td><td>{e(term.basis)}"
+        + "".join(f", {_link(found.url, found.title)}" for found in term.sources)
+        + "</td></tr>"
+        for term in one.terms
+    )
+    sums = f"<p>{e(one.in_words)}<br>= {e(one.in_numbers)}</p>" if one.formula else ""
+    note = f'<p class="note">{e(one.note)}</p>' if one.note else ""
+    title = f"{one.figure}: {one.result}" if one.result else one.figure
+    return (
+        f"<h3>{e(title)}</h3>{sums}{note}<table>{rows}</table>"
+        f"{''.join(_formula(part) for part in one.parts)}"
+    )
 
 
 def _link(url: str, text: str) -> str:

@@ -145,6 +145,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from frontier import compiling
 from frontier.errors import InfeasibleError, InputError
 from frontier.interruptions import back_on_nodes_s, draw_outages
 from frontier.plans.plan import Plan
@@ -396,6 +397,8 @@ def simulate_replicas(
     Cancelled
         If ``cancel`` was set.
     """
+    if prefill_chunks is not None and prefix is None:
+        compiling.wait(compiling.PLAIN if policy.scaler is None else compiling.TICKING, cancel)
     # numba takes a good part of a second to import: only those who simulate pay for it.
     from frontier.kernel import (
         IN_BUSY,

@@ -144,7 +144,12 @@ def simulate(
     deployment = deploy(scenario, trace, tables)
     grid = default_grid(deployment, trace, tables)
     if first is not None:
-        few = simulate_plans(first_look(grid), trace, tables, crew=crew)
+
+        def waits(*_: int) -> None:
+            if progress is not None:
+                progress(0, len(grid))
+
+        few = simulate_plans(first_look(grid), trace, tables, progress=waits, crew=crew)
         first(Simulated(deployment, trace, few))
     return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress, crew=crew))
 

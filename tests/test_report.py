@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from frontier.billing import LINES, Contract, Terms, Usage, bill, bill_basis
+from frontier.explain import Explanation, Reference, Term
 from frontier.export import csv_bytes, neutral
 from frontier.mitigations.base import Standing
 from frontier.policy import NodePool, ParkedTier, ScalingPolicy
@@ -326,3 +327,26 @@ def test_a_plan_that_never_ran_has_a_workbook_too(report):
     assert cells["Total"][2] == pytest.approx(empty.bill.usd_span)
     assert cells["1,000 requests"][0] in (None, "")
     assert "no cost" in html_report(empty)
+
+
+def test_page_and_json_say_how_each_figure_is_computed(report):
+    """Formula, values and sources, all as text; a part stands beneath what it is part of."""
+    reference = Reference("Price list", "https://example.org/prices", dt.date(2026, 11, 1))
+    odd = Reference(SCRIPT, "javascript:alert(1)", dt.date(2026, 11, 1))
+    hours = Term("h", f"hours {SCRIPT}", 730.0, "GPU-h", "simulated", (odd,), EVIL[0])
+    price = Term("p", "price", 1.5, "$/GPU-h", "list price", (reference,))
+    part = Explanation("GPU time", "{h} × {p}", (hours, price), str, "a month")
+    whole = Explanation(
+        "Dollars", "{line}", (Term("line", "GPU time", 1095.0),), str, parts=(part,)
+    )
+    told = dataclasses.replace(report, explanations=(whole,))
+    page = html_report(told)
+    assert "730 × 1.5" in page
+    assert '<a href="https://example.org/prices">Price list</a>' in page
+    assert SCRIPT not in page
+    assert 'href="javascript' not in page
+    found = json.loads(report_json(told))["explanations"][0]
+    assert found["value"] == 1095.0
+    assert found["parts"][0]["in_numbers"] == "730 × 1.5"
+    assert found["parts"][0]["value"] == 1095.0
+    assert [one["value"] for one in found["parts"][0]["terms"]] == [730.0, 1.5]

@@ -7,7 +7,7 @@ puts together what stands beside one plan or the headline. Nothing is decided he
 from frontier.explain.answer import about_answer, about_plan
 from frontier.explain.ground import Ground, of_choice
 from frontier.explain.money import cost_of, saving_of
-from frontier.explain.terms import Explanation, Reference, Term, evaluated
+from frontier.explain.terms import Explanation, Reference, Term, evaluated, plainly
 from frontier.explain.waits import start_of, waits_of
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "cost_of",
     "evaluated",
     "of_choice",
+    "plainly",
     "saving_of",
     "start_of",
     "waits_of",

@@ -14,6 +14,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from frontier import spell
 from frontier.errors import InputError
@@ -196,6 +197,30 @@ def _value(node: ast.expr, values: Mapping[str, float]) -> float:
 def total(terms: Sequence[Term]) -> str:
     """Return the formula that adds these terms up."""
     return " + ".join(f"{{{term.key}}}" for term in terms)
+
+
+def plainly(one: Explanation) -> dict[str, Any]:
+    """Return an explanation as plain values; what it comes to stands beside the sum itself."""
+    return {
+        "figure": one.figure,
+        "formula": one.in_words,
+        "in_numbers": one.in_numbers,
+        "value": one.value,
+        "result": one.result,
+        "note": one.note,
+        "terms": [
+            {
+                "name": term.name,
+                "value": term.value,
+                "unit": term.unit,
+                "basis": term.basis,
+                "sources": [found.url or found.title for found in term.sources],
+                "note": term.note,
+            }
+            for term in one.terms
+        ],
+        "parts": [plainly(part) for part in one.parts],
+    }
 
 
 def reference(source: Source) -> Reference:

@@ -17,7 +17,7 @@ from frontier.growth.origins import (
     served_apart,
     sharing_in_words,
 )
-from frontier.growth.plan import GrowthPlan, Launch, PriceStep
+from frontier.growth.plan import GrowthPlan, Launch, PriceStep, hours_of_week
 from frontier.growth.table import (
     ALWAYS_ON,
     CHEAPEST,
@@ -65,6 +65,7 @@ __all__ = [
     "by_origin",
     "caution",
     "headline",
+    "hours_of_week",
     "notes",
     "origins_table",
     "over_months",

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 from frontier.errors import InputError
+from frontier.plans.scenario import OfficeHours
 from frontier.tables import Tables
 from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
@@ -209,6 +210,27 @@ class GrowthPlan:
         """Return what the metered prices of an offer are multiplied by in a month [1]."""
         steps = (step for step in self.price_steps if step.month <= month)
         return math.prod(step.factor for step in steps if step.offer_id in (None, offer_id))
+
+
+def hours_of_week(
+    office: OfficeHours, busy: float, rest: float, others: float
+) -> tuple[float, ...]:
+    """Return a factor for each hour of the week, from Monday, 0 h UTC.
+
+    Parameters
+    ----------
+    office : OfficeHours
+        An hour belongs to them if it begins within them.
+    busy, rest, others : float
+        In office hours, at other hours of their days, and on other days [1].
+    """
+    per_day = int(_HOURS_PER_DAY)
+    return tuple(
+        (busy if office.from_h <= hour % per_day < office.to_h else rest)
+        if hour // per_day < office.days
+        else others
+        for hour in range(HOURS_OF_WEEK)
+    )
 
 
 def check_bounds(growth: GrowthPlan, tables: Tables) -> None:

@@ -12,7 +12,6 @@ from frontier import spell
 from frontier.charts.growth_chart import growth_figure, growth_table
 from frontier.growth import (
     CHEAPEST,
-    KEPT,
     LINE_WORDS,
     Futures,
     GrowthPlan,
@@ -28,12 +27,12 @@ from frontier.growth import (
     sentences,
     turns,
 )
-from frontier.growth.plan import CALENDAR_MONTHS
+from frontier.growth.plan import CALENDAR_MONTHS, hours_of_week
 from frontier.pages import link, results, session, show, text
 from frontier.pages.controls import Choices
-from frontier.plans.scenario import OfficeHours, office_hours
+from frontier.plans.scenario import office_hours
 from frontier.ranges import Ranges, luck_ranges
-from frontier.study import Study
+from frontier.study import Study, default_plan_id
 from frontier.tables import Tables
 
 _FUTURES, _MADE = "growth_futures", "growth_made"
@@ -219,17 +218,7 @@ def _hours(
         "At other hours of those days", row, key="growth_rest", step=0.1, format="%g"
     )
     others = link.setting("On other days", row, key="growth_others", step=0.1, format="%g")
-    return by_hour(office, busy, rest, others), month
-
-
-def by_hour(office: OfficeHours, busy: float, rest: float, others: float) -> tuple[float, ...]:
-    """Return a factor for each hour of the week: office hours, the rest of those days, others."""
-    factors = []
-    for day in range(7):
-        for hour in range(24):
-            is_busy = office.from_h <= hour < office.to_h
-            factors.append((busy if is_busy else rest) if day < office.days else others)
-    return tuple(factors)
+    return hours_of_week(office, busy, rest, others), month
 
 
 def _price_steps(choices: Choices, names: dict[str, str], tables: Tables) -> tuple[PriceStep, ...]:
@@ -290,7 +279,8 @@ def _found(choices: Choices, study: Study, growth: GrowthPlan) -> tuple[GrowthTa
         kept = simulated, Futures(results.simulated(choices), study.tables)
         st.session_state[_FUTURES] = kept
     # Tables are made anew where anything in them changes, so the object itself is a key.
-    key = (choices.content, growth, choices.deal, study.limit_s)
+    plan_id = _todays_plan(study)
+    key = (choices.content, growth, choices.deal, study.limit_s, plan_id)
     made = st.session_state.get(_MADE)
     if made is not None and made[0] == key and made[1] is study.tables:
         found: tuple[GrowthTable, Ranges] = made[2]
@@ -304,8 +294,7 @@ def _found(choices: Choices, study: Study, growth: GrowthPlan) -> tuple[GrowthTa
         bar.progress(done / max(of, 1), "Drawing the traffic anew…")
 
     try:
-        months = over_months(study, kept[1], growth, progress=progress)
-        plan_id = months.line(KEPT)[0].plan.plan_id
+        months = over_months(study, kept[1], growth, kept_plan_id=plan_id, progress=progress)
         luck = luck_ranges(
             study.outcomes, [plan_id], study.trace, study.tables, deal=study.deal, progress=drawn
         )
@@ -314,6 +303,14 @@ def _found(choices: Choices, study: Study, growth: GrowthPlan) -> tuple[GrowthTa
         bar.empty()
     st.session_state[_MADE] = key, study.tables, found
     return found
+
+
+def _todays_plan(study: Study) -> str:
+    """Return the plan chosen on the Frontier page, else the answer."""
+    chosen = link.choices().get("plan", "")
+    outcome = study.outcomes.get(chosen)
+    is_plan = outcome is not None and outcome.plan.family.is_buyable
+    return chosen if is_plan else default_plan_id(study)
 
 
 def _draw_table(found: GrowthTable, table: pd.DataFrame) -> None:

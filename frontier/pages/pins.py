@@ -133,7 +133,11 @@ def drawn(draw: Callable[[], Choices | NoTraffic]) -> Choices | NoTraffic:
         raise
     if is_making:
         trace = getattr(choices, "trace", None)
-        problem = "" if trace is not None else getattr(choices, "problem", None) or "no traffic"
+        problem = (
+            ""
+            if trace is not None
+            else getattr(choices, "problem", None) or "it names an upload that is not here"
+        )
         _made(None if trace is None else choices, problem)  # type: ignore[arg-type]
     pin = current()
     if pin is not None and pin.waits_for is not None:

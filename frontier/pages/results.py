@@ -9,7 +9,7 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from frontier import spell
+from frontier import compiling, spell
 from frontier.pages import controls, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.pins import Pin
@@ -107,10 +107,11 @@ def simulated(
     key = ("sweep", *choices.content_under(tables))
     found = find(key)
     if found is None:
+        compiling.begin()
         bar = st.progress(0.0, "A first look…" if pin is None else "Simulating A…")
 
         def progress(done: int, total: int) -> None:
-            bar.progress(done / total, f"Simulated {done} of {spell.count(total, 'plan')}")
+            bar.progress(done / total, simulated_in_words(done, total))
 
         try:
             found = simulate(
@@ -125,6 +126,13 @@ def simulated(
             bar.empty()
         store(private=choices.is_private if pin is None else pin.is_private).put(key, found)
     return cast(Simulated, found)
+
+
+def simulated_in_words(done: int, total: int) -> str:
+    """Return how far a simulation has come, or what it waits for."""
+    if done == 0 and compiling.is_under_way():
+        return "Getting the simulation ready: some ten seconds, once on a new server"
+    return f"Simulated {done} of {spell.count(total, 'plan')}"
 
 
 def is_simulated(choices: Choices) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from frontier import compiling
 from frontier.errors import FrontierError
 from frontier.pages import bar, controls, link, made_with, pins, session, text
 
@@ -37,6 +38,7 @@ def _render(module: str) -> Callable[[], None]:
 
 def run() -> None:
     """Draw the scenario bar and the page that the address asks for."""
+    compiling.begin(at_once=False)
     back_to = link.begin()
     if back_to is not None:
         session.go_to(back_to)

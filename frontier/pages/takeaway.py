@@ -101,7 +101,7 @@ def _draw_files(study: Study, outcome: Outcome, currency: Currency | None) -> No
     today = dt.date.today()
     scenario = session.scenario_file()
     # A download is made outside the page's run: what it needs of the session is looked up here.
-    changed, address = changed_cells(), link.address()
+    changed, edits, address = changed_cells(), session.edits(), link.address()
 
     def report() -> Report:
         return report_of(
@@ -111,6 +111,7 @@ def _draw_files(study: Study, outcome: Outcome, currency: Currency | None) -> No
             link=address,
             changed=changed,
             currency=currency,
+            edits=edits,
         )
 
     name = f"frontier-{today.isoformat()}"

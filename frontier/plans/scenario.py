@@ -485,7 +485,12 @@ def replicas_for_bursts(trace: Trace, speed: ServingSpeed, tables: Tables) -> in
 
 def office_hours(scenario: Scenario, tables: Tables) -> OfficeHours:
     """Return the office hours of a scenario: its own, else those of data/settings.csv."""
-    return scenario.office or OfficeHours(
+    return scenario.office or default_office(tables)
+
+
+def default_office(tables: Tables) -> OfficeHours:
+    """Return the office hours of data/settings.csv."""
+    return OfficeHours(
         tables.setting("office_from_h"),
         tables.setting("office_to_h"),
         int(tables.setting("office_days")),

@@ -79,6 +79,8 @@ def test_the_command_prints_the_months_and_writes_them(trace_file, tmp_path, cap
         ("--price-step=month=2", "--price-step: the factor is missing"),
         ("--price-step=month=2,factor=two", "--price-step: expected a number, found 'two'"),
         ("--season=13=2", "--season: expected 1, 2"),
+        ("--hours=night=2", "--hours: expected office, rest, others, from"),
+        ("--hours=office=2", "does not say when it began"),
         ("--months=99", "Expected months from 1 to 36, found 99"),
     ],
 )

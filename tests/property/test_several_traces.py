@@ -158,6 +158,33 @@ def test_a_week_that_lacks_an_hour_is_repeated_as_a_week():
     assert whole.part("week").arrival_s[::2].tolist() == [0.0, 7 * DAY, 14 * DAY]
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("align", [CLOCK, WEEK, START])
+def test_whatever_the_windows_nothing_is_lost_unsaid(seed, align):
+    """Drawn lengths and dates: what is not there was counted out, and gaps stay what they were."""
+    rng = np.random.default_rng(seed)
+    traces = []
+    for name in "abc":
+        lasts = float(rng.uniform(1.2, 9.0)) * DAY
+        times = np.sort(rng.uniform(0, lasts, 40)).round(3)
+        begins = MONDAY + dt.timedelta(days=float(rng.uniform(0, 1.0)))
+        traces.append((name, made(name, times, horizon_s=lasts, t0=begins)))
+    silent = add_up(traces, align=align, spans=SILENT)
+    common = add_up(traces, align=align, spans=COMMON)
+    repeated = add_up(traces, align=align, spans=REPEAT)
+    assert silent.trace.arrival_s.size == 120
+    dropped = common.trace.report.dropped
+    assert common.trace.arrival_s.size == 120 - sum(dropped.values())
+    assert repeated.trace.horizon_s == max(trace.horizon_s for _, trace in traces)
+    for name, trace in traces:
+        own = np.diff(silent.part(name).arrival_s)
+        assert own == pytest.approx(np.diff(trace.arrival_s), abs=1e-6)
+        assert repeated.part(name).arrival_s.size > 0
+    for spans, whole in ((SILENT, silent), (COMMON, common), (REPEAT, repeated)):
+        assert add_up(traces[::-1], align=align, spans=spans).trace == whole.trace
+        assert whole.trace.arrival_s[-1] <= whole.trace.horizon_s
+
+
 @pytest.mark.parametrize(
     ("traces", "words"),
     [

@@ -1,0 +1,104 @@
+"""The simulation is compiled by another process: what waits for it, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from frontier import compiling
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """Give a function that begins with a stand-in for the process, a few lines of Python."""
+    made = []
+
+    def _begin(code: str, *, cores: float = 2.0, at_once: bool = False):
+        def popen(_, **how):
+            return real([sys.executable, "-c", code], **how)
+
+        real = subprocess.Popen
+        monkeypatch.setattr(compiling.subprocess, "Popen", popen)
+        monkeypatch.setattr(compiling, "_running", None)
+        monkeypatch.setattr(compiling, "is_kept", lambda: False)
+        monkeypatch.setattr(compiling, "cores", lambda: cores)
+        monkeypatch.setenv("NUMBA_DISABLE_JIT", "0")
+        compiling.begin(at_once=at_once)
+        if compiling._running is not None:
+            made.append(compiling._running)
+        return compiling._running
+
+    yield _begin
+    for one in made:
+        one.process.kill()
+        one.over.wait()
+
+
+def test_a_run_waits_for_what_it_needs_and_for_nothing_more(begun):
+    """A plain run goes on once the plain part is there, while the rest is still compiled."""
+    running = begun("import time; print('plain', flush=True); time.sleep(60)")
+    compiling.wait(compiling.PLAIN)
+    assert not compiling.is_under_way(compiling.PLAIN)
+    assert compiling.is_under_way(compiling.TICKING)
+    assert running.process.poll() is None
+
+
+def test_a_wait_ends_when_it_is_cancelled(begun):
+    """A new input sets the flag: the thread leaves although nothing is compiled."""
+    begun("import time; time.sleep(60)")
+    stop = np.zeros(1, dtype=np.uint8)
+    waiting = threading.Thread(target=compiling.wait, args=(compiling.PLAIN, stop))
+    waiting.start()
+    assert waiting.is_alive()
+    stop[0] = 1
+    waiting.join(timeout=30)
+    assert not waiting.is_alive()
+
+
+def test_a_process_that_fails_keeps_nobody_waiting(begun):
+    """Whoever waited compiles for himself."""
+    begun("raise SystemExit(1)").over.wait()
+    compiling.wait(compiling.PLAIN)
+    assert not compiling.is_under_way()
+
+
+@pytest.mark.parametrize(("cores", "at_once", "begins"), [(0.25, False, False), (0.25, True, True)])
+def test_a_small_host_compiles_when_somebody_needs_it(begun, cores, at_once, begins):
+    """With a quarter of a core the first page is drawn first."""
+    assert (begun("pass", cores=cores, at_once=at_once) is not None) is begins
+
+
+def test_what_it_compiles_is_what_the_example_needs():
+    """The example's own runs add no form of the kernel to the two that are compiled beforehand."""
+    code = (
+        "from frontier import compile_ahead, kernel\n"
+        "from frontier.plans.scenario import Scenario\n"
+        "from frontier.study import simulate\n"
+        "from frontier.tables import load_tables\n"
+        "from frontier.trace import example_trace\n"
+        "compile_ahead.main()\n"
+        "before = list(kernel._run.signatures)\n"
+        "tables = load_tables()\n"
+        "one = next(iter(tables.examples.values()))\n"
+        "offers = one.serverless_offer, one.dedicated_offer\n"
+        "scenario = Scenario(one.model, one.precision, *offers, one.slo_p99_ttft_s)\n"
+        "simulate(scenario, example_trace(one, tables), tables)\n"
+        "print(len(before), before == list(kernel._run.signatures))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [compiling.PLAIN, compiling.TICKING, "2", "True"]
