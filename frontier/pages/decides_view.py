@@ -14,7 +14,8 @@ from frontier.charts.decides_chart import (
 )
 from frontier.pages import link, results, show, text
 from frontier.pages.controls import Choices
-from frontier.ranges.inputs import START, InputRange
+from frontier.ranges.inputs import START
+from frontier.ranges.quantiles import InputRange
 from frontier.study import Study
 from frontier.tables import Tables
 from frontier.verdict import of_hundred, value_in_words

@@ -147,6 +147,19 @@ split by busy seconds, each moment evenly among the requests on the replicas the
 """,
     ),
     (
+        "What is not known for sure",
+        """
+A start and a serving speed may be as far off as published ones that no fit has seen were from
+their prediction: of the same platform, or else of those known as well (the prediction interval of
+a log-normal, wider for fewer cases). Your own timings leave their own spread alone. A price changes
+as often, and by as much, as prices did that were read again. All of these and other traffic of the
+same kind are drawn together, and the answer is found anew in each draw. What an input settles is
+the share of draws that choosing by its value puts right over choosing once for all (the expected
+value of partial perfect information, of a choice that is right or wrong); it is found on one half
+of the draws and counted on the other, and what luck may explain counts as nothing.
+""",
+    ),
+    (
         "Worth knowing",
         """
 - On steady random (Poisson) traffic, a single replica whose p99 is free of cold starts is held at
