@@ -270,6 +270,23 @@ def test_other_hours_change_the_rate_and_the_bill():
     assert found.months[1].points[SHIPPED].usd < found.months[0].points[SHIPPED].usd
 
 
+def test_a_default_that_may_not_grow_is_not_called_cheaper():
+    """Months in which the default has too few replicas for the traffic are no comparison."""
+    scenario = dataclasses.replace(SCENARIO, serverless_offer="runpod-flex-l4")
+    simulated = simulate(scenario, TRACE, TABLES)
+    found = over_months(
+        study_of(simulated, TABLES, limit_s=2.0),
+        Futures(simulated, TABLES),
+        GrowthPlan(FIRST, 2, launches=(Launch(2, added_per_day=40_000.0),)),
+    )
+    capped = [point.plan.is_capped for point in found.line(SHIPPED)]
+    said = " ".join(sentences(found))
+    assert any(capped)
+    assert not all(capped)
+    first = found.growth.named(capped.index(True) + 1)
+    assert f"are too few for the traffic in {first}" in said
+
+
 @pytest.mark.parametrize(
     ("growth", "words"),
     [
