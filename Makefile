@@ -13,15 +13,18 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 run: $(VENV)/.installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
+# Each file of tests goes to one of so many processes.
+JOBS ?= 2
+
 test: $(VENV)/.installed-dev system-packages
-	$(BIN)/python -m pytest -rs
+	$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -rs
+	$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
 
 architecture: $(VENV)/.installed-dev
 	$(BIN)/python tools/architecture.py

@@ -402,7 +402,7 @@ def _market_asked(told: argparse.Namespace, suffixes: tuple[str, ...] = SUFFIXES
 
 
 def _market(told: argparse.Namespace) -> None:
-    from frontier.market import market
+    from frontier.market import answer_of, market, with_range
 
     of = _market_asked(told)
     scenario = of.asked.scenario(told, serverless_offer="", dedicated_offer="")
@@ -414,9 +414,10 @@ def _market(told: argparse.Namespace) -> None:
         crew=_crew(told),
         **of.how,
     )
-    print(printed(found, of.tables, told, of.about))
+    answer = with_range(answer_of(found), found, of.tables)
+    print(printed(found, of.tables, told, of.about, answer))
     for path in of.asked.paths:
-        _write(path, as_file(path.suffix, found, of.tables))
+        _write(path, as_file(path.suffix, found, of.tables, answer))
         if not (told.json or told.markdown):
             print(f"\nWrote {spell.count(len(found.rows), 'offer')} to {path}")
 

@@ -126,15 +126,21 @@ class Kept:
         self._kept[key] = value
 
 
-def printed(found: Market, tables: Tables, told: argparse.Namespace, about: list[str]) -> str:
-    """Return what the command prints."""
+def printed(
+    found: Market,
+    tables: Tables,
+    told: argparse.Namespace,
+    about: list[str],
+    answer: MarketAnswer | None = None,
+) -> str:
+    """Return what the command prints; the ``answer`` is the market's, with its range if known."""
     from frontier.market import answer_of, headline, sentences
 
     if told.json:
-        return as_json(found, tables)
+        return as_json(found, tables, answer)
     if told.markdown:
-        return as_markdown(found, tables, top=told.top)
-    answer, hours = answer_of(found), tables.setting("hours_per_month")
+        return as_markdown(found, tables, answer, top=told.top)
+    answer, hours = answer or answer_of(found), tables.setting("hours_per_month")
     lines = [headline(answer, hours)]
     lines += [f"  {sentence}" for sentence in (*sentences(answer, hours), *about)]
     lines += ["", f"{'':>4}  {money_head(answer):>10}  {'p99 TTFT':>12}  offer"]
@@ -159,7 +165,9 @@ def printed(found: Market, tables: Tables, told: argparse.Namespace, about: list
     return "\n".join(lines)
 
 
-def as_file(suffix: str, found: Market, tables: Tables) -> bytes:
+def as_file(
+    suffix: str, found: Market, tables: Tables, answer: MarketAnswer | None = None
+) -> bytes:
     """Return what a file of that kind holds."""
     from frontier.export import csv_bytes
     from frontier.market import market_table
@@ -170,15 +178,16 @@ def as_file(suffix: str, found: Market, tables: Tables) -> bytes:
         from frontier.report import table_workbook
 
         return table_workbook("Market", market_table(found))
-    text = as_json(found, tables) if suffix == ".json" else as_markdown(found, tables)
+    make = as_json if suffix == ".json" else as_markdown
+    text = make(found, tables, answer)
     return text.encode("utf-8")
 
 
-def as_json(found: Market, tables: Tables) -> str:
+def as_json(found: Market, tables: Tables, answer: MarketAnswer | None = None) -> str:
     """Return everything as JSON: what was asked, the answer, its sentences, a row an offer."""
     from frontier.market import answer_of, headline, market_table, sentences
 
-    answer, hours = answer_of(found), tables.setting("hours_per_month")
+    answer, hours = answer or answer_of(found), tables.setting("hours_per_month")
     scenario, trace = found.scenario, found.trace
     rows = market_table(found).astype(object)
     everything = {
@@ -200,11 +209,13 @@ def as_json(found: Market, tables: Tables) -> str:
     return json.dumps(plain(everything), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def as_markdown(found: Market, tables: Tables, *, top: int = 10) -> str:
+def as_markdown(
+    found: Market, tables: Tables, answer: MarketAnswer | None = None, *, top: int = 10
+) -> str:
     """Return the verdict to paste into a pull request: answer, sentences, the best offers."""
     from frontier.market import answer_of, headline, sentences
 
-    answer, hours = answer_of(found), tables.setting("hours_per_month")
+    answer, hours = answer or answer_of(found), tables.setting("hours_per_month")
     scenario, trace = found.scenario, found.trace
     lines = [
         f"**{headline(answer, hours)}**",

@@ -14,8 +14,8 @@ import plotly.graph_objects as go
 
 from frontier.charts import theme
 from frontier.ranges.decides import Decides
-from frontier.ranges.inputs import InputRange
 from frontier.ranges.knowing import bins_of
+from frontier.ranges.quantiles import InputRange
 from frontier.verdict import choice_in_words, of_hundred, value_in_words
 
 _ROW_PX = 34

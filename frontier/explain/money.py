@@ -179,7 +179,7 @@ class _Money:
             credit = self._ruled(
                 "credit", "credit", pool.credit_usd_per_month, rules, "free_credit_usd_month"
             )
-            used = Term("used", "used before it", used_usd, "$ a month", BELOW)
+            used = Term("used", "used before it", used_usd, "$ a month", "the lines before")
             formula = "−min({credit}, {used})"
             lines.append(self._line(f"Credit{whose}", formula, (credit, used)))
         return lines

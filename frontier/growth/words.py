@@ -173,23 +173,35 @@ def _about_cost(found: GrowthTable) -> str:
     pairs = [(month.points.get(SHIPPED), month.points.get(ALWAYS_ON)) for month in found.months]
     if any(zero is None or kept is None for zero, kept in pairs):
         return ""
-    both = [(zero, kept) for zero, kept in pairs if zero is not None and kept is not None]
+    all_of = [(zero, kept) for zero, kept in pairs if zero is not None and kept is not None]
+    # What may not have the replicas that the traffic needs costs less for serving less.
+    both = [(zero, kept) for zero, kept in all_of if not zero.plan.is_capped]
+    capped = [found.growth.named(zero.month) for zero, _ in all_of if zero.plan.is_capped]
+    too_few = ""
+    if capped:
+        most = spell.count(all_of[-1][0].plan.most, "replica")
+        too_few = f"the default's {most} are too few for the traffic in {_few(capped)}"
+    if not both:
+        return f"{_upper(too_few)}: what scale-to-zero as shipped costs there is no comparison."
     wins = [kept.usd < zero.usd for zero, kept in both]
     name, zero_name = _kind_words(both[0][1].plan), "scale-to-zero as shipped"
     if all(wins) or not any(wins):
         cheaper, other = (name, zero_name) if all(wins) else (zero_name, name)
         words = f"On cost alone {cheaper} is cheaper than {other} in every month"
+        if capped:
+            words += " in which both keep up"
     else:
         runs = _runs(wins, lambda win: win)
-        parts = [
-            f"{name if wins[begin] else zero_name} "
-            + (
-                f"from {found.growth.named(begin + 1)}"
+        parts = []
+        for begin, end in runs[:_FEW_RUNS]:
+            who = name if wins[begin] else zero_name
+            first, last = both[begin][0].month, both[end - 1][0].month
+            when = (
+                f"from {found.growth.named(first)}"
                 if begin
-                else f"until {found.growth.named(end)}"
+                else (f"until {found.growth.named(last)}")
             )
-            for begin, end in runs[:_FEW_RUNS]
-        ]
+            parts.append(f"{who} {when}")
         words = (
             f"On cost alone, of {zero_name} and {name} the cheaper one is {', then '.join(parts)}"
             + (" and so on" if len(runs) > _FEW_RUNS else "")
@@ -201,6 +213,8 @@ def _about_cost(found: GrowthTable) -> str:
     ]
     if close:
         words += f"; the draws of the traffic leave it open in {_few(close)}"
+    if too_few:
+        words += f"; {too_few}"
     return f"{words}."
 
 

@@ -17,6 +17,7 @@ from frontier.market.answer import (
     sentences,
 )
 from frontier.market.rows import Choice, Deals, Market, Row, market, markets
+from frontier.market.sure import with_range
 from frontier.market.table import STATES, market_table, state_of
 from frontier.market.tried import Keeps, Tried
 from frontier.market.wanted import EVERYTHING, Wanted, on_community_hosts, wanted_offers
@@ -46,4 +47,5 @@ __all__ = [
     "sentences",
     "state_of",
     "wanted_offers",
+    "with_range",
 ]

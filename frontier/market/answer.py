@@ -16,6 +16,7 @@ import numpy as np
 
 from frontier import spell, units
 from frontier.market.rows import Choice, Market, Row
+from frontier.ranges import Range
 
 ON_DEMAND = ("serverless", "dedicated")
 """Kinds of offers that bind nobody and are not taken away."""
@@ -115,6 +116,11 @@ class MarketAnswer:
         Of the plans on demand that keep up, whatever they wait; and whatever they cost.
     scale_to_zero : ColdFacts or None
         The cheapest scale-to-zero within the limit, else of those that keep up with the traffic.
+    usd_range, p99_range : Range or None
+        Of the best plan, by the luck of traffic and starts; None until `sure.with_range`.
+        [$/month], [s]
+    uncertain : str
+        How few requests lie beyond a p99; empty where they are many or that was not asked.
     """
 
     limit_s: float
@@ -130,6 +136,9 @@ class MarketAnswer:
     cheapest: Pick | None
     fastest: Pick | None
     scale_to_zero: ColdFacts | None
+    usd_range: Range | None = None
+    p99_range: Range | None = None
+    uncertain: str = ""
 
     @property
     def is_short(self) -> bool:
@@ -227,6 +236,16 @@ def cost_of(answer: MarketAnswer, pick: Pick, hours_per_month: float) -> str:
     return f"{spell.dollars(pick.usd_per_month)} a month"
 
 
+def _cost_of_best(answer: MarketAnswer, best: Pick, hours_per_month: float) -> str:
+    """Return what the best plan costs in words: its range where that is known."""
+    usd = answer.usd_range
+    if usd is None:
+        return cost_of(answer, best, hours_per_month)
+    part = 1 / hours_per_month if answer.is_short else 1.0
+    per = "an hour" if answer.is_short else "a month"
+    return f"{spell.dollars_between(usd.low * part, usd.high * part)} {per}"
+
+
 def headline(answer: MarketAnswer, hours_per_month: float, noun: str = "offer") -> str:
     """Return the answer as one sentence; ``noun`` is what the offers looked at are called."""
     limit = spell.seconds(answer.limit_s)
@@ -246,10 +265,15 @@ def headline(answer: MarketAnswer, hours_per_month: float, noun: str = "offer") 
         if answer.on_demand == 1
         else f"Cheapest of {spell.count(answer.on_demand, noun)}{apart} that hold"
     )
-    return (
-        f"{who} p99 ≤ {limit}: {answer.best.where}, {answer.best.policy}, "
-        f"{cost_of(answer, answer.best, hours_per_month)}."
-    )
+    what = f"{answer.best.where}, {answer.best.policy}"
+    cost = _cost_of_best(answer, answer.best, hours_per_month)
+    p99_s = answer.p99_range
+    if p99_s is not None and p99_s.crosses(answer.limit_s):
+        return (
+            f"Not sure: {spell.lower_first(who)} p99 ≤ {limit} here, {what}, {cost}, would not "
+            f"always hold it ({spell.seconds_between(p99_s.low, p99_s.high)})."
+        )
+    return f"{who} p99 ≤ {limit}: {what}, {cost}."
 
 
 def sentences(answer: MarketAnswer, hours_per_month: float) -> tuple[str, ...]:
@@ -263,8 +287,14 @@ def sentences(answer: MarketAnswer, hours_per_month: float) -> tuple[str, ...]:
 
     said = []
     if answer.best is not None:
+        p99_s = answer.p99_range
+        wait = (
+            spell.seconds(answer.best.p99_ttft_s)
+            if p99_s is None
+            else spell.seconds_between(p99_s.low, p99_s.high)
+        )
         said.append(
-            f"Its p99 is {spell.seconds(answer.best.p99_ttft_s)}; "
+            f"Its p99 is {wait}; "
             f"{spell.percent(answer.best.waited_share)} of requests wait on a start. Its price is "
             f"of {answer.best.priced_on}."
         )
@@ -284,6 +314,10 @@ def sentences(answer: MarketAnswer, hours_per_month: float) -> tuple[str, ...]:
         f"Looked at {spell.count(answer.offers, 'offer')}: {answer.holding:,} hold the limit, "
         f"{misses:,} can run the model and miss it, {answer.offers - answer.able:,} cannot run it."
     )
+    if answer.usd_range is not None:
+        said.append("Ranges are for the luck of traffic and starts; figures without one have none.")
+    if answer.uncertain:
+        said.append(answer.uncertain)
     return tuple(said)
 
 

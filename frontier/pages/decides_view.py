@@ -14,7 +14,8 @@ from frontier.charts.decides_chart import (
 )
 from frontier.pages import link, results, show, text
 from frontier.pages.controls import Choices
-from frontier.ranges.inputs import START, InputRange
+from frontier.ranges.inputs import START
+from frontier.ranges.quantiles import InputRange
 from frontier.study import Study
 from frontier.tables import Tables
 from frontier.verdict import of_hundred, value_in_words
@@ -77,7 +78,8 @@ def draw(choices: Choices, study: Study) -> None:
     st.caption(
         f"{found.draws:,} draws in which all of these inputs are off at once, each over its own "
         "range; in every one the plans are simulated and billed anew. Dashed: the draws that go "
-        f"against the most frequent answer. {text.plain(found.left_out)}"
+        "against the most frequent answer. 0: no more than these draws may show by luck. "
+        f"{text.plain(found.left_out)}"
     )
     with st.expander("What is not known for sure, and how far it may be off"):
         st.dataframe(_shown(table, found.inputs, study.tables), hide_index=True)

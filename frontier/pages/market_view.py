@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -23,6 +23,7 @@ from frontier.market import (
     EVERYTHING,
     ON_DEMAND,
     Market,
+    MarketAnswer,
     Row,
     Wanted,
     answer_of,
@@ -33,6 +34,7 @@ from frontier.market import (
     sentences,
     state_of,
     wanted_offers,
+    with_range,
 )
 from frontier.pages import controls, explained, link, results, session, show, text
 from frontier.pages.controls import Choices
@@ -41,7 +43,7 @@ from frontier.shipped import shipped
 from frontier.sweep import LIST_DEAL, Deal
 from frontier.tables import Offer, Tables
 
-_MADE = "market_made"
+_MADE, _RANGED = "market_made", "market_ranged"
 _STATES = {"holds": "holds the limit", "misses": "misses it", "cannot": "cannot run it"}
 
 
@@ -72,7 +74,7 @@ def draw(choices: Choices, problem: str | None = None) -> None:
 
     def drawn(found: Market, key: str) -> None:
         with answer_place.container():
-            _draw_answer(found, ticked, tables)
+            _draw_answer(found, ticked, tables, _known(found, ticked))
         with chart_place.container():
             _draw_charts(found, ticked, choices, key)
 
@@ -99,6 +101,10 @@ def draw(choices: Choices, problem: str | None = None) -> None:
             )
     with beneath:
         _draw_table(found, ticked, is_all=is_all)
+    is_quick = found.trace.arrival_s.size <= tables.setting("market_most_requests")
+    if is_quick and _known(found, ticked) is None:
+        with answer_place.container():
+            _draw_answer(found, ticked, tables, _ranged(found, ticked, tables))
 
 
 def _offer_what_fits(found: Market, choices: Choices, tables: Tables) -> None:
@@ -233,12 +239,34 @@ def _of(found: Market, ticked: Ticked) -> Market:
     return dataclasses.replace(found, rows=rows)
 
 
-def _draw_answer(found: Market, ticked: Ticked, tables: Tables) -> None:
+def _ranged(found: Market, ticked: Ticked, tables: Tables) -> MarketAnswer:
+    """Return the answer with the range of its best plan, drawn once for a market."""
+    answer = _known(found, ticked)
+    if answer is None:
+        answer = with_range(answer_of(_of(found, ticked)), found, tables)
+        st.session_state[_RANGED] = found, ticked.offer_ids, answer
+    return answer
+
+
+def _known(found: Market, ticked: Ticked) -> MarketAnswer | None:
+    made = st.session_state.get(_RANGED)
+    if made is None or made[0] is not found or made[1] != ticked.offer_ids:
+        return None
+    return cast(MarketAnswer, made[2])
+
+
+def _draw_answer(
+    found: Market, ticked: Ticked, tables: Tables, ranged: MarketAnswer | None = None
+) -> None:
     hours = tables.setting("hours_per_month")
-    some = _of(found, ticked)
-    answer = answer_of(some)
+    answer = ranged or answer_of(_of(found, ticked))
     said = headline(answer, hours, ticked.noun)
     st.subheader(text.plain(said), anchor=False)
+    if answer.p99_range is not None:
+        wait = spell.seconds_between(answer.p99_range.low, answer.p99_range.high)
+        st.caption(f"p99 {wait} by the luck of traffic and starts. {answer.uncertain}")
+    elif answer.uncertain:
+        st.caption(answer.uncertain)
     whole = answer_of(found)
     if whole.best is not None and (
         answer.best is None or whole.best.usd_per_month < answer.best.usd_per_month

@@ -22,6 +22,7 @@ from frontier.timeouts import (
     sentences,
     simulate_timeouts,
     timeouts_of,
+    who_first,
     why_not,
 )
 
@@ -120,15 +121,16 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
 def _about(found: Timeouts) -> str:
     low, high = found.allowed_s
     if low is None and high is None:
-        words = f"{found.provider} states neither a shortest nor a longest idle timeout"
+        words = f"{who_first(found.provider)} states neither a shortest nor a longest idle timeout"
     else:
         ends = [
             "no shortest" if low is None else f"{spell.seconds(low)} at the least",
             "no longest is stated" if high is None else f"{spell.seconds(high)} at the most",
         ]
-        words = f"{found.provider} allows: {', '.join(ends)}; what lies outside is drawn lighter"
+        words = f"{who_first(found.provider)} allows: {', '.join(ends)}; the rest is drawn lighter"
     return (
         f"{words}. The longest gap between two requests is "
-        f"{spell.seconds(found.longest_gap_s)}: a longer timeout spares no further start. The knee "
-        "is where the share that waits falls furthest below a straight line against the bill."
+        f"{spell.seconds(found.longest_gap_s)}: with a longer timeout one replica is up from the "
+        "first request on. The knee is where the share that waits falls furthest below a straight "
+        "line against the bill."
     )

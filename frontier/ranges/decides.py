@@ -30,7 +30,6 @@ from frontier.ranges.facts import INPUTS, PlanRange, Ranges, range_of
 from frontier.ranges.inputs import (
     LUCK_OF_TRAFFIC,
     START,
-    InputRange,
     log_error_of_one_log,
     luck_range,
 )
@@ -41,6 +40,7 @@ from frontier.ranges.knowing import (
     settled_by_reading,
     stretches,
 )
+from frontier.ranges.quantiles import InputRange
 from frontier.ranges.worlds import (
     Factors,
     Worlds,

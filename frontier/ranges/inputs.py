@@ -20,11 +20,21 @@ from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from frontier import spell, units
 from frontier.billing import HostChoice, host_used, is_metered
 from frontier.plans.scenario import Deployment
+from frontier.ranges.quantiles import (
+    SHARES,
+    InputRange,
+    factors_of,
+    factors_of_moves,
+    factors_of_runs,
+    factors_of_sum,
+    factors_within,
+    predictive_factors,
+    settled,
+)
 from frontier.serving import ServingSpeed
 from frontier.serving.validate import of_point, of_stage
 from frontier.start.stages import ColdStart
@@ -39,80 +49,12 @@ SERVERLESS_PRICE, DEDICATED_PRICE = "serverless_price", "dedicated_price"
 VCPUS, RAM = "vcpus", "ram_gib"
 TRAFFIC, LUCK_OF_TRAFFIC = "traffic", "luck"
 
-_SHARES = np.linspace(0.0, 1.0, 201)[1:-1]
-_SHARES.setflags(write=False)
 _ENGINE_HOST = {
     VCPUS: ("engine_vcpus", "engine_vcpus_per_gpu"),
     RAM: ("engine_ram_gib", "engine_ram_gib_per_gpu"),
 }
 _PROMPT = ("first token", "first token under a rate")
 _DECODE = ("decode", "decode under a rate", "throughput", "whole batch")
-
-
-@dataclass(frozen=True, slots=True)
-class InputRange:
-    """What one input may be.
-
-    Attributes
-    ----------
-    key, label : str
-    unit : str
-        Of ``base``, ``low`` and ``high``.
-    base : float
-        As the answer has it.
-    factors : tuple of float
-        Quantiles of the true value over ``base``, evenly from near 0 to near 1; all 1 where the
-        input leaves nothing open. [1]
-    tail : float
-        Share of cases below ``low``, and above ``high``. [1]
-    basis : str
-        measured, vendor-stated, paper, derived, assumed or yours.
-    source_ids : tuple of str
-        What the range was taken from.
-    cases : int
-        Measured cases behind it; 0 where there is none.
-    why : str
-        What it was taken from, as a sentence.
-    """
-
-    key: str
-    label: str
-    unit: str
-    base: float
-    factors: tuple[float, ...]
-    tail: float
-    basis: str
-    source_ids: tuple[str, ...]
-    cases: int
-    why: str
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it leaves anything open."""
-        return self.factors[0] < self.factors[-1]
-
-    @property
-    def low(self) -> float:
-        """The lower end, in ``unit``."""
-        return self.base * float(self.factor_at(self.tail))
-
-    @property
-    def high(self) -> float:
-        """The upper end, in ``unit``."""
-        return self.base * float(self.factor_at(1.0 - self.tail))
-
-    @property
-    def median(self) -> float:
-        """The middle of the range, in ``unit``; the base may lie beside it."""
-        return self.base * float(self.factor_at(0.5))
-
-    def factor_at(self, share: ArrayLike) -> NDArray[np.float64]:
-        """Return the factor on the base below which that share of cases lies [1].
-
-        Beyond the first and the last quantile it stays at theirs.
-        """
-        logs = np.log(np.asarray(self.factors))
-        return np.exp(np.interp(np.asarray(share, dtype=np.float64), _SHARES, logs))
 
 
 def input_ranges(
@@ -163,7 +105,11 @@ def start_range(start: ColdStart, platform: str | None, tables: Tables) -> Input
         why = f"{words}."
     else:
         parts = [*mine, (1.0 - own_share, rest)] if own_share < 1.0 else mine
-        factors = _sum_of(parts, tables)
+        factors = factors_of_sum(
+            parts,
+            seed=int(tables.setting("start_seed")),
+            draws=int(tables.setting("start_draws")),
+        )
         why = f"{spell.percent(own_share)} of it is your own timing, which keeps its own spread"
         why += f"; for the rest: {spell.lower_first(words)}." if own_share < 1.0 else "."
         if own_share == 1.0:
@@ -173,7 +119,7 @@ def start_range(start: ColdStart, platform: str | None, tables: Tables) -> Input
         "Start time",
         "s",
         start.typical_s,
-        factors if start.typical_s > 0 else _settled(),
+        factors if start.typical_s > 0 else settled(),
         _tail(tables),
         basis,
         sources,
@@ -292,17 +238,17 @@ def price_range(
     days_old = spell.count(age, "day")
     if offer.source_id == OWN_SOURCE:
         basis, sources, cases = "yours", (offer.source_id,), 0
-        factors, why = _settled(), "Your own price, taken as it is."
+        factors, why = settled(), "Your own price, taken as it is."
     elif offer.kind == "spot" or offer.price_kind != "list":
         band = tables.settings["price_band"]
         basis, sources, cases = band.basis, (offer.source_id, band.source_id), 0
-        factors = _within(1.0 + band.value, _tail(tables))
+        factors = factors_within(1.0 + band.value, _tail(tables))
         why = f"No list price: within {spell.percent(band.value)} of it, which is assumed."
     else:
         moves = price_moves(tables)
         basis, cases = "derived", len(moves.log_ratios)
         sources = (offer.source_id, *moves.source_ids)
-        factors = _moved(moves, age)
+        factors = factors_of_moves(moves.log_ratios, moves.days, age)
         each = spell.significant(moves.days / cases) if cases else "no"
         why = (
             f"{days_old[0].upper()}{days_old[1:]} old. {spell.count(moves.offers, 'price')} that "
@@ -314,7 +260,7 @@ def price_range(
         label,
         "$/GPU-h",
         offer.usd_per_gpu_h,
-        factors if offer.usd_per_gpu_h > 0 else _settled(),
+        factors if offer.usd_per_gpu_h > 0 else settled(),
         _tail(tables),
         basis,
         tuple(dict.fromkeys(sources)),
@@ -348,7 +294,7 @@ def host_ranges(
                     label,
                     unit,
                     base,
-                    _within(swing.value, _tail(tables)),
+                    factors_within(swing.value, _tail(tables)),
                     _tail(tables),
                     swing.basis,
                     (tables.settings[_ENGINE_HOST[key][0]].source_id, swing.source_id),
@@ -385,7 +331,7 @@ def traffic_range(trace: Trace, tables: Tables) -> tuple[InputRange, ...]:
             "Traffic",
             "requests/day",
             trace.arrival_s.size / trace.horizon_s * units.SECONDS_PER_DAY,
-            _within(swing.value, _tail(tables)),
+            factors_within(swing.value, _tail(tables)),
             _tail(tables),
             swing.basis,
             (swing.source_id,),
@@ -406,38 +352,12 @@ def luck_range(trace: Trace, others: Sequence[Trace], how: str, tables: Tables) 
         "Luck of traffic and starts",
         "requests/day",
         trace.arrival_s.size / trace.horizon_s * units.SECONDS_PER_DAY,
-        _factors(np.log(np.quantile(rates, _SHARES))),
+        factors_of(np.log(np.quantile(rates, SHARES))),
         _tail(tables),
         "derived",
         (),
         len(others),
         f"{how}, {spell.count(len(others), 'time')}, each with new starts.",
-    )
-
-
-def predictive_factors(
-    ratios: Sequence[float], *, within: float | None = None
-) -> tuple[float, ...]:
-    r"""Return the quantiles of the ratio of a next case, from those of some cases [1].
-
-    Parameters
-    ----------
-    ratios : sequence of float
-        Measured over predicted, of at least two cases, above 0. [1]
-    within : float, optional
-        Factor of 1 beyond which, either way, nothing lies. [1]
-
-    Notes
-    -----
-    The prediction interval of a log-normal: with mean :math:`m` and standard deviation :math:`s`
-    of :math:`n` logarithms, the next one is :math:`m + s \sqrt{1 + 1/n}\; t_{n-1}` (Hahn and
-    Meeker, Statistical Intervals, 1991). Fewer cases make it wider.
-    """
-    logs = np.log(np.asarray(ratios, dtype=np.float64))
-    spread = float(logs.std(ddof=1)) * math.sqrt(1.0 + 1.0 / logs.size)
-    found = float(logs.mean()) + spread * _t(logs.size - 1)
-    return _factors(
-        found if within is None else np.clip(found, -math.log(within), math.log(within))
     )
 
 
@@ -502,12 +422,14 @@ def _own_start(
 ) -> tuple[list[tuple[float, tuple[float, ...]]], float]:
     """Return the user's own parts of a start, each its share and its factors, and their sum."""
     if start.total_runs_s:
-        return [(1.0, _of_runs(start.total_runs_s, log_error_of_one_log(start, tables)))], 1.0
+        return [
+            (1.0, factors_of_runs(start.total_runs_s, log_error_of_one_log(start, tables)))
+        ], 1.0
     wall_s, total_s = start.wall_s, start.typical_s
     mine = [
         (
             wall_s[stage.name] / total_s,
-            _of_runs(stage.runs_s or (wall_s[stage.name],), math.log(stage.spread)),
+            factors_of_runs(stage.runs_s or (wall_s[stage.name],), math.log(stage.spread)),
         )
         for stage in start.stages
         if stage.basis == "measured" and not stage.source_ids and wall_s[stage.name] > 0
@@ -522,79 +444,6 @@ def log_error_of_one_log(start: ColdStart, tables: Tables) -> float:
     usual = dataclasses.replace(start, total_runs_s=(), on_node=None)
     totals_s = usual.draw(start_normals(tables)).total_s
     return float(np.log(totals_s[totals_s > 0]).std()) if np.any(totals_s > 0) else 0.0
-
-
-def _of_runs(runs_s: Sequence[float], usual: float) -> tuple[float, ...]:
-    """Return the factors of a middle that some runs were measured of; ``usual``: log spread."""
-    logs = np.log([run_s for run_s in runs_s if run_s > 0])
-    if logs.size < 2:
-        from scipy.special import ndtri
-
-        return _factors(usual * ndtri(_SHARES))
-    return _factors(float(logs.std(ddof=1)) / math.sqrt(logs.size) * _t(logs.size - 1))
-
-
-def _sum_of(parts: Sequence[tuple[float, tuple[float, ...]]], tables: Tables) -> tuple[float, ...]:
-    """Return the quantiles of a sum of independent parts, each a share times its factor [1]."""
-    if len(parts) == 1:
-        return parts[0][1]
-    generator = np.random.default_rng(int(tables.setting("start_seed")))
-    draws = int(tables.setting("start_draws"))
-    even = (np.arange(draws) + 0.5) / draws
-    total = np.zeros(draws)
-    for share, factors in parts:
-        total += share * np.interp(generator.permutation(even), _SHARES, factors)
-    return _factors(np.log(np.quantile(total, _SHARES)))
-
-
-def _moved(moves: PriceMoves, age_days: int) -> tuple[float, ...]:
-    """Return the factors by which a price has moved after so many days.
-
-    Changes come at random at the rate that was seen (a compound Poisson process); more than two
-    count as two, which matters only for prices of a year and more.
-    """
-    if not moves.log_ratios or not age_days:
-        return _settled()
-    expected = len(moves.log_ratios) / moves.days * age_days
-    none, one = math.exp(-expected), expected * math.exp(-expected)
-    jumps = np.asarray(moves.log_ratios)
-    twice = (jumps[:, None] + jumps).ravel()
-    values = np.concatenate(([0.0], jumps, twice))
-    weights = np.concatenate(
-        (
-            [none],
-            np.full(jumps.size, one / jumps.size),
-            np.full(twice.size, (1.0 - none - one) / twice.size),
-        )
-    )
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order])
-    at = np.minimum(np.searchsorted(reached, _SHARES), values.size - 1)
-    return _factors(values[order][at])
-
-
-def _within(factor: float, tail: float) -> tuple[float, ...]:
-    """Return a log-normal of which all but the tails lies within a factor of 1, either way."""
-    from scipy.special import ndtri
-
-    if factor == 1.0:
-        return _settled()
-    return _factors(math.log(factor) / -float(ndtri(tail)) * ndtri(_SHARES))
-
-
-def _t(freedom: int) -> NDArray[np.float64]:
-    """Return the quantiles of Student's t."""
-    from scipy.special import stdtrit
-
-    return np.asarray(stdtrit(freedom, _SHARES), dtype=np.float64)
-
-
-def _factors(logs: ArrayLike) -> tuple[float, ...]:
-    return tuple(np.exp(np.asarray(logs, dtype=np.float64)).tolist())
-
-
-def _settled() -> tuple[float, ...]:
-    return (1.0,) * _SHARES.size
 
 
 def _tail(tables: Tables) -> float:

@@ -39,7 +39,6 @@ from frontier.sweep import (
     LIST_DEAL,
     Deal,
     Outcome,
-    bill_outcome,
     usage_of,
     usage_of_run,
 )
@@ -72,6 +71,7 @@ def luck_ranges(
     tables: Tables,
     *,
     deal: Deal = LIST_DEAL,
+    contracts: Mapping[str, Contract] | None = None,
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
 ) -> Ranges:
@@ -84,8 +84,10 @@ def luck_ranges(
     plan_ids : iterable of str
         The plans to look at, those that matter most first. Where a trace is too short for how
         long some of them keep an idle replica, these have no range.
+    contracts : mapping of str to Contract, optional
+        Under which each plan is billed, where that is known; else the deal says it.
     progress, workers
-        As for `sweep.simulate_plans`; replications are counted.
+        As for `crew.in_threads`; replications are counted.
     """
     level = tables.setting("ranges_level")
     wanted = [
@@ -101,7 +103,9 @@ def luck_ranges(
         kept = kept[: _affordable_plans(trace.arrival_s.size, tables)]
     except InfeasibleError as error:
         return dataclasses.replace(nothing, refused=str(error))
-    runs = _runs(outcomes, kept, tables, deal)
+    if contracts is None:
+        contracts = {one: _cheapest_contract(outcomes[one], tables, deal) for one in kept}
+    runs = _runs(outcomes, kept, contracts)
     made = _replications(runs, outcomes, blocks, trace, tables, progress, workers)
     least = int(tables.setting("ranges_least_replications"))
     if len(made) < least:
@@ -116,7 +120,8 @@ def luck_ranges(
     found = {}
     for plan_id in kept:
         outcome = outcomes[plan_id]
-        usd = bill_outcome(outcome, tables, deal).usd_per_month(tables.setting("hours_per_month"))
+        cost = bill(bill_basis(usage_of(outcome), contracts[plan_id], tables))
+        usd = cost.usd_per_month(tables.setting("hours_per_month"))
         found[plan_id] = _plan_range(outcome, usd, [one[plan_id] for one in made], multiple)
     return Ranges(
         kind=LUCK,
@@ -259,7 +264,7 @@ def _remembered_s(outcome: Outcome) -> float:
 
 
 def _runs(
-    outcomes: Mapping[str, Outcome], plan_ids: Iterable[str], tables: Tables, deal: Deal
+    outcomes: Mapping[str, Outcome], plan_ids: Iterable[str], contracts: Mapping[str, Contract]
 ) -> list[_Run]:
     """Return the simulations that it takes, each with the plans that it stands for."""
     alike: dict[Hashable, tuple[Plan, list[tuple[str, Contract]]]] = {}
@@ -275,9 +280,8 @@ def _runs(
             plan.interruptions_per_h,
             plan.interruption_seed,
         )
-        contract = _cheapest_contract(outcome, tables, deal)
-        alike.setdefault(key, (plan, []))[1].append((plan_id, contract))
-    return [_Run(plan, tuple(contracts)) for plan, contracts in alike.values()]
+        alike.setdefault(key, (plan, []))[1].append((plan_id, contracts[plan_id]))
+    return [_Run(plan, tuple(billed)) for plan, billed in alike.values()]
 
 
 def _cheapest_contract(outcome: Outcome, tables: Tables, deal: Deal) -> Contract:

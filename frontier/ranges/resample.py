@@ -59,8 +59,7 @@ class Blocks:
     near_s : float
         How far from its own place a block may come; 0 where places have candidates [s].
     freedom : float
-        Degrees of freedom: how many blocks that have nothing to do with each other there are, less
-        one for each mean that they are compared with.
+        Degrees of freedom of the spread of what the blocks add up to.
     how : str
         What is drawn anew, in words.
     """
@@ -234,7 +233,7 @@ def _days(trace: Trace, tables: Tables, least_s: float) -> Blocks:
         first_s=first_s,
         weight=weight,
         near_s=0.0,
-        freedom=float(freedom),
+        freedom=_freedom(trace, begin_s, [numbers[key] for key in keys]),
         how=f"{piece} of this traffic drawn anew{where}{apart}",
     )
 
@@ -269,6 +268,23 @@ def _hours_alike(trace: Trace, weekend: NDArray[np.bool_] | None) -> NDArray[np.
         kind = kind + 24 * weekend[:hours]
     mean = np.bincount(kind, counts) / np.maximum(np.bincount(kind), 1)
     return counts - mean[kind]
+
+
+def _freedom(trace: Trace, begin_s: NDArray[np.float64], group: list[int]) -> float:
+    """Return the degrees of freedom of the requests of all blocks, by Welch & Satterthwaite.
+
+    Fewer than blocks less groups, where the busy hours have most of the spread.
+    """
+    counts = np.bincount(
+        np.searchsorted(begin_s, trace.arrival_s, side="right") - 1, minlength=begin_s.size
+    )
+    spread = own = 0.0
+    for number in set(group):
+        values = counts[np.array(group) == number]
+        if values.size > 1:
+            part = values.size * float(values.var(ddof=1))
+            spread, own = spread + part, own + part**2 / (values.size - 1)
+    return spread**2 / own if own > 0 else float(begin_s.size - len(set(group)))
 
 
 def _near(trace: Trace, tables: Tables, least_s: float) -> Blocks:

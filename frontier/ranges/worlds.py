@@ -33,10 +33,10 @@ from frontier.ranges.inputs import (
     START,
     TRAFFIC,
     VCPUS,
-    InputRange,
     with_engine_host,
 )
 from frontier.ranges.luck import OtherLuck, other_luck
+from frontier.ranges.quantiles import InputRange
 from frontier.sensitivity import scaled_start, with_gpu_price
 from frontier.start.stages import ColdStart, StartDraws
 from frontier.sweep import Deal, Outcome, bill_outcome, outcome_of, start_normals

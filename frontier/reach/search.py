@@ -71,11 +71,11 @@ class Search(Bench):
         able = [place for place in places if place.prompt_s <= self.limit_s]
         for place in able:
             # A replica always on has no starts: it says soon what the limit costs at most.
-            floor = self.floor_usd(place, 1)
+            floor = self.floor_usd(place, self.least_replicas(place))
             self._add(floor, floor, self._fixed_replicas(place))
         self._drive()
         for place in able:
-            promise = self.floor_usd(place, 1)
+            promise = self.floor_usd(place, self.least_replicas(place))
             if place.scales:
                 self._add(promise, self.floor_usd(place, 0), self._kinds(place))
                 for base in able:
@@ -124,7 +124,11 @@ class Search(Bench):
     def _fixed_replicas(self, place: Place) -> Asks:
         """Search how few replicas, always on, hold the limit at a place."""
         most = place.most_fixed if not place.scales else place.most_kept
-        counts = [n for n in range(1, most + 1) if not self.is_hopeless(self.floor_usd(place, n))]
+        counts = [
+            count
+            for count in range(self.least_replicas(place), most + 1)
+            if not self.is_hopeless(self.floor_usd(place, count))
+        ]
 
         def at(count: int) -> list[Settings]:
             return [

@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 CENTS_OF_NOTHING = 1e-9
 """Sums of the same dollars in another order differ in their last bits."""
-# Of the tokens of a trace, those that are surely decoded within its span.
+# Of the tokens of a trace, those that are surely answered: one request in a hundred may be refused.
 _SURE_SHARE = 0.98
 
 
@@ -216,9 +216,9 @@ class Bench:
         elif least_s is not None:
             up_s = np.array([least_s])
         else:
-            name, step_s = "busy_s", plan.speed.decode_step_s
-            token_s = float((step_s / np.arange(1, step_s.size + 1)).min())
-            busy_s = _SURE_SHARE * token_s * float((trace.output_tokens - 1).sum())
+            needed_s, left_s = self._decoding_s(settings.place)
+            busy_s = max(0.0, _SURE_SHARE * needed_s - left_s * settings.place.most_fixed)
+            name = "busy_s"
             up_s = np.full(int(busy_s // horizon_s) + 1, horizon_s)
             up_s[-1] = busy_s % horizon_s
         sessions = np.zeros(up_s.size, dtype=SESSION)
@@ -235,6 +235,20 @@ class Bench:
             tokens=0,
             ttft_of_thousand_s=np.zeros(0),
         )
+
+    def _decoding_s(self, place: Place) -> tuple[float, float]:
+        """Return what decoding every token takes in full batches, and what may be left of it [s].
+
+        Left at the end of the span, at most, on each replica: full of the longest answers.
+        """
+        step_s, tokens = place.deployed.speed.decode_step_s, self.trace.output_tokens - 1
+        token_s = float((step_s / np.arange(1, step_s.size + 1)).min())
+        return token_s * float(tokens.sum()), float(step_s[-1]) * float(tokens.max(initial=0))
+
+    def least_replicas(self, place: Place) -> int:
+        """Return how many replicas must be up on average: fewer never keep up."""
+        needed_s, left_s = self._decoding_s(place)
+        return max(1, math.ceil(_SURE_SHARE * needed_s / (self.trace.horizon_s + left_s)))
 
     def _least_up_s(self, place: Place, hours: KeptHours | None) -> float | None:
         """Return how long a replica is up at least within the limit; None: that is not known [s].

@@ -18,7 +18,7 @@ from frontier.timeouts.curve import (
     tried_timeouts_s,
     why_not,
 )
-from frontier.timeouts.words import headline, sentences
+from frontier.timeouts.words import headline, sentences, who_first
 
 __all__ = [
     "Knee",
@@ -34,5 +34,6 @@ __all__ = [
     "ski_rental_s",
     "timeouts_of",
     "tried_timeouts_s",
+    "who_first",
     "why_not",
 ]

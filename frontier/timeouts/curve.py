@@ -32,6 +32,9 @@ from frontier.tables import Behaviour, ProviderRules, Tables
 from frontier.trace import Trace
 from frontier.verdict import PlanFacts
 
+CLUSTER = "the cluster"
+"""Who sets idle timeouts where replicas are pods on nodes of one's own."""
+
 _SAME_USD = 0.005
 
 
@@ -46,7 +49,7 @@ class TimeoutRuns:
     tried : tuple of Tried
         One a timeout, the shortest first.
     longest_gap_s : float
-        The longest time without an arrival: a longer timeout starts no replica again. [s]
+        The longest time without an arrival: with a longer timeout one replica stays up. [s]
     billed_start_s : float
         Seconds of a start that are billed, on average. [s]
     """
@@ -144,8 +147,10 @@ class Timeouts:
     ----------
     points : tuple of TimeoutPoint
         The shortest timeout first.
-    where, provider, gpu : str
+    where, gpu : str
         Of the offer.
+    provider : str
+        Who says which timeouts can be set, or `CLUSTER`.
     limit_s, longest_gap_s, span_s : float
         On p99 TTFT; the longest time without an arrival; how long the traffic was seen. [s]
     allowed_s : tuple of (float or None)
@@ -162,7 +167,8 @@ class Timeouts:
     knee : Knee or None
         None where each dollar spares about as many waits as the one before.
     ski_rental : SkiRental or None
-        None where replicas park or share nodes, for no gap can then be decided on its own.
+        None where replicas park, share nodes or leave by an autoscaler's window, for no gap is
+        then decided on its own.
     always_on : PlanFacts or None
         The rival of the verdict.
     overtaken : TimeoutPoint or None
@@ -191,8 +197,9 @@ class Timeouts:
 
 def why_not(deployment: Deployment, tables: Tables) -> str:
     """Return why an idle timeout decides nothing there; empty where it does."""
-    plan = mitigated_plan(deployment, (), tables)
-    if plan.policy.idle_timeout_counts:
+    policy = mitigated_plan(deployment, (), tables).policy
+    # Under some autoscalers it stands for a window of theirs.
+    if policy.idle_timeout_counts or (policy.scaler is not None and policy.scaler.keep_alive):
         return ""
     return (
         f"Under {deployment.autoscaler.label} replicas leave when the autoscaler says so, and an "
@@ -328,7 +335,7 @@ def timeouts_of(study: Study, runs: TimeoutRuns) -> Timeouts:
     return Timeouts(
         points=tuple(points),
         where=f"{offer.provider} {offer.product}, {offer.gpu}",
-        provider=offer.provider,
+        provider=offer.provider if runs.plan.policy.nodes is None else CLUSTER,
         gpu=offer.gpu,
         limit_s=limit_s,
         longest_gap_s=runs.longest_gap_s,
@@ -430,6 +437,8 @@ def _ski_rental(
 ) -> SkiRental | None:
     policy = runs.plan.policy
     if policy.nodes is not None or policy.parked or policy.scale_down != "all":
+        return None
+    if not policy.idle_timeout_counts:
         return None
     timeout_s = ski_rental_s(runs.billed_start_s, rules)
     point = next((one for one in points if one.idle_timeout_s == timeout_s), None)

@@ -6,7 +6,9 @@ import math
 
 from frontier import spell, units
 from frontier.tables import Tables
-from frontier.timeouts.curve import Knee, SkiRental, TimeoutPoint, Timeouts
+from frontier.timeouts.curve import CLUSTER, Knee, SkiRental, TimeoutPoint, Timeouts
+
+_SLOWEST = 0.01
 
 
 def headline(found: Timeouts, tables: Tables) -> str:
@@ -19,7 +21,10 @@ def headline(found: Timeouts, tables: Tables) -> str:
             f"{_cost(found, point.usd_per_month, tables)}."
         )
     words = f"No idle timeout {_who_may(found)}holds {limit} on {found.where}"
-    best = min((p for p in found.points if p.is_allowed), key=lambda point: point.p99_ttft_s)
+    best = min(
+        (point for point in found.points if point.is_allowed),
+        key=lambda point: (point.p99_ttft_s, -point.idle_timeout_s),
+    )
     if not math.isfinite(best.p99_ttft_s):
         return f"{words}: more than one request in a hundred is refused."
     return (
@@ -35,6 +40,11 @@ def sentences(found: Timeouts, tables: Tables) -> tuple[str, ...]:
         said.append(f"The cheapest: {_of(found, found.cheapest, tables)}.")
     said += [_knee(found.knee), _ski_rental(found, found.ski_rental, tables)]
     return tuple(sentence for sentence in said if sentence)
+
+
+def who_first(provider: str) -> str:
+    """Return who sets the timeouts as it begins a sentence; a provider's name stays as it is."""
+    return provider.capitalize() if provider == CLUSTER else provider
 
 
 def _kept(point: TimeoutPoint) -> str:
@@ -78,7 +88,15 @@ def _beyond(found: Timeouts, tables: Tables) -> str:
             f"It would take {_kept(found.beyond)}, for "
             f"{_cost(found, found.beyond.usd_per_month, tables)}{most}."
         )
-    return f"Nor does a replica kept through the longest gap, {gap}: what is left is no start's."
+    last = found.points[-1]
+    words = "Nor does a longer one"
+    if found.longest_gap_s > 0:
+        words = f"Nor does a replica kept through the longest gap, {gap}"
+    # Of a p99 the slowest hundredth decides.
+    if last.waited_share > _SLOWEST:
+        share = spell.percent(_three(last.waited_share))
+        return f"{words}: even then {share} of requests wait on a start."
+    return f"{words}: what the slowest wait for then is no start."
 
 
 def _rival(found: Timeouts, tables: Tables) -> str:
@@ -99,8 +117,8 @@ def _rival(found: Timeouts, tables: Tables) -> str:
 
 def _default(found: Timeouts, tables: Tables) -> str:
     if found.default is None:
-        return f"{found.provider} states no idle timeout of its own."
-    words = f"{found.provider}'s own: {_of(found, found.default, tables)}"
+        return f"{who_first(found.provider)} states no idle timeout of its own."
+    words = f"{who_first(found.provider)}'s own: {_of(found, found.default, tables)}"
     if found.as_shipped_replicas is not None:
         words += (
             f"; with as many replicas as this traffic needs, not the "

@@ -19,9 +19,9 @@ from frontier.ranges.inputs import (
     SERVERLESS_PRICE,
     START,
     VCPUS,
-    InputRange,
 )
 from frontier.ranges.knowing import Stretch
+from frontier.ranges.quantiles import InputRange
 
 _HUNDRED = 100
 # Below this a share is not worth a word; it is what one draw in a hundred says.

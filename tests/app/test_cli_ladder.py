@@ -74,5 +74,3 @@ def test_the_idle_timeouts_are_printed_and_written_alike(trace_file, tmp_path, c
     )
     printed = [line for line in said if " %" in line and "$" in line and " wait on " not in line]
     assert len(printed) == len(table)
-    assert main(["timeouts", *told, "--autoscaler=knative"]) == 2
-    assert "Knative" in capsys.readouterr().err

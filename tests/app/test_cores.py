@@ -13,8 +13,8 @@ def _said(app) -> str:
 
 
 def _saved_usd(app) -> float:
-    """Return what scale-to-zero saves against always-on, out of the sentence under the headline."""
-    said = _said(app).split("Scale-to-zero costs $")[1].split(" less")[0]
+    """Return what scale-to-zero saves at least, out of the sentence under the headline."""
+    said = _said(app).split("Scale-to-zero costs $")[1].split(" less")[0].split(" to ")[0]
     return float(said.replace(",", ""))
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from frontier.plans.scenario import Scenario
 from frontier.ranges.decides import NOTHING_HOLDS, OneLog, decide
-from frontier.ranges.inputs import DEDICATED_PRICE, LUCK_OF_TRAFFIC, START, InputRange
+from frontier.ranges.inputs import DEDICATED_PRICE, LUCK_OF_TRAFFIC, START
+from frontier.ranges.quantiles import InputRange
 from frontier.ranges.worlds import kind_of
 from frontier.sensitivity import scaled_start
 from frontier.study import simulate, study_of, what_decides, with_hanging

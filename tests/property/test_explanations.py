@@ -37,6 +37,7 @@ NO_SOURCE_NEEDED = {
     "derived",
     "from the two bills",
     "its own bill",
+    "the lines before",
 }
 PAIRS = (
     ("modal-l40s", "crusoe-l40s"),

@@ -270,6 +270,28 @@ def test_other_hours_change_the_rate_and_the_bill():
     assert found.months[1].points[SHIPPED].usd < found.months[0].points[SHIPPED].usd
 
 
+def test_a_default_that_may_not_grow_is_not_called_cheaper():
+    """Months in which the default has too few replicas for the traffic are no comparison."""
+    found = months(months=3)
+    assert "too few" not in " ".join(sentences(found))
+    for first in (1, 2):
+        changed = tuple(
+            dataclasses.replace(
+                month,
+                points=month.points
+                | {SHIPPED: dataclasses.replace(point, plan=dataclasses.replace(plan, needed=9))},
+            )
+            if month.month >= first
+            else month
+            for month in found.months
+            for point in (month.points[SHIPPED],)
+            for plan in (dataclasses.replace(point.plan, most=2),)
+        )
+        said = " ".join(sentences(dataclasses.replace(found, months=changed)))
+        assert f"are too few for the traffic in {found.growth.named(first)}" in said
+        assert ("is no comparison" in said) == (first == 1)
+
+
 @pytest.mark.parametrize(
     ("growth", "words"),
     [

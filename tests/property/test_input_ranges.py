@@ -21,7 +21,6 @@ from frontier.ranges.inputs import (
     VCPUS,
     host_ranges,
     input_ranges,
-    predictive_factors,
     price_moves,
     price_range,
     published_like,
@@ -30,6 +29,7 @@ from frontier.ranges.inputs import (
     traffic_range,
     with_engine_host,
 )
+from frontier.ranges.quantiles import predictive_factors
 from frontier.start.validate import validate_start
 from frontier.sweep import LIST_DEAL, host_need
 from frontier.tables import OWN_SOURCE, EarlierPrice, load_tables

@@ -23,6 +23,7 @@ from frontier.market import (
     sentences,
     state_of,
     tried,
+    with_range,
 )
 from frontier.plans.grid import offer_grid
 from frontier.plans.plan import committed
@@ -391,3 +392,32 @@ def test_a_first_look_comes_before_the_rest_and_never_promises_less():
     assert first.rows
     for row in first.holding:
         assert found.row(row.offer.offer_id).best.usd_per_month <= row.best.usd_per_month + 1e-6
+
+
+def test_the_best_offer_has_a_range_that_holds_its_figures(kept):
+    """A limit inside the range of its p99 makes the headline begin with it; figures stay inside."""
+    found = look(60.0, kept=kept)
+    # Enough requests for a p99 with an upper end.
+    more = dataclasses.replace(found, trace=_trace(600, 4.0))
+    settings = {
+        **TABLES.settings,
+        "ranges_replications": dataclasses.replace(
+            TABLES.settings["ranges_replications"], value=19.0
+        ),
+    }
+    few = dataclasses.replace(TABLES, settings=settings)
+    plain = answer_of(found)
+    ranged = with_range(plain, more, few)
+    assert ranged.best == plain.best
+    assert ranged.usd_range.low <= ranged.usd_range.high
+    assert ranged.p99_range.low < ranged.p99_range.high < math.inf
+    assert ranged.uncertain == "Only 6 requests lie beyond the p99: it is uncertain."
+    middle_s = (ranged.p99_range.low + ranged.p99_range.high) / 2
+    doubtful = headline(dataclasses.replace(ranged, limit_s=middle_s), 730.0)
+    assert doubtful.startswith("Not sure: ")
+    assert "would not always hold it" in doubtful
+    assert not headline(ranged, 730.0).startswith("Not sure")
+    # Too few requests for the upper end of a p99: none is given.
+    assert with_range(plain, found, few).p99_range is None
+    # Nothing holds the limit: there is no plan to give a range of.
+    assert with_range(answer_of(look(1e-4, kept=kept)), found, few).usd_range is None

@@ -128,6 +128,20 @@ def test_drawn_days_vary_as_much_as_days_do(days, dated):
     assert np.mean(totals) == pytest.approx(sizes.sum(), rel=0.02)
 
 
+def test_the_busiest_days_decide_how_many_degrees_of_freedom_there_are():
+    """At most days less kinds of day; of five days that differ and two that do not, four."""
+    sizes = [100, 300, 150, 250, 200, 50, 50]
+    arrival_s = np.concatenate(
+        [np.linspace(0, 0.99 * DAY_S, size) + day * DAY_S for day, size in enumerate(sizes)]
+    )
+    trace = trace_of(arrival_s, 7 * DAY_S, t0_utc=MONDAY)
+    blocks = cut(trace, TABLES, remembered_s=6 * 3600.0)
+    assert blocks.freedom == pytest.approx(4.0)
+    even = random_trace(1, 7, 3000, t0_utc=MONDAY)
+    found = cut(even, TABLES, remembered_s=600.0)
+    assert 1 < found.freedom <= found.begin_s.size - len(set(found.group.tolist()))
+
+
 def test_prompts_that_began_alike_still_do():
     """A request finds the latest earlier copy of the one that its prompt begins as, or none."""
     random = np.random.default_rng(12)

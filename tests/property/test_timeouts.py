@@ -266,11 +266,27 @@ def test_the_figure_draws_both_panels_and_marks_what_is_named(made):
 
 
 def test_where_the_autoscaler_decides_it_is_said():
-    """Knative releases by its own window: there is no curve, and a sentence says why."""
+    """Knative's window is the timeout; a scaler that has no place for one leaves no curve."""
     scenario = dataclasses.replace(SCENARIO, autoscaler="knative")
-    deployment = simulate(scenario, TRACE, TABLES).deployment
-    assert "Knative" in why_not(deployment, TABLES)
-    assert why_not(simulate(SCENARIO, TRACE, TABLES).deployment, TABLES) == ""
+    study, _, found = look(scenario=scenario)
+    assert why_not(study.deployment, TABLES) == ""
+    assert found.points[-1].starts < found.points[0].starts
+    # No gap is decided on its own there, so nothing is promised of it.
+    assert found.ski_rental is None
+    row = dataclasses.replace(TABLES.autoscalers["knative"], keep_alive=None)
+    tables = dataclasses.replace(
+        TABLES, autoscalers=MappingProxyType({**TABLES.autoscalers, "knative": row})
+    )
+    deployment = dataclasses.replace(study.deployment, autoscaler=row)
+    assert "Knative" in why_not(deployment, tables)
+
+
+def test_what_a_kept_replica_leaves_to_wait_for_is_named():
+    """One request in all waits on the first start, and no sentence says it does not."""
+    _, _, found = look(_trace(1, bursts=1))
+    words = " ".join(sentences(found, TABLES))
+    assert "even then 100 % of requests wait on a start" in words
+    assert "no start" not in words
 
 
 def test_a_short_trace_is_priced_by_the_hour():

@@ -331,6 +331,15 @@ def _check_price(know, one, winner):
         assert (usd[winner] <= min(usd.values()) + 1e-9) == wins
 
 
+def _check_beyond(know, said):
+    """Check how many requests are slower than the p99: of n, those above the rank of 99 n / 100."""
+    beyond = know.size // 100
+    assert beyond < 100
+    words = f"Only {beyond} request" if beyond else "No request"
+    assert said.startswith(words), said
+    assert said.endswith(f"lie{'s' if beyond < 2 else ''} beyond the p99: it is uncertain.")
+
+
 def check_reasons(know):
     """Check each reason: waits, parts of a saving, cents a spared wait, shares, commitment."""
     verdict = know.verdict
@@ -350,6 +359,8 @@ def check_reasons(know):
             _check_shares(know, said)
         elif said.startswith("The commitment holds for "):
             _check_commitment(know, said)
+        elif "beyond the p99" in said:
+            _check_beyond(know, said)
         else:
             assert said.startswith(("The break-even lies", "Above ")), said
     if know.is_short:
