@@ -54,9 +54,10 @@ def children(pid):
     """Return a process and all below it."""
     found = [pid]
     for one in found:
-        path = Path(f"/proc/{one}/task/{one}/children")
-        with contextlib.suppress(OSError):
-            found += map(int, path.read_text().split())
+        # Any of its threads may have started one.
+        for path in Path(f"/proc/{one}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, path.read_text().split())
     return found
 
 
