@@ -48,11 +48,10 @@ def render() -> None:
     view_place, market_place, answer_place = st.container(), st.container(), st.empty()
     ranges_place = st.empty()
     pin_place = st.container()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        explain_place = st.container(width="content")
-        what_if.next_questions(choices)
     with view_place:
         view = _view(choices)
+    if view == MARKET:
+        explain_place = _draw_row(choices)
     pair = "" if view == PLANS else _pair(choices)
     study = problem = None
     is_drawn = False
@@ -87,9 +86,9 @@ def render() -> None:
     _draw_answer(answer_place, found, pair)
     with pin_place:
         against_view.beside_answer(found)
-    with explain_place:
-        explained.beside_answer(found)
-    if view != PLANS:
+    if view == MARKET:
+        with explain_place:
+            explained.beside_answer(found)
         _draw_details(found, picked_plan(study))
     results.find_ranges(choices, study, ranges_place)
 
@@ -114,7 +113,20 @@ def _pair(choices: Choices) -> str:
 def _draw_focus(choices: Choices, study: Study) -> None:
     """Draw the plans of the offers in focus; a plan or a tab chosen draws this anew alone."""
     chosen = _draw_plans(study)
-    _draw_tabs(results.with_break_even(choices, study), chosen)
+    # Beneath the chart, which would be cut off by it on a small screen.
+    explain_place = _draw_row(choices)
+    found = results.with_break_even(choices, study)
+    with explain_place:
+        explained.beside_answer(found)
+    _draw_tabs(found, chosen)
+
+
+def _draw_row(choices: Choices) -> st.delta_generator.DeltaGenerator:
+    """Draw the row of next questions, and return the place in it for how the answer is computed."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        explain_place = st.container(width="content")
+        what_if.next_questions(choices)
+    return explain_place
 
 
 def _draw_plans(study: Study) -> str:

@@ -16,6 +16,8 @@ def test_a_click_on_a_point_opens_its_plan(open_page):
     """The chart is drawn; clicking its cheapest point opens that plan beside it, and the link."""
     page = open_page("?view=plans")
     page.wait_for_selector(".st-key-frontier_chart .scatterlayer .points path", timeout=60_000)
+    # Ranges come after the first answer and move what is beneath it.
+    wait_until_done(page)
     assert "a month." in page.get_by_role("heading").first.inner_text()
     before = page.locator(".st-key-plan_card").inner_text()
     points = page.locator(".st-key-frontier_chart .scatterlayer .points path")
