@@ -26,10 +26,10 @@ from frontier.report import (
     html_report,
     meters_csv,
     report_json,
-    workbook,
 )
 from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED
 from frontier.tables import load_tables
+from frontier.workbook import workbook
 
 TABLES = load_tables()
 HORIZON = 7 * 86400.0

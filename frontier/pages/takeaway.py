@@ -25,10 +25,10 @@ from frontier.report import (
     meters_csv,
     report_json,
     report_of,
-    workbook,
 )
 from frontier.study import Study
 from frontier.sweep import Outcome
+from frontier.workbook import workbook
 
 _DOLLAR = "USD"
 

@@ -11,7 +11,8 @@ import yaml
 
 import frontier
 from frontier.pages import takeaway
-from frontier.report import html_report, report_json, workbook
+from frontier.report import html_report, report_json
+from frontier.workbook import workbook
 
 _REPORT = """
 import datetime as dt
