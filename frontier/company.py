@@ -49,6 +49,11 @@ SETTINGS = {
 PERCENT = 100.0
 
 
+def is_code(text: str) -> bool:
+    """Whether a text may be the code of a currency."""
+    return re.fullmatch("[A-Z]{3}", text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Currency:
     """The currency of a record, at the person's own rate.
@@ -146,9 +151,8 @@ class Company:
         return self.egress_usd_per_month + self.support_usd_per_month
 
 
-def is_code(text: str) -> bool:
-    """Whether a text may be the code of a currency."""
-    return re.fullmatch("[A-Z]{3}", text) is not None
+NOBODY = Company()
+"""Dollars, no tax, one year, nothing beside the bill; of nobody in particular."""
 
 
 def company_of(choices: Mapping[str, str], tables: Tables) -> Company:

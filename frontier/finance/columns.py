@@ -97,9 +97,7 @@ def figures_of(study: Study, outcome: Outcome, company: Company) -> Figures:
         terms = _terms_of(offer, tables)
     elif plan.is_committed and study.deal.commitment is not None:
         commitment = study.deal.commitment
-        terms = CommitmentTerms(
-            commitment.label, commitment.term_months, commitment.upfront_share
-        )
+        terms = CommitmentTerms(commitment.label, commitment.term_months, commitment.upfront_share)
     return figures(
         basis,
         plan=(plan.plan_id, plan.label, plan.detail),
