@@ -658,11 +658,16 @@ def slowest_of_thousand(ttft_s: NDArray[np.float64]) -> NDArray[np.float64]:
     As many of the 1000 exceed a limit as requests of a thousand do, rounded up; so a p99 that
     holds a limit is the same as 10 of them or fewer above it.
     """
-    # Whole numbers: rounded up without the last bits of a float.
-    ranks = -(-np.arange(1, THOUSAND + 1) * ttft_s.size // THOUSAND) - 1
-    found = np.sort(ttft_s)[ranks]
+    found = np.sort(ttft_s)[thousand_ranks(ttft_s.size)]
     found.setflags(write=False)
     return found
+
+
+def thousand_ranks(size: int) -> NDArray[np.int64]:
+    """Return which values of a sorted distribution of that size `slowest_of_thousand` returns."""
+    # Whole numbers: rounded up without the last bits of a float.
+    ranks: NDArray[np.int64] = -(-np.arange(1, THOUSAND + 1) * size // THOUSAND) - 1
+    return ranks
 
 
 def summarise(result: RunResult, trace: Trace | None = None) -> LatencySummary:

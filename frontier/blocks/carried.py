@@ -201,6 +201,48 @@ class Carried:
         seconds = np.concatenate([part.seconds for _, part in self._ended])[order]
         return sessions_from(owners, seconds, last_s=last_s)
 
+    def arrays(self) -> Columns:
+        """Return all that this run knows at a seam, by name, to be kept and given to `restore`."""
+        found: Columns = {
+            "numbers": self._numbers,
+            "begun": np.array(self._begun),
+            "last_finish_s": np.array(self.last_finish_s),
+            "ended/numbers": np.concatenate([number for number, _ in self._ended]),
+            "ended/owners": np.concatenate([part.owners for _, part in self._ended]),
+            "ended/seconds": np.concatenate([part.seconds for _, part in self._ended]),
+            "sessions/owners": self._state.sessions.owners,
+            "sessions/seconds": self._state.sessions.seconds,
+        }
+        found |= {f"tail/{name}": values for name, values in (self._tail or {}).items()}
+        return found | self._of_replicas()
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from where another run of the same policy and ground was at a seam."""
+        self._numbers = arrays["numbers"]
+        self._begun, self.last_finish_s = int(arrays["begun"]), float(arrays["last_finish_s"])
+        ended = kernel.Sessions(arrays["ended/owners"], arrays["ended/seconds"])
+        self._ended = [(arrays["ended/numbers"], ended)]
+        table = kernel.Sessions(arrays["sessions/owners"], arrays["sessions/seconds"])
+        self._state = self._state._replace(sessions=table)
+        tail = {name[5:]: values for name, values in arrays.items() if name.startswith("tail/")}
+        self._tail = tail or None
+        for name, held in self._of_replicas().items():
+            held[...] = arrays[name]
+
+    def _of_replicas(self) -> Columns:
+        """Return the arrays of a size that stays the same, which are written in place."""
+        fleet, _, progress, scaler = self._state
+        found: Columns = {f"fleet/{name}": values for name, values in fleet._asdict().items()}
+        found |= {"slots": progress.slots, "reached_s": progress.reached_s}
+        if scaler is not None:
+            names = ("areas", "asks", "state", "since")
+            found |= {f"scaler/{name}": getattr(scaler, name) for name in names}
+        if self._reads is not None:
+            found |= {"prompts": self._reads.prompts, "chunk": self._reads.chunk}
+        if self._caches is not None:
+            found["caches"] = self._caches.state
+        return found
+
     def _held(self, reads: kernel.Chunks | None) -> NDArray[np.int64]:
         """Return the places of the requests that replicas hold."""
         fleet, most = self._state.fleet, self._most
