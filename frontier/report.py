@@ -19,11 +19,13 @@ import numpy as np
 import frontier
 from frontier import spell
 from frontier.billing import METER, Bill, BillBasis
+from frontier.company import NOBODY, Company, Currency
 from frontier.edits import Edit
 from frontier.explain import Explanation, about_plan, plainly
 from frontier.export import csv_bytes
+from frontier.finance import Column, columns_of, usd_per_year
 from frontier.ranges import Range, beyond_in_words, few_beyond
-from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED, asked, sources_used
+from frontier.scope import INCLUDED, asked, not_included, sources_used
 from frontier.simulate import LatencySummary
 from frontier.study import Study
 from frontier.tables import Source, Tables
@@ -31,7 +33,6 @@ from frontier.tables import Source, Tables
 if TYPE_CHECKING:
     import pandas as pd
 
-MONTHS_PER_YEAR = 12
 _PERCENTILES = {
     "Median": "p50_ttft_s",
     "p90": "p90_ttft_s",
@@ -47,18 +48,6 @@ _ANSWERS = {
     "p99 until the last token": "p99_latency_s",
 }
 _SHARES = (90.0, 95.0, 99.0, 99.9)
-
-
-@dataclass(frozen=True, slots=True)
-class Currency:
-    """Another currency, at the user's rate.
-
-    ``per_usd`` is how much of it one dollar buys, on ``rate_on``.
-    """
-
-    code: str
-    per_usd: float
-    rate_on: dt.date
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,9 +81,14 @@ class Report:
     assumptions : tuple of str
     sources : tuple of (str, Source)
         What for, and which.
+    hours_per_year : float
+        [h]
     inputs : tuple of dict
         A row an input that is not known for sure, `Decides.rows`; empty where it was not looked at.
-    currency : Currency or None
+    company : Company
+        Whose record it is: its name, currency, tax, years.
+    columns : tuple of Column
+        That plan and those it is set beside, in the units of finance; it comes first.
     ranges : tuple of (str, Range, str)
         Of the plan's figures: of what, from where to where, and in words.
     uncertain : str
@@ -120,11 +114,23 @@ class Report:
     slo_p99_ttft_s: float
     assumptions: tuple[str, ...]
     sources: tuple[tuple[str, Source], ...]
+    hours_per_year: float
     inputs: tuple[dict[str, Any], ...] = ()
-    currency: Currency | None = None
+    company: Company = NOBODY
+    columns: tuple[Column, ...] = ()
     ranges: tuple[tuple[str, Range, str], ...] = ()
     uncertain: str = ""
     explanations: tuple[Explanation, ...] = ()
+
+    @property
+    def currency(self) -> Currency | None:
+        """Another currency beside dollars, at the person's rate; None without one."""
+        return self.company.currency if self.company.currency.is_foreign else None
+
+    @property
+    def not_included(self) -> tuple[str, ...]:
+        """What its figures leave out."""
+        return not_included(self.company)
 
     @property
     def units_of_cost(self) -> dict[str, float]:
@@ -133,7 +139,7 @@ class Report:
         return {
             "span": self.bill.usd_span,
             "month": month,
-            "year": month * MONTHS_PER_YEAR,
+            "year": usd_per_year(self.basis, self.hours_per_year),
             "1,000 requests": self.bill.usd_per_1k_requests(self.basis.requests),
             "1 M tokens": self.bill.usd_per_mtok(self.tokens),
         }
@@ -146,7 +152,7 @@ def report_of(
     made_on: dt.date,
     link: str,
     changed: Iterable[tuple[str, str]] = (),
-    currency: Currency | None = None,
+    company: Company = NOBODY,
     edits: Collection[Edit] = (),
 ) -> Report:
     """Return the report of one plan of a study.
@@ -157,8 +163,8 @@ def report_of(
         The address that opens the same view; empty where there is none.
     changed : iterable of (str, str)
         What the reader changed in the tables: label and words.
-    currency : Currency, optional
-        Another currency beside dollars.
+    company : Company, optional
+        Whose record it is.
     edits : collection of Edit
         The same changes, cell by cell.
     """
@@ -185,7 +191,9 @@ def report_of(
         assumptions=(*said["In the number"], *said["Traffic"], *said["Assumed"]),
         sources=sources_used(study.deployment, study.tables, study.deal),
         inputs=study.input_rows,
-        currency=currency,
+        company=company,
+        columns=columns_of(study, plan_id, company),
+        hours_per_year=study.tables.setting("hours_per_year"),
         ranges=_range_rows(study, plan_id),
         uncertain=uncertain_percentiles(outcome.requests, study.tables),
         explanations=about_plan(study, outcome, edits),
@@ -265,7 +273,7 @@ def report_json(report: Report) -> bytes:
         ],
         "explanations": [plainly(one) for one in report.explanations],
         "included": INCLUDED,
-        "not_included": (*NOT_BILLED, *NOT_SIMULATED),
+        "not_included": report.not_included,
     }
     return json.dumps(_plain(content), ensure_ascii=False, indent=2).encode()
 
@@ -332,7 +340,7 @@ def html_report(report: Report) -> str:
         other = per["month"] * report.currency.per_usd
         words = (
             f"{report.currency.code} a month, at {report.currency.per_usd:g} "
-            f"on {report.currency.rate_on.isoformat()}"
+            f"on {report.currency.rate_on}"
         )
         facts.insert(1, (spell.significant(other, 4), words))
     largest = max((abs(usd) for usd in bill.usd), default=0.0) or 1.0
@@ -382,7 +390,7 @@ def html_report(report: Report) -> str:
 <table><tr><th>Offer</th><th class="number">GPU</th><th class="number">CPU and RAM</th>
 <th class="number">Date of the price</th></tr>{prices}</table>
 <div class="columns"><div><h2>Included</h2>{_list(INCLUDED)}</div>
-<div><h2>Not included</h2>{_list((*NOT_BILLED, *NOT_SIMULATED))}</div></div>
+<div><h2>Not included</h2>{_list(report.not_included)}</div></div>
 <h2>Assumptions</h2>{_list(report.assumptions)}
 {_explained(report.explanations)}<h2>Sources</h2>
 <table><tr><th>Used for</th><th>Source</th><th>Kind</th><th>Read on</th></tr>{sources}</table>

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from frontier import spell, units
 from frontier.billing import LINES, METER, BillBasis, pool_lines
-from frontier.report import MONTHS_PER_YEAR, Report
+from frontier.finance import MONTHS_PER_YEAR
+from frontier.report import Report
 from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _write_inputs(book: Any, sheet: Any, styles: dict[str, Any], report: Report)
     name_cell("span_months", 1)
     if report.currency is not None:
         row += 1
-        words = f"{report.currency.code} for a dollar, {report.currency.rate_on.isoformat()}"
+        words = f"{report.currency.code} for a dollar, {report.currency.rate_on}"
         sheet.write_string(row, 0, words, styles["text"])
         sheet.write_number(row, 1, report.currency.per_usd, styles["input"])
         name_cell("currency_rate", 1)
