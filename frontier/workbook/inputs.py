@@ -11,22 +11,18 @@ from frontier.workbook.cells import Expr
 from frontier.workbook.sheet import Sheet
 from frontier.workbook.usage import OfferPrice, Quantities
 
-_OFFER_HEADS = (
-    "Offer",
-    "Whose price, of when",
-    "GPU [$ a GPU-hour]",
-    "Your discount on it",
-    "Core [$ a vCPU-hour]",
-    "Memory [$ a GiB-hour]",
-    "Cores of a replica: yours (empty: as needed)",
-    "Memory of a replica [GiB]: yours (empty: as needed)",
-    "Region and availability [×]",
-    "Fee of the provider's plan [$ a month]",
-    "Credit in it [$ a month]",
-    "Fee of a request [$]",
-    "Storage [$ a GB a month]",
-    "Cores as needed",
-    "Memory as needed [GiB]",
+_OFFER_ROWS = (
+    ("GPU", "$ a GPU-hour", "input_money"),
+    ("Your discount on the GPU", "share", "input_percent"),
+    ("Core", "$ a vCPU-hour", "input_money"),
+    ("Memory", "$ a GiB-hour", "input_money"),
+    ("Cores billed with a replica, if not as below", "vCPU; empty: as below", "input"),
+    ("Memory billed with a replica, if not as below", "GiB; empty: as below", "input"),
+    ("Region and availability", "×", "input"),
+    ("Fee of the provider's plan", "$ a month", "input_money"),
+    ("Credit in it", "$ a month", "input_money"),
+    ("Fee of a request", "$", "input_money"),
+    ("Storage", "$ a GB a month", "input_money"),
 )
 
 
@@ -70,12 +66,11 @@ class Inputs:
     offers: dict[str, OfferCells]
 
 
-def write_inputs(
-    sheet: Sheet, report: Report, found: Quantities, assumed: dict[str, float]
-) -> Inputs:
+def write_inputs(sheet: Sheet, report: Report, found: Quantities) -> Inputs:
     """Write the inputs and return where they stand."""
-    basis, currency = report.basis, report.currency
-    sheet.widths(44, 40, *[13] * (len(_OFFER_HEADS) - 2))
+    basis, company = report.basis, report.company
+    columns = 2 + max(len(found.prices), 1)
+    sheet.widths(48, 40, *[26] * (columns - 2))
     sheet.text(0, 0, "Inputs: change what is yellow, and every sheet follows", "title")
     cells: dict[str, Expr] = {}
     row = 1
@@ -91,41 +86,40 @@ def write_inputs(
     def begin(words: str) -> None:
         nonlocal row
         row += 1
-        sheet.section(row, words, 3)
+        sheet.section(row, words, columns)
 
     begin("Time and limit")
     add("span_s", "Span of the traffic that was simulated", basis.horizon_s, "s", "whole")
     add("hours_per_month", "Hours counted to a month", basis.hours_per_month, "h", "input")
-    add("hours_per_year", "Hours counted to a year", assumed["hours_per_year"], "h", "input")
+    add("hours_per_year", "Hours counted to a year", report.hours_per_year, "h", "input")
     add("limit_s", "Limit on p99 time to first token", report.slo_p99_ttft_s, "s", "input")
     begin("Beside the bill (nothing until it is filled in)")
-    for name, words in (
-        ("egress", "Egress and other network traffic"),
-        ("support", "Support contracts"),
-        ("staff", "Staff (not taxed)"),
+    for name, words, usd in (
+        ("egress", "Egress and other network traffic", company.egress_usd_per_month),
+        ("support", "Support contracts", company.support_usd_per_month),
+        ("staff", "Staff (not taxed)", company.staff_usd_per_month),
     ):
-        add(name, words, assumed[name], "$ a month, for any plan", "input_money")
-    add("tax_rate", "Tax on all but staff", assumed["tax_rate"], "share", "input_percent")
-    code = "USD" if currency is None else currency.code
-    note = "1 for dollars" if currency is None else f"your rate of {currency.rate_on}"
-    rate = 1.0 if currency is None else currency.per_usd
-    add("currency_rate", f"{code} for a dollar", rate, note, "input")
+        add(name, words, usd, "$ a month, for any plan", "input_money")
+    add("tax_rate", "Tax on all but staff", company.tax_rate, "share", "input_percent")
+    currency = company.currency
+    note = f"your rate of {currency.rate_on}" if currency.is_foreign else "1 for dollars"
+    add("currency_rate", f"{currency.code} for a dollar", currency.per_usd, note, "input")
     begin("Commitment of the always-on machines")
     add(
         "commitment_discount",
         "Discount on the GPU price",
-        assumed["commitment_discount"],
+        found.commitment_discount,
         "share; nothing until it is filled in",
         "input_percent",
     )
-    add("term_months", "Term", assumed["term_months"], "months", "input_whole")
-    add("upfront_share", "Paid at its start", assumed["upfront_share"], "share", "input_percent")
+    add("term_months", "Term", found.term_months, "months", "input_whole")
+    add("upfront_share", "Paid at its start", found.upfront_share, "share", "input_percent")
     begin("What if")
-    add("price_band", "Prices lower and higher by", assumed["price_band"], "share", "input_percent")
+    add("price_band", "Prices lower and higher by", found.price_band, "share", "input_percent")
     add(
         "growth",
         "Growth of the traffic",
-        assumed["growth"],
+        found.growth_per_month,
         "share, from each month to the next",
         "input_percent",
     )
@@ -140,54 +134,63 @@ def write_inputs(
     sheet.text(row, 0, "A twelfth of a year over a month")
     sheet.put(row, 2, scale, "fine")
     cells["year_scale"] = sheet.name_cell("year_scale", row, 2, scale.value)
-    row += 2
-    sheet.section(row, "Offers and their prices", len(_OFFER_HEADS))
+    begin("Offers and their prices")
     row += 1
-    sheet.heads(row, _OFFER_HEADS, numbers_from=2)
-    offers = {}
-    for price in found.prices:
+    sheet.text(row, 0, "Offer", "bold")
+    sheet.text(row + 1, 0, "Whose price, of when")
+    for place, (words, unit, _) in enumerate(_OFFER_ROWS, start=2):
+        sheet.text(row + place, 0, words)
+        sheet.text(row + place, 1, unit, "note")
+    last = row + 2 + len(_OFFER_ROWS)
+    sheet.text(last, 0, "Cores billed with a replica, as its plan needs")
+    sheet.text(last, 1, "vCPU", "note")
+    sheet.text(last + 1, 0, "Memory billed with a replica, as its plan needs")
+    sheet.text(last + 1, 1, "GiB", "note")
+    offers = {
+        price.key: _write_offer(sheet, row, column, price)
+        for column, price in enumerate(found.prices, start=2)
+    }
+    row = last + 3
+    for words in (
+        "Cores and memory are as much as the provider gives and takes at least, by what the model "
+        "needs. A figure of yours replaces that for every plan of the offer.",
+        "Which machine a plan is billed on was chosen at the prices of this file, and does not "
+        "follow a changed price.",
+    ):
+        sheet.wide_text(row, columns - 1, words, "note")
         row += 1
-        offers[price.key] = _write_offer(sheet, row, price)
-    row += 2
-    sheet.text(
-        row,
-        0,
-        "Cores and memory are billed as much as the provider gives and takes at least, by what the "
-        "model needs: a figure of yours replaces that for every plan of the offer. Which machine a "
-        "plan is billed on was chosen at the prices of this file and does not follow a price.",
-        "line",
-    )
-    sheet.prints(row, len(_OFFER_HEADS) - 1, 0)
+    sheet.prints(row - 1, columns - 1, 0, pages=1)
     sheet.sheet.freeze_panes(1, 0)
     return Inputs(**cells, offers=offers)
 
 
-def _write_offer(sheet: Sheet, row: int, price: OfferPrice) -> OfferCells:
-    sheet.text(row, 0, price.key)
-    sheet.text(row, 1, price.origin, "note")
-    values: tuple[tuple[float | str, str], ...] = (
-        (price.usd_per_gpu_h, "input_money"),
-        (0.0, "input_percent"),
-        (price.usd_per_vcpu_h, "input_money"),
-        (price.usd_per_gib_h, "input_money"),
-        ("", "input"),
-        ("", "input"),
-        (price.multiplier, "input"),
-        (price.fee_usd_per_month, "input_money"),
-        (price.credit_usd_per_month, "input_money"),
-        (price.request_fee_usd, "input_money"),
-        (price.storage_usd_per_gb_month, "input_money"),
+def _write_offer(sheet: Sheet, row: int, column: int, price: OfferPrice) -> OfferCells:
+    sheet.text(row, column, price.key, "number_head")
+    sheet.text(row + 1, column, price.origin, "right")
+    values: tuple[float | None, ...] = (
+        price.usd_per_gpu_h,
+        0.0,
+        price.usd_per_vcpu_h,
+        price.usd_per_gib_h,
+        None,
+        None,
+        price.multiplier,
+        price.fee_usd_per_month,
+        price.credit_usd_per_month,
+        price.request_fee_usd,
+        price.storage_usd_per_gb_month,
     )
     cells: list[Expr] = []
-    for column, (value, style) in enumerate(values, start=2):
-        if value == "":
-            sheet.blank(row, column, style)
-            cells.append(sheet.at(row, column, ""))
+    for place, (value, (_, _, style)) in enumerate(zip(values, _OFFER_ROWS, strict=True), start=2):
+        if value is None:
+            sheet.blank(row + place, column, style)
+            cells.append(sheet.at(row + place, column, ""))
         else:
-            cells.append(sheet.put(row, column, value, style))
-    for column, (least, most) in enumerate((price.vcpus, price.ram_gib), start=13):
+            cells.append(sheet.put(row + place, column, value, style))
+    last = row + 2 + len(_OFFER_ROWS)
+    for place, (least, most) in enumerate((price.vcpus, price.ram_gib)):
         words = f"{least:,.4g}" if least == most else f"{least:,.4g} to {most:,.4g}"
-        sheet.text(row, column, words, "right")
+        sheet.text(last + place, column, words, "right")
     return OfferCells(*cells)
 
 
@@ -195,4 +198,3 @@ def own_or(own: Expr, needed: Expr) -> Expr:
     """Return the figure that a person gave, else what is needed."""
     value: Any = needed.value if own.value == "" else own.value
     return Expr(f'IF({own.text}="",{needed.text},{own.text})', value)
-

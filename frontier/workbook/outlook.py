@@ -42,7 +42,7 @@ def write_commitment(
     A commitment is entered into again at the end of each term. Nothing is discounted over time.
     """
     (pool,) = pools
-    sheet.widths(46, *[18] * 6)
+    sheet.widths(54, *[18] * 6)
     sheet.text(0, 0, "The always-on machines under a commitment", "title")
     name = sheet.put(1, 0, plan.name, "bold")
     sheet.text(
@@ -57,8 +57,11 @@ def write_commitment(
     credit = pool.credit
 
     def bill_at(factor: Expr | float) -> Expr:
-        return used * factor - least(credit, used * factor) + pool.lines["fees"] + (
-            pool.lines["storage"]
+        return (
+            used * factor
+            - least(credit, used * factor)
+            + pool.lines["fees"]
+            + (pool.lines["storage"])
         )
 
     heads = ("", "By the hour", "Committed")
@@ -79,9 +82,7 @@ def write_commitment(
     lines["credits"] = -least(credit, used)
     month = line("The bill, a month", pool.month, bill_at(1.0))
     scale = inputs.year_scale
-    year = (
-        used * scale + pool.by_request * scale + pool.fixed - least(credit, used * scale)
-    ) * 12
+    year = (used * scale + pool.by_request * scale + pool.fixed - least(credit, used * scale)) * 12
     year = line("The bill, a year", pool.year, year)
     bound = pool.gpu_uncommitted * share * scale
     bound = line("Of it committed, a twelfth of a year", "", bound)
@@ -135,12 +136,8 @@ def write_commitment(
         sheet.put(row, 3, year / 12, "money")
         for place, cell in enumerate((hourly, paid)):
             before = so_far[place]
-            so_far[place] = sheet.put(
-                row, 4 + place, cell if at == 1 else before + cell, "money"
-            )
-        lead = when(
-            compares(so_far[1] - so_far[0], "<", number(-0.005)), number(1), number(0)
-        )
+            so_far[place] = sheet.put(row, 4 + place, cell if at == 1 else before + cell, "money")
+        lead = when(compares(so_far[1] - so_far[0], "<", number(-0.005)), number(1), number(0))
         ahead.append(sheet.put(row, 6, lead, "whole").number)
     cells = sheet.cells(first + 1, row, 6)
     when_ahead = 1.0 in ahead
@@ -150,7 +147,7 @@ def write_commitment(
     )
     sheet.text(payback_row, 0, "First month in which less has been paid than by the hour")
     sheet.put(payback_row, 2, payback, "right")
-    sheet.prints(row, 6, 0)
+    sheet.prints(row, 6, 0, pages=1)
     return found
 
 
@@ -160,9 +157,7 @@ def _remainder(month: Expr, term: Expr) -> Expr:
     return Expr(f"MOD({month.text}-1,MAX(1,{term.text}))", (month.number - 1) % months)
 
 
-def write_growth(
-    sheet: Sheet, quantities: Quantities, levels: Levels, inputs: Inputs
-) -> None:
+def write_growth(sheet: Sheet, quantities: Quantities, levels: Levels, inputs: Inputs) -> None:
     """Write months to come at a growth that is an input, between levels that were simulated."""
     looked = quantities.looked_at
     sheet.widths(14, 12, *[22] * (2 * len(looked)))
@@ -204,9 +199,7 @@ def write_growth(
         place = _level_of(traffic, factor_cells, factors)
         for column in range(len(looked)):
             cells = sheet.cells(table_first + 1, table_first + len(factors), 2 + column)
-            value = _between(
-                traffic, place, (factor_cells, factors), (cells, bills[column])
-            )
+            value = _between(traffic, place, (factor_cells, factors), (cells, bills[column]))
             columns[column].append(sheet.put(row, 2 + column, value, "money"))
             cells = sheet.cells(
                 table_first + 1, table_first + len(factors), 2 + len(looked) + column
@@ -231,7 +224,7 @@ def write_growth(
                 "total",
             )
     sheet.sheet.freeze_panes(4, 2)
-    sheet.prints(table_first + len(factors), 1 + 2 * len(looked), 3)
+    sheet.prints(table_first + len(factors), 1 + 2 * len(looked), 3, pages=1)
 
 
 def _write_levels(
@@ -256,9 +249,7 @@ def _write_levels(
                 month = month + pool.month
             bills[column].append(sheet.put(row, 2 + column, month, "money").number)
             cell = sheet.put(row, 2 + len(looked) + column, run.p99_ttft_s, "number")
-            waits[column].append(
-                cell.value if isinstance(cell.value, str) else float(cell.value)
-            )
+            waits[column].append(cell.value if isinstance(cell.value, str) else float(cell.value))
     return bills, waits
 
 
@@ -330,30 +321,29 @@ def write_sensitivity(
 ) -> None:
     """Write how the bill moves with prices, by formula, and with traffic, as simulated."""
     width = 1 + len(roles)
-    sheet.widths(46, *[24] * len(roles))
+    sheet.widths(54, *[26] * len(roles))
     sheet.text(0, 0, "How the bill moves [$ a month]", "title")
     sheet.text(1, 0, "The plans are those chosen on Options.", "line")
     sheet.heads(3, ("", *(role for role, _ in roles)))
     sheet.text(4, 0, "Plan", "bold")
     for column, (_, name) in enumerate(roles, start=1):
         sheet.put(4, column, name, "right")
-    sheet.sheet.set_row(4, 46)
     row = 5
     sheet.section(row, "By formula, live on every yellow cell", width)
     band = inputs.price_band
     share = joined(fixed(band * 100, 0), quoted(" %"))
     own = committed
     for words, head, value in (
-        (quoted("As it is"), "Bill [$ a month]", own and own.month),
+        (quoted("As it is"), "Bill [$ a month]", None if own is None else own.month),
         (
             joined(quoted("Every metered price lower by "), share),
             "Bill at lower prices [$ a month]",
-            own and own.lower,
+            None if own is None else own.lower,
         ),
         (
             joined(quoted("Every metered price higher by "), share),
             "Bill at higher prices [$ a month]",
-            own and own.higher,
+            None if own is None else own.higher,
         ),
     ):
         row += 1
@@ -369,7 +359,6 @@ def write_sensitivity(
     looked = list(levels)
     for column, plan_id in enumerate(looked, start=1):
         sheet.text(row, column, levels[plan_id][0][0].name, "right")
-    sheet.sheet.set_row(row, 46)
     if not levels:
         sheet.text(row + 1, 0, "Not computed: the traffic is too much.", "line")
     for step, (run, _) in enumerate(levels[looked[0]] if looked else ()):

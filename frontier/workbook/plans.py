@@ -6,24 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from frontier import spell
-from frontier.billing import LINES
+from frontier.billing import GPU_LINES, LINES, METERED
 from frontier.workbook.cells import (
     Expr,
-    compares,
     fixed,
     joined,
     picked,
     quoted,
-    ratio,
     rounded,
     row_of,
-    total,
     when,
 )
 from frontier.workbook.inputs import Inputs
 from frontier.workbook.quantities import PoolCells
-from frontier.workbook.sheet import A3, Sheet
+from frontier.workbook.sheet import Sheet, width_of
 from frontier.workbook.usage import PlanUsage, Quantities
 
 _CENTS = 6
@@ -34,7 +30,6 @@ HEADS = (
     "Median wait [s]",
     "p99 wait [s]",
     "Wait on a start [of 1,000 requests]",
-    *(f"{line[:1].upper()}{line[1:]} [$ a month]" for line in LINES),
     "Bill [$ a month]",
     "Bill [$ a year]",
     "Bill [$ for 1,000 requests]",
@@ -48,14 +43,17 @@ HEADS = (
     _RANK,
     "No plan is cheaper and as quick (1)",
 )
+LINE_HEADS = {name: f"{name[:1].upper()}{name[1:]} [$ a month]" for name in LINES}
+_LINES_AT = {head: place for place, head in enumerate(LINE_HEADS.values(), start=1)}
 _FIRST_ROW = 3
 
 
 @dataclass(slots=True)
 class PlanList:
-    """Where the list of plans stands: its columns as ranges, and what they hold."""
+    """Where the list of plans stands, on two sheets: its columns as ranges, and what they hold."""
 
     sheet: Sheet
+    lines: Sheet
     names: list[str]
     columns: dict[str, list[float | str | bool]] = field(default_factory=dict)
 
@@ -66,7 +64,13 @@ class PlanList:
 
     def cells(self, head: str) -> str:
         """Return the range of a column by its head."""
-        return self.sheet.cells(_FIRST_ROW, self.last_row, HEADS.index(head))
+        sheet, column = self._where(head)
+        return sheet.cells(_FIRST_ROW, self.last_row, column)
+
+    def _where(self, head: str) -> tuple[Sheet, int]:
+        if head in _LINES_AT:
+            return self.lines, _LINES_AT[head]
+        return self.sheet, HEADS.index(head)
 
     def of(self, head: str, name: Expr) -> Expr:
         """Return what a column holds for the plan of that name."""
@@ -76,9 +80,15 @@ class PlanList:
     def at(self, head: str, plan: PlanUsage) -> Expr:
         """Return the cell of a column for a plan."""
         place = self.names.index(plan.name)
-        return self.sheet.at(
-            _FIRST_ROW + place, HEADS.index(head), self.columns[head][place]
-        )
+        sheet, column = self._where(head)
+        return sheet.at(_FIRST_ROW + place, column, self.columns[head][place])
+
+    def put(self, row: int, head: str, value: Expr | float | str, style: str = "money") -> Expr:
+        """Write a cell of a column, from the first plan to the last, and return where it is."""
+        sheet, column = self._where(head)
+        cell = sheet.put(row, column, value, style)
+        self.columns.setdefault(head, []).append(cell.value)
+        return cell
 
 
 def all_in_month(bill: Expr, inputs: Inputs) -> Expr:
@@ -94,13 +104,15 @@ def all_in_year(bill: Expr, inputs: Inputs) -> Expr:
 
 def write_plans(
     sheet: Sheet,
+    lines: Sheet,
     plans: Sequence[PlanUsage],
     pools: Sequence[tuple[PoolCells, ...]],
     inputs: Inputs,
 ) -> PlanList:
-    """Write the list of plans, a row each, and return where it stands."""
-    found = PlanList(sheet, [plan.name for plan in plans])
-    sheet.widths(44, 16, *[12] * (len(HEADS) - 2))
+    """Write the list of plans and its bills line by line; return where they stand."""
+    found = PlanList(sheet, lines, [plan.name for plan in plans])
+    width = width_of(found.names)
+    sheet.widths(width, 20, *[12] * (len(HEADS) - 2))
     sheet.text(0, 0, "Every plan at the prices of this file", "title")
     sheet.text(
         1,
@@ -110,50 +122,48 @@ def write_plans(
         "line",
     )
     sheet.heads(_FIRST_ROW - 1, HEADS, numbers_from=2)
+    lines.widths(width, *[12] * len(LINES))
+    lines.text(0, 0, "The bill of every plan, line by line", "title")
+    lines.heads(_FIRST_ROW - 1, ("Plan", *LINE_HEADS.values()))
     for place, (plan, own) in enumerate(zip(plans, pools, strict=True)):
         _write_plan(found, _FIRST_ROW + place, plan, own, inputs)
     _write_order(found, inputs)
-    sheet.sheet.freeze_panes(_FIRST_ROW, 1)
     sheet.sheet.autofilter(_FIRST_ROW - 1, 0, found.last_row, len(HEADS) - 1)
-    sheet.prints(found.last_row, len(HEADS) - 1, _FIRST_ROW - 1, paper=A3)
+    for one, last in ((sheet, len(HEADS) - 1), (lines, len(LINES))):
+        one.sheet.freeze_panes(_FIRST_ROW, 1)
+        one.prints(found.last_row, last, _FIRST_ROW - 1)
     return found
 
 
 def _write_plan(
     found: PlanList, row: int, plan: PlanUsage, pools: Sequence[PoolCells], inputs: Inputs
 ) -> None:
-    sheet = found.sheet
-
-    def put(head: str, value: Expr | float | str, style: str = "money") -> Expr:
-        cell = sheet.put(row, HEADS.index(head), value, style)
-        found.columns.setdefault(head, []).append(cell.value)
-        return cell
-
-    put("Plan", plan.name, "text")
-    put("Family", plan.family, "text")
-    put("Median wait [s]", plan.p50_ttft_s, "number")
-    put("p99 wait [s]", plan.p99_ttft_s, "number")
-    put("Wait on a start [of 1,000 requests]", 1000 * plan.waiting_share, "whole")
-    for line in LINES:
-        head = f"{line[:1].upper()}{line[1:]} [$ a month]"
-        put(head, _sum([pool.lines[line] for pool in pools]) if pools else "")
+    put = found.put
+    put(row, "Plan", plan.name, "name")
+    found.lines.text(row, 0, plan.name, "name")
+    put(row, "Family", plan.family, "text")
+    put(row, "Median wait [s]", plan.p50_ttft_s, "number")
+    put(row, "p99 wait [s]", plan.p99_ttft_s, "number")
+    put(row, "Wait on a start [of 1,000 requests]", 1000 * plan.waiting_share, "whole")
+    for line, head in LINE_HEADS.items():
+        put(row, head, _sum([pool.lines[line] for pool in pools]) if pools else "")
     if pools:
-        month = put("Bill [$ a month]", _sum([pool.month for pool in pools]))
-        year = put("Bill [$ a year]", _sum([pool.year for pool in pools]))
+        month = put(row, "Bill [$ a month]", _sum([pool.month for pool in pools]))
+        year = put(row, "Bill [$ a year]", _sum([pool.year for pool in pools]))
     else:
-        month = put("Bill [$ a month]", plan.usd_per_month)
-        year = put("Bill [$ a year]", month * inputs.year_scale * 12)
+        month = put(row, "Bill [$ a month]", plan.usd_per_month)
+        year = put(row, "Bill [$ a year]", month * inputs.year_scale * 12)
     span = month * inputs.span_months
     thousands, millions = plan.requests / 1e3, plan.tokens / 1e6
-    put("Bill [$ for 1,000 requests]", span / thousands if thousands else "", "small_money")
-    put("Bill [$ for a million tokens]", span / millions if millions else "", "small_money")
-    put("All in, with tax [$ a month]", all_in_month(month, inputs))
-    put("All in, with tax [$ a year]", all_in_year(year, inputs))
+    put(row, "Bill [$ for 1,000 requests]", span / thousands if thousands else "", "small_money")
+    put(row, "Bill [$ for a million tokens]", span / millions if millions else "", "small_money")
+    put(row, "All in, with tax [$ a month]", all_in_month(month, inputs))
+    put(row, "All in, with tax [$ a year]", all_in_year(year, inputs))
     lower = _sum([pool.lower for pool in pools]) if pools else month
     higher = _sum([pool.higher for pool in pools]) if pools else month
-    put("Bill at lower prices [$ a month]", lower)
-    put("Bill at higher prices [$ a month]", higher)
-    put(_BUYABLE, float(plan.is_buyable), "whole")
+    put(row, "Bill at lower prices [$ a month]", lower)
+    put(row, "Bill at higher prices [$ a month]", higher)
+    put(row, _BUYABLE, float(plan.is_buyable), "whole")
 
 
 def _sum(parts: Sequence[Expr]) -> Expr:
@@ -290,15 +300,11 @@ def write_options(
     )
     chosen = {role: plan or quantities.chosen for role, plan in roles.items()}
     width = 1 + len(chosen) + (committed is not None)
-    sheet.widths(46, *[24] * (width - 1))
+    sheet.widths(max(50.0, width_of(found.names)), *[26] * (width - 1))
     top = sheet.sheet
-    top.merge_range(1, 0, 1, width - 1, "")
-    told = headline(found, inputs)
-    sheet.put(1, 0, told, "headline")
-    top.set_row(1, 32)
+    sheet.wide_text(1, width - 1, headline(found, inputs), "headline")
     for place, text in enumerate(notes, start=2):
-        top.merge_range(place, 0, place, width - 1, "")
-        sheet.text(place, 0, text, "note")
+        sheet.wide_text(place, width - 1, text, "note")
     row = 2 + len(notes)
     heads = ("", *chosen, *((_COMMITTED_ROLE,) if committed is not None else ()))
     sheet.heads(row, heads)
@@ -312,7 +318,6 @@ def write_options(
         )
     if committed is not None:
         sheet.put(row, width - 1, committed.name, "right")
-    top.set_row(row, 46)
 
     def line(words: str, head: str, own: Expr | None, style: str = "money") -> list[Expr]:
         nonlocal row
@@ -341,12 +346,19 @@ def write_options(
 
     own = committed
     section("Waits of one simulated run")
-    line("Median time to first token [s]", "Median wait [s]", own and own.p50, "number")
-    p99 = line("p99 time to first token [s]", "p99 wait [s]", own and own.p99, "number")
+    line(
+        "Median time to first token [s]",
+        "Median wait [s]",
+        None if own is None else own.p50,
+        "number",
+    )
+    p99 = line(
+        "p99 time to first token [s]", "p99 wait [s]", None if own is None else own.p99, "number"
+    )
     line(
         "Requests of 1,000 that wait on a start",
         "Wait on a start [of 1,000 requests]",
-        own and own.waiting,
+        None if own is None else own.waiting,
         "whole",
     )
     derived("Within the limit", [_is_within(cell, inputs) for cell in p99], "right")
@@ -358,11 +370,13 @@ def write_options(
         joined(quoted("Dollars a month of "), fixed(inputs.hours_per_month, 0), quoted(" hours")),
         "section",
     )
+    unused = _never_used(quantities.plans)
     for name in LINES:
-        head = f"{name[:1].upper()}{name[1:]} [$ a month]"
-        line(_LINE_WORDS[name], head, own and own.lines[name])
+        if name in unused:
+            continue
+        line(_LINE_WORDS[name], LINE_HEADS[name], None if own is None else own.lines[name])
     head = "Bill [$ a month]"
-    bills = line("The bill", head, own and own.month, "total")
+    bills = line("The bill", head, None if own is None else own.month, "total")
     same = [inputs.egress, inputs.support, inputs.staff]
     for words, cell in zip(("Egress", "Support", "Staff"), same, strict=True):
         derived(f"{words} (Inputs)", [cell] * len(bills))
@@ -379,7 +393,7 @@ def write_options(
         joined(quoted("Dollars a year of "), fixed(inputs.hours_per_year, 0), quoted(" hours")),
         "section",
     )
-    years = line("The bill", "Bill [$ a year]", own and own.year)
+    years = line("The bill", "Bill [$ a year]", None if own is None else own.year)
     all_in = derived("All in, a year", [all_in_year(year, inputs) for year in years], "total")
     derived(
         "All in, more or less than the plan in the first column, a year",
@@ -400,13 +414,13 @@ def write_options(
     line(
         "1,000 requests",
         "Bill [$ for 1,000 requests]",
-        own and _each(own.month, inputs, own.requests / 1e3),
+        None if own is None else _each(own.month, inputs, own.requests / 1e3),
         "small_money",
     )
     line(
         "A million tokens, prompt and output",
         "Bill [$ for a million tokens]",
-        own and _each(own.month, inputs, own.tokens / 1e6),
+        None if own is None else _each(own.month, inputs, own.tokens / 1e6),
         "small_money",
     )
     if own is not None:
@@ -421,7 +435,7 @@ def write_options(
             sheet.put(row, width - 1, cell, style)
     row = _write_cheapest(sheet, found, inputs, row + 2)
     sheet.sheet.freeze_panes(2, 1)
-    sheet.prints(row, width - 1, 1)
+    sheet.prints(row, width - 1, 1, pages=1)
     roles_of = [(role, name) for role, name in zip(chosen, names, strict=True)]
     return roles_of + ([(_COMMITTED_ROLE, own.name)] if own is not None else [])
 
@@ -440,6 +454,21 @@ _LINE_WORDS = {
     "fees": "Fees",
     "credits": "Credits",
 }
+
+
+def _never_used(plans: Sequence[PlanUsage]) -> set[str]:
+    """Return the lines of GPU time of which no plan has any: no price makes dollars of them."""
+    pools = [pool for plan in plans for pool in plan.pools]
+    found = {
+        name
+        for place, name in enumerate(GPU_LINES[: len(METERED)])
+        if not any(pool.gpu_h[place] for pool in pools)
+    }
+    if any(pool.extra_start_gpu_h for pool in pools):
+        found.discard("starting")
+    if not any(pool.unused_committed_gpu_h for pool in pools):
+        found.add("unused commitment")
+    return found
 
 
 def _each(month: Expr, inputs: Inputs, count: float) -> Expr:

@@ -13,7 +13,7 @@ from frontier import spell
 from frontier.billing import GPU_LINES, LINES, METERED
 from frontier.workbook.cells import Expr, least, total
 from frontier.workbook.inputs import Inputs, own_or
-from frontier.workbook.sheet import A3, Sheet
+from frontier.workbook.sheet import Sheet, width_of
 from frontier.workbook.usage import PlanUsage, PoolUsage
 
 _QUANTITIES = (
@@ -103,7 +103,7 @@ def write_quantities(
         *(f"{line[:1].upper()}{line[1:]} [$ a month]" for line in LINES),
         *(f"{head} [$]" for head in _SUM_HEADS),
     )
-    sheet.widths(44, 8, 20, *[12] * (len(heads) - 3))
+    sheet.widths(width_of([plan.name for plan in plans]), 8, 20, *[12] * (len(heads) - 3))
     sheet.text(0, 0, title, "title")
     span = spell.seconds(inputs.span_s.number)
     sheet.text(
@@ -118,7 +118,7 @@ def write_quantities(
         cells = []
         for pool in plan.pools:
             row += 1
-            sheet.text(row, 0, plan.name)
+            sheet.text(row, 0, plan.name, "name")
             sheet.text(row, 1, "base" if pool.is_base else "plan")
             sheet.text(row, 2, pool.offer)
             sheet.put(row, 3, plan.traffic)
@@ -126,7 +126,7 @@ def write_quantities(
             cells.append(_write_pool(sheet, row, plan, pool, inputs, sums))
         found.append(tuple(cells))
     sheet.sheet.freeze_panes(3, 1)
-    sheet.prints(row, len(heads) - 1, 2, paper=A3)
+    sheet.prints(row, len(heads) - 1, 2, is_wide=True)
     return found
 
 
@@ -172,9 +172,7 @@ def _write_pool(
         name: hour * gpu / months for name, hour in zip(GPU_LINES, gpu_h, strict=False)
     }
     formulas["starting"] = (gpu_h[METERED.index("starting")] + extra) * gpu / months
-    formulas["unused commitment"] = (
-        unused * listed * (1 - inputs.commitment_discount) / months
-    )
+    formulas["unused commitment"] = unused * listed * (1 - inputs.commitment_discount) / months
     formulas["CPU and RAM"] = (
         (hours + extra) * host + kept_ram * price.gib * price.multiplier
     ) / months
@@ -235,4 +233,3 @@ def _write_pool(
 def _span(sheet: Sheet, row: int, first: int, last: int) -> str:
     start = sheet.at(row, first, 0.0).text
     return f"{start}:{sheet.at(row, last, 0.0).text.partition('!')[2]}"
-

@@ -16,6 +16,7 @@ import numpy as np
 
 from frontier.billing import METERED, BillBasis, PoolBasis
 from frontier.crew import Progress
+from frontier.finance import MONTHS_PER_YEAR
 from frontier.plans.families import DEDICATED, FAMILIES
 from frontier.prices import origin_in_words
 from frontier.study import Study
@@ -170,9 +171,7 @@ def prices_of(bases: Iterable[BillBasis], tables: Tables) -> dict[tuple[str, flo
                     max(own[1], before.storage_usd_per_gb_month),
                 ]
             offer = tables.offers.get(pool.offer_id)
-            twice = any(
-                key[0] == pool.offer_id and key != offer_key(pool) for key in found
-            )
+            twice = any(key[0] == pool.offer_id and key != offer_key(pool) for key in found)
             found[offer_key(pool)] = OfferPrice(
                 key=f"{pool.offer_id} × {pool.multiplier:g}" if twice else pool.offer_id,
                 origin=(
@@ -275,6 +274,12 @@ class Quantities:
         where that would take long.
     is_committable : bool
         Whether the machines by the hour can be bought under a commitment of the buyer.
+    commitment_discount, term_months, upfront_share : float
+        Of the buyer's commitment; no discount where there is none. [1], [months], [1]
+    price_band, growth_per_month : float
+        By how much prices may be off, and how the traffic grows, until a person says. [1]
+    most_meters : int
+        Meters of the chosen plan above which their sums alone are written.
     """
 
     prices: tuple[OfferPrice, ...]
@@ -284,6 +289,12 @@ class Quantities:
     always_on: PlanUsage | None
     levels: tuple[PlanUsage, ...] = ()
     is_committable: bool = False
+    commitment_discount: float = 0.0
+    term_months: int = MONTHS_PER_YEAR
+    upfront_share: float = 0.0
+    price_band: float = 0.0
+    growth_per_month: float = 0.0
+    most_meters: int = 1_000_000
 
     @property
     def looked_at(self) -> tuple[PlanUsage, ...]:
@@ -292,9 +303,7 @@ class Quantities:
         return tuple({plan.plan_id: plan for plan in asked if plan is not None}.values())
 
 
-def quantities_of(
-    study: Study, plan_id: str, progress: Progress | None = None
-) -> Quantities:
+def quantities_of(study: Study, plan_id: str, progress: Progress | None = None) -> Quantities:
     """Return what each plan of a study uses, and what three of them would at other traffic.
 
     Parameters
@@ -329,6 +338,7 @@ def quantities_of(
     ]
     chosen, shipped, always_on = (None if one is None else plans[one] for one in asked)
     assert chosen is not None
+    bound = study.deal.commitment
     return Quantities(
         tuple(prices.values()),
         tuple(plans.values()),
@@ -337,6 +347,12 @@ def quantities_of(
         always_on,
         tuple(levels),
         is_committable=always_on is not None and _is_committable(study, always_on.plan_id),
+        commitment_discount=0.0 if bound is None else bound.discount,
+        term_months=(bound and bound.term_months) or MONTHS_PER_YEAR,
+        upfront_share=(bound and bound.upfront_share) or 0.0,
+        price_band=study.tables.setting("price_band"),
+        growth_per_month=study.tables.setting("growth_per_month"),
+        most_meters=int(study.tables.setting("workbook_most_meters")),
     )
 
 
@@ -376,7 +392,9 @@ def _token_price(study: Study, row: Mapping[str, Any], name: str) -> PlanUsage:
         p99_ttft_s=float(row["p99_ttft_s"]),
         waiting_share=0.0,
         requests=trace.arrival_s.size,
-        tokens=int(trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)),
+        tokens=int(
+            trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
+        ),
         storage_gb=0.0,
         pools=(),
         is_buyable=FAMILIES[str(row["family"])].is_buyable,
