@@ -672,7 +672,8 @@ def _growth(told: argparse.Namespace) -> None:
 def _as_file(suffix: str, study: Study, plan_id: str) -> bytes:
     """Return what a file of that kind holds: the table, or the report of a plan."""
     from frontier.export import csv_bytes
-    from frontier.report import html_report, report_json, report_of, workbook
+    from frontier.report import html_report, report_json, report_of
+    from frontier.workbook import workbook
 
     if suffix == ".csv":
         return csv_bytes(study.table)

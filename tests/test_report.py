@@ -16,20 +16,20 @@ import pandas as pd
 import pytest
 
 from frontier.billing import LINES, Contract, Terms, Usage, bill, bill_basis
+from frontier.company import NOBODY, Company, Currency
 from frontier.explain import Explanation, Reference, Term
 from frontier.export import csv_bytes, neutral
 from frontier.mitigations.base import Standing
 from frontier.policy import NodePool, ParkedTier, ScalingPolicy
 from frontier.report import (
-    Currency,
     Report,
     html_report,
     meters_csv,
     report_json,
-    workbook,
 )
 from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED
 from frontier.tables import load_tables
+from frontier.workbook import workbook
 
 TABLES = load_tables()
 HORIZON = 7 * 86400.0
@@ -131,7 +131,8 @@ def report():
             (offer, TABLES.source_of(TABLES.offers[offer]))
             for offer in ("modal-h100", "crusoe-l40s")
         ),
-        currency=Currency("EUR", 0.91, dt.date(2026, 11, 20)),
+        hours_per_year=8760.0,
+        company=Company(currency=Currency("EUR", 0.91, dt.date(2026, 11, 20))),
     )
 
 
@@ -321,7 +322,7 @@ def test_the_json_is_plain_and_complete(report):
 def test_a_plan_that_never_ran_has_a_workbook_too(report):
     """No meters, no requests: formulas over nothing, and no division by zero."""
     week = hybrid_week(is_empty=True)
-    empty = dataclasses.replace(report, bill=bill(week), basis=week, tokens=0, currency=None)
+    empty = dataclasses.replace(report, bill=bill(week), basis=week, tokens=0, company=NOBODY)
     book = openpyxl.load_workbook(io.BytesIO(workbook(empty)), data_only=True)
     cells = figures(book["Bill"])
     assert cells["Total"][2] == pytest.approx(empty.bill.usd_span)

@@ -11,24 +11,26 @@ import yaml
 
 import frontier
 from frontier.pages import takeaway
-from frontier.report import html_report, report_json, workbook
+from frontier.report import html_report, report_json
+from frontier.workbook import workbook
 
 _REPORT = """
 import datetime as dt
 import streamlit as st
 from frontier.pages import controls, link, results, takeaway
-from frontier.report import Currency, report_of
+from frontier.company import Company, Currency
+from frontier.report import report_of
 link.begin()
 st.session_state['choices'] = choices = controls.scenario_bar()
 today = dt.date(2026, 11, 24)
-currency = Currency("EUR", 0.9, today)
+company = Company(currency=Currency("EUR", 0.9, today))
 st.session_state['report'] = report_of(
     results.study(choices),
     PLAN,
     made_on=today,
     link=link.address(),
     changed=takeaway.changed_cells(),
-    currency=currency,
+    company=company,
 )
 link.end()
 """
@@ -49,8 +51,8 @@ def _number(text):
 
 
 def test_every_unit_follows_from_the_month(open_app):
-    """A year is twelve months; another currency is the user's rate times dollars, by its date."""
-    app = _open_tab(open_app, plan="dedicated-1", currency="EUR", rate="0.9")
+    """A year is 8,760 hours, whatever a month has; another currency is a typed rate."""
+    app = _open_tab(open_app, plan="dedicated-1", currency="EUR", rate="0.9", rate_on="2026-11-20")
     assert not app.exception
     costs = _costs(app)
     month, year = (_number(value) for value in costs["Dollars"].iloc[:2])
@@ -61,14 +63,19 @@ def test_every_unit_follows_from_the_month(open_app):
     # A euro is dearer than a dollar here, so it buys more tokens.
     assert euros[-1] == pytest.approx(_number(costs["Dollars"].iloc[-1]) / 0.9, rel=1e-2)
     app.number_input(key="hours").set_value(720.0).run()
-    assert _number(_costs(app)["Dollars"].iloc[0]) == pytest.approx(1080)
+    shorter, same = (_number(value) for value in _costs(app)["Dollars"].iloc[:2])
+    assert shorter == pytest.approx(1080)
+    assert same == pytest.approx(1.5 * 8760)
 
 
 def test_a_currency_without_a_rate_is_not_shown(open_app):
-    """No rate is fetched or made up: the column comes with the user's rate."""
+    """No rate is fetched or made up: the column comes with the user's rate and its date."""
     app = _open_tab(open_app, currency="EUR")
     assert "EUR" not in _costs(app)
-    assert any("Give the rate" in caption.value for caption in app.caption)
+    assert any("expected the rate" in said.value for said in app.warning)
+    app.number_input(key="rate").set_value(0.9).run()
+    assert "EUR" not in _costs(app)
+    assert any("date of the rate" in said.value for said in app.warning)
 
 
 def test_no_file_is_built_before_it_is_asked_for(open_app, monkeypatch):
