@@ -21,6 +21,7 @@ from frontier.errors import InfeasibleError
 from frontier.plans.plan import Plan
 from frontier.sweep import Outcome, start_draws
 from frontier.tables import Tables
+from frontier.trace.spooled import SpooledTrace
 
 Blocks = Callable[[int], Iterator[Block]]
 
@@ -116,6 +117,20 @@ def sweep_in_blocks(
     if keeper is not None:
         keeper.remove()
     return found
+
+
+def blocks_of(trace: SpooledTrace, size: int) -> Blocks:
+    """Return what gives the blocks of so many requests of a trace on disk."""
+
+    def blocks(first: int) -> Iterator[Block]:
+        requests = trace.arrival_s.size
+        for begin in range(first, requests, size):
+            end = min(begin + size, requests)
+            arrival_s, prompts, outputs = trace.slice(begin, end)
+            next_s = float(trace.arrival_s[end]) if end < requests else None
+            yield Block(begin, arrival_s, prompts, outputs, next_s)
+
+    return blocks
 
 
 def _serve(block: Block, run: PlanRun, stop: NDArray[np.uint8]) -> None:
