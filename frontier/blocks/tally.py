@@ -26,7 +26,7 @@ _LEAST = 1e-9
 # So many values are kept as they are before they are counted only.
 _EXACT_MOST = 4096
 # Longest values are looked through when there are more of them than asked for, by this factor.
-_SLACK = 1.2
+_SLACK = 1.05
 
 
 class Tally:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
+from frontier import cli
 from frontier.blocks.carried import CacheRules, Carried
 from frontier.blocks.runs import Block, Whole
 from frontier.blocks.sweeping import sweep_in_blocks
@@ -19,8 +30,10 @@ from frontier.plans.scenario import Scenario, deploy
 from frontier.simulate import RunResult, ground_of
 from frontier.sweep import simulate_plans
 from frontier.tables import load_tables
-from frontier.trace import TraceReport, make_trace, with_cached_share
+from frontier.trace import TraceQuestion, TraceReport, make_trace, read_trace, with_cached_share
+from frontier.trace import spooled as spooling
 from frontier.trace.generate import NOMINAL_MONDAY
+from frontier.trace.spooled import spool
 from tests.property.test_simulation import draw_case, draw_case_on_nodes, draw_engine
 from tests.property.test_ticks import draw_scaler, with_scaler
 
@@ -307,3 +320,191 @@ def test_a_file_of_another_sweep_is_refused(tmp_path):
     kept.write_bytes(kept.read_bytes()[:-100])
     with pytest.raises(InputError, match="damaged"):
         swept(plans, trace, checkpoint=kept, resume=True)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+START = np.datetime64("2026-03-02T08:00:00", "us")
+
+
+def files(folder, *parts, name="part-{}.parquet", **changed):
+    """Write a data set of these (times in seconds, prompts, outputs), a file each."""
+    folder.mkdir(exist_ok=True)
+    for number, (at_s, prompts, outputs) in enumerate(parts, 9):
+        us = START + np.rint(np.asarray(at_s) * 1e6).astype(np.int64).astype("timedelta64[us]")
+        columns = {
+            "timestamp": pa.array(us, pa.timestamp("us", "UTC")),
+            "prompt_tokens": prompts,
+            "output_tokens": outputs,
+        }
+        parquet.write_table(pa.table(columns | changed), folder / name.format(number))
+    return folder
+
+
+def parts_of(trace, *cuts):
+    ends = [0, *cuts, trace.arrival_s.size]
+    return [
+        (trace.arrival_s[a:b], trace.prompt_tokens[a:b], trace.output_tokens[a:b])
+        for a, b in itertools.pairwise(ends)
+    ]
+
+
+def as_one(folder, path):
+    """Write the files of a data set as one, and read that in one piece."""
+    found = [parquet.read_table(file) for file in spooling.files_of(folder)]
+    parquet.write_table(pa.concat_tables(found), path)
+    return read_trace(path, max_rows=10**6, losses="accept")
+
+
+def test_a_data_set_is_read_as_its_files_in_one(tmp_path, monkeypatch):
+    """Rows late or broken, missing and empty counts: the same requests, digest and sentences.
+
+    Names are in the order of their numbers, 9 before 10.
+    """
+    monkeypatch.setattr(spooling, "PIECE", 500)
+    trace = traffic()
+    rng = np.random.default_rng(1)
+    late = trace.arrival_s + rng.uniform(0, 30, trace.arrival_s.size)
+    prompts = trace.prompt_tokens.astype(object)
+    outputs = trace.output_tokens.astype(object)
+    prompts[5], prompts[900], outputs[7], outputs[1000:1010] = -3, None, None, 0
+    cuts = (0, 800, 1700, None)
+    parts = [
+        (late[a:b], pa.array(prompts[a:b].tolist(), pa.int32()), outputs[a:b].tolist())
+        for a, b in itertools.pairwise(cuts)
+    ]
+    folder = files(tmp_path / "set", *parts)
+    found = spool(folder, tmp_path / "columns", tables=TABLES)
+    expected = as_one(folder, tmp_path / "one.parquet")
+    assert found.digest == expected.digest
+    assert found.tokens == int(expected.prompt_tokens.sum() + expected.output_tokens.sum())
+    for name in ("t0_utc", "horizon_s", "resolution_s"):
+        assert getattr(found, name) == getattr(expected, name)
+    for name in ("format", "time_unit", "rows_read", "kept", "dropped", "zones"):
+        assert getattr(found.report, name) == getattr(expected.report, name), name
+    for sentence in (*expected.report.notes, *expected.report.assumed):
+        if "0 output tokens" not in sentence:
+            assert sentence in (*found.report.notes, *found.report.assumed)
+    # A second time nothing is read, unless a file has changed.
+    monkeypatch.setattr(spooling, "_Reading", None)
+    assert spool(folder, tmp_path / "columns", tables=TABLES) == found
+    os.utime(folder / "part-9.parquet", (1, 1))
+    with pytest.raises(TypeError):
+        spool(folder, tmp_path / "columns", tables=TABLES)
+
+
+def test_plans_are_made_of_a_data_set_as_of_a_trace(tmp_path, monkeypatch):
+    """Speeds, sizes and schedules do not hang on the pieces that requests are looked at in."""
+    monkeypatch.setattr(spooling, "PIECE", 300)
+    trace = traffic()
+    folder = files(tmp_path / "set", *parts_of(trace))
+    found = spool(folder, tmp_path / "columns", tables=TABLES)
+    expected = as_one(folder, tmp_path / "one.parquet")
+    for which in ("as shipped", "on spot machines", "on nodes"):
+        scenario = dataclasses.replace(SCENARIO, **GRIDS[which])
+        one, other = (
+            default_grid(deploy(scenario, of, TABLES), of, TABLES) for of in (found, expected)
+        )
+        assert [repr(plan) for plan in one] == [repr(plan) for plan in other]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"timestamp": ["soon"] * 3}, "no readable time"),
+        ({"cached_tokens": [0, 4, 4]}, "which prompts begin alike"),
+        ({"num_requests": [4, 5, 6]}, "count requests|counts requests"),
+    ],
+)
+def test_what_takes_all_rows_at_once_is_refused_in_words(changed, words, tmp_path):
+    folder = files(tmp_path / "set", ([0, 60, 120], [10, 10, 10], [5, 5, 5]), **changed)
+    with pytest.raises(InputError, match=words):
+        spool(folder, tmp_path / "columns", tables=TABLES)
+
+
+def test_files_that_overlap_or_differ_are_refused_by_name(tmp_path, monkeypatch):
+    """Files follow one another in time; a row that is a little late is put in order."""
+    monkeypatch.setattr(spooling, "PIECE", 10)
+    rows = np.arange(100.0)
+    one = np.ones(100, np.int32)
+    folder = files(tmp_path / "a", (rows, one, one), (rows + 50, one, one))
+    with pytest.raises(InputError, match=r"'part-10\.parquet' holds requests that came before"):
+        spool(folder, tmp_path / "columns", tables=TABLES)
+    folder = files(tmp_path / "b", (rows, one, one), (rows + 95, one, one))
+    found = spool(folder, tmp_path / "columns", tables=TABLES)
+    assert any("out of order" in sentence for sentence in found.report.notes)
+    files(tmp_path / "b", (rows, one, one), name="z.parquet", prompt_tokens=one, model=["m"] * 100)
+    with pytest.raises(InputError, match=r"'z\.parquet' has other columns than 'part-9\.parquet'"):
+        spool(tmp_path / "b", tmp_path / "columns", tables=TABLES)
+    with pytest.raises(InputError, match="no folder of them"):
+        spool(tmp_path / "none", tmp_path / "columns", tables=TABLES)
+
+
+def test_several_models_are_asked_about_and_one_is_kept(tmp_path):
+    rows, one = np.arange(30.0), np.ones(30, np.int32)
+    folder = files(tmp_path / "set", (rows, one, one), model=["large", "small", "small"] * 10)
+    with pytest.raises(TraceQuestion, match="2 models"):
+        spool(folder, tmp_path / "columns", tables=TABLES)
+    found = spool(folder, tmp_path / "columns", tables=TABLES, model="small")
+    assert found.arrival_s.size == 20
+    assert found.report.dropped == {"requests to other models": 10}
+
+
+def command(folder, state, out):
+    return [
+        *("sweep", "--trace", str(folder), "--blocks", str(state), "--out", str(out)),
+        *("--model", "Llama-3.1-8B-Instruct", "--serverless", "modal-l40s"),
+        *("--dedicated", "crusoe-l40s", "--slo-p99-ttft", "2", "--most-plans", "12"),
+        *("--block-requests", "400", "--checkpoint-every", "0"),
+    ]
+
+
+def test_a_killed_command_goes_on_where_it_was_to_the_identical_table(tmp_path, capsys):
+    """A process is killed in the middle, without a chance to tidy up, and resumed by another."""
+    folder = files(tmp_path / "set", *parts_of(traffic(), 2000))
+    assert cli.main(command(folder, tmp_path / "whole", tmp_path / "whole.csv")) == 0
+    said = capsys.readouterr()
+    assert "Served in blocks of 400 requests" in said.out
+    # Slowed down, so that it is killed before its end and not after.
+    code = """
+import sys, time
+from frontier import cli
+from frontier.blocks import sweeping
+serve = sweeping._serve
+sweeping._serve = lambda block, run, stop: (time.sleep(0.05), serve(block, run, stop))
+cli.main(sys.argv[1:])
+"""
+    state = tmp_path / "state"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, *command(folder, state, tmp_path / "killed.csv")],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+    )
+    kept = state / "state.npz"
+    until = time.monotonic() + 120
+    while not kept.exists() and child.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert kept.exists()
+    assert not (tmp_path / "killed.csv").exists()
+    assert cli.main([*command(folder, state, tmp_path / "resumed.csv"), "--resume"]) == 0
+    assert not kept.exists()
+    one, other = ((tmp_path / f"{name}.csv").read_bytes() for name in ("whole", "resumed"))
+    assert one == other
+    assert len(list(csv.DictReader(one.decode().splitlines()))) == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--resume"], "--resume needs --blocks"),
+        (["--blocks", "x", "--scheduler", "tcp://a:1"], "--scheduler does not go together"),
+        (["--blocks", "x", "--trace", "other"], "one data set"),
+        (["--blocks", "x", "--block-requests", "0"], "at least 1"),
+        (["--blocks", "x"], "no file or folder 'none'"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options, words, capsys):
+    asked = ["sweep", "--trace", "none", "--model", "Llama-3.1-8B-Instruct", "--serverless"]
+    assert cli.main([*asked, "modal-l40s", "--dedicated", "crusoe-l40s", *options]) == 2
+    assert words in capsys.readouterr().err
