@@ -680,13 +680,13 @@ def _as_file(
     from frontier.export import csv_bytes
     from frontier.record import html_record
     from frontier.report import report_json, report_of
-    from frontier.workbook import workbook
+    from frontier.workbook import quantities_of, workbook
 
     if suffix == ".csv":
         return csv_bytes(study.table)
     report = report_of(study, plan_id, made_on=dt.date.today(), link="", company=company)
     if suffix == ".xlsx":
-        return workbook(report)
+        return workbook(report, quantities_of(study, plan_id))
     return (
         html_record(report, with_annex=with_annex).encode("utf-8")
         if suffix == ".html"

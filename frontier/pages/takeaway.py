@@ -29,7 +29,7 @@ from frontier.report import (
 )
 from frontier.study import Study
 from frontier.sweep import Outcome
-from frontier.workbook import workbook
+from frontier.workbook import quantities_of, workbook
 
 
 def draw(study: Study, chosen: str) -> None:
@@ -100,10 +100,10 @@ def _draw_files(study: Study, outcome: Outcome, company: Company) -> None:
     files: tuple[tuple[str, str, str, str, Callable[[], bytes | str]], ...] = (
         (
             "Workbook for finance (XLSX)",
-            "Bill with live formulas, inputs, meters, all plans, assumptions, sources.",
+            "Plans side by side, bill, commitment and growth, live on every price; sources.",
             f"{name}.xlsx",
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-            lambda: workbook(report()),
+            lambda: workbook(report(), quantities_of(study, outcome.plan.plan_id)),
         ),
         (
             "Record to sign (HTML)",

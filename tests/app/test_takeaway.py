@@ -21,6 +21,7 @@ import streamlit as st
 from frontier.pages import controls, link, results, takeaway
 from frontier.company import Company, Currency
 from frontier.report import report_of
+from frontier.workbook import quantities_of
 link.begin()
 st.session_state['choices'] = choices = controls.scenario_bar()
 today = dt.date(2026, 11, 24)
@@ -33,6 +34,7 @@ st.session_state['report'] = report_of(
     changed=takeaway.changed_cells(),
     company=company,
 )
+st.session_state['quantities'] = quantities_of(results.study(choices), PLAN)
 link.end()
 """
 
@@ -91,6 +93,10 @@ def test_no_file_is_built_before_it_is_asked_for(open_app, monkeypatch):
 
 
 def _report(plan, **query):
+    return _taken(plan, **query)[0]
+
+
+def _taken(plan, **query):
     from streamlit.testing.v1 import AppTest
 
     app = AppTest.from_string(_REPORT.replace("PLAN", repr(plan)), default_timeout=90)
@@ -98,18 +104,23 @@ def _report(plan, **query):
         app.query_params[key.replace("__", ".")] = value
     app.run()
     assert not app.exception
-    return app.session_state["report"]
+    return app.session_state["report"], app.session_state["quantities"]
 
 
 @pytest.fixture(scope="module")
-def report():
-    """Make the report of a reserved plan at a changed price."""
-    return _report("reserved-1", commitment="preset-35", **{"price__crusoe-l40s": "1.2"})
+def taken():
+    """Make the report of a reserved plan at a changed price, and what a workbook needs beside."""
+    return _taken("reserved-1", commitment="preset-35", **{"price__crusoe-l40s": "1.2"})
 
 
-def test_the_files_say_where_they_come_from(report):
+@pytest.fixture(scope="module")
+def report(taken):
+    return taken[0]
+
+
+def test_the_files_say_where_they_come_from(report, taken):
     """Workbook, page and JSON: link with the choices, version, date, a change, a source."""
-    book = openpyxl.load_workbook(io.BytesIO(workbook(report)))
+    book = openpyxl.load_workbook(io.BytesIO(workbook(*taken)))
     cells = " ".join(
         str(cell.value)
         for sheet in book.worksheets
@@ -129,9 +140,9 @@ def test_the_files_say_where_they_come_from(report):
     assert json.loads(report_json(report))["plan"]["id"] == "reserved-1"
 
 
-def test_the_workbook_holds_the_bill_of_the_screen(report):
+def test_the_workbook_holds_the_bill_of_the_screen(report, taken):
     """730 hours at 1.2 $/h less 35 %, by the stored values and by the formulas' inputs."""
-    stored = openpyxl.load_workbook(io.BytesIO(workbook(report)), data_only=True)["Bill"]
+    stored = openpyxl.load_workbook(io.BytesIO(workbook(*taken)), data_only=True)["Bill"]
     month = next(row[1].value for row in stored.iter_rows() if row[0].value == "A month")
     assert month == pytest.approx(730 * 1.2 * 0.65)
     assert report.units_of_cost["month"] == pytest.approx(month)
