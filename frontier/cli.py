@@ -672,13 +672,14 @@ def _growth(told: argparse.Namespace) -> None:
 def _as_file(suffix: str, study: Study, plan_id: str) -> bytes:
     """Return what a file of that kind holds: the table, or the report of a plan."""
     from frontier.export import csv_bytes
-    from frontier.report import html_report, report_json, report_of, workbook
+    from frontier.report import html_report, report_json, report_of
+    from frontier.workbook import quantities_of, workbook
 
     if suffix == ".csv":
         return csv_bytes(study.table)
     report = report_of(study, plan_id, made_on=dt.date.today(), link="")
     if suffix == ".xlsx":
-        return workbook(report)
+        return workbook(report, quantities_of(study, plan_id))
     return html_report(report).encode("utf-8") if suffix == ".html" else report_json(report)
 
 

@@ -509,7 +509,7 @@ def line(label: str, default: str, *, key: str, accepts: Callable[[str], bool], 
     return st.session_state[key] if accepts(st.session_state[key]) else default
 
 
-def day(label: str, default: dt.date, *, key: str, **how: Any) -> dt.date:
+def day(label: str, default: dt.date | None, *, key: str, **how: Any) -> dt.date | None:
     """Draw a date field whose value lives in the address under ``key``; return it."""
 
     def parse(asked: str) -> dt.date | None:
@@ -519,7 +519,7 @@ def day(label: str, default: dt.date, *, key: str, **how: Any) -> dt.date:
             return None
 
     _restore(key, default, parse)
-    st.date_input(label, key=key, **how)
+    st.date_input(label, None, key=key, **how)
     st.session_state[_DRAWN].add(key)
     return st.session_state[key] or default
 

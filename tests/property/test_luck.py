@@ -209,7 +209,8 @@ def test_every_file_carries_the_ranges(study, luck):
 
     from frontier import spell
     from frontier.export import csv_bytes
-    from frontier.report import html_report, report_json, report_of, workbook
+    from frontier.report import html_report, report_json, report_of
+    from frontier.workbook import quantities_of, workbook
 
     ranged, plan_id = with_ranges(study, luck), study.verdict.shipped.plan_id
     report = report_of(ranged, plan_id, made_on=dt.date(2026, 11, 26), link="")
@@ -230,7 +231,7 @@ def test_every_file_carries_the_ranges(study, luck):
         report.uncertain,
     ):
         assert words in page
-    book = openpyxl.load_workbook(io.BytesIO(workbook(report)))
+    book = openpyxl.load_workbook(io.BytesIO(workbook(report, quantities_of(ranged, plan_id))))
     cells = [cell.value for row in book["Assumptions"].iter_rows() for cell in row]
     assert spell.dollars_between(usd.low, usd.high) in cells
     assert report.uncertain in cells
