@@ -8,7 +8,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 
-.PHONY: run test check architecture format bench shipped mutate system-packages clean
+.PHONY: run test check architecture documents pictures format bench shipped mutate audit upgrade \
+	system-packages clean
 
 run: $(VENV)/.installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -26,8 +27,16 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
 
+# The pictures of the pages that the browser tests compare with: stored anew after a wanted change.
+pictures: $(VENV)/.installed-dev
+	RENEW_PICTURES=1 $(BIN)/python -m pytest -q tests/browser/test_every_page.py -k a_page_is_sound
+
 architecture: $(VENV)/.installed-dev
 	$(BIN)/python tools/architecture.py
+
+# The parts of docs/ that are made of the code: commands, columns, errors of predictions.
+documents: $(VENV)/.installed-dev
+	PYTHONPATH=. $(BIN)/python tools/documents.py
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
@@ -45,6 +54,26 @@ N ?= 60
 SEED ?= 1
 mutate: $(VENV)/.installed-dev
 	$(BIN)/python tools/mutate.py --sample $(N) --seed $(SEED) $(MORE)
+
+# Are versions pinned here known to be weak? ADVISORIES=FOLDER asks a copy of the advisory database.
+audit: $(VENV)-supply/.installed $(VENV)/.installed-dev
+ifdef ADVISORIES
+	$(BIN)/python tools/audit.py $(ADVISORIES)
+else
+	@for list in requirements*.txt; do echo "== $$list"; \
+		$(VENV)-supply/bin/pip-audit --disable-pip --require-hashes -r $$list || exit 1; done
+endif
+
+# Once a month: newer packages, what changed in CHANGELOG.md, and all checks. See SECURITY.md.
+upgrade: $(VENV)-supply/.installed
+	$(VENV)-supply/bin/python tools/upgrade.py
+	$(MAKE) check
+
+$(VENV)-supply/.installed: requirements-supply.txt
+	@test -n "$(PYTHON)" || { echo "Frontier needs Python 3.11, 3.12 or 3.13; none was found."; exit 1; }
+	$(PYTHON) -m venv $(VENV)-supply
+	$(VENV)-supply/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-supply.txt
+	@touch $@
 
 $(VENV)/.installed: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Frontier needs Python 3.11, 3.12 or 3.13; none was found."; exit 1; }
@@ -74,4 +103,4 @@ system-packages:
 		else echo "No LibreOffice found: the workbook test will be skipped"; fi; }
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-supply .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -86,7 +86,7 @@ def as_file(suffix: str, found: Ladder, luck: Ranges, tables: Tables) -> bytes:
     if suffix == ".csv":
         return csv_bytes(ladder_table(found, luck))
     if suffix == ".xlsx":
-        from frontier.report import table_workbook
+        from frontier.workbook import table_workbook
 
         return table_workbook("Ladder", ladder_table(found, luck))
     text = as_json(found, luck, tables) if suffix == ".json" else as_markdown(found, luck, tables)

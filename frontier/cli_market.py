@@ -175,7 +175,7 @@ def as_file(
     if suffix == ".csv":
         return csv_bytes(market_table(found))
     if suffix == ".xlsx":
-        from frontier.report import table_workbook
+        from frontier.workbook import table_workbook
 
         return table_workbook("Market", market_table(found))
     make = as_json if suffix == ".json" else as_markdown

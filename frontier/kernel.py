@@ -61,7 +61,7 @@ EVENTS_A_CHECK = 65536
 SESSIONS_AT_FIRST = 2048
 
 # What `_run` returns.
-DONE, STOPPED, FULL = 0, 1, 2
+DONE, STOPPED, FULL, PAUSED = 0, 1, 2, 3
 OFF, STARTING, READY, PARKED = 0, 1, 2, 3
 # Columns of `count`, one row a replica and one more for the two ends of the idle list.
 STATE, HELD, SESSION, IDLE_BEFORE, IDLE_AFTER = 0, 1, 2, 3, 4
@@ -103,8 +103,10 @@ PANIC_S = 5  # when it last found reason to panic [s]
 ACTIVE_S = 6  # when it last found work [s]
 # What exceeds a whole number, or a limit, by less than this is rounding.
 WHOLE = 1e-6
-# Slots of `Progress.slots`: how far a run had come when its tables of sessions were full.
+# Slots of `Progress.slots`: how far a run had come when it was left. UNTIL is the arrival before
+# which it is left, HAS_BEGUN whether it has been entered before.
 ARRIVED, HEAD, IN_SERVICE, UP, MINIMUM, CHANGES, SESSIONS, NEXT_DRAW, UNLOOKED = range(9)
+UNTIL, HAS_BEGUN = 9, 10
 
 
 class Requests(NamedTuple):
@@ -189,9 +191,9 @@ class Fleet(NamedTuple):
     counts, time
         Columns as named above, one row a replica; ``counts`` has one more.
     events_s
-        Tree of the next finish or ready, least at the root [s].
+        Tournament of the next finish or ready, least at the root; see `_tree` [s].
     room
-        Tree of where to dispatch, greatest at the root.
+        Tournament of where to dispatch, greatest at the root.
     finish_step
         A heap a replica, least first.
     request
@@ -398,7 +400,7 @@ class Progress(NamedTuple):
 
     Attributes
     ----------
-    slots : int64, shape (9,)
+    slots : int64, shape (11,)
         As named above.
     reached_s : float64, shape (1,)
         The instant of the last event [s].
@@ -409,6 +411,23 @@ class Progress(NamedTuple):
     slots: NDArray[np.int64]
     reached_s: NDArray[np.float64]
     stop: NDArray[np.uint8]
+
+
+class State(NamedTuple):
+    """All that a run knows when it is left but for the requests: it can be gone on from.
+
+    Attributes
+    ----------
+    fleet : Fleet
+    sessions : Sessions
+    progress : Progress
+    scaler : Ticks or None
+    """
+
+    fleet: Fleet
+    sessions: Sessions
+    progress: Progress
+    scaler: Ticks | None
 
 
 # Any: numba declares the options that it documents, and `_nrt` is none of them.
@@ -431,41 +450,64 @@ _inlined = _njit(nogil=True, _nrt=False, forceinline=True)
 
 
 @_inlined
-def _set_event(events_s, replica, time_s):
-    node = (events_s.size >> 1) + replica
-    events_s[node] = time_s
+def _set_event(tree, replica, time_s):
+    """Enter when a replica has its next event."""
+    winners = tree.size >> 1
+    node = (winners >> 1) + replica
+    winner = float(replica)
+    tree[node] = time_s
     while node > 1:
-        beside_s = events_s[node ^ 1]
+        beside = node ^ 1
+        other, other_winner = tree[beside], tree[winners + beside]
+        # No branch: who wins cannot be foretold. The left one has the lower index, and wins a tie.
+        loses = (other < time_s) | ((other == time_s) & (node & 1 != 0))
+        time_s = other if loses else time_s
+        winner = other_winner if loses else winner
         node >>= 1
-        if beside_s < time_s:
-            time_s = beside_s
-        if events_s[node] == time_s:
+        if (tree[node] == time_s) & (tree[winners + node] == winner):
             break
-        events_s[node] = time_s
+        tree[node] = time_s
+        tree[winners + node] = winner
 
 
 @_inlined
-def _set_room(room, replica, preference):
-    node = (room.size >> 1) + replica
-    room[node] = preference
+def _set_room(tree, replica, preference):
+    """Enter how gladly a replica is dispatched to."""
+    winners = tree.size >> 1
+    node = (winners >> 1) + replica
+    winner = replica
+    tree[node] = preference
     while node > 1:
-        preference = max(preference, room[node ^ 1])
+        beside = node ^ 1
+        other, other_winner = tree[beside], tree[winners + beside]
+        # No branch: who wins cannot be foretold. The left one has the lower index, and wins a tie.
+        loses = (other > preference) | ((other == preference) & (node & 1 != 0))
+        preference = other if loses else preference
+        winner = other_winner if loses else winner
         node >>= 1
-        if room[node] == preference:
+        if (tree[node] == preference) & (tree[winners + node] == winner):
             break
-        room[node] = preference
+        tree[node] = preference
+        tree[winners + node] = winner
 
 
 @_inlined
 def _winner(tree):
     """Return the lowest index whose leaf equals the root."""
-    width = tree.size >> 1
-    root = tree[1]
-    node = 1
-    while node < width:
-        node <<= 1
-        node += tree[node] != root  # no branch: which side wins cannot be foretold
-    return node - width
+    return int(tree[(tree.size >> 1) + 1])
+
+
+def _tree(replicas, value):
+    """Return a tournament of equal leaves: each node's value, then the lowest replica that has it.
+
+    Node 1 is the root, 2 and 3 are below it, and so on to the leaves.
+    """
+    width = 1 << (replicas - 1).bit_length()
+    tree = np.full(4 * width, value)
+    nodes = np.arange(1, 2 * width)
+    levels_above = width.bit_length() - np.frexp(nodes)[1]
+    tree[2 * width + 1 :] = (nodes << levels_above) - width
+    return tree
 
 
 @_inlined
@@ -1062,9 +1104,11 @@ def _newest_start(fleet, max_replicas):
 def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches, scaler):
     """Run the events in order of time and write what happened into the arrays.
 
-    Returns `DONE`, `STOPPED`, or `FULL`: then it goes on from where it was when it is called
-    again with longer tables of sessions. ``reads`` is a `Chunks`, ``caches`` a `Caches` and
-    ``scaler`` a `Ticks`, or each of them None.
+    Returns `DONE`, `STOPPED`, or one of two after which it goes on from where it was when it is
+    called again: `FULL`, with longer tables of sessions, and `PAUSED`, with more requests. It
+    pauses before the arrival `UNTIL` and has looked at nothing of that request but its time, so
+    that all goes on as if there had been no pause. ``reads`` is a `Chunks`, ``caches`` a `Caches`
+    and ``scaler`` a `Ticks`, or each of them None.
     """
     arrival_s, decode_step_s, stay_s = requests.arrival_s, kind.decode_step_s, kind.stay_s
     change_s, horizon_s, pack = rules.change_s, rules.horizon_s, rules.pack
@@ -1078,9 +1122,12 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
     minimum, change = slots[MINIMUM], slots[CHANGES]
     begun, next_draw = slots[SESSIONS], slots[NEXT_DRAW]
     unlooked = slots[UNLOOKED]  # the first idle replica whose timer has not been looked at
+    until = slots[UNTIL]
     events = 0
+    outcome = DONE
 
-    if begun == 0:
+    if slots[HAS_BEGUN] == 0:
+        slots[HAS_BEGUN] = 1
         for replica in range(rules.min_replicas):
             count[replica, STATE] = READY
             count[replica, SESSION] = replica
@@ -1101,14 +1148,11 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
     while True:
         events += 1
         if events % EVENTS_A_CHECK == 0 and progress.stop[0] != 0:
-            return STOPPED
+            outcome = STOPPED
+            break
         if begun + max_replicas > owners.shape[0]:  # more than one event can start
-            progress.reached_s[0] = now
-            slots[ARRIVED], slots[HEAD], slots[IN_SERVICE], slots[UP] = arrived, head, held, up
-            slots[MINIMUM], slots[CHANGES] = minimum, change
-            slots[SESSIONS], slots[NEXT_DRAW] = begun, next_draw
-            slots[UNLOOKED] = unlooked
-            return FULL
+            outcome = FULL
+            break
 
         replica_event_s = events_s[1]
         arrival_event_s = arrival_s[arrived] if arrived < n else np.inf
@@ -1173,6 +1217,9 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
             now = refusal_s
             head += 1
         elif arrival_event_s <= last_s:
+            if arrived == until:
+                outcome = PAUSED
+                break
             now = arrival_event_s
             cause = arrived
             arrived += 1
@@ -1338,6 +1385,13 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
             held += 1
             head += 1
 
+    progress.reached_s[0] = now
+    slots[ARRIVED], slots[HEAD], slots[IN_SERVICE], slots[UP] = arrived, head, held, up
+    slots[MINIMUM], slots[CHANGES] = minimum, change
+    slots[SESSIONS], slots[NEXT_DRAW] = begun, next_draw
+    slots[UNLOOKED] = unlooked
+    if outcome != DONE:
+        return outcome
     # What is still there stays idle, or parked until its last stay is over.
     for replica in range(max_replicas):
         session = count[replica, SESSION]
@@ -1348,7 +1402,6 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
             seconds[session, ENDED] = _leave_tiers(
                 seconds, session, from_s, stay_s, np.inf, horizon_s
             )
-    slots[SESSIONS] = begun
     return DONE
 
 
@@ -1392,15 +1445,36 @@ def run_replicas(
     fates : Fates
     sessions : Sessions
     """
-    n, most = requests.arrival_s.size, kind.decode_step_s.size
-    width = 1 << (max_replicas - 1).bit_length()
+    n = requests.arrival_s.size
+    state = begin(kind, rules, max_replicas=max_replicas, requests=n, stop=stop, scaler=scaler)
+    fates = no_fates(n)
+    outcome, state = go_on(state, requests, kind, rules, fates, reads, caches)
+    begun = state.progress.slots[SESSIONS]
+    owners, seconds = state.sessions
+    return outcome == DONE, fates, Sessions(owners[:begun], seconds[:begun])
+
+
+def begin(
+    kind: Replicas,
+    rules: Rules,
+    *,
+    max_replicas: int,
+    requests: int,
+    stop: NDArray[np.uint8],
+    scaler: Ticks | None,
+) -> State:
+    """Return the state of a run that has seen nothing yet; parameters as for `run_replicas`.
+
+    ``requests`` is how many may come, by which the first tables of sessions are sized.
+    """
+    most = kind.decode_step_s.size
     count = np.zeros((max_replicas + 1, 7), np.int64)
     count[-1, IDLE_BEFORE] = count[-1, IDLE_AFTER] = max_replicas
     fleet = Fleet(
         counts=count,
         time=np.zeros((max_replicas, 4)),
-        events_s=np.full(2 * width, np.inf),
-        room=np.zeros(2 * width, np.int64),
+        events_s=_tree(max_replicas, np.inf),
+        room=_tree(max_replicas, 0),
         finish_step=np.zeros(max_replicas * most),
         request=np.zeros(max_replicas * most, np.int64),
         # A node for each replica is always enough.
@@ -1408,33 +1482,58 @@ def run_replicas(
         node_live=np.zeros(max_replicas, np.int64),
     )
     fleet.node_time[:, NODE_LEFT] = -np.inf
-    fates = Fates(
-        first_token_s=np.full(n, np.inf),
-        finish_s=np.full(n, np.inf),
-        slot_wait_s=np.zeros(n),
-        read_wait_s=np.zeros(n),
-        waited_on_start=np.zeros(n, np.bool_),
-        start_wait_s=np.zeros(n),
-        caused_start=np.zeros(n, np.bool_),
-    )
-    rows = 2 * max_replicas + min(n, SESSIONS_AT_FIRST)
+    rows = 2 * max_replicas + min(requests, SESSIONS_AT_FIRST)
     sessions = Sessions(
         owners=np.zeros((rows, 2), np.int64),
         seconds=np.zeros((rows, IN_TIERS + kind.stay_s.size)),
     )
-    progress = Progress(np.zeros(UNLOOKED + 1, np.int64), np.zeros(1), stop)
+    progress = Progress(np.zeros(HAS_BEGUN + 1, np.int64), np.zeros(1), stop)
     progress.slots[UNLOOKED] = max_replicas
+    progress.slots[UNTIL] = -1
     if scaler is not None:
         scaler.state[ASKED] = rules.min_replicas
-    run = (requests, kind, rules, fleet, fates)
-    options = (reads, caches, scaler)
+    return State(fleet, sessions, progress, scaler)
+
+
+def no_fates(requests: int) -> Fates:
+    """Return the fates of so many requests of which nothing is known yet."""
+    return Fates(
+        first_token_s=np.full(requests, np.inf),
+        finish_s=np.full(requests, np.inf),
+        slot_wait_s=np.zeros(requests),
+        read_wait_s=np.zeros(requests),
+        waited_on_start=np.zeros(requests, np.bool_),
+        start_wait_s=np.zeros(requests),
+        caused_start=np.zeros(requests, np.bool_),
+    )
+
+
+def go_on(
+    state: State,
+    requests: Requests,
+    kind: Replicas,
+    rules: Rules,
+    fates: Fates,
+    reads: Chunks | None,
+    caches: Caches | None,
+) -> tuple[int, State]:
+    """Run on from a state, to the pause that it asks for or to the end.
+
+    Returns
+    -------
+    outcome : int
+        `DONE`, `PAUSED` or `STOPPED`.
+    state : State
+        The one that was given, with longer tables of sessions if those were full.
+    """
+    fleet, sessions, progress, scaler = state
+    run, options = (requests, kind, rules, fleet, fates), (reads, caches, scaler)
     while (outcome := _run(*run, sessions, progress, *options)) == FULL:
         sessions = Sessions(
             owners=np.concatenate((sessions.owners, np.zeros_like(sessions.owners))),
             seconds=np.concatenate((sessions.seconds, np.zeros_like(sessions.seconds))),
         )
-    begun = progress.slots[SESSIONS]
-    return outcome == DONE, fates, Sessions(sessions.owners[:begun], sessions.seconds[:begun])
+    return outcome, state._replace(sessions=sessions)
 
 
 def chunks_for(chunks: NDArray[np.int64], max_replicas: int, most: int) -> Chunks:

@@ -17,6 +17,7 @@ from frontier.billing import (
     is_metered,
     machine_shape,
 )
+from frontier.company import Company
 from frontier.models.own import OWN_MODEL_SOURCE, in_words
 from frontier.plans.nodes import scalers_used, summary
 from frontier.plans.scenario import Deployment, office_hours
@@ -33,7 +34,8 @@ NOT_BILLED = (
     "Egress and other network traffic",
     "Load balancers, logs and monitoring",
     "Building images and moving data",
-    "Support contracts and staff",
+    "Support contracts",
+    "Staff",
     "What waiting costs in lost users",
 )
 """Costs that no bill of this product has in it."""
@@ -58,6 +60,18 @@ INCLUDED = (
     "Fee and included credit of the provider's plan, as if this workload were alone on it",
 )
 """What a bill of this product has in it."""
+
+
+def not_included(company: Company | None = None) -> tuple[str, ...]:
+    """Return what a figure leaves out: costs first, then what is not simulated.
+
+    Parameters
+    ----------
+    company : Company, optional
+        Whose record it is: what a person filled in is in its totals, and not in this list.
+    """
+    own = {} if company is None else {"Tax": company.tax_rate, **company.own_lines_usd_per_month}
+    return (*(item for item in NOT_BILLED if not own.get(item)), *NOT_SIMULATED)
 
 
 def included(
@@ -100,7 +114,7 @@ def included(
                 else "derived from bandwidth and peak arithmetic, within about 20 %"
             ),
         ),
-        "Not in it": (*NOT_BILLED, *NOT_SIMULATED),
+        "Not in it": not_included(),
         "Traffic": understood(trace),
         "Assumed": deployment.assumed or ("Nothing beyond the sources",),
     }

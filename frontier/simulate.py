@@ -138,9 +138,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -153,6 +153,11 @@ from frontier.policy import NodePool, ScalingPolicy
 from frontier.serving import ServingSpeed
 from frontier.start.stages import StartDraws
 from frontier.trace import Trace
+
+if TYPE_CHECKING:
+    from frontier.kernel import Replicas, Rules, Ticks
+
+_ALL = slice(None)
 
 
 class Cancelled(Exception):
@@ -400,32 +405,19 @@ def simulate_replicas(
     if prefill_chunks is not None and prefix is None:
         compiling.wait(compiling.PLAIN if policy.scaler is None else compiling.TICKING, cancel)
     # numba takes a good part of a second to import: only those who simulate pay for it.
-    from frontier.kernel import (
-        IN_BUSY,
-        IN_IDLE,
-        IN_START,
-        IN_TIERS,
-        Replicas,
-        Requests,
-        Rules,
-        caches_for,
-        chunks_for,
-        run_replicas,
-        ticks_for,
-    )
+    from frontier.kernel import Requests, caches_for, chunks_for, run_replicas
 
     arrival_s = _times("arrival_s", arrival_s)
     prefill_s = _times("prefill_s", prefill_s)
-    decode_step_s = _times("decode_step_s", decode_step_s, least_size=1)
-    cold_start_s = _times("cold_start_s", cold_start_s, least_size=1)
-    pods_s = _times("pod_start_s", () if pod_start_s is None else pod_start_s)
-    nodes = policy.nodes
-    starts = 0 if nodes is None else cold_start_s.size
-    if pods_s.size != starts:
-        raise InputError(
-            f"pod_start_s must have {starts} entries (one for each of cold_start_s where the "
-            f"policy has nodes, else none), got {pods_s.size}"
-        )
+    ground = ground_of(
+        policy,
+        decode_step_s,
+        cold_start_s,
+        pod_start_s,
+        horizon_s=horizon_s,
+        requests=arrival_s.size,
+    )
+    most = ground.max_replicas
     tokens = _counts("output_tokens", output_tokens)
     chunks = _counts("prefill_chunks", () if prefill_chunks is None else prefill_chunks)
     if prefill_chunks is not None and chunks.size != arrival_s.size:
@@ -444,84 +436,42 @@ def simulate_replicas(
             "arrival_s must be sorted, but entry "
             f"{at + 1} ({arrival_s[at + 1]:g} s) comes before entry {at} ({arrival_s[at]:g} s)"
         )
-    if not 0.0 <= horizon_s < math.inf:
-        raise InputError(f"horizon_s must be a finite time of at least 0 s, got {horizon_s!r}")
-
-    target = float(policy.target_concurrency or decode_step_s.size)
-    minima = [policy.min_replicas, *(minimum for _, minimum in policy.schedule)]
-    # No more than this can ever be wanted, so no room is kept for more.
-    reachable = max(*minima, math.ceil(arrival_s.size / target) + policy.buffer_replicas, 1)
-    most = int(min(policy.max_replicas, reachable))
     reads = caches = None
     if prefill_chunks is not None:
-        reads = chunks_for(chunks, most, decode_step_s.size)
+        reads = chunks_for(chunks, most, ground.kind.decode_step_s.size)
     if prefix is not None:
         prefix.check_size(arrival_s.size)
-        keeps = np.array([tier.keeps_cache for tier in policy.parked], dtype=np.bool_)
         caches = caches_for(
             prefix.parent,
             prefix.saved_s,
             prefix.tokens,
-            # What was lost on the way to a tier is not there in it either.
-            keeps=np.logical_and.accumulate(keeps),
+            keeps=keeps_cache(policy),
             capacity_tokens=float(prefix.cache_tokens),
             least_prefill_s=float(prefix.least_prefill_s),
             to_prefix=policy.routing == "prefix",
             max_replicas=most,
         )
-    ticks = None
-    if policy.scaler is not None:
-        ticks = ticks_for(**policy.scaler.kept_for(policy.idle_timeout_s).in_ticks())
     completed, fates, (owners, seconds) = run_replicas(
         Requests(arrival_s, prefill_s, tokens),
-        Replicas(
-            decode_step_s,
-            cold_start_s,
-            pods_s,
-            stay_s=np.array([tier.stay_s for tier in policy.parked], dtype=np.float64),
-            resume_s=np.array([tier.resume_s for tier in policy.parked], dtype=np.float64),
-        ),
-        Rules(
-            change_s=np.array([time_s for time_s, _ in policy.schedule], dtype=np.float64),
-            change_min=np.array(minima[1:], dtype=np.int64),
-            min_replicas=int(policy.min_replicas),
-            pinned_replicas=int(policy.pinned_replicas),
-            buffer_replicas=int(policy.buffer_replicas),
-            target_concurrency=target,
-            pack=policy.routing != "spread",
-            refuses_cold=bool(policy.refuses_cold),
-            idle_timeout_s=float(policy.idle_timeout_s) if policy.idle_timeout_counts else 0.0,
-            queue_timeout_s=float(policy.queue_timeout_s),
-            horizon_s=float(horizon_s),
-            replicas_per_node=0 if nodes is None else int(nodes.replicas_per_node),
-            kept_nodes=0 if nodes is None else int(nodes.kept_nodes),
-            node_delay_s=0.0 if nodes is None else float(nodes.scale_down_delay_s),
-        ),
+        ground.kind,
+        ground.rules,
         max_replicas=most,
         stop=np.zeros(1, dtype=np.uint8) if cancel is None else cancel,
         reads=reads,
         caches=caches,
-        scaler=ticks,
+        scaler=ground.scaler,
     )
     if not completed:
         raise Cancelled("the simulation was stopped before its end")
 
     rejected = np.isinf(fates.finish_s)
-    tiers = len(policy.parked)
-    sessions = np.empty(len(seconds), dtype=session_type(tiers))
-    sessions["replica"], sessions["cold_start_index"] = owners.T
-    sessions["started_s"], sessions["ready_s"], ended_s = seconds.T[:IN_START]
-    last_s = max(float(horizon_s), float(np.max(fates.finish_s, where=~rejected, initial=0.0)))
-    # One that never ends may have become ready after everything else was over.
-    never_s = np.maximum(sessions["ready_s"], last_s)
-    sessions["ended_s"] = np.where(np.isinf(ended_s), never_s, ended_s)
-    for name, column in (("starting_s", IN_START), ("busy_s", IN_BUSY), ("idle_s", IN_IDLE)):
-        sessions[name] = seconds[:, column]
-    sessions["parked_s"] = seconds[:, IN_TIERS:]
-
+    any_rejected = bool(rejected.any())
+    served_s = fates.finish_s[~rejected] if any_rejected else fates.finish_s
+    last_s = max(float(horizon_s), float(served_s.max(initial=0.0)))
+    sessions = sessions_from(owners, seconds, last_s=last_s)
     ttft_s = fates.first_token_s - arrival_s
     prompt_s = prefill_s if caches is None else caches.prompt_s
-    if rejected.any():
+    if any_rejected:
         prompt_s = np.where(rejected, 0.0, prompt_s)
     result = RunResult(
         ttft_s=ttft_s,
@@ -540,6 +490,123 @@ def simulate_replicas(
     for name in RunResult.__slots__[:-1]:  # all but horizon_s
         getattr(result, name).setflags(write=False)
     return result
+
+
+class Ground(NamedTuple):
+    """What a run is made on, whatever the requests: `simulate_replicas` and runs in blocks.
+
+    Attributes
+    ----------
+    kind, rules : kernel.Replicas, kernel.Rules
+    scaler : kernel.Ticks or None
+        One that has not looked yet.
+    max_replicas : int
+        No more than this can ever be wanted.
+    """
+
+    kind: Replicas
+    rules: Rules
+    scaler: Ticks | None
+    max_replicas: int
+
+
+def ground_of(
+    policy: ScalingPolicy,
+    decode_step_s: ArrayLike,
+    cold_start_s: ArrayLike,
+    pod_start_s: ArrayLike | None,
+    *,
+    horizon_s: float,
+    requests: int,
+) -> Ground:
+    """Return what the kernel is told of a policy; parameters as for `simulate_replicas`.
+
+    ``requests`` is how many come in all.
+
+    Raises
+    ------
+    InputError
+        If an array has the wrong shape or holds what is no time.
+    """
+    from frontier.kernel import Replicas, Rules, ticks_for
+
+    steps_s = _times("decode_step_s", decode_step_s, least_size=1)
+    colds_s = _times("cold_start_s", cold_start_s, least_size=1)
+    pods_s = _times("pod_start_s", () if pod_start_s is None else pod_start_s)
+    nodes = policy.nodes
+    starts = 0 if nodes is None else colds_s.size
+    if pods_s.size != starts:
+        raise InputError(
+            f"pod_start_s must have {starts} entries (one for each of cold_start_s where the "
+            f"policy has nodes, else none), got {pods_s.size}"
+        )
+    if not 0.0 <= horizon_s < math.inf:
+        raise InputError(f"horizon_s must be a finite time of at least 0 s, got {horizon_s!r}")
+    target = float(policy.target_concurrency or steps_s.size)
+    minima = [policy.min_replicas, *(minimum for _, minimum in policy.schedule)]
+    # No more than this can ever be wanted, so no room is kept for more.
+    reachable = max(*minima, math.ceil(requests / target) + policy.buffer_replicas, 1)
+    ticks = None
+    if policy.scaler is not None:
+        ticks = ticks_for(**policy.scaler.kept_for(policy.idle_timeout_s).in_ticks())
+    kind = Replicas(
+        steps_s,
+        colds_s,
+        pods_s,
+        stay_s=np.array([tier.stay_s for tier in policy.parked], dtype=np.float64),
+        resume_s=np.array([tier.resume_s for tier in policy.parked], dtype=np.float64),
+    )
+    rules = Rules(
+        change_s=np.array([time_s for time_s, _ in policy.schedule], dtype=np.float64),
+        change_min=np.array(minima[1:], dtype=np.int64),
+        min_replicas=int(policy.min_replicas),
+        pinned_replicas=int(policy.pinned_replicas),
+        buffer_replicas=int(policy.buffer_replicas),
+        target_concurrency=target,
+        pack=policy.routing != "spread",
+        refuses_cold=bool(policy.refuses_cold),
+        idle_timeout_s=float(policy.idle_timeout_s) if policy.idle_timeout_counts else 0.0,
+        queue_timeout_s=float(policy.queue_timeout_s),
+        horizon_s=float(horizon_s),
+        replicas_per_node=0 if nodes is None else int(nodes.replicas_per_node),
+        kept_nodes=0 if nodes is None else int(nodes.kept_nodes),
+        node_delay_s=0.0 if nodes is None else float(nodes.scale_down_delay_s),
+    )
+    return Ground(kind, rules, ticks, int(min(policy.max_replicas, reachable)))
+
+
+def keeps_cache(policy: ScalingPolicy) -> NDArray[np.bool_]:
+    """Return whether a prefix cache is still there in each parked tier, shape (tiers,)."""
+    keeps = np.array([tier.keeps_cache for tier in policy.parked], dtype=np.bool_)
+    # What was lost on the way to a tier is not there in it either.
+    found: NDArray[np.bool_] = np.logical_and.accumulate(keeps)
+    return found
+
+
+def sessions_from(
+    owners: NDArray[np.int64], seconds: NDArray[np.float64], *, last_s: float
+) -> NDArray[np.void]:
+    """Return sessions as `RunResult` has them, of those of the kernel.
+
+    Parameters
+    ----------
+    owners, seconds : ndarray
+        As in `kernel.Sessions`.
+    last_s : float
+        The latest of the horizon and the last finish of all [s].
+    """
+    from frontier.kernel import IN_BUSY, IN_IDLE, IN_START, IN_TIERS
+
+    sessions = np.empty(len(seconds), dtype=session_type(seconds.shape[1] - IN_TIERS))
+    sessions["replica"], sessions["cold_start_index"] = owners.T
+    sessions["started_s"], sessions["ready_s"], ended_s = seconds.T[:IN_START]
+    # One that never ends may have become ready after everything else was over.
+    never_s = np.maximum(sessions["ready_s"], last_s)
+    sessions["ended_s"] = np.where(np.isinf(ended_s), never_s, ended_s)
+    for name, column in (("starting_s", IN_START), ("busy_s", IN_BUSY), ("idle_s", IN_IDLE)):
+        sessions[name] = seconds[:, column]
+    sessions["parked_s"] = seconds[:, IN_TIERS:]
+    return sessions
 
 
 @functools.cache
@@ -589,20 +656,30 @@ THOUSAND = 1000
 """Of so many requests it is said how many wait: the parts into which a run is cut for that."""
 
 
-def slowest_of_thousand(ttft_s: NDArray[np.float64]) -> NDArray[np.float64]:
+def slowest_of_thousand(ordered_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return every thousandth part of a distribution, smallest first: observed values [s].
 
     As many of the 1000 exceed a limit as requests of a thousand do, rounded up; so a p99 that
     holds a limit is the same as 10 of them or fewer above it.
+
+    Parameters
+    ----------
+    ordered_s : ndarray, shape (n,)
+        All of its values, smallest first [s].
     """
     # Whole numbers: rounded up without the last bits of a float.
-    ranks = -(-np.arange(1, THOUSAND + 1) * ttft_s.size // THOUSAND) - 1
-    found = np.sort(ttft_s)[ranks]
+    ranks = -(-np.arange(1, THOUSAND + 1) * ordered_s.size // THOUSAND) - 1
+    found = ordered_s[ranks]
     found.setflags(write=False)
     return found
 
 
-def summarise(result: RunResult, trace: Trace | None = None) -> LatencySummary:
+def summarise(
+    result: RunResult,
+    trace: Trace | None = None,
+    *,
+    ordered_s: NDArray[np.float64] | None = None,
+) -> LatencySummary:
     """Return the percentiles and shares of a run.
 
     Parameters
@@ -610,8 +687,13 @@ def summarise(result: RunResult, trace: Trace | None = None) -> LatencySummary:
     trace : Trace, optional
         What was served, where prompts were read between the answers: for the time per output
         token and the end-to-end latency.
+    ordered_s : ndarray, shape (n,), optional
+        Its times to first token, smallest first, where they are at hand [s].
     """
-    p50, p90, p95, p99, p999, longest = _observed(result.ttft_s, (50, 90, 95, 99, 99.9, 100))
+    # Not a partition: numpy sorts with vector instructions, in half the time of one for several.
+    ordered_s = np.sort(result.ttft_s) if ordered_s is None else ordered_s
+    ranks = [_rank(q, ordered_s.size) for q in (50, 90, 95, 99, 99.9, 100)]
+    p50, p90, p95, p99, p999, longest = ordered_s[ranks].tolist()
     found = LatencySummary(
         p50_ttft_s=p50,
         p90_ttft_s=p90,
@@ -625,11 +707,22 @@ def summarise(result: RunResult, trace: Trace | None = None) -> LatencySummary:
     )
     if trace is None:
         return found
-    latency_s = result.finish_s - trace.arrival_s
-    several = ~result.rejected & (trace.output_tokens > 1)
-    tpot_s = (latency_s[several] - result.ttft_s[several]) / (trace.output_tokens[several] - 1)
-    p50_tpot, p99_tpot = _observed(tpot_s, (50, 99)) if tpot_s.size else (None, None)
-    p50_latency, p99_latency = _observed(latency_s, (50, 99))
+    latency_s = np.empty(result.ttft_s.size)
+    tpot_s = np.empty(result.ttft_s.size)
+    several = 0
+    for part in _parts(result.ttft_s.size):
+        of_part_s = np.subtract(result.finish_s[part], trace.arrival_s[part], out=latency_s[part])
+        to_first_s, steps = result.ttft_s[part], trace.output_tokens[part] - 1
+        has_several = steps > 0
+        has_several &= ~result.rejected[part]
+        if not has_several.all():
+            of_part_s, to_first_s = of_part_s[has_several], to_first_s[has_several]
+            steps = steps[has_several]
+        of_part_s = of_part_s - to_first_s
+        np.divide(of_part_s, steps, out=tpot_s[several : several + steps.size])
+        several += steps.size
+    p50_tpot, p99_tpot = _two_observed(tpot_s[:several], 50, 99) if several else (None, None)
+    p50_latency, p99_latency = _two_observed(latency_s, 50, 99)
     return dataclasses.replace(
         found,
         p50_tpot_s=p50_tpot,
@@ -639,12 +732,31 @@ def summarise(result: RunResult, trace: Trace | None = None) -> LatencySummary:
     )
 
 
-def _observed(values: NDArray[np.float64], percent: Sequence[float]) -> list[float]:
-    """Return percentiles that were observed, of at least one value."""
-    ranks = [max(0, math.ceil(q / 100 * values.size) - 1) for q in percent]
-    # Not a partition: numpy sorts with vector instructions, in less than half of its time.
-    found: list[float] = np.sort(values)[ranks].tolist()
-    return found
+def _rank(percent: float, size: int) -> int:
+    """Return where among so many ordered values, at least one, a percentile was observed."""
+    return max(0, math.ceil(percent / 100 * size) - 1)
+
+
+def _two_observed(values: NDArray[np.float64], low: float, high: float) -> tuple[float, float]:
+    """Return two percentiles that were observed, of at least one value; reorders the values.
+
+    One value at a time: numpy selects that with vector instructions, several it does not.
+    """
+    above, below = _rank(high, values.size), _rank(low, values.size)
+    values.partition(above)
+    high_value = float(values[above])
+    values[: above + 1].partition(below)
+    return float(values[below]), high_value
+
+
+_PART = 1 << 16
+"""Requests that are gone through at a time, so that what lies between is in the core's cache."""
+
+
+def _parts(size: int) -> Iterator[slice]:
+    """Yield what all of so many requests are gone through in."""
+    for start in range(0, size, _PART):
+        yield slice(start, start + _PART)
 
 
 def simulate_plan(
@@ -746,6 +858,11 @@ def _served(
         prefix=prefix,
         cancel=cancel,
     )
+    return delayed(result, plan)
+
+
+def delayed(result: RunResult, plan: Plan) -> RunResult:
+    """Return what `simulate_replicas` found with the overheads and retries of a plan added."""
     delay_s = overheads_s(result, plan.speed)
     if plan.retry_s is not None:
         waits_s = result.start_wait_s + result.slot_wait_s + result.read_wait_s
@@ -767,18 +884,21 @@ def overheads_s(result: RunResult, speed: ServingSpeed) -> NDArray[np.float64]:
     """
     if speed.chunk_tokens is None:
         return np.full(result.ttft_s.size, speed.overhead_s)
-    queued = result.slot_wait_s + result.read_wait_s > 0
-    return speed.overheads_s(_shared_s(result) > 0, queued)
+    found_s = np.empty(result.ttft_s.size)
+    for part in _parts(found_s.size):
+        queued = result.slot_wait_s[part] + result.read_wait_s[part] > 0
+        found_s[part] = speed.overheads_s(_shared_s(result, part) > 0, queued)
+    return found_s
 
 
-def _shared_s(result: RunResult) -> NDArray[np.float64]:
-    """Return what the answers beside it added to the reading of each prompt [s].
+def _shared_s(result: RunResult, part: slice = _ALL) -> NDArray[np.float64]:
+    """Return what the answers beside it added to the reading of each prompt of a part [s].
 
     Infinite for a refused request.
     """
-    shared_s = result.ttft_s - result.prompt_s
+    shared_s = result.ttft_s[part] - result.prompt_s[part]
     for waited_s in (result.start_wait_s, result.slot_wait_s, result.read_wait_s, result.delay_s):
-        shared_s -= waited_s
+        shared_s -= waited_s[part]
     # Differences of instants late in a trace are off by their rounding: that is no wait.
     shared_s[shared_s < _ROUNDING_S] = 0.0
     return shared_s

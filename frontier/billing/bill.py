@@ -139,6 +139,10 @@ class PoolBasis:
         Host memory that a mitigation keeps beside that of a replica, times how long. [GiB s]
     vcpus, ram_gib : float
         Cores and host memory billed with each replica; 0 where none are metered. [vCPU], [GiB]
+    usd_per_vcpu_h : float
+        List price of a core. [$/h]
+    replicas_per_gpu : float
+        Replicas that a machine holds over its GPUs: so many cores and memories go with a GPU. [1]
     fee_usd_per_month, credit_usd_per_month : float
         Of the provider's plan. [$/month]
     meters : Meters
@@ -162,6 +166,8 @@ class PoolBasis:
     credit_usd_per_month: float
     vcpus: float
     ram_gib: float
+    usd_per_vcpu_h: float
+    replicas_per_gpu: float
     meters: Meters
 
 
@@ -363,6 +369,8 @@ def _pool_basis(
         ),
         vcpus=host.vcpus,
         ram_gib=host.ram_gib,
+        usd_per_vcpu_h=(offer.usd_per_vcpu_s or 0.0) * SECONDS_PER_HOUR,
+        replicas_per_gpu=_replicas_per_gpu(offer, usage.gpus_per_replica),
         meters=meters,
     )
 
@@ -420,5 +428,10 @@ def _cpu_ram_usd_per_gpu_h(offer: Offer, host: HostShare, gpus_per_replica: int)
 
     A machine that several replicas share has the cores and memory of each of them.
     """
+    return host.usd_per_h(offer) * _replicas_per_gpu(offer, gpus_per_replica)
+
+
+def _replicas_per_gpu(offer: Offer, gpus_per_replica: int) -> float:
+    """Return how many replicas a machine of an offer holds over its GPUs [1]."""
     gpus, per_machine = machine_shape(offer, gpus_per_replica)
-    return host.usd_per_h(offer) * per_machine / gpus
+    return per_machine / gpus

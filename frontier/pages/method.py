@@ -170,6 +170,17 @@ of the draws and counted on the other, and what luck may explain counts as nothi
 """,
     ),
     (
+        "What is kept of your data",
+        """
+Uploads, and what is computed of them, are kept in the memory of this session and end with it: there
+is no account and no data base. Of a trace only times, token counts and names of models are kept;
+prompts, answers, users and keys are not read. A link holds every choice that differs from its
+default, and the prices and timings that you changed: who gets it sees them. It never holds an
+upload. Pages load nothing from elsewhere. The whole of it, with every parameter of a link and what
+the server logs: docs/privacy.md, beside the code.
+""",
+    ),
+    (
         "What is left out",
         "Not simulated: "
         + "; ".join(map(spell.lower_first, NOT_SIMULATED))

@@ -17,6 +17,7 @@ _TITLES = {
     "provider_rules": "Billing rules",
     "behaviours": "Scaling behaviour",
     "commitments": "Commitments",
+    "reserved_terms": "Terms of reserved offers",
     "gpus": "GPUs",
     "models": "Models",
     "stage_timings": "Measured start stages",

@@ -7,7 +7,6 @@ that opens this view again, assumptions, sources, what is in the number and what
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Callable
 
 import pandas as pd
@@ -15,22 +14,22 @@ import streamlit as st
 
 import frontier
 from frontier import spell
+from frontier.company import Company
 from frontier.edits import scenario_json
 from frontier.export import csv_bytes
+from frontier.finance import figures_of
 from frontier.pages import config_view, link, model_controls, session, text
+from frontier.pages.company_controls import company_section
+from frontier.record import html_record
 from frontier.report import (
-    Currency,
     Report,
-    html_report,
     meters_csv,
     report_json,
     report_of,
-    workbook,
 )
 from frontier.study import Study
 from frontier.sweep import Outcome
-
-_DOLLAR = "USD"
+from frontier.workbook import quantities_of, workbook
 
 
 def draw(study: Study, chosen: str) -> None:
@@ -40,64 +39,47 @@ def draw(study: Study, chosen: str) -> None:
     with left:
         st.markdown(f"**What {outcome.plan.label} costs**")
         place = st.container()
-        currency = _currency()
+        company = company_section()
         with place:
-            _draw_units(study, outcome, currency)
+            _draw_units(study, outcome, company)
     with right:
         st.markdown("**Files**")
-        _draw_files(study, outcome, currency)
+        _draw_files(study, outcome, company)
     config_view.draw(study, outcome)
 
 
-def _currency() -> Currency | None:
-    """Ask for another currency; its rate is the user's, none is fetched."""
-    code = link.line(
-        "Currency",
-        _DOLLAR,
-        key="currency",
-        accepts=lambda asked: re.fullmatch("[A-Z]{3}", asked) is not None,
-        max_chars=3,
-        help="Three capital letters, as EUR. The rate is yours; none is fetched.",
-    )
-    if code == _DOLLAR:
-        return None
-    row = session.tables().settings["currency_per_usd"]
-    left, right = st.columns(2)
-    with left:
-        per_usd = link.setting(f"{code} for a dollar", row, key="rate", step=0.01)
-    with right:
-        rate_on = link.day("Rate of", dt.date.today(), key="rate_on")
-    if per_usd == row.value:
-        st.caption(f"Give the rate to see {code}.")
-        return None
-    return Currency(code, per_usd, rate_on)
-
-
-def _draw_units(study: Study, outcome: Outcome, currency: Currency | None) -> None:
-    cost, hours = study.bill(outcome), study.hours_per_month
-    month = cost.usd_per_month(hours)
+def _draw_units(study: Study, outcome: Outcome, company: Company) -> None:
+    found, hours = figures_of(study, outcome, company), study.hours_per_month
+    hours_per_year = study.tables.setting("hours_per_year")
     amounts = {
-        f"A month of {hours:g} hours": month,
-        "A year (12 months)": month * 12,
-        "1,000 requests": cost.usd_per_1k_requests(outcome.requests),
-        "1 M tokens, prompt and output": cost.usd_per_mtok(outcome.tokens),
+        f"A month of {hours:g} hours": found.usd_per_month,
+        f"A year of {hours_per_year:,.0f} hours": found.usd_per_year,
+        "1,000 requests": found.usd_per_1k_requests,
+        "1 M tokens, prompt and output": found.usd_per_mtok,
     }
+    if company.years > 1:
+        amounts[f"{company.years} years of the same traffic"] = found.usd_over_years
+    if found.own_usd_per_year or found.tax_usd_per_year:
+        amounts["A year with your own lines and tax"] = found.all_in_usd_per_year
+    currency = company.currency
     columns = {"Dollars": [text.money(spell.dollars(usd)) for usd in amounts.values()]}
-    if currency is not None:
+    if currency.is_foreign:
         columns[currency.code] = [
-            spell.significant(usd * currency.per_usd, 4) for usd in amounts.values()
+            spell.significant(currency.amount(usd), 4) for usd in amounts.values()
         ]
     rows = [*amounts, "Tokens for one of it"]
-    per_usd = cost.tokens_per_usd(outcome.tokens)
+    per_usd = study.bill(outcome).tokens_per_usd(outcome.tokens)
     columns["Dollars"].append(spell.significant(per_usd))
-    if currency is not None:
+    if currency.is_foreign:
         columns[currency.code].append(spell.significant(per_usd / currency.per_usd))
     st.table(pd.DataFrame({"Cost of": rows, **columns}).set_index("Cost of"))
-    if cost.is_extrapolated:
+    if study.bill(outcome).is_extrapolated:
         st.caption("The traffic covers less than a day: a month is an extrapolation.")
+    if currency.is_foreign:
+        st.caption(text.plain(f"Other pages stay in dollars. {currency.in_words}."))
 
 
-def _draw_files(study: Study, outcome: Outcome, currency: Currency | None) -> None:
+def _draw_files(study: Study, outcome: Outcome, company: Company) -> None:
     today = dt.date.today()
     scenario = session.scenario_file()
     # A download is made outside the page's run: what it needs of the session is looked up here.
@@ -110,7 +92,7 @@ def _draw_files(study: Study, outcome: Outcome, currency: Currency | None) -> No
             made_on=today,
             link=address,
             changed=changed,
-            currency=currency,
+            company=company,
             edits=edits,
         )
 
@@ -118,17 +100,24 @@ def _draw_files(study: Study, outcome: Outcome, currency: Currency | None) -> No
     files: tuple[tuple[str, str, str, str, Callable[[], bytes | str]], ...] = (
         (
             "Workbook for finance (XLSX)",
-            "Bill with live formulas, inputs, meters, all plans, assumptions, sources.",
+            "Plans side by side, bill, commitment and growth, live on every price; sources.",
             f"{name}.xlsx",
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-            lambda: workbook(report()),
+            lambda: workbook(report(), quantities_of(study, outcome.plan.plan_id)),
         ),
         (
-            "One-page report (HTML)",
-            "Prints on one page; needs nothing but itself.",
+            "Record to sign (HTML)",
+            "Prints on one page of A4 or Letter; needs nothing but itself.",
             f"{name}.html",
             "text/html",
-            lambda: html_report(report()),
+            lambda: html_record(report()),
+        ),
+        (
+            "Record with annex (HTML)",
+            "After that page: scenario, assumptions, sources, how each figure is computed.",
+            f"{name}-annex.html",
+            "text/html",
+            lambda: html_record(report(), with_annex=True),
         ),
         (
             "All plans (CSV)",

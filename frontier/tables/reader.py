@@ -57,6 +57,7 @@ from frontier.tables.rows import (
     ProviderName,
     ProviderRules,
     Release,
+    ReservedTerm,
     Restore,
     ServingPoint,
     ServingStage,
@@ -117,6 +118,7 @@ class Tables:
     knobs: Mapping[str, Knobs] = field(metadata={"row": Knobs})
     descriptive: Mapping[str, Descriptive] = field(metadata={"row": Descriptive})
     commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
+    reserved_terms: Mapping[str, ReservedTerm] = field(metadata={"row": ReservedTerm})
     abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})
     folklore: Mapping[str, Folklore] = field(metadata={"row": Folklore})
     examples: Mapping[str, Example] = field(metadata={"row": Example})

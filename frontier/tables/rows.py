@@ -828,6 +828,18 @@ class Commitment:
 
 
 @dataclass(frozen=True, slots=True)
+class ReservedTerm:
+    """How long an offer of the kind reserved binds, and how much of it is paid at the start."""
+
+    offer_id: str
+    term_months: int
+    upfront_share: float | None
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A scenario that opens with a result, nothing uploaded."""
 

@@ -11,25 +11,30 @@ import yaml
 
 import frontier
 from frontier.pages import takeaway
-from frontier.report import html_report, report_json, workbook
+from frontier.record import html_record
+from frontier.report import report_json
+from frontier.workbook import workbook
 
 _REPORT = """
 import datetime as dt
 import streamlit as st
 from frontier.pages import controls, link, results, takeaway
-from frontier.report import Currency, report_of
+from frontier.company import Company, Currency
+from frontier.report import report_of
+from frontier.workbook import quantities_of
 link.begin()
 st.session_state['choices'] = choices = controls.scenario_bar()
 today = dt.date(2026, 11, 24)
-currency = Currency("EUR", 0.9, today)
+company = Company(currency=Currency("EUR", 0.9, today))
 st.session_state['report'] = report_of(
     results.study(choices),
     PLAN,
     made_on=today,
     link=link.address(),
     changed=takeaway.changed_cells(),
-    currency=currency,
+    company=company,
 )
+st.session_state['quantities'] = quantities_of(results.study(choices), PLAN)
 link.end()
 """
 
@@ -49,8 +54,8 @@ def _number(text):
 
 
 def test_every_unit_follows_from_the_month(open_app):
-    """A year is twelve months; another currency is the user's rate times dollars, by its date."""
-    app = _open_tab(open_app, plan="dedicated-1", currency="EUR", rate="0.9")
+    """A year is 8,760 hours, whatever a month has; another currency is a typed rate."""
+    app = _open_tab(open_app, plan="dedicated-1", currency="EUR", rate="0.9", rate_on="2026-11-20")
     assert not app.exception
     costs = _costs(app)
     month, year = (_number(value) for value in costs["Dollars"].iloc[:2])
@@ -61,28 +66,37 @@ def test_every_unit_follows_from_the_month(open_app):
     # A euro is dearer than a dollar here, so it buys more tokens.
     assert euros[-1] == pytest.approx(_number(costs["Dollars"].iloc[-1]) / 0.9, rel=1e-2)
     app.number_input(key="hours").set_value(720.0).run()
-    assert _number(_costs(app)["Dollars"].iloc[0]) == pytest.approx(1080)
+    shorter, same = (_number(value) for value in _costs(app)["Dollars"].iloc[:2])
+    assert shorter == pytest.approx(1080)
+    assert same == pytest.approx(1.5 * 8760)
 
 
 def test_a_currency_without_a_rate_is_not_shown(open_app):
-    """No rate is fetched or made up: the column comes with the user's rate."""
+    """No rate is fetched or made up: the column comes with the user's rate and its date."""
     app = _open_tab(open_app, currency="EUR")
     assert "EUR" not in _costs(app)
-    assert any("Give the rate" in caption.value for caption in app.caption)
+    assert any("expected the rate" in said.value for said in app.warning)
+    app.number_input(key="rate").set_value(0.9).run()
+    assert "EUR" not in _costs(app)
+    assert any("date of the rate" in said.value for said in app.warning)
 
 
 def test_no_file_is_built_before_it_is_asked_for(open_app, monkeypatch):
     """Opening the tab offers the files and makes none of them."""
     made = []
-    for name in ("workbook", "html_report", "report_json", "meters_csv", "scenario_json"):
+    for name in ("workbook", "html_record", "report_json", "meters_csv", "scenario_json"):
         monkeypatch.setattr(takeaway, name, lambda *a, name=name, **k: made.append(name))
     app = _open_tab(open_app)
-    # The seventh is the configuration, which stands on the page as it is.
-    assert len(app.get("download_button")) == 7
+    # The eighth is the configuration, which stands on the page as it is.
+    assert len(app.get("download_button")) == 8
     assert made == []
 
 
 def _report(plan, **query):
+    return _taken(plan, **query)[0]
+
+
+def _taken(plan, **query):
     from streamlit.testing.v1 import AppTest
 
     app = AppTest.from_string(_REPORT.replace("PLAN", repr(plan)), default_timeout=90)
@@ -90,18 +104,23 @@ def _report(plan, **query):
         app.query_params[key.replace("__", ".")] = value
     app.run()
     assert not app.exception
-    return app.session_state["report"]
+    return app.session_state["report"], app.session_state["quantities"]
 
 
 @pytest.fixture(scope="module")
-def report():
-    """Make the report of a reserved plan at a changed price."""
-    return _report("reserved-1", commitment="preset-35", **{"price__crusoe-l40s": "1.2"})
+def taken():
+    """Make the report of a reserved plan at a changed price, and what a workbook needs beside."""
+    return _taken("reserved-1", commitment="preset-35", **{"price__crusoe-l40s": "1.2"})
 
 
-def test_the_files_say_where_they_come_from(report):
+@pytest.fixture(scope="module")
+def report(taken):
+    return taken[0]
+
+
+def test_the_files_say_where_they_come_from(report, taken):
     """Workbook, page and JSON: link with the choices, version, date, a change, a source."""
-    book = openpyxl.load_workbook(io.BytesIO(workbook(report)))
+    book = openpyxl.load_workbook(io.BytesIO(workbook(*taken)))
     cells = " ".join(
         str(cell.value)
         for sheet in book.worksheets
@@ -109,7 +128,7 @@ def test_the_files_say_where_they_come_from(report):
         for cell in row
         if cell.value is not None
     )
-    for content in (cells, html_report(report), report_json(report).decode()):
+    for content in (cells, html_record(report, with_annex=True), report_json(report).decode()):
         said = content.replace("&amp;", "&")
         assert "commitment=preset-35" in said
         assert "price.crusoe-l40s=1.2" in said
@@ -121,9 +140,9 @@ def test_the_files_say_where_they_come_from(report):
     assert json.loads(report_json(report))["plan"]["id"] == "reserved-1"
 
 
-def test_the_workbook_holds_the_bill_of_the_screen(report):
+def test_the_workbook_holds_the_bill_of_the_screen(report, taken):
     """730 hours at 1.2 $/h less 35 %, by the stored values and by the formulas' inputs."""
-    stored = openpyxl.load_workbook(io.BytesIO(workbook(report)), data_only=True)["Bill"]
+    stored = openpyxl.load_workbook(io.BytesIO(workbook(*taken)), data_only=True)["Bill"]
     month = next(row[1].value for row in stored.iter_rows() if row[0].value == "A month")
     assert month == pytest.approx(730 * 1.2 * 0.65)
     assert report.units_of_cost["month"] == pytest.approx(month)
@@ -157,7 +176,7 @@ def test_text_of_the_user_stays_text_on_the_way():
     app.query_params["dedicated"] = "mine"
     app.run()
     assert not app.exception
-    page = html_report(app.session_state["report"])
+    page = html_record(app.session_state["report"], with_annex=True)
     assert "&lt;script&gt;x" in page
     assert "<script" not in page
 
@@ -180,7 +199,7 @@ def test_the_record_says_what_an_own_model_was_read_as():
     }
     model = read_model_config(json.dumps(config), load_tables()).model
     report = _report("dedicated-1", own_model=link_text(model), model="yours")
-    page = html_report(report)
+    page = html_record(report, with_annex=True)
     assert "yours (8.0 B parameters, 131 kB of cache a token, 16.1 GB in bf16), bf16" in page
     assert "Model that you gave in this session" in page
 

@@ -12,7 +12,7 @@ from frontier.trace import UnknownFormat, known_formats, read_trace
 from tests import trace_files as files
 
 SAMPLES = Path(__file__).parent / "traces"
-README = Path(__file__).parents[2] / "README.md"
+FILES = Path(__file__).parents[2] / "docs/files.md"
 BEGIN_MS = 1_774_836_000_000
 REQUESTS = [(BEGIN_MS, 310, 40), (BEGIN_MS + 1501, 1200, 5), (BEGIN_MS + 120_003, 77, 300)]
 
@@ -447,16 +447,16 @@ def test_what_is_no_log_of_requests_is_refused_or_asked_about(name):
     assert sentence in str(caught.value)
 
 
-def test_the_readme_lists_what_is_read():
-    """The README names every origin that the page names."""
-    text = " ".join(README.read_text(encoding="utf-8").split())
+def test_the_documents_list_what_is_read():
+    """The page about files names every origin that the app names."""
+    text = " ".join(FILES.read_text(encoding="utf-8").split())
     for group, origins in known_formats.READ:
         missing = [origin for origin in (group, *origins) if origin not in text]
         assert not missing
 
 
 def test_the_list_of_what_is_read_has_every_format():
-    """Each format's name in a report holds an origin that README and page name."""
+    """Each format's name in a report holds an origin that document and page name."""
     told = [origin.lower() for _, origins in known_formats.READ for origin in origins]
     own = {"request table", "web server's log"}
     for written in files.FILES.values():

@@ -209,7 +209,9 @@ def test_every_file_carries_the_ranges(study, luck):
 
     from frontier import spell
     from frontier.export import csv_bytes
-    from frontier.report import html_report, report_json, report_of, workbook
+    from frontier.record import html_record
+    from frontier.report import report_json, report_of
+    from frontier.workbook import quantities_of, workbook
 
     ranged, plan_id = with_ranges(study, luck), study.verdict.shipped.plan_id
     report = report_of(ranged, plan_id, made_on=dt.date(2026, 11, 26), link="")
@@ -223,14 +225,14 @@ def test_every_file_carries_the_ranges(study, luck):
     head = csv_bytes(ranged.table).decode("utf-8-sig").splitlines()[0].split(",")
     columns = {"usd_per_month_low", "usd_per_month_high", "p99_ttft_s_low", "p99_ttft_s_high"}
     assert {*columns, "holds_share", "holds_limit"} <= set(head)
-    page = html_report(report)
+    page = html_record(report, with_annex=True)
     for words in (
         spell.dollars_between(usd.low, usd.high),
         spell.seconds_between(p99_s.low, p99_s.high),
         report.uncertain,
     ):
         assert words in page
-    book = openpyxl.load_workbook(io.BytesIO(workbook(report)))
+    book = openpyxl.load_workbook(io.BytesIO(workbook(report, quantities_of(ranged, plan_id))))
     cells = [cell.value for row in book["Assumptions"].iter_rows() for cell in row]
     assert spell.dollars_between(usd.low, usd.high) in cells
     assert report.uncertain in cells

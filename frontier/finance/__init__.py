@@ -1,0 +1,44 @@
+"""Plans as finance reads them: figures by month, year and years, terms, cash; plans side by side.
+
+`figures` is arithmetic on what a bill is computed from; `columns` picks the plans of a study that
+a record sets beside each other, `spread` says how far one moves with prices, starts and traffic,
+`priced` which prices are in them and how old.
+"""
+
+from frontier.finance.columns import Column, columns_of, figures_of
+from frontier.finance.figures import (
+    MONTHS_PER_YEAR,
+    Commitment,
+    CommitmentTerms,
+    Figures,
+    amortised_by_month,
+    cash_by_month,
+    committed_usd_per_year,
+    figures,
+    usd_per_year,
+    year_bill,
+    year_factor,
+)
+from frontier.finance.priced import Priced, prices_of
+from frontier.finance.spread import Spread, spread_of
+
+__all__ = [
+    "MONTHS_PER_YEAR",
+    "Column",
+    "Commitment",
+    "CommitmentTerms",
+    "Figures",
+    "Priced",
+    "Spread",
+    "amortised_by_month",
+    "cash_by_month",
+    "columns_of",
+    "committed_usd_per_year",
+    "figures",
+    "figures_of",
+    "prices_of",
+    "spread_of",
+    "usd_per_year",
+    "year_bill",
+    "year_factor",
+]
