@@ -28,6 +28,8 @@ _POSITION, _OF = "position", "of"
 def digest_of(trace_digest: str, plans: Sequence[Plan], draws: Sequence[StartDraws]) -> str:
     """Return what a checkpoint is of: requests, plans with their starts, and the program."""
     digest = hashlib.sha256(f"{trace_digest} {code_version()}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
     for plan, drawn in zip(plans, draws, strict=True):
         digest.update(repr(plan).encode())
         digest.update(np.ascontiguousarray(plan.speed.decode_step_s).tobytes())

@@ -26,7 +26,7 @@ _LEAST = 1e-9
 # So many values are kept as they are before they are counted only.
 _EXACT_MOST = 4096
 # Longest values are looked through when there are more of them than asked for, by this factor.
-_SLACK = 1.05
+_SLACK = 1.1
 
 
 class Tally:
@@ -45,7 +45,9 @@ class Tally:
         self._base = 0  # the class that the first count is of
         self._counts = np.zeros(0, np.int64)
         self._few: NDArray[np.float64] | None = np.zeros(0)
-        self._top = np.zeros(0)
+        # One piece of memory for good: many that grow would leave it in shreds.
+        self._room = np.zeros(math.ceil(_SLACK * longest))
+        self._kept = 0
         self._least_top = -math.inf
 
     def add(self, values: NDArray[np.float64]) -> None:
@@ -71,10 +73,10 @@ class Tally:
             return float(np.partition(self._few, rank)[rank])
         # Of those kept beyond the longest that were asked for, some may be missing between.
         from_top = finite - 1 - rank
-        are_kept = min(self._longest, self._top.size)
+        are_kept = min(self._longest, self._kept)
         if are_kept:
-            at = self._top.size - 1 - min(from_top, are_kept - 1)
-            top = float(np.partition(self._top, at)[at])
+            at = self._kept - 1 - min(from_top, are_kept - 1)
+            top = float(np.partition(self._room[: self._kept], at)[at])
             if from_top < are_kept:
                 return top
         found = int(np.searchsorted(np.cumsum(self._counts), rank, side="right"))
@@ -102,14 +104,16 @@ class Tally:
             "numbers": np.array([self.size, self._infinite, self._base, few is not None]),
             "counts": self._counts,
             "few": np.zeros(0) if few is None else few,
-            "top": self._top,
+            "top": self._room[: self._kept],
             "least_top": np.array(self._least_top),
         }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go on from where another tally of the same kind was."""
         self.size, self._infinite, self._base, has_few = arrays["numbers"].tolist()
-        self._counts, self._top = arrays["counts"], arrays["top"]
+        self._counts, top = arrays["counts"], arrays["top"]
+        self._kept = top.size
+        self._room[: top.size] = top
         self._few = arrays["few"] if has_few else None
         self._least_top = float(arrays["least_top"])
 
@@ -129,13 +133,20 @@ class Tally:
 
     def _keep_longest(self, finite: NDArray[np.float64]) -> None:
         longer = finite[finite > self._least_top]
-        if not longer.size:
-            return
-        top = np.concatenate((self._top, longer))
-        if top.size > _SLACK * self._longest:
-            top = np.partition(top, top.size - self._longest)[-self._longest :].copy()
-            self._least_top = float(top.min())
-        self._top = top
+        while longer.size:
+            free = self._room.size - self._kept
+            if free:
+                taken = longer[:free]
+                self._room[self._kept : self._kept + taken.size] = taken
+                self._kept += taken.size
+                longer = longer[taken.size :]
+                continue
+            spare = self._kept - self._longest
+            self._room.partition(spare)
+            self._least_top = float(self._room[spare])
+            self._room[: self._longest] = self._room[spare:].copy()
+            self._kept = self._longest
+            longer = longer[longer > self._least_top]
 
 
 def _edge(number: int) -> float:

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier import spell
+from frontier import spell, units
 from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace import (
@@ -274,6 +274,15 @@ class _Reading:
         self._examples: dict[str, str] = {}
         self._models, self._of_models = columns.Codes(), np.zeros(0, np.int64)
         self._read = self._kept = 0
+        self._caps = Caps(
+            rows=int(tables.setting("blocks_max_rows")),
+            bytes=2**62,
+            document_bytes=int(tables.setting("trace_document_max_bytes")),
+            line_bytes=int(tables.setting("trace_log_line_bytes")),
+            record_bytes=int(tables.setting("trace_record_bytes")),
+            columns=int(tables.setting("trace_most_columns")),
+            bad_rows=int(tables.setting("trace_most_bad_rows")),
+        )
         self._layout: Layout | None = None
         self._web = PathFilter.of(told.paths, int(tables.setting("trace_most_paths")))
 
@@ -284,13 +293,11 @@ class _Reading:
             rows = sum(parquet.read_metadata(path).num_rows for path in self._files)
         except (ArrowInvalid, OSError) as error:
             raise InputError(f"A file of the data set is damaged: {error}") from error
-        most = int(self._tables.setting("blocks_max_rows"))
-        if rows > most:
-            raise too_many_rows(most)
-        caps = Caps(rows=most, bytes=2**62, document_bytes=0, line_bytes=0)
+        if rows > self._caps.rows:
+            raise too_many_rows(self._caps.rows)
         order = _InOrder(self._writer)
         for path in self._files:
-            with open_table(path, caps) as table:
+            with open_table(path, self._caps) as table:
                 layout = self._layout_of(table, path)
                 for batch in table.batches(layout.columns()):
                     if batch.rows:
@@ -384,10 +391,12 @@ class _Reading:
         first_s = order.first_s * factor
         missing, zero = np.zeros(2, np.int64), 0
         fill = [int(tables.setting(f"trace_default_{what}_tokens")) for what in _WHAT]
-        tokens = 0
+        tokens, gap_s, before_s = 0, 0.0, 0.0
         for begin in range(0, time.size, PIECE):
             of = slice(begin, begin + PIECE)
             time[of] = np.rint((time[of] * factor - first_s) * checks.NS_PER_S) / checks.NS_PER_S
+            gap_s = max(gap_s, float(np.diff(time[of], prepend=before_s).max()))
+            before_s = float(time[of][-1])
             for at, name in enumerate((_PROMPT, _OUTPUT)):
                 values = views[name][of]
                 is_missing = values == columns.MISSING
@@ -404,6 +413,13 @@ class _Reading:
             raise InputError(
                 "All requests have the same time; rate and idle time need at least two different "
                 "times."
+            )
+        checks.check_span(float(time[-1]), tables)
+        far_s = tables.setting("trace_far_gap_days") * units.SECONDS_PER_DAY
+        if gap_s > far_s and gap_s > 0.5 * float(time[-1]):
+            raise InputError(
+                f"For {spell.seconds(gap_s)} of {spell.seconds(float(time[-1]))} there is no "
+                "request: a few rows lie far from all others. Leave out those on one side."
             )
         self._say(missing.tolist(), fill, zero, layout, is_dated, float(time[-1]))
         resolution_s = checks.resolution_of(time)
@@ -465,7 +481,7 @@ class _Reading:
         first_s: float,
     ) -> None:
         """Ask whether rows are requests, by the first of them."""
-        with open_table(self._files[0], Caps(2**62, 2**62, 0, 0)) as table:
+        with open_table(self._files[0], self._caps) as table:
             buckets.check_requests(
                 table,
                 np.array(time[of]),
