@@ -125,12 +125,13 @@ class Carried:
             If it was stopped.
         """
         rows = block if self._tail is None else _joined(self._tail, block)
-        carried = rows["request"].size - block["request"].size
         n = rows[_REQUEST].size
         fates = kernel.no_fates(n)
+        known = 0
         if self._tail is not None:
+            known = self._tail[_FATES[0]].size
             for name in _FATES:
-                getattr(fates, name)[:carried] = self._tail[name]
+                getattr(fates, name)[:known] = self._tail[name]
         state = self._state
         slots = state.progress.slots
         slots[kernel.UNTIL] = -1 if next_s is None else n
@@ -144,13 +145,13 @@ class Carried:
         if self._reads is not None:
             prompt_s = np.zeros(n)
             if self._tail is not None:
-                prompt_s[:carried] = self._tail["read_s"]
+                prompt_s[:known] = self._tail["read_s"]
             chunks = _frozen(rows["chunks"], np.int64)
             reads = self._reads._replace(chunks=chunks, prompt_s=prompt_s)
         if self._caches is not None:
             found_s, served = np.zeros(n), np.full((n, 3), -1)
             if self._tail is not None:
-                found_s[:carried], served[:carried] = self._tail["found_s"], self._tail["served"]
+                found_s[:known], served[:known] = self._tail["found_s"], self._tail["served"]
             caches = self._caches._replace(
                 parent=_frozen(_places(rows[_REQUEST], rows[_PARENT]), np.int64),
                 saved_s=_frozen(rows["saved_s"], np.float64),
@@ -184,11 +185,14 @@ class Carried:
         at = np.flatnonzero(kept)
         self._tail = {name: values[at] for name, values in rows.items()}
         self._tail[_IS_OVER] = is_over[at]
-        self._tail |= {name: getattr(fates, name)[at] for name in _FATES}
+        # Nothing has become yet of those that wait in the queue, which may be many.
+        seen = at[: np.searchsorted(at, slots[kernel.HEAD])]
+        self._tail |= {name: getattr(fates, name)[seen] for name in _FATES}
         if reads is not None:
-            self._tail["read_s"] = reads.prompt_s[at]
+            self._tail["read_s"] = reads.prompt_s[seen]
         if caches is not None:
-            self._tail["found_s"], self._tail["served"] = caches.prompt_s[at], caches.served[at]
+            self._tail["found_s"] = caches.prompt_s[seen]
+            self._tail["served"] = caches.served[seen]
         self._number_anew(at)
         self._let_sessions_go()
         return found
