@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from frontier import memory
 from frontier.cluster import crew_at
 from frontier.crew import Crew
 from frontier.edits import Edit, ScenarioFile, cell_text, problems_of, with_edits
@@ -39,6 +40,11 @@ _BROUGHT = (_EDITS, UPLOAD, _OWNED, model_controls.OWN, start_controls.OWN_START
 def crew() -> Crew:
     """Return who simulates: threads here, or the cluster that the app's setting names."""
     return crew_at(os.environ.get(SCHEDULER))
+
+
+def require_room(what: str) -> None:
+    """Raise an `InfeasibleError` where this server is too large for new work; see `memory`."""
+    memory.require_room(load_tables(), what)
 
 
 def tables() -> Tables:

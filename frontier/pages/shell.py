@@ -10,7 +10,7 @@ import streamlit as st
 
 from frontier import compiling
 from frontier.errors import FrontierError
-from frontier.pages import bar, controls, link, made_with, mishap, pins, session, text
+from frontier.pages import bar, controls, link, made_with, mishap, pins, session, store, text
 
 PAGES = (
     ("Frontier", ":material/ssid_chart:", "home", ""),
@@ -50,6 +50,7 @@ def run() -> None:
 
 
 def _draw() -> None:
+    store.begin_run()
     back_to = link.begin()
     if back_to is not None:
         session.go_to(back_to)
