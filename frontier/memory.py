@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import functools
 import gc
 import os
 import threading
@@ -40,6 +41,7 @@ _COMMUNITY_CLOUD = Path("/mount/src")
 _BYTES_PER_KIB = 1024
 _TICK_S = 0.1
 _OBJECT_BYTES = 64
+_NOTHING = frozenset((type(None), bool, int, float, np.float64, np.int64, type))
 
 
 def resident_mb() -> float | None:
@@ -120,7 +122,8 @@ def size_of(value: Any) -> int:
     waiting, total = [value], 0
     while waiting:
         one = waiting.pop()
-        if one is None or id(one) in seen or isinstance(one, Tables | type) or callable(one):
+        kind = type(one)
+        if kind in _NOTHING or id(one) in seen or kind is Tables or callable(one):
             continue
         seen.add(id(one))
         total += _OBJECT_BYTES
@@ -134,13 +137,20 @@ def size_of(value: Any) -> int:
             waiting += one
         elif hasattr(one, "memory_usage"):
             total += int(np.sum(one.memory_usage()))
-        elif dataclasses.is_dataclass(one):
-            waiting += [getattr(one, field.name, None) for field in dataclasses.fields(one)]
+        elif (names := _names_of(kind)) is not None:
+            waiting += [getattr(one, name, None) for name in names]
         elif isinstance(one, memoryview):
             total += one.nbytes
         else:
             waiting += list(getattr(one, "__dict__", {}).values())
     return total
+
+
+@functools.cache
+def _names_of(kind: type) -> tuple[str, ...] | None:
+    if not dataclasses.is_dataclass(kind):
+        return None
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 class Store:
@@ -189,7 +199,18 @@ class Store:
 
     def put(self, key: Hashable, value: Any) -> None:
         """Keep a value, and forget what there is no room for any more."""
-        size = size_of(value)
+        self._put(key, value, size_of(value))
+
+    def share(self, key: Hashable, other: Store) -> Any | None:
+        """Return what another store keeps under that key, and keep it here too; None if nothing."""
+        with other._lock:
+            value = other.get(key)
+            size = other._kept[key][1] if value is not None else 0
+        if value is not None:
+            self._put(key, value, size)
+        return value
+
+    def _put(self, key: Hashable, value: Any, size: int) -> None:
         with self._lock:
             self._drop(key)
             self._kept[key] = value, size

@@ -91,14 +91,12 @@ class _Both:
     def get(self, key: Hashable) -> Any | None:
         """Return what either store keeps under that key, or None."""
         kept = self._own.get(key)
-        if kept is None and (kept := self._shared.get(key)) is not None:
-            self._own.put(key, kept)
-        return kept
+        return self._own.share(key, self._shared) if kept is None else kept
 
     def put(self, key: Hashable, value: Any) -> None:
         """Keep a value for all."""
         self._shared.put(key, value)
-        self._own.put(key, value)
+        self._own.share(key, self._shared)
 
     def get_or_make(
         self, key: Hashable, make: Callable[[], Any], tick: Callable[[], object] | None = None
@@ -107,7 +105,8 @@ class _Both:
         kept = self.get(key)
         if kept is None:
             kept = self._shared.get_or_make(key, make, tick)
-            self._own.put(key, kept)
+            if self._own.share(key, self._shared) is None:
+                self._own.put(key, kept)
         return kept
 
 
