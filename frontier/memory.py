@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import functools
 import gc
 import os
 import threading
@@ -41,6 +40,7 @@ _COMMUNITY_CLOUD = Path("/mount/src")
 _BYTES_PER_KIB = 1024
 _TICK_S = 0.1
 _OBJECT_BYTES = 64
+_NAMES: dict[type, tuple[str, ...] | None] = {}
 _NOTHING = frozenset((type(None), bool, int, float, np.float64, np.int64, type))
 
 
@@ -146,11 +146,11 @@ def size_of(value: Any) -> int:
     return total
 
 
-@functools.cache
 def _names_of(kind: type) -> tuple[str, ...] | None:
-    if not dataclasses.is_dataclass(kind):
-        return None
-    return tuple(field.name for field in dataclasses.fields(kind))
+    if kind not in _NAMES:
+        is_ours = dataclasses.is_dataclass(kind)
+        _NAMES[kind] = tuple(one.name for one in dataclasses.fields(kind)) if is_ours else None
+    return _NAMES[kind]
 
 
 class Store:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from frontier import compiling, spell
-from frontier.crew import Progress
+from frontier.crew import ANSWERS, Progress
 from frontier.pages import controls, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.pins import Pin
@@ -166,9 +168,11 @@ def once(
     def progress(done: int, of: int) -> None:
         session.require_room(what)
         bar.progress(min(1.0, done / max(of, 1)), begins if words is None else words(done, of))
+        give_way()
 
     def make_here() -> Any:
         session.require_room(what)
+        give_way()
         return make(progress)
 
     try:
@@ -177,6 +181,32 @@ def once(
         )
     finally:
         bar.empty()
+
+
+@dataclass(frozen=True, slots=True)
+class _Same:
+    """Tables as part of a key: they are made anew where anything in them changes."""
+
+    tables: Tables
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.tables is other.tables
+
+    def __hash__(self) -> int:
+        return id(self.tables)
+
+
+def of_study(choices: Choices, study: Study, *more: Hashable) -> Hashable:
+    """Return a key of all that a study's answers depend on: its simulation, prices and terms."""
+    return (*choices.content, study.limit_s, study.deal, study.api, _Same(study.tables), *more)
+
+
+def give_way() -> None:
+    """Let others have their answers first, where this person's stands already."""
+    if ANSWERS.comes_after():
+        context = get_script_run_ctx()
+        # It raises where the person did something new or has left.
+        ANSWERS.give_way(None if context is None else context.yield_check)
 
 
 def simulated_in_words(done: int, total: int) -> str:
@@ -295,6 +325,7 @@ def find_ranges(choices: Choices, study: Study, place: st.delta_generator.DeltaG
     def progress(done: int, of: int) -> None:
         session.require_room("the ranges")
         place.caption(f"Ranges: traffic and starts drawn anew, {done} of {of} times…")
+        give_way()
 
     store(private=choices.is_private).get_or_make(
         key,

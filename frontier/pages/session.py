@@ -54,7 +54,9 @@ def tables() -> Tables:
     key = (_edits(), upload(), own, owned(), hours, dt.date.today())
     made = st.session_state.get(_MADE)
     if made is None or made[0] != key:
-        found = with_edits(unedited(), key[0].values(), today=key[-1])
+        found = unedited()
+        if key[0]:
+            found = with_edits(found, key[0].values(), today=key[-1])
         if own is not None:
             found = with_model(found, own.model)
         if hours is not None:

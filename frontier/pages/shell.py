@@ -9,6 +9,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from frontier import compiling
+from frontier.crew import ANSWERS
 from frontier.errors import FrontierError
 from frontier.pages import bar, controls, link, made_with, mishap, pins, session, store, text
 
@@ -45,7 +46,7 @@ def run() -> None:
     # What a page needs is sent while the script of another visitor, or this one, computes.
     sys.setswitchinterval(_SWITCH_S)
     compiling.begin(at_once=False)
-    with mishap.boundary("page"):
+    with mishap.boundary("page"), ANSWERS.answer():
         _draw()
 
 
