@@ -86,8 +86,8 @@ def test_no_file_is_built_before_it_is_asked_for(open_app, monkeypatch):
     for name in ("workbook", "html_report", "report_json", "meters_csv", "scenario_json"):
         monkeypatch.setattr(takeaway, name, lambda *a, name=name, **k: made.append(name))
     app = _open_tab(open_app)
-    # The seventh is the configuration, which stands on the page as it is.
-    assert len(app.get("download_button")) == 7
+    # The eighth is the configuration, which stands on the page as it is.
+    assert len(app.get("download_button")) == 8
     assert made == []
 
 
