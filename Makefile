@@ -8,8 +8,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 
-.PHONY: run test check architecture documents format bench shipped mutate audit upgrade focus \
-	system-packages clean
+.PHONY: run test check architecture documents pictures format bench shipped mutate audit upgrade \
+	focus system-packages clean
 
 run: $(VENV)/.installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -26,6 +26,10 @@ check: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
+
+# The pictures of the pages that the browser tests compare with: stored anew after a wanted change.
+pictures: $(VENV)/.installed-dev
+	RENEW_PICTURES=1 $(BIN)/python -m pytest -q tests/browser/test_every_page.py -k a_page_is_sound
 
 architecture: $(VENV)/.installed-dev
 	$(BIN)/python tools/architecture.py

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from frontier import cli_growth, cli_ladder, cli_reach, cli_timeouts, spell
 from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
+from frontier.cli_record import add_record, company_told
 from frontier.cli_refresh import add_refresh
 from frontier.errors import FrontierError, InputError
 from frontier.tables import load_tables, look_up
 
 if TYPE_CHECKING:
     from frontier.billing import HostChoice
+    from frontier.company import Company
     from frontier.crew import Crew
     from frontier.models.own import ReadModel
     from frontier.plans.nodes import NodeChoice
@@ -70,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ID",
         help="the plan that workbook, bill and record are about; the answer's",
     )
+    add_record(sweep)
     sweep.add_argument(
         "--no-ranges", action="store_true", help="spare the seconds that ranges take"
     )
@@ -530,6 +533,7 @@ def _sweep(told: argparse.Namespace) -> None:
     by_trace = None if told.by_trace is None else _out_path(told.by_trace, (".csv",), "--by-trace")
     plan_id = told.plan or default_plan_id(study)
     look_up(study.outcomes, plan_id, "plan")
+    company = company_told(told, asked.tables)
     if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
         rivals = Rivals(study.deployment.scenario, study.trace, study.tables)
         study = with_rate(study, compare(study, rivals, AS_SHIPPED, lines=(AS_SHIPPED,)))
@@ -569,7 +573,7 @@ def _sweep(told: argparse.Namespace) -> None:
             for sentence in sentences:
                 print(f"  {sentence}")
     for path in paths:
-        _write(path, _as_file(path, study, plan_id))
+        _write(path, _as_file(path, study, plan_id, company, with_annex=told.annex))
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
 
 
@@ -671,22 +675,29 @@ def _growth(told: argparse.Namespace) -> None:
         print(f"\nWrote {spell.count(len(table), 'row')} to {path}")
 
 
-def _as_file(path: Path, study: Study, plan_id: str) -> bytes:
+def _as_file(
+    path: Path, study: Study, plan_id: str, company: Company, *, with_annex: bool
+) -> bytes:
     """Return what a file of that kind holds: the table, or the report or bill of a plan."""
     from frontier.export import csv_bytes
     from frontier.focus import focus_csv, focus_table
-    from frontier.report import html_report, report_json, report_of
+    from frontier.record import html_record
+    from frontier.report import report_json, report_of
     from frontier.workbook import quantities_of, workbook
 
     today, suffix = dt.date.today(), path.suffix
     if path.name.endswith(".focus.csv"):
-        return focus_csv(focus_table(study, plan_id, made_on=today))
+        return focus_csv(focus_table(study, plan_id, made_on=today, company=company))
     if suffix == ".csv":
         return csv_bytes(study.table)
-    report = report_of(study, plan_id, made_on=today, link="")
+    report = report_of(study, plan_id, made_on=today, link="", company=company)
     if suffix == ".xlsx":
         return workbook(report, quantities_of(study, plan_id))
-    return html_report(report).encode("utf-8") if suffix == ".html" else report_json(report)
+    return (
+        html_record(report, with_annex=with_annex).encode("utf-8")
+        if suffix == ".html"
+        else report_json(report)
+    )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -104,7 +104,7 @@ class Currency:
         """Return what the rate is and whose; empty for dollars."""
         if not self.is_foreign:
             return ""
-        return f"1 USD = {self.per_usd:g} {self.code}, typed in, of {self.rate_on}"
+        return f"1 USD = {self.per_usd:,g} {self.code}, typed in, of {self.rate_on}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,8 @@ def _currency(given: Mapping[str, str], per_usd: float) -> Currency:
     if code == DOLLARS:
         # A rate that was typed for another currency, before the person came back to dollars.
         return Currency()
+    if not is_code(code):
+        raise InputError(f"currency: expected three capital letters, as EUR; found {code!r}")
     if "per_usd" not in given:
         raise InputError(
             f"currency: expected the rate of {code} for a dollar beside it, found none; "

@@ -191,9 +191,9 @@ class Fleet(NamedTuple):
     counts, time
         Columns as named above, one row a replica; ``counts`` has one more.
     events_s
-        Tree of the next finish or ready, least at the root [s].
+        Tournament of the next finish or ready, least at the root; see `_tree` [s].
     room
-        Tree of where to dispatch, greatest at the root.
+        Tournament of where to dispatch, greatest at the root.
     finish_step
         A heap a replica, least first.
     request
@@ -450,41 +450,64 @@ _inlined = _njit(nogil=True, _nrt=False, forceinline=True)
 
 
 @_inlined
-def _set_event(events_s, replica, time_s):
-    node = (events_s.size >> 1) + replica
-    events_s[node] = time_s
+def _set_event(tree, replica, time_s):
+    """Enter when a replica has its next event."""
+    winners = tree.size >> 1
+    node = (winners >> 1) + replica
+    winner = float(replica)
+    tree[node] = time_s
     while node > 1:
-        beside_s = events_s[node ^ 1]
+        beside = node ^ 1
+        other, other_winner = tree[beside], tree[winners + beside]
+        # No branch: who wins cannot be foretold. The left one has the lower index, and wins a tie.
+        loses = (other < time_s) | ((other == time_s) & (node & 1 != 0))
+        time_s = other if loses else time_s
+        winner = other_winner if loses else winner
         node >>= 1
-        if beside_s < time_s:
-            time_s = beside_s
-        if events_s[node] == time_s:
+        if (tree[node] == time_s) & (tree[winners + node] == winner):
             break
-        events_s[node] = time_s
+        tree[node] = time_s
+        tree[winners + node] = winner
 
 
 @_inlined
-def _set_room(room, replica, preference):
-    node = (room.size >> 1) + replica
-    room[node] = preference
+def _set_room(tree, replica, preference):
+    """Enter how gladly a replica is dispatched to."""
+    winners = tree.size >> 1
+    node = (winners >> 1) + replica
+    winner = replica
+    tree[node] = preference
     while node > 1:
-        preference = max(preference, room[node ^ 1])
+        beside = node ^ 1
+        other, other_winner = tree[beside], tree[winners + beside]
+        # No branch: who wins cannot be foretold. The left one has the lower index, and wins a tie.
+        loses = (other > preference) | ((other == preference) & (node & 1 != 0))
+        preference = other if loses else preference
+        winner = other_winner if loses else winner
         node >>= 1
-        if room[node] == preference:
+        if (tree[node] == preference) & (tree[winners + node] == winner):
             break
-        room[node] = preference
+        tree[node] = preference
+        tree[winners + node] = winner
 
 
 @_inlined
 def _winner(tree):
     """Return the lowest index whose leaf equals the root."""
-    width = tree.size >> 1
-    root = tree[1]
-    node = 1
-    while node < width:
-        node <<= 1
-        node += tree[node] != root  # no branch: which side wins cannot be foretold
-    return node - width
+    return int(tree[(tree.size >> 1) + 1])
+
+
+def _tree(replicas, value):
+    """Return a tournament of equal leaves: each node's value, then the lowest replica that has it.
+
+    Node 1 is the root, 2 and 3 are below it, and so on to the leaves.
+    """
+    width = 1 << (replicas - 1).bit_length()
+    tree = np.full(4 * width, value)
+    nodes = np.arange(1, 2 * width)
+    levels_above = width.bit_length() - np.frexp(nodes)[1]
+    tree[2 * width + 1 :] = (nodes << levels_above) - width
+    return tree
 
 
 @_inlined
@@ -1445,14 +1468,13 @@ def begin(
     ``requests`` is how many may come, by which the first tables of sessions are sized.
     """
     most = kind.decode_step_s.size
-    width = 1 << (max_replicas - 1).bit_length()
     count = np.zeros((max_replicas + 1, 7), np.int64)
     count[-1, IDLE_BEFORE] = count[-1, IDLE_AFTER] = max_replicas
     fleet = Fleet(
         counts=count,
         time=np.zeros((max_replicas, 4)),
-        events_s=np.full(2 * width, np.inf),
-        room=np.zeros(2 * width, np.int64),
+        events_s=_tree(max_replicas, np.inf),
+        room=_tree(max_replicas, 0),
         finish_step=np.zeros(max_replicas * most),
         request=np.zeros(max_replicas * most, np.int64),
         # A node for each replica is always enough.

@@ -543,14 +543,16 @@ def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uin
     if stop[0]:
         raise Cancelled("the sweep was stopped before its end")
     result = simulate_plan(plan, trace, draws, cancel=stop)
+    ordered_s = np.sort(result.ttft_s)
+    answered = None if plan.speed.chunk_tokens is None else trace
     return Outcome(
         plan=plan,
-        latency=summarise(result, None if plan.speed.chunk_tokens is None else trace),
+        latency=summarise(result, answered, ordered_s=ordered_s),
         sessions=result.sessions,
         stage_s=draws.stage_s,
         horizon_s=result.horizon_s,
         requests=int(trace.arrival_s.size),
-        ttft_of_thousand_s=slowest_of_thousand(result.ttft_s),
+        ttft_of_thousand_s=slowest_of_thousand(ordered_s),
         tokens=int(
             trace.prompt_tokens.sum(dtype=np.int64) + trace.output_tokens.sum(dtype=np.int64)
         ),

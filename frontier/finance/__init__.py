@@ -1,7 +1,8 @@
 """Plans as finance reads them: figures by month, year and years, terms, cash; plans side by side.
 
 `figures` is arithmetic on what a bill is computed from; `columns` picks the plans of a study that
-a record sets beside each other.
+a record sets beside each other, `spread` says how far one moves with prices, starts and traffic,
+`priced` which prices are in them and how old.
 """
 
 from frontier.finance.columns import Column, columns_of, figures_of
@@ -18,6 +19,8 @@ from frontier.finance.figures import (
     year_bill,
     year_factor,
 )
+from frontier.finance.priced import Priced, prices_of
+from frontier.finance.spread import Spread, spread_of
 
 __all__ = [
     "MONTHS_PER_YEAR",
@@ -25,12 +28,16 @@ __all__ = [
     "Commitment",
     "CommitmentTerms",
     "Figures",
+    "Priced",
+    "Spread",
     "amortised_by_month",
     "cash_by_month",
     "columns_of",
     "committed_usd_per_year",
     "figures",
     "figures_of",
+    "prices_of",
+    "spread_of",
     "usd_per_year",
     "year_bill",
     "year_factor",

@@ -14,6 +14,7 @@ from frontier.billing import BillBasis, Contract, bill, bill_basis
 from frontier.company import Company
 from frontier.errors import InfeasibleError
 from frontier.finance.figures import CommitmentTerms, Figures, figures
+from frontier.plans.families import RESERVED
 from frontier.prices.age import NOT_SOLD
 from frontier.study import Study
 from frontier.sweep import Outcome, usage_of
@@ -170,7 +171,8 @@ def _at_list(study: Study, rival: Outcome, company: Company) -> Column | None:
     plan = dataclasses.replace(
         rival.plan,
         plan_id=f"list-{offer_id}",
-        label=rival.plan.label.replace(" dedicated", " reserved", 1),
+        label=RESERVED.head_of(rival.plan.policy.max_replicas),
+        family=RESERVED,
         detail=f"{offer.provider} {offer.product}",
         offer_id=offer_id,
     )

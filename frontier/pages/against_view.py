@@ -46,7 +46,7 @@ def draw(choices: Choices) -> None:
     if a is None or pin.choices is None:
         return
     found = against(results.with_break_even(pin.choices, a, pin=pin), b)
-    st.subheader(text.money(line(found)), anchor=False)
+    st.subheader(text.said(line(found)), anchor=False)
     if not found.inputs:
         st.markdown("Change something in the row above: it is held against A here.")
         _draw_actions()

@@ -55,7 +55,7 @@ def render() -> None:
     )
     with verdict_place:
         st.subheader(compared.headline, anchor=False)
-        st.markdown(text.money(compared.certainty))
+        st.markdown(text.said(compared.certainty))
     _draw_rates(compared)
     moved = _with_progress(
         "Moved {done} of {all} inputs",
@@ -174,7 +174,7 @@ def _draw_utilisation(compared: Comparison, study: Study) -> None:
     tables, use, words = study.tables, compared.use, compared.utilisation
     if use is None:
         return
-    st.markdown(text.money(words))
+    st.markdown(text.said(words))
     folklore = list(tables.folklore.values())
     table = utilisation_table(use.break_even_billed, use.billed, use.busy, folklore)
     table["source_url"] = [
@@ -203,7 +203,7 @@ def _draw_sensitivity(moved: Sensitivity, compared: Comparison) -> None:
     st.markdown("**Each input moved alone, on cost**")
     zero = compared.now[compared.line]
     words = gap_sentence(moved.gap_usd, zero, compared.now[ALWAYS_ON])
-    st.markdown(text.money(words))
+    st.markdown(text.said(words))
     table = tornado_table(moved.bars, moved.gap_usd)
     shown = [
         (
@@ -244,4 +244,4 @@ def _draw_sensitivity(moved: Sensitivity, compared: Comparison) -> None:
             if flips
             else "Nothing: none of these inputs, alone, flips it within its range."
         )
-    st.markdown(text.money("\n".join(f"- {words}" for words in flips)))
+    st.markdown(text.said("\n".join(f"- {words}" for words in flips)))

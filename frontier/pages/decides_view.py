@@ -28,9 +28,9 @@ def draw(choices: Choices, study: Study) -> None:
     hanging = results.what_decides(choices, study)
     found, within = hanging.found, hanging.found.within
     first, *more = hanging.sentences
-    st.markdown(text.money(f"**{first}**"))
+    st.markdown(text.said(f"**{first}**"))
     if more:
-        st.markdown(text.money("\n".join(f"- {said}" for said in more)))
+        st.markdown(text.said("\n".join(f"- {said}" for said in more)))
     table = decides_table(found)
     counted = [one for one in within.influences if one.right_share > 0.0]
     if counted:

@@ -145,11 +145,11 @@ def _draw_answer(place: st.delta_generator.DeltaGenerator, study: Study, pair: s
         answer = study.verdict.answer
         if pair:
             # The market above may have a cheaper one: this sentence is about the pair alone.
-            answer = f"Between {text.plain(pair)}: {spell.lower_first(answer)}"
-        st.subheader(text.money(answer), anchor=False)
+            answer = f"Between {pair}: {spell.lower_first(answer)}"
+        st.subheader(text.said(answer), anchor=False)
         if study.verdict.beside:
-            st.markdown(text.money(study.verdict.beside))
-        st.caption(text.money(study.verdict.below))
+            st.markdown(text.said(study.verdict.beside))
+        st.caption(text.said(study.verdict.below))
         cards.draw(study.verdict)
 
 
@@ -315,7 +315,7 @@ def _draw_tabs(study: Study, chosen: str) -> None:
     if tabs[1].open:
         with tabs[1]:
             reasons = results.with_what_decides(study).verdict.reasons
-            st.markdown("\n".join(f"- {text.money(said)}" for said in reasons))
+            st.markdown("\n".join(f"- {text.said(reason)}" for reason in reasons))
     if tabs[2].open:
         with tabs[2]:
             _draw_all(study)
@@ -358,7 +358,7 @@ def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
         )
         bound = study.commitment_in_words(outcome)
         if bound:
-            st.caption(text.money(bound))
+            st.caption(text.said(bound))
     with middle:
         st.markdown("**Time to first token**")
         rows = latency_rows(latency)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -21,7 +20,8 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from frontier.tables import MitigationNumber, Setting
+from frontier.pages import link_names, mishap
+from frontier.tables import MitigationNumber, Setting, load_tables
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.mutable_tab_container import TabContainer
@@ -38,6 +38,8 @@ _DRAWN, _SAID = "link_drawn", "link_said"
 _TURN, _ANEW = "link_turn", "link_asked_anew"
 _CARRIED_BEFORE = "link_carried_before"
 _MOST_STEPS = 50
+# Beyond it a browser's numbers are not exact, and Streamlit draws none.
+_MOST_IN_BROWSER = 2.0**53 - 1
 
 WHAT_IF = "what-if"
 """The path of the page of next questions, to which buttons of other pages lead."""
@@ -57,8 +59,11 @@ def begin() -> Mapping[str, str] | None:
     state = st.session_state
     asked = _address()
     if _ASKED not in state:
+        # What no page knows leaves the address with the first run, and is no step to undo.
+        longest = load_tables().settings["link_most_characters"].bounds[1]
+        asked, said = link_names.usable(asked, most=longest)
         state[_ASKED] = dict(asked)
-        state[_IGNORED] = []
+        state[_IGNORED] = said
         state[_SAID] = 0
         state[_KEPT] = {}
         state[_LAST] = {}
@@ -252,8 +257,7 @@ def ask(wanted: Mapping[str, str]) -> None:
     st.session_state[_KEPT] = {}
     for key, default in st.session_state[_LAST].items():
         st.session_state[key] = default
-    st.session_state[_ASKED] = dict(wanted)
-    st.session_state[_IGNORED] = []
+    st.session_state[_ASKED], st.session_state[_IGNORED] = link_names.usable(wanted)
     st.session_state[_SAID] = 0
     st.session_state[_ANEW] = True
 
@@ -356,7 +360,10 @@ def tabs(names: Sequence[str], *, key: str) -> Sequence[TabContainer]:
 
 
 def part(draw: Callable[P, None]) -> Callable[P, None]:
-    """Let what a function draws be drawn anew alone when one of its own choices changes."""
+    """Let what a function draws be drawn anew alone when one of its own choices changes.
+
+    What it raises is said in its place.
+    """
 
     @st.fragment
     @functools.wraps(draw)
@@ -365,9 +372,10 @@ def part(draw: Callable[P, None]) -> Callable[P, None]:
         is_alone = context is not None and bool(context.fragment_ids_this_run)
         if is_alone:
             st.session_state[_DRAWN] = set()
-        draw(*args, **kwargs)
-        if is_alone:
-            end()
+        with mishap.boundary(draw.__name__):
+            draw(*args, **kwargs)
+            if is_alone:
+                end()
 
     return alone
 
@@ -377,16 +385,17 @@ def many(
 ) -> list[str]:
     """Draw a multiselect whose choices live in the address under ``key``; return them."""
     options = list(options)
+    most = how.get("max_selections") or len(options)
 
     def parse(asked: str) -> list[str] | None:
-        chosen = [part for part in asked.split(_SEPARATOR) if part]
-        return chosen if set(chosen) <= set(options) else None
+        chosen = list(dict.fromkeys(part for part in asked.split(_SEPARATOR) if part))
+        return chosen if set(chosen) <= set(options) and len(chosen) <= most else None
 
     _restore(key, [value for value in default if value in options], parse)
-    _put(key, [value for value in st.session_state[key] if value in options])
+    _put(key, [value for value in st.session_state[key] if value in options][:most])
     st.multiselect(label, options, key=key, **how)
     st.session_state[_DRAWN].add(key)
-    return [value for value in st.session_state[key] if value in options]
+    return [value for value in st.session_state[key] if value in options][:most]
 
 
 def number(
@@ -416,7 +425,8 @@ def _settled(default: float, key: str, low: float, high: float, whole: bool) -> 
             value = kind(asked)
         except ValueError:
             return None
-        return value if math.isfinite(value) and low <= value <= high else None
+        # Whole numbers may have any length here: they are compared, never made a float.
+        return value if low <= value <= high else None
 
     _restore(key, kind(default), parse)
     value = st.session_state[key]
@@ -453,7 +463,7 @@ def unbounded(label: str, default: float, *, key: str, **how: Any) -> float:
             value = float(asked)
         except ValueError:
             return None
-        return value if math.isfinite(value) else None
+        return value if abs(value) <= _MOST_IN_BROWSER else None
 
     _restore(key, float(default), parse)
     st.number_input(label, key=key, **how)
@@ -542,7 +552,8 @@ def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None
         value = parse(asked)
         if value is None:
             st.session_state[_IGNORED].append(
-                f"{key}={asked} cannot be used here; {default} is used instead"
+                f"{key}={link_names.shown(asked)} cannot be used here; "
+                f"{_text(default) or 'nothing'} is used instead"
             )
         _put(key, default if value is None else value)
     elif follows:

@@ -351,7 +351,7 @@ def _pick_focus(found: Market, ticked: Ticked) -> None:
         return
 
     def label(offer_id: str) -> str:
-        return text.plain(_label(rows[offer_id]))
+        return text.bare(_label(rows[offer_id]))
 
     def picked() -> None:
         offer_id = st.session_state["market_focus"]

@@ -1,4 +1,4 @@
-"""What surrounds every page: the list of pages, the scenario bar, and the only catch of errors."""
+"""What surrounds every page: the list of pages, the scenario bar, and what is said of errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from frontier import compiling
 from frontier.errors import FrontierError
-from frontier.pages import bar, controls, link, made_with, pins, session, text
+from frontier.pages import bar, controls, link, made_with, mishap, pins, session, text
 
 PAGES = (
     ("Frontier", ":material/ssid_chart:", "home", ""),
@@ -45,6 +45,11 @@ def run() -> None:
     # What a page needs is sent while the script of another visitor, or this one, computes.
     sys.setswitchinterval(_SWITCH_S)
     compiling.begin(at_once=False)
+    with mishap.boundary("page"):
+        _draw()
+
+
+def _draw() -> None:
     back_to = link.begin()
     if back_to is not None:
         session.go_to(back_to)

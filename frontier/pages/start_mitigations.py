@@ -204,7 +204,7 @@ def draw_tried(tried: Tried, choices: Choices, deployment: Deployment, tables: T
     provider = deployment.serverless.behaviour.provider
     offered = tried.table[tried.table["needs"] == ""]
     limit_s = choices.scenario.slo_p99_ttft_s
-    st.markdown(text.money(_answer(offered, limit_s)))
+    st.markdown(text.said(_answer(offered, limit_s)))
     points = mitigations_chart_table(offered)
     if not points.empty:
         show.figure(

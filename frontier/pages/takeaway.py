@@ -21,9 +21,9 @@ from frontier.finance import figures_of
 from frontier.focus import focus_csv, focus_table
 from frontier.pages import config_view, link, model_controls, session, text
 from frontier.pages.company_controls import company_section
+from frontier.record import html_record
 from frontier.report import (
     Report,
-    html_report,
     meters_csv,
     report_json,
     report_of,
@@ -107,11 +107,18 @@ def _draw_files(study: Study, outcome: Outcome, company: Company) -> None:
             lambda: workbook(report(), quantities_of(study, outcome.plan.plan_id)),
         ),
         (
-            "One-page report (HTML)",
-            "Prints on one page; needs nothing but itself.",
+            "Record to sign (HTML)",
+            "Prints on one page of A4 or Letter; needs nothing but itself.",
             f"{name}.html",
             "text/html",
-            lambda: html_report(report()),
+            lambda: html_record(report()),
+        ),
+        (
+            "Record with annex (HTML)",
+            "After that page: scenario, assumptions, sources, how each figure is computed.",
+            f"{name}-annex.html",
+            "text/html",
+            lambda: html_record(report(), with_annex=True),
         ),
         (
             "All plans (CSV)",

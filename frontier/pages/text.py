@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable
 
-_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]()#+-.!$|~<>:^"})
+_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]()#+-.!$|~<>:^&"})
+# No letter, nor a direction of writing: what they would do to a page nobody sees coming.
+_UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_HALF = re.compile("[\ud800-\udfff]")
+# Links, icons, emoji and arrows are looked for in the finished text, where no backslash helps.
+_ACTED_ON = re.compile(
+    r":(?=//|material/|(?!\d\d:)[\w+-]+:)|(?<=www)(?=\.)|(?<=[\w.+-]@)(?=[\w-])"
+    r"|(?<=\s[<>~-])(?=[=>-])|(?<=\s<-)(?=>)|(?<=^[<>~-])(?=[=>-])",
+    re.IGNORECASE,
+)
+_JOINER = "\u2060"
+# What could begin something within a sentence of ours; the rest reads the same as it is.
+_WITHIN = str.maketrans({char: f"\\{char}" for char in "\\`_[]$|~<&"})
+_DOLLAR = re.compile(r"(?<!\\)\$")
 
 
 def plain(text: str) -> str:
-    """Return text with all that Markdown would act on escaped; for names that users give."""
-    return text.translate(_MARKDOWN)
+    """Return text with all that Markdown would act on escaped; for names that users give.
+
+    A word joiner, which is not seen, parts what would become a link, an icon or an arrow. Only for
+    what is read as Markdown: options of a field are shown as they are, backslashes and all.
+    """
+    return _ACTED_ON.sub(lambda found: found[0] + _JOINER, bare(text)).translate(_MARKDOWN)
+
+
+def bare(text: str) -> str:
+    """Return text without what is not seen, for names that stand where nothing is Markdown."""
+    return _HALF.sub("\ufffd", _UNSEEN.sub(" ", text))
+
+
+def said(text: str) -> str:
+    """Return a sentence of ours that names what users named: of Markdown it keeps bold alone."""
+    return _ACTED_ON.sub(lambda found: found[0] + _JOINER, bare(text)).translate(_WITHIN)
 
 
 def money(text: str) -> str:
     """Return a sentence of ours with its dollar signs kept from starting a formula."""
-    return text.replace("$", "\\$")
+    return _DOLLAR.sub(r"\\$", text)
 
 
 def bullets(sentences: Iterable[str]) -> str:

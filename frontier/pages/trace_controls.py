@@ -517,7 +517,7 @@ def _choose_paths(digest: str, found: tuple[PathCount, ...]) -> dict[str, Any]:
             "Paths of requests to the model",
             list(requests),
             default=kept,
-            format_func=lambda path: text.plain(
+            format_func=lambda path: text.bare(
                 f"{path} ({spell.count(requests[path], 'request')})"
             ),
             key=key,
@@ -557,7 +557,7 @@ def _map_columns(digest: str, unknown: UnknownFormat) -> None:
                 # Another column than the arrival, such as a duration, must not stand there unasked.
                 index=columns.index(default) if default in columns else None,
                 placeholder="Choose a column",
-                format_func=lambda column: column or "None",
+                format_func=lambda column: text.bare(column) or "None",
                 key=f"column_{digest}_{role}",
             )
         st.form_submit_button("Read the file", on_click=remember)

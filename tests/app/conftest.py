@@ -17,6 +17,17 @@ def _few_replications(monkeypatch):
     monkeypatch.setattr(luck, "_affordable", lambda runs, requests, tables: 19)
 
 
+@pytest.fixture(autouse=True)
+def _mishaps_are_raised(monkeypatch):
+    """Let an error that nobody foresaw fail a test, where a page would say it in a sentence."""
+    from frontier.pages import mishap
+
+    def raise_it(error, place):
+        raise error
+
+    monkeypatch.setattr(mishap, "unforeseen", raise_it)
+
+
 @pytest.fixture
 def open_app():
     """Give a function that opens a page of the app at an address and runs it once.

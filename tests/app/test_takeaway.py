@@ -11,7 +11,8 @@ import yaml
 
 import frontier
 from frontier.pages import takeaway
-from frontier.report import html_report, report_json
+from frontier.record import html_record
+from frontier.report import report_json
 from frontier.workbook import workbook
 
 _REPORT = """
@@ -83,7 +84,7 @@ def test_a_currency_without_a_rate_is_not_shown(open_app):
 def test_no_file_is_built_before_it_is_asked_for(open_app, monkeypatch):
     """Opening the tab offers the files and makes none of them."""
     made = []
-    for name in ("workbook", "html_report", "report_json", "meters_csv", "scenario_json"):
+    for name in ("workbook", "html_record", "report_json", "meters_csv", "scenario_json"):
         monkeypatch.setattr(takeaway, name, lambda *a, name=name, **k: made.append(name))
     app = _open_tab(open_app)
     # The eighth is the configuration, which stands on the page as it is.
@@ -127,7 +128,7 @@ def test_the_files_say_where_they_come_from(report, taken):
         for cell in row
         if cell.value is not None
     )
-    for content in (cells, html_report(report), report_json(report).decode()):
+    for content in (cells, html_record(report, with_annex=True), report_json(report).decode()):
         said = content.replace("&amp;", "&")
         assert "commitment=preset-35" in said
         assert "price.crusoe-l40s=1.2" in said
@@ -175,7 +176,7 @@ def test_text_of_the_user_stays_text_on_the_way():
     app.query_params["dedicated"] = "mine"
     app.run()
     assert not app.exception
-    page = html_report(app.session_state["report"])
+    page = html_record(app.session_state["report"], with_annex=True)
     assert "&lt;script&gt;x" in page
     assert "<script" not in page
 
@@ -198,7 +199,7 @@ def test_the_record_says_what_an_own_model_was_read_as():
     }
     model = read_model_config(json.dumps(config), load_tables()).model
     report = _report("dedicated-1", own_model=link_text(model), model="yours")
-    page = html_report(report)
+    page = html_record(report, with_annex=True)
     assert "yours (8.0 B parameters, 131 kB of cache a token, 16.1 GB in bf16), bf16" in page
     assert "Model that you gave in this session" in page
 

@@ -112,3 +112,19 @@ def wait_until_done(page, timeout_ms: int = 90_000) -> None:
     page.wait_for_selector(
         "[data-testid=stApp][data-test-script-state=notRunning]", timeout=timeout_ms
     )
+
+
+def wait_until_drawn(page, timeout_ms: int = 90_000) -> None:
+    """Wait until the script has run, nothing is a grey bar any more, and every chart is drawn."""
+    wait_until_done(page, timeout_ms)
+    page.wait_for_function(
+        """() => {
+          const shown = node => node.offsetParent !== null;
+          return ![...document.querySelectorAll('[data-testid=stSkeleton]')].some(shown)
+            && [...document.querySelectorAll('[data-testid=stPlotlyChart]')].filter(shown)
+                 .every(chart => chart.querySelector('.main-svg'))
+            && document.fonts.status === 'loaded';
+        }""",
+        timeout=timeout_ms,
+    )
+    wait_until_done(page, timeout_ms)

@@ -65,16 +65,3 @@ def test_a_row_of_the_table_is_chosen_by_any_of_its_cells(open_page):
     page.wait_for_url(lambda url: "data_offer=koyeb-l40s" in url, timeout=20_000)
     wait_until_done(page)
     assert _field(page).input_value() == "1.2"
-
-
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1280, 400])
-def test_nothing_is_wider_than_the_page(open_page, width, dark):
-    """At both widths and in both themes the page does not scroll sideways."""
-    page = _open(open_page, width=width, dark=dark)
-    page.wait_for_selector(".st-key-prices_chart .scatterlayer", timeout=60_000)
-    overflow = page.evaluate(
-        "() => document.querySelector('[data-testid=stMain]').scrollWidth - "
-        "document.querySelector('[data-testid=stMain]').clientWidth"
-    )
-    assert overflow <= 0

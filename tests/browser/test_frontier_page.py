@@ -1,4 +1,4 @@
-"""The Frontier page in a real browser: chart, click, plan; narrow, dark, accessible."""
+"""The Frontier page in a real browser: chart, click, plan."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import pytest
 from .conftest import wait_until_done
 
 pytestmark = pytest.mark.browser
-
-# Streamlit's own dropzone and navigation, which we cannot change.
-_NOT_OURS = {"presentation-role-conflict"}
 
 
 def test_a_click_on_a_point_opens_its_plan(open_page):
@@ -36,34 +33,6 @@ def test_a_click_on_a_point_opens_its_plan(open_page):
     assert "plan=zero" in page.url
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1280, 400])
-def test_nothing_is_wider_than_the_page(open_page, width, dark):
-    """At both widths and in both themes the page does not scroll sideways."""
-    page = open_page(width=width, dark=dark)
-    page.wait_for_selector(".st-key-market_chart .scatterlayer", timeout=60_000)
-    overflow = page.evaluate(
-        "() => document.querySelector('[data-testid=stMain]').scrollWidth - "
-        "document.querySelector('[data-testid=stMain]').clientWidth"
-    )
-    assert overflow <= 0
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_no_serious_accessibility_fault(open_page, dark):
-    """Axe finds nothing serious or critical in either theme, beyond Streamlit's own."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    page = open_page(dark=dark)
-    page.wait_for_selector(".st-key-market_chart .scatterlayer", timeout=60_000)
-    found = axe.Axe().run(page).response["violations"]
-    serious = {
-        fault["id"]: [node["html"][:160] for node in fault["nodes"]]
-        for fault in found
-        if fault["impact"] in ("serious", "critical") and fault["id"] not in _NOT_OURS
-    }
-    assert not serious
-
-
 @pytest.mark.parametrize(
     ("path", "chart"),
     [("", ".st-key-market_chart"), ("?view=plans", ".st-key-frontier_chart")],
@@ -87,23 +56,3 @@ def test_a_click_on_the_market_takes_an_offer_into_focus(open_page):
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_selector(".st-key-frontier_chart .scatterlayer", timeout=60_000)
     page.wait_for_function("location.search.includes('view=plans')", timeout=20_000)
-
-
-def test_the_page_asks_nobody_else(app_url, browser):
-    """A visit makes no request to any other host: no fonts, no icons, no statistics."""
-    context = browser.new_context()
-    page = context.new_page()
-    strangers = []
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith((app_url, "data:", "blob:"))
-            else strangers.append(request.url)
-        ),
-    )
-    page.goto(app_url)
-    wait_until_done(page)
-    page.wait_for_selector(".st-key-market_chart .scatterlayer", timeout=60_000)
-    context.close()
-    assert strangers == []

@@ -209,7 +209,8 @@ def test_every_file_carries_the_ranges(study, luck):
 
     from frontier import spell
     from frontier.export import csv_bytes
-    from frontier.report import html_report, report_json, report_of
+    from frontier.record import html_record
+    from frontier.report import report_json, report_of
     from frontier.workbook import quantities_of, workbook
 
     ranged, plan_id = with_ranges(study, luck), study.verdict.shipped.plan_id
@@ -224,7 +225,7 @@ def test_every_file_carries_the_ranges(study, luck):
     head = csv_bytes(ranged.table).decode("utf-8-sig").splitlines()[0].split(",")
     columns = {"usd_per_month_low", "usd_per_month_high", "p99_ttft_s_low", "p99_ttft_s_high"}
     assert {*columns, "holds_share", "holds_limit"} <= set(head)
-    page = html_report(report)
+    page = html_record(report, with_annex=True)
     for words in (
         spell.dollars_between(usd.low, usd.high),
         spell.seconds_between(p99_s.low, p99_s.high),

@@ -10,13 +10,14 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from frontier.errors import InfeasibleError, InputError
 from frontier.policy import ROUTINGS, NodePool, ParkedTier, ScalingPolicy
-from frontier.simulate import Cancelled, Prefixes, simulate_replicas
+from frontier.simulate import Cancelled, Prefixes, simulate_replicas, summarise
 from tests.reference import assert_same, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -649,6 +650,44 @@ def test_percentiles_are_observed_and_count_the_rejected():
     assert result.rejected_share == pytest.approx(1 / 3)
     with pytest.raises(InputError, match="q must be"):
         result.ttft_percentile(101)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_percentile_of_a_summary_is_the_one_that_numpy_observes(seed, monkeypatch):
+    """Answers of one token and refused requests have no time per token; all else counts.
+
+    However many requests are gone through at a time.
+    """
+    monkeypatch.setattr("frontier.simulate._PART", 3 + 5 * seed)
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 60))
+    arrival_s = np.sort(rng.uniform(0, 30, count))
+    tokens = rng.integers(1, 4 if seed % 2 else 40, count)
+    policy = ScalingPolicy(max_replicas=2, queue_timeout_s=4.0 if seed % 3 else math.inf)
+    result = simulate_replicas(
+        arrival_s,
+        rng.uniform(0, 1, count),
+        tokens,
+        [0.1, 0.2, 0.3],
+        policy=policy,
+        cold_start_s=[5.0],
+        horizon_s=30.0,
+    )
+    trace = SimpleNamespace(arrival_s=arrival_s, output_tokens=tokens)
+    found = summarise(result, trace)
+
+    def observed(values, q):
+        return np.percentile(values, q, method="inverted_cdf") if len(values) else None
+
+    several = (tokens > 1) & ~result.rejected
+    latency_s = result.finish_s - arrival_s
+    tpot_s = (latency_s[several] - result.ttft_s[several]) / (tokens[several] - 1)
+    assert found.p50_ttft_s == observed(result.ttft_s, 50)
+    assert found.p99_ttft_s == observed(result.ttft_s, 99)
+    assert found.max_ttft_s == result.ttft_s.max()
+    assert (found.p50_tpot_s, found.p99_tpot_s) == (observed(tpot_s, 50), observed(tpot_s, 99))
+    assert found.p50_latency_s == observed(latency_s, 50)
+    assert found.p99_latency_s == observed(latency_s, 99)
 
 
 def test_results_are_read_only():

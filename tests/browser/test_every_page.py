@@ -1,0 +1,124 @@
+"""Every page at both widths, in both themes: sound, accessible, alone, and as it looked before."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from PIL import Image, ImageOps
+
+from frontier.pages import shell
+
+from . import pictures
+from .conftest import wait_until_drawn
+
+pytestmark = pytest.mark.browser
+
+_HEIGHT_PX = {1280: 900, 400: 800}
+# Streamlit's own dropzone and navigation, which we cannot change.
+_NOT_OURS = {"presentation-role-conflict"}
+_RENEW = os.environ.get("RENEW_PICTURES") == "1"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("path", [path for *_, path in shell.PAGES])
+def test_a_page_is_sound(app_url, browser, tmp_path_factory, path, width, dark):
+    """No error, no fault that hinders a reader, no request to others, and the stored picture.
+
+    Neither is anything wider than the page.
+    """
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    context = browser.new_context(
+        viewport={"width": width, "height": _HEIGHT_PX[width]},
+        color_scheme="dark" if dark else "light",
+        reduced_motion="reduce",
+    )
+    try:
+        page = context.new_page()
+        strangers, thrown = [], []
+        page.on("pageerror", lambda error: thrown.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((app_url, "data:", "blob:"))
+                else strangers.append(request.url)
+            ),
+        )
+        page.goto(f"{app_url}/{path}")
+        wait_until_drawn(page)
+        wrong = {
+            "errors": page.locator("[data-testid=stException]").all_inner_texts() + thrown,
+            "wider than the page by, in pixels": page.evaluate(
+                "() => { const main = document.querySelector('[data-testid=stMain]');"
+                " return Math.max(main.scrollWidth - main.clientWidth, 0); }"
+            ),
+            "requests to others": strangers,
+            "axe": {
+                fault["id"]: [node["html"][:160] for node in fault["nodes"]]
+                for fault in axe.Axe().run(page).response["violations"]
+                if fault["impact"] in ("serious", "critical") and fault["id"] not in _NOT_OURS
+            },
+            "picture": pictures.held(
+                f"{path or 'home'}-{width}-{'dark' if dark else 'light'}",
+                _whole(page, width),
+                tmp_path_factory.getbasetemp() / "pictures",
+                renew=_RENEW,
+            ),
+        }
+        assert not {what: found for what, found in wrong.items() if found}
+    finally:
+        context.close()
+
+
+def _whole(page, width: int) -> bytes:
+    """Take the page in its whole height, after it has settled at that height."""
+    tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": width, "height": min(tall, 12_000)})
+    wait_until_drawn(page)
+    return page.screenshot(animations="disabled", caret="hide")
+
+
+@pytest.fixture(scope="module")
+def stored():
+    """Give the stored picture of the first page."""
+    return Image.open(pictures.FOLDER / "home-1280-light.png").convert("L")
+
+
+def test_a_picture_is_alike_when_a_sentence_moves_all_beneath_it(stored):
+    """Ten cells of plain paper above (80 pixels) change nothing that counts."""
+    paper = Image.new("L", (stored.width, stored.height + 10), 255)
+    paper.paste(stored.crop((0, 0, stored.width, 20)), (0, 0))
+    paper.paste(stored.crop((0, 20, stored.width, stored.height)), (0, 30))
+    assert pictures.share_alike(stored, paper) > 0.95
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(lambda image: image.crop((0, 0, *_half(image))), id="half of it is missing"),
+        pytest.param(ImageOps.invert, id="the other theme"),
+        pytest.param(lambda image: _moved(image, 12), id="all stands 96 pixels to the right"),
+        pytest.param(lambda image: _without_chart(image), id="the chart is not drawn"),
+    ],
+)
+def test_a_broken_layout_is_noticed(stored, broken):
+    """Each way of breaking the first page falls under the tolerance that pages are held to."""
+    assert pictures.share_alike(stored, broken(stored)) < pictures.SHARE_ALIKE
+
+
+def _half(image):
+    return image.width, image.height // 2
+
+
+def _moved(image, cells):
+    moved = Image.new("L", image.size, 255)
+    moved.paste(image, (cells, 0))
+    return moved
+
+
+def _without_chart(image):
+    bare = image.copy()
+    bare.paste(255, (0, 28, image.width, 85))
+    return bare
