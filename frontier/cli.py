@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import io
 import math
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,9 @@ EXIT_REFUSED = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, or 2 with one line on what was refused."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no "≤" shows a "?" there, and not an error in place of the answer.
+        sys.stdout.reconfigure(errors="replace")
     try:
         told = _parser().parse_args(arguments)
         told.run(told)
@@ -622,6 +626,7 @@ def _if_known(seconds: float | None) -> str:
 def _break_even(told: argparse.Namespace) -> None:
     from frontier.charts.break_even_chart import break_even_table
     from frontier.export import csv_bytes
+    from frontier.finance import apis_of, used_in_words, used_of
     from frontier.sensitivity import ALWAYS_ON, Rivals
     from frontier.study import compare, what_it_hangs_on
     from frontier.verdict import flip_sentence, gap_sentence
@@ -636,6 +641,10 @@ def _break_even(told: argparse.Namespace) -> None:
     print(f"  {gap_sentence(moved.gap_usd, compared.now[told.line], compared.now[ALWAYS_ON])}")
     for flip in moved.flips:
         print(f"  It would flip with: {flip_sentence(flip).replace('**', '')}")
+    if study.verdict.rival is not None:
+        used = used_of(study, study.outcomes[study.verdict.rival.plan_id])
+        for sentence in used_in_words(used, apis_of(study, study.trace.shared_share or 0.0)):
+            print(f"  {sentence}")
     table = break_even_table(compared.found.points, requests_per_day=compared.requests_per_day)
     print(f"\n{'requests/day':>12}  {'$/month':>10}  {'p99 TTFT':>12}  plan")
     for row in table.itertuples():

@@ -21,6 +21,7 @@ _TITLES = {
     "bill_formats": "Columns of bills, by provider",
     "bill_words": "What the words of a bill mean",
     "focus_columns": "Columns of a bill in FOCUS 1.2",
+    "token_apis": "Per-token APIs",
     "gpus": "GPUs",
     "models": "Models",
     "stage_timings": "Measured start stages",
