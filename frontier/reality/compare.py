@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from frontier import spell
 from frontier.billing import GPU_LINES, METERED, BillBasis, bill
 from frontier.crew import Progress
 from frontier.reality.paid import CREDIT, FEE, GPU, HOST, STORAGE, PaidBill
@@ -259,18 +260,18 @@ def _prices(asked: _Asked) -> Iterator[Candidate]:
         return
     is_near = abs(factor - 1) <= band
     why = (
-        f"Within the {band:.0%} by which prices move within a year."
+        f"Within the {spell.percent(band)} by which prices move within a year."
         if is_near
-        else f"More than the {band:.0%} by which prices move within a year."
+        else f"More than the {spell.percent(band)} by which prices move within a year."
     )
     yield Candidate("Price", unit, explains, price, price * factor, is_near, why)
     if factor < 1:
         most = max(row.discount for row in tables.commitments.values())
         is_near = 1 - factor <= most
         why = (
-            f"Sellers advertise up to {most:.0%}."
+            f"Sellers advertise up to {spell.percent(most)}."
             if is_near
-            else f"More than the {most:.0%} that sellers advertise."
+            else f"More than the {spell.percent(most)} that sellers advertise."
         )
         yield Candidate("Discount", "share", explains, 0.0, 1 - factor, is_near, why)
 
