@@ -132,6 +132,14 @@ def read_bill(
     body = [(place, cells) for place, cells in lines if place > at]
     if not body:
         raise InputError("The bill has no rows below its header")
+    used = {_folded(name) for name in (*known.cost, *known.quantity)}
+    doubled = [name for name, times in Counter(map(_folded, header)).items() if times > 1]
+    twice = [shown(name, 40) for name in header if _folded(name) in used.intersection(doubled)]
+    if twice:
+        raise InputError(
+            f"The bill has the columns {' and '.join(twice)}: which of them counts is not known. "
+            "Take out all but one"
+        )
     dropped: dict[str, list[float]] = {}
     rows = list(_rows(header, body, known))
     numbers = _decimal_mark(rows, known)
@@ -146,6 +154,11 @@ def read_bill(
                 charges.append(kept)
     assumed: list[str] = []
     charges = _of_one_month(charges, month, tables, dropped)
+    undated = sum(charge.start is None for charge in charges)
+    if 0 < undated < len(charges):
+        assumed.append(
+            f"{spell.count(undated, 'row')} without a date that can be read are counted in"
+        )
     rates = _rates(charges, per_usd or {}, assumed)
     hours, period = _hours(charges, tables, assumed)
     usd_by_kind: dict[str, float] = {}
@@ -174,7 +187,8 @@ def read_bill(
         format=known.label,
         hours=hours,
         usd_by_kind=usd_by_kind,
-        gpu_h=gpu_h if has_hours else None,
+        # More hours given back than used: those of the bill are another month's.
+        gpu_h=gpu_h if has_hours and gpu_h >= 0 else None,
         period=period,
         rows_read=len(rows),
         rows_kept=kept_rows,
@@ -324,14 +338,14 @@ def _charge(
         dropped.setdefault("rows without a cost", []).append(0.0)
         return None
     usd = numbers.number(_bare(cost)) if numbers.mark else _open_number(cost, number)
-    if math.isnan(usd):
+    if not math.isfinite(usd):
         raise InputError(
             f"The bill, line {number}: expected what was paid as a number, found "
             f"'{shown(cost, 60)}'"
         )
     amount = _first(cells, known.quantity) if known.quantity else ""
     quantity = numbers.number(_bare(amount)) if amount and numbers.mark else math.nan
-    code = _first(cells, known.currency) or known.fixed_currency or currency
+    code = _first(cells, (*known.currency, "Currency")) or known.fixed_currency or currency
     if not code:
         code = _symbol(cost, header, known) or "USD"
     start = _moment(cells["start"] if is_wide else _first(cells, known.start))

@@ -204,6 +204,10 @@ def test_an_unknown_bill_is_asked_for_its_columns():
         (MODAL.replace("11.5", "free").encode(), "line 2: expected what was paid"),
         (AWS.splitlines()[0].encode() + b"\n" + AWS.splitlines()[4].encode(), "None of the 1 rows"),
         (MODAL.replace("11.5", '"1.234,5"').encode(), "decimal comma"),
+        (MODAL.replace("11.5", "1e400").encode(), "line 2: expected what was paid"),
+        (RUNPOD.replace("diskSpaceBilledGB", "Amount").encode(), "which of them counts"),
+        (b"object_id,interval_start,cost,currency\na,2026-10-01,5,EUR\n", "in EUR: give your rate"),
+        (b'amount,timeBilledMs\n"1,234",1\n', "in two ways"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_words(content, said):
