@@ -614,6 +614,7 @@ def _if_known(seconds: float | None) -> str:
 def _break_even(told: argparse.Namespace) -> None:
     from frontier.charts.break_even_chart import break_even_table
     from frontier.export import csv_bytes
+    from frontier.finance import apis_of, used_in_words, used_of
     from frontier.sensitivity import ALWAYS_ON, Rivals
     from frontier.study import compare, what_it_hangs_on
     from frontier.verdict import flip_sentence, gap_sentence
@@ -628,6 +629,10 @@ def _break_even(told: argparse.Namespace) -> None:
     print(f"  {gap_sentence(moved.gap_usd, compared.now[told.line], compared.now[ALWAYS_ON])}")
     for flip in moved.flips:
         print(f"  It would flip with: {flip_sentence(flip).replace('**', '')}")
+    if study.verdict.rival is not None:
+        used = used_of(study, study.outcomes[study.verdict.rival.plan_id])
+        for sentence in used_in_words(used, apis_of(study, study.trace.shared_share or 0.0)):
+            print(f"  {sentence}")
     table = break_even_table(compared.found.points, requests_per_day=compared.requests_per_day)
     print(f"\n{'requests/day':>12}  {'$/month':>10}  {'p99 TTFT':>12}  plan")
     for row in table.itertuples():

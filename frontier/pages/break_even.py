@@ -17,7 +17,7 @@ from frontier.charts.break_even_chart import break_even_figure, break_even_table
 from frontier.charts.tornado_chart import tornado_figure, tornado_table
 from frontier.charts.utilisation_chart import utilisation_figure, utilisation_table
 from frontier.mitigations.registry import mitigation
-from frontier.pages import controls, decides_view, link, results, show, text
+from frontier.pages import controls, decides_view, link, results, show, text, used_view
 from frontier.pages.controls import Choices
 from frontier.pages.latency_price import draw_latency_price
 from frontier.sensitivity import (
@@ -65,6 +65,7 @@ def render() -> None:
     decides_view.draw(choices, study)
     _draw_sensitivity(moved, compared)
     _draw_utilisation(compared, study)
+    used_view.draw(study)
     draw_latency_price(choices, study, compared.zero)
 
 

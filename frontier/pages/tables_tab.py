@@ -18,6 +18,7 @@ _TITLES = {
     "behaviours": "Scaling behaviour",
     "commitments": "Commitments",
     "reserved_terms": "Terms of reserved offers",
+    "token_apis": "Per-token APIs",
     "gpus": "GPUs",
     "models": "Models",
     "stage_timings": "Measured start stages",

@@ -76,7 +76,7 @@ def _draw_units(study: Study, outcome: Outcome, company: Company) -> None:
     if study.bill(outcome).is_extrapolated:
         st.caption("The traffic covers less than a day: a month is an extrapolation.")
     if currency.is_foreign:
-        st.caption(text.plain(f"Other pages stay in dollars. {currency.in_words}."))
+        st.caption(text.plain(f"{currency.in_words}."))
 
 
 def _draw_files(study: Study, outcome: Outcome, company: Company) -> None:

@@ -68,6 +68,7 @@ from frontier.tables.rows import (
     StartCase,
     StartRiskPreset,
     Storage,
+    TokenApiPrice,
     TracePreset,
     TracePublished,
     TraceQuantiles,
@@ -119,6 +120,7 @@ class Tables:
     descriptive: Mapping[str, Descriptive] = field(metadata={"row": Descriptive})
     commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
     reserved_terms: Mapping[str, ReservedTerm] = field(metadata={"row": ReservedTerm})
+    token_apis: Mapping[str, TokenApiPrice] = field(metadata={"row": TokenApiPrice})
     abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})
     folklore: Mapping[str, Folklore] = field(metadata={"row": Folklore})
     examples: Mapping[str, Example] = field(metadata={"row": Example})

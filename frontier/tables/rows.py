@@ -840,6 +840,22 @@ class ReservedTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenApiPrice:
+    """What a provider takes for a million tokens of a model, served on its own machines."""
+
+    api_id: str
+    model: str
+    provider: str
+    usd_per_mtok_input: float
+    usd_per_mtok_output: float
+    usd_per_mtok_cached: float | None
+    priced_on: dt.date
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A scenario that opens with a result, nothing uploaded."""
 
