@@ -358,7 +358,11 @@ def _one(label, name, reader, content, outcome):
     except FrontierError as error:
         what = "unforeseen" if isinstance(error, UnexpectedInput) else "a sentence"
         text = str(error)
-        if not text or len(text) > 4000 or re.search(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]", text):
+        if (
+            not text
+            or len(text) > 4000
+            or re.search(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]", text)
+        ):
             what = "a sentence that cannot be shown"
         if what != "a sentence":
             cause = error.__cause__ or error

@@ -198,8 +198,20 @@ def open_table(source: Source, caps: Caps, progress: Progress | None = None) -> 
                 "are read. Keep the time, the tokens and what tells models apart."
             )
         batches = table.batches
-        table.batches = lambda wanted: _counted(table, batches(wanted), caps)
+        table.batches = lambda wanted: _counted(table, batches(_known(table, wanted)), caps)
         yield table
+
+
+def _known(table: Table, wanted: Sequence[str]) -> Sequence[str]:
+    lacks = [name for name in wanted if name not in table.names and name not in table.nested]
+    if lacks:
+        raise InputError(
+            f"The file lacks the column '{lacks[0]}', which a file of this kind has."
+            if len(lacks) == 1
+            else f"The file lacks {len(lacks):,} columns that a file of this kind has, such as "
+            f"'{lacks[0]}'."
+        )
+    return wanted
 
 
 def _counted(table: Table, batches: Iterator[Batch], caps: Caps) -> Iterator[Batch]:
