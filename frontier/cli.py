@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import io
 import math
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,9 @@ EXIT_REFUSED = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, or 2 with one line on what was refused."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no "≤" shows a "?" there, and not an error in place of the answer.
+        sys.stdout.reconfigure(errors="replace")
     try:
         told = _parser().parse_args(arguments)
         told.run(told)

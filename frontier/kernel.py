@@ -44,6 +44,7 @@ alone, and with NUMBA_DISABLE_JIT=1 they run as plain Python.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numba
@@ -443,9 +444,23 @@ def _compiled(function):
     compiled code here, so there is nothing to count, and the counting took half the time.
     """
     try:
-        return _njit(nogil=True, _nrt=False, cache=True)(function)
+        compiled = _njit(nogil=True, _nrt=False, cache=True)(function)
     except RuntimeError:  # numba: "cannot cache function ...: no locator available"
         return _njit(nogil=True, _nrt=False)(function)
+    # With NUMBA_DISABLE_JIT=1 it is the function itself.
+    if (cache := getattr(compiled, "_cache", None)) is not None:
+        cache.save_overload = _unless_it_fails(cache.save_overload)
+    return compiled
+
+
+def _unless_it_fails(save):
+    """Save for the next process where it goes: a full disk costs that, and not this run."""
+
+    def saved(*compiled):
+        with suppress(OSError):
+            save(*compiled)
+
+    return saved
 
 
 _inlined = _njit(nogil=True, _nrt=False, forceinline=True)
