@@ -832,7 +832,9 @@ def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitS
                 place, read_dictionary=texts, pre_buffer=False, buffer_size=_HEAD_BYTES
             )
         )
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, MemoryError):
+            raise
         raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
     if file.metadata.num_rows > caps.rows:
         raise too_many_rows(caps.rows)
@@ -852,7 +854,9 @@ def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitS
                 cells = {name: _spelt_out(_inside(batch, leaves[name][0])) for name in wanted}
                 yield Batch(row, batch.num_rows, cells)
                 row += batch.num_rows
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, MemoryError):
+                raise
             raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
 
     return Table(
