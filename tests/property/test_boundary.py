@@ -507,8 +507,9 @@ def _patterns():
         source = path.read_text(encoding="utf-8")
         for name, held in vars(importlib.import_module(".".join(parts))).items():
             for item in _flat(held):
-                is_sought = any(f"{name}.{method}(" in source for method in _ANYWHERE)
-                yield f"{path.stem}.{name}", item, is_sought or isinstance(held, tuple)
+                called = "pattern" if isinstance(held, tuple) else name
+                is_sought = any(f"{called}.{method}(" in source for method in _ANYWHERE)
+                yield f"{path.stem}.{name}", item, is_sought
 
 
 def _flat(held):
