@@ -39,6 +39,8 @@ _BOUNDS = (
 _COMMUNITY_CLOUD = Path("/mount/src")
 _BYTES_PER_KIB = 1024
 _TICK_S = 0.1
+# As malloc.h of glibc has it, and what is often set for servers of threads.
+_M_ARENA_MAX, _ARENAS = -8, 2
 _OBJECT_BYTES = 64
 _NAMES: dict[type, tuple[str, ...] | None] = {}
 _NOTHING = frozenset((type(None), bool, int, float, np.float64, np.int64, type))
@@ -104,6 +106,15 @@ def require_room(tables: Tables, what: str) -> None:
             f"there is no room for {what}. Try again in a minute, take fewer requests or days, or "
             f"run Frontier on your own machine, where {LIMIT} sets this limit."
         )
+
+
+def keep_together() -> None:
+    """Let threads share a few heaps, where the C library can: each has a half-empty one else.
+
+    To be called before there are many threads.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def give_back() -> None:
