@@ -273,6 +273,9 @@ def _add_traffic_and_model(parser: argparse.ArgumentParser) -> None:
     )
     add("--rows-are", metavar="WHAT", help="requests or buckets of several, if asked")
     add("--bucket-tokens", metavar="WHAT", help="tokens of a bucket: their sum or mean, if asked")
+    add(
+        "--far-rows", metavar="WHICH", help="requests before or after a long gap, or keep, if asked"
+    )
     add("--both-zero", metavar="HOW", help="drop or keep requests without any token, if asked")
     add("--losses", metavar="HOW", help="accept: read what is left of a broken file")
     add("--max-rows", type=int, metavar="N", help="read up to N rows of the trace")
@@ -712,6 +715,7 @@ _ANSWERS = {
     "rows_are": "--rows-are",
     "bucket_tokens": "--bucket-tokens",
     "both_zero": "--both-zero",
+    "far_rows": "--far-rows",
     "losses": "--losses",
     "spans": "--spans",
 }
@@ -763,6 +767,7 @@ def _read_trace(path: Path, told: argparse.Namespace) -> Trace:
             rows_are=told.rows_are,
             bucket_tokens=told.bucket_tokens,
             both_zero=told.both_zero,
+            far_rows=told.far_rows,
             losses=told.losses,
             max_rows=told.max_rows,
             max_bytes=told.max_bytes,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from frontier.boundary import reads
 from frontier.delimited import is_control
 from frontier.errors import InputError, TableError
 from frontier.tables import (
@@ -258,6 +259,7 @@ def _cells(row: Offer | ProviderRules | Behaviour, columns: Iterable[Column]) ->
     return {column.column: cell_text(getattr(row, column.column)) for column in columns}
 
 
+@reads("The scenario file")
 def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
     """Return the scenario of a file, every cell checked.
 

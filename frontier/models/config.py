@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frontier import units
+from frontier.boundary import reads
 from frontier.errors import InputError
 from frontier.models.fields import Fields, shown
 from frontier.models.mixers import Layer
@@ -80,6 +81,7 @@ class _Stored:
 # --- from a configuration ------------------------------------------------------------------------
 
 
+@reads("The model's configuration")
 def read_model_config(content: bytes | str, tables: Tables, *, name: str = OWN_MODEL) -> ReadModel:
     """Return the model that a config.json describes.
 

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from frontier import spell, units
+from frontier.boundary import reads
 from frontier.errors import InputError, TableError
 from frontier.models.fields import shown
 from frontier.tables import Column, Model, Tables, load_columns, read_cell
@@ -274,6 +275,7 @@ def _cell_text(value: object) -> str:
     return "" if value is None else str(value)
 
 
+@reads("The link's own model")
 def model_of_link(text: str) -> Model:
     """Return the own model of a link, every cell checked.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from frontier import spell
+from frontier.boundary import reads
 from frontier.errors import InputError
 from frontier.tables import OWN_SOURCE, YOURS, Offer, Tables, look_up
 
@@ -150,6 +151,7 @@ def with_owned(tables: Tables, machine: OwnedMachine, today: dt.date) -> Tables:
     )
 
 
+@reads("The machine of your own")
 def owned_from_text(text: str, tables: Tables) -> OwnedMachine:
     """Return the machine that ``gpu=NAME,usd=NUMBER,...`` describes; defaults for what is left out.
 

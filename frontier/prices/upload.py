@@ -14,6 +14,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 
+from frontier.boundary import reads
 from frontier.delimited import is_control
 from frontier.errors import InputError
 from frontier.prices.age import staleness
@@ -53,6 +54,7 @@ class PriceUpload:
     warnings: tuple[str, ...]
 
 
+@reads("The price table")
 def read_prices(
     content: bytes,
     *,

@@ -18,6 +18,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from frontier.boundary import reads
 from frontier.errors import InputError
 from frontier.start import engines, kubernetes
 from frontier.start.labels import STAGE_LABELS, in_sentence
@@ -224,6 +225,7 @@ def _apply(
     return start
 
 
+@reads("The start-up log")
 def read_start_log(text: str | bytes, tables: Tables | None = None) -> StartLog:
     """Return what a text says about the stages of a start.
 

@@ -8,6 +8,7 @@ from `reading`, the rules on time from `checks`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -49,6 +50,7 @@ class Answers:
     rows_are: str | None
     losses: str | None
     both_zero: str | None
+    far_rows: str | None = None
 
 
 @dataclass(slots=True)
@@ -204,7 +206,15 @@ def finish(
             has_zone=clock.has_zone or not clock.is_date,
             answer=answers.on_clock_reset,
             zero_s=zero_s,
-            row_of=places if positions is None else lambda index: places(int(positions[index])),
+            row_of=_row_in_order(places, positions, slice(None)),
+            findings=findings,
+            tables=tables,
+        )
+        near = checks.near_rows(
+            time,
+            answer=answers.far_rows,
+            row_of=_row_in_order(places, positions, order),
+            date_s=origin_s,
             findings=findings,
             tables=tables,
         )
@@ -215,6 +225,8 @@ def finish(
             # Of the rows whose time was left as it was: a second log has dates of its own.
             same = time == before[order]
             origin_s = float(np.nanmedian(zero_s[order][same]))
+        rows.take(near)
+    checks.check_span(float(rows.time[-1] - rows.time[0]), tables)
     buckets.check_requests(
         table,
         rows.time - rows.time[0],
@@ -225,6 +237,20 @@ def finish(
     )
     trace = _trace(rows, layout, findings, unit, is_dated, origin_s, label, answers, fill, tables)
     return replace(trace, report=replace(trace.report, paths=paths)) if paths else trace
+
+
+def _row_in_order(
+    row_of: Callable[[int], int],
+    positions: NDArray[np.intp] | None,
+    order: NDArray[np.intp] | slice,
+) -> Callable[[int], int]:
+    """Return the row of the file by the place of a request in order of time."""
+
+    def find(index: int) -> int:
+        at = index if isinstance(order, slice) else int(order[index])
+        return row_of(at if positions is None else int(positions[at]))
+
+    return find
 
 
 def _filters(rows: Rows, answers: Answers) -> bool:

@@ -444,6 +444,106 @@ def _one_after_another(
     return joined, False
 
 
+def check_span(span_s: float, tables: Tables, what: str = "The requests") -> None:
+    """Raise if a trace is longer than traffic is recorded, or has no length at all.
+
+    Raises
+    ------
+    InputError
+        With how long it is.
+    """
+    most_days = tables.setting("trace_most_days")
+    if not span_s <= most_days * units.SECONDS_PER_DAY:
+        years = span_s / units.SECONDS_PER_DAY / 365.25
+        raise InputError(
+            f"{what} span {spell.significant(years)} years; at most "
+            f"{spell.significant(most_days / 365.25)} are read. Check the unit of the times and "
+            "leave out rows that lie far from the others, or keep a part of the file."
+        )
+
+
+def near_rows(
+    time_s: NDArray[np.float64],
+    *,
+    answer: str | None,
+    row_of: Callable[[int], int],
+    date_s: float | None,
+    findings: Findings,
+    tables: Tables,
+) -> slice:
+    """Return which of some times in order to keep, where one gap outweighs all that is beside it.
+
+    One row of 1970 beside a day of traffic would be a trace of decades. Which side is meant is
+    asked, naming the row.
+
+    Parameters
+    ----------
+    time_s : ndarray, shape (n,)
+        Times in order [s].
+    answer : str or None
+        The user's answer: "before" or "after" the gap, or "keep".
+    row_of : callable
+        Row of the file, by index.
+    date_s : float or None
+        Date of time 0 [s since 1970], if it is known.
+    findings : Findings
+        Takes the rows left out.
+    tables : Tables
+        For the settings.
+
+    Raises
+    ------
+    TraceQuestion
+        If there is such a gap.
+    """
+    if answer not in (None, "before", "after", "keep"):
+        raise InputError(f"far_rows can be before, after, keep; found '{answer}'.")
+    begin, end = 0, time_s.size
+    least_s = tables.setting("trace_far_gap_days") * units.SECONDS_PER_DAY
+    while answer != "keep" and end - begin > 1:
+        kept = time_s[begin:end]
+        gaps = np.diff(kept)
+        at = int(np.argmax(gaps))
+        if gaps[at] <= least_s or gaps[at] <= 0.5 * (kept[-1] - kept[0]):
+            break
+        sizes = {"before": at + 1, "after": kept.size - at - 1}
+        if answer is None:
+            few = min(sizes, key=lambda side: sizes[side])
+            other = "after" if few == "before" else "before"
+            most_s = tables.setting("trace_most_days") * units.SECONDS_PER_DAY
+            choices = [
+                (side, f"The {spell.count(sizes[side], 'request')} {side} the gap")
+                for side in (other, few)
+                if sizes[side] > 1
+            ]
+            if kept[-1] - kept[0] <= most_s:
+                choices.append(("keep", "All of them: there were none in between"))
+            if choices in ([], [("keep", "All of them: there were none in between")]):
+                break
+            odd = begin + (at if few == "before" else at + 1)
+            raise TraceQuestion(
+                f"Row {row_of(odd):,}{_when(date_s, time_s[odd])} lies "
+                f"{spell.seconds(float(gaps[at]))} {few} "
+                f"{spell.count(sizes[other], 'other request')}. Which are meant?",
+                "far_rows",
+                tuple(choices),
+            )
+        findings.dropped["requests beyond a long gap"] += sizes[
+            "after" if answer == "before" else "before"
+        ]
+        begin, end = (begin, begin + at + 1) if answer == "before" else (begin + at + 1, end)
+    return slice(begin, end)
+
+
+def _when(date_s: float | None, offset_s: float) -> str:
+    if date_s is None:
+        return ""
+    try:
+        return f" ({date_of(date_s + float(offset_s)):%Y-%m-%d})"
+    except InputError:
+        return ""
+
+
 def quantum_of(time_s: NDArray[np.float64], tables: Tables) -> float:
     """Return the step to which times were rounded if that hides how requests follow, else 0 [s].
 

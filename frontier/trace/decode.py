@@ -43,6 +43,8 @@ _SAMPLE_RECORDS = 200
 # A column that only some records have (tokens, after health checks) must not be overlooked.
 _SAMPLE_LINES = 10_000
 _HEADER_CHARACTERS = 100_000
+# Of rows that can be read there must be one in so many, once very many cannot.
+_HOPELESS_TIMES = 10
 _BAD_LINE = "rows that could not be read as {}"
 
 _REFUSED = (
@@ -72,6 +74,7 @@ _MARKS = (
 )
 _DELIMITERS = ",;\t|"
 
+_LINE_ENDS = re.compile(r"\r\n|\n|\r")
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _JSON_BEGINS = re.compile(r'\{|\[\s*(?:[\[{"\]]|-?\d[\d.eE+-]*\s*[,\]]|$)')
 
@@ -84,6 +87,9 @@ class Caps:
     bytes: int
     document_bytes: int
     line_bytes: int
+    record_bytes: int
+    columns: int
+    bad_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,13 @@ def open_table(source: Source, caps: Caps, progress: Progress | None = None) -> 
         cap = caps.bytes
         if stream.peek(2)[:2] == _GZIP:
             unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream))
-            stream = io.BufferedReader(_Bounded(unpacked, cap), _HEAD_BYTES)
+
+            def unpacking(unpacked_bytes: int, _: int) -> None:
+                # A small file may unpack for long: it must be heard of, and can be stopped.
+                if progress is not None:
+                    progress(counted.read_bytes, size)
+
+            stream = io.BufferedReader(_Bounded(unpacked, cap, unpacking), _HEAD_BYTES)
             if _peek(stream)[:2] == _GZIP:
                 raise InputError("The file is gzip inside gzip. Decompress it once.")
         else:
@@ -174,12 +186,41 @@ def open_table(source: Source, caps: Caps, progress: Progress | None = None) -> 
             raise InputError("The file is empty.")
         _refuse(head)
         if head.startswith(_PARQUET):
-            yield _parquet(source, stream, caps, stack)
-            return
-        stream, head = _as_utf8(stream, head)
-        if not head.strip():
-            raise InputError("The file is empty.")
-        yield _text_table(stream, head, caps)
+            table = _parquet(source, stream, caps, stack)
+        else:
+            stream, head = _as_utf8(stream, head)
+            if not head.strip():
+                raise InputError("The file is empty.")
+            table = _text_table(stream, head, caps)
+        if len(table.names) > caps.columns:
+            raise InputError(
+                f"The file has {len(table.names):,} columns, more than the {caps.columns:,} that "
+                "are read. Keep the time, the tokens and what tells models apart."
+            )
+        batches = table.batches
+        table.batches = lambda wanted: _counted(table, batches(wanted), caps)
+        yield table
+
+
+def _counted(table: Table, batches: Iterator[Batch], caps: Caps) -> Iterator[Batch]:
+    """Give the batches of a table; rows that could not be read count towards the cap as well."""
+    rows = 0
+    for batch in batches:
+        rows += batch.rows
+        if rows + table.broken.total() > caps.rows:
+            raise too_many_rows(caps.rows)
+        yield batch
+
+
+def _is_hopeless(broken: Counter[str], good: int, caps: Caps) -> bool:
+    """Whether so much could not be read that the rest is not looked at."""
+    bad = broken.total()
+    return bad > caps.bad_rows and bad > _HOPELESS_TIMES * good
+
+
+def _hopeless(broken: Counter[str]) -> InputError:
+    reasons = "; ".join(f"{number:,} {reason}" for reason, number in broken.items())
+    return InputError(f"Too little of the file can be read: it begins with {reasons}.")
 
 
 def _open(source: Source, stack: ExitStack) -> tuple[BinaryIO, int]:
@@ -201,7 +242,7 @@ class _Bounded(io.RawIOBase):
     ) -> None:
         super().__init__()
         self._raw, self.cap, self._progress, self._size = raw, cap, progress, size
-        self._read = 0
+        self.read_bytes = 0
 
     def readable(self) -> bool:
         return True
@@ -224,11 +265,11 @@ class _Bounded(io.RawIOBase):
                 break
             view[filled : filled + len(piece)] = piece
             filled += len(piece)
-        self._read += filled
-        if self.cap is not None and self._read > self.cap:
+        self.read_bytes += filled
+        if self.cap is not None and self.read_bytes > self.cap:
             raise _too_large(self.cap)
         if self._progress is not None:
-            self._progress(self._read, self._size)
+            self._progress(self.read_bytes, self._size)
         return filled
 
 
@@ -300,16 +341,22 @@ def _text_table(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
         raise InputError("The file is empty.")
     if not _JSON_BEGINS.match(text):
         log = access_log.recognise(text, caps.line_bytes)
-        return _csv(stream, head) if log is None else _access_log(stream, log, caps)
+        return _csv(stream, head, caps) if log is None else _access_log(stream, log, caps)
     sample = _json_lines_of(text, whole=len(head) < _HEAD_BYTES)
-    return _json_lines(stream, sample) if sample else _document(stream, caps)
+    return _json_lines(stream, sample, caps) if sample else _document(stream, caps)
+
+
+def _lines_of(text: str) -> list[str]:
+    """Return the lines of a text as Arrow and editors count them: other marks end no line."""
+    lines = _LINE_ENDS.split(text)
+    return lines if lines[-1] else lines[:-1]
 
 
 # --- CSV ----------------------------------------------------------------------------------------
 
 
-def _csv(stream: io.BufferedReader, head: bytes) -> Table:
-    lines = head.decode("utf-8", errors="replace").splitlines()
+def _csv(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
+    lines = _lines_of(head.decode("utf-8", errors="replace"))
     skip = 0
     while skip < len(lines) and (
         not lines[skip].strip() or lines[skip].startswith("#") or lines[skip].startswith("sep=")
@@ -318,6 +365,8 @@ def _csv(stream: io.BufferedReader, head: bytes) -> Table:
     if skip == len(lines):
         raise InputError("The file has comments but no header and no requests.")
     header = lines[skip]
+    if not _printable(header):
+        raise InputError("The first line holds nothing that can be read; expected a header.")
     if len(header) > _HEADER_CHARACTERS:
         raise InputError(
             f"The first line has more than {_HEADER_CHARACTERS:,} characters; expected the names "
@@ -330,7 +379,7 @@ def _csv(stream: io.BufferedReader, head: bytes) -> Table:
         cells = next(csv.reader([header], delimiter=delimiter))
     else:
         cells, skip = console[0], skip + console[1] - 1
-    names = _unique(cell.strip() for cell in cells)
+    names = _unique(_printable(cell) for cell in cells)
     if all(re.fullmatch(r"[-+0-9.,:eETZ ]+", name) for name in names):
         raise InputError(
             f"The first line holds values, not names of columns: {header[:80]}. "
@@ -349,7 +398,7 @@ def _csv(stream: io.BufferedReader, head: bytes) -> Table:
         decimal_comma=delimiter != ",",
         sample=tuple(tuple(row) for row in rows if len(row) == len(names)),
     )
-    table.batches = lambda wanted: _csv_batches(stream, table, wanted, delimiter, skip + 1)
+    table.batches = lambda wanted: _csv_batches(stream, table, wanted, delimiter, skip + 1, caps)
     return table
 
 
@@ -375,6 +424,10 @@ def _shape(text: str) -> str:
         return re.sub(r"\d+", "0", text.strip())
 
 
+def _printable(name: str) -> str:
+    return "".join(c for c in name if c.isprintable()).strip()
+
+
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
     seen: Counter[str] = Counter()
     result = []
@@ -385,14 +438,23 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _csv_batches(
-    stream: io.BufferedReader, table: Table, wanted: Sequence[str], delimiter: str, skip: int
+    stream: io.BufferedReader,
+    table: Table,
+    wanted: Sequence[str],
+    delimiter: str,
+    skip: int,
+    caps: Caps,
 ) -> Iterator[Batch]:
     import pyarrow as pa
     from pyarrow import csv as pacsv
 
-    def skip_row(row: Any) -> str:
-        table.broken[f"rows with another number of cells than the {len(table.names)} columns"] += 1
-        return "skip"
+    reason = f"rows with another number of cells than the {len(table.names)} columns"
+
+    def skip_row(_: Any) -> str:
+        table.broken[reason] += 1
+        # Arrow says nothing between two batches, and there may never be one.
+        is_over = _is_hopeless(table.broken, row, caps) or table.broken[reason] > caps.rows
+        return "error" if is_over else "skip"
 
     # Cells stay text: one that is not a number must cost one row, not the file.
     convert = pacsv.ConvertOptions(
@@ -418,6 +480,10 @@ def _csv_batches(
             yield Batch(row, batch.num_rows, dict(zip(wanted, batch.columns, strict=True)))
             row += batch.num_rows
     except pa.ArrowInvalid as error:
+        if _is_hopeless(table.broken, row, caps):
+            raise _hopeless(table.broken) from None
+        if table.broken[reason] > caps.rows:
+            raise too_many_rows(caps.rows) from None
         if "straddling" in str(error):
             raise InputError(
                 f"Row {row:,} or one after it is longer than {_CSV_BLOCK_BYTES / 1e6:,.0f} MB: "
@@ -507,7 +573,7 @@ class _LastQuote(io.RawIOBase):
 
 def _json_lines_of(text: str, whole: bool) -> list[dict[str, Any]]:
     """Return the first records if the text is JSON lines, and nothing if it is one document."""
-    lines = text.splitlines()
+    lines = _lines_of(text)
     if not whole:
         lines = lines[:-1]
     lines = [line for line in lines if line.strip()][:_SAMPLE_LINES]
@@ -533,7 +599,7 @@ def _parsed(text: str | bytes) -> Any:
     return held
 
 
-def _json_lines(stream: io.BufferedReader, sample: list[dict[str, Any]]) -> Table:
+def _json_lines(stream: io.BufferedReader, sample: list[dict[str, Any]], caps: Caps) -> Table:
     flat = [row for record in sample for row in record_documents.flatten(record)]
     types = _types(flat)
     # A record that is a row of plain cells needs no flattening: Arrow can read it, and fast.
@@ -548,7 +614,9 @@ def _json_lines(stream: io.BufferedReader, sample: list[dict[str, Any]]) -> Tabl
         records=tuple(flat[:_SAMPLE_RECORDS]),
         nested=_nested(sample),
     )
-    table.batches = lambda wanted: _json_batches(stream, table, wanted, types if plain else {})
+    table.batches = lambda wanted: _json_batches(
+        stream, table, wanted, types if plain else {}, caps
+    )
     return table
 
 
@@ -585,7 +653,11 @@ def _types(rows: Iterable[Mapping[str, Any]]) -> dict[str, type]:
 
 
 def _json_batches(
-    stream: io.BufferedReader, table: Table, wanted: Sequence[str], types: Mapping[str, type]
+    stream: io.BufferedReader,
+    table: Table,
+    wanted: Sequence[str],
+    types: Mapping[str, type],
+    caps: Caps,
 ) -> Iterator[Batch]:
     import pyarrow as pa
     from pyarrow import json as pajson
@@ -603,6 +675,11 @@ def _json_batches(
         piece, left = (left + block[:cut], block[cut:]) if cut else (b"", left + block)
         if not block:
             piece, left = left, b""
+        if len(left) > caps.record_bytes:
+            raise InputError(
+                f"The record after row {row - 1:,} is longer than {caps.record_bytes / 1e6:,.0f} "
+                "MB; expected one request on a line."
+            )
         if piece.strip():
             columns = None
             if schema is not None:
@@ -618,7 +695,7 @@ def _json_batches(
                 except pa.ArrowInvalid:
                     columns = None  # a broken or an unusual line: read this piece line by line
             if columns is None:
-                columns = _as_columns(_records_of(piece, table, wanted), wanted)
+                columns = _as_columns(_records_of(piece, table, wanted, row, caps), wanted)
             rows = len(next(iter(columns.values())))
             yield Batch(row, rows, columns)
             row += rows
@@ -632,16 +709,21 @@ def _one(chunked: Any) -> pa.Array:
     return pa.concat_arrays(chunked.chunks) if chunked.num_chunks else pa.array([], chunked.type)
 
 
-def _records_of(piece: bytes, table: Table, wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _records_of(
+    piece: bytes, table: Table, wanted: Sequence[str], good: int, caps: Caps
+) -> Iterator[dict[str, Any]]:
     nested = [name for name in wanted if name in table.nested]
     for line in piece.splitlines():
         if line.strip():
             record = _loads(line)
             if isinstance(record, dict):
+                good += 1
                 for row in record_documents.flatten(record):
                     yield {**row, **{name: record.get(name) for name in nested}} if nested else row
             else:
                 table.broken[_BAD_LINE.format("JSON")] += 1
+                if _is_hopeless(table.broken, good, caps):
+                    raise _hopeless(table.broken)
 
 
 def _document(stream: io.BufferedReader, caps: Caps) -> Table:
@@ -657,15 +739,20 @@ def _document(stream: io.BufferedReader, caps: Caps) -> Table:
     except RecursionError:
         raise InputError("The JSON is nested too deeply to be a trace.") from None
     except json.JSONDecodeError as error:
-        lines = [line for line in content.splitlines() if line.strip()]
-        records = [record for line in lines if isinstance(record := _loads(line), dict)]
-        if not records:
+        document = []
+        for line in io.BytesIO(content):
+            if line.strip():
+                record = _loads(line)
+                if isinstance(record, dict):
+                    document.append(record)
+                else:
+                    broken[_BAD_LINE.format("JSON")] += 1
+                    if _is_hopeless(broken, len(document), caps):
+                        raise _hopeless(broken) from None
+        if not document:
             raise InputError(
                 f"The file is not valid JSON: {error.msg} in line {error.lineno}."
             ) from error
-        document = records
-        if len(lines) > len(records):
-            broken[_BAD_LINE.format("JSON")] = len(lines) - len(records)
     except ValueError as error:
         raise InputError(f"The file is not valid JSON: {_short(error)}") from error
     rows = list(record_documents.rows(document, broken))

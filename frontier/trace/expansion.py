@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from frontier import spell
 from frontier.errors import InputError
 from frontier.tables import Tables, load_tables
+from frontier.trace import checks
 from frontier.trace.model import Trace, TraceReport, make_trace
 
 
@@ -135,6 +136,7 @@ def expand(
     elif series.output_tokens_sum is None:
         assumed.append(f"No output token counts: using {fill[1]:,} for all requests.")
     first_s = float(time_s[0])
+    checks.check_span(series.bucket_s * each.size, tables, "The counts")
     counted_s = series.counted_s or series.bucket_s
     report = replace(
         series.report,

@@ -16,7 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from frontier.boundary import shown
 from frontier.errors import InputError
+
+_LONGEST_CHOICE = 200
 
 
 class TraceQuestion(InputError):
@@ -35,7 +38,7 @@ class TraceQuestion(InputError):
     def __init__(self, message: str, parameter: str, choices: tuple[tuple[str, str], ...]) -> None:
         super().__init__(message)
         self.parameter = parameter
-        self.choices = choices
+        self.choices = tuple((value, shown(words, _LONGEST_CHOICE)) for value, words in choices)
 
 
 class UnknownFormat(InputError):

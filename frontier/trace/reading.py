@@ -8,14 +8,17 @@ and nothing is written anywhere.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier.boundary import hook, reads, shown
 from frontier.errors import InputError
 from frontier.tables import Tables, load_tables
 from frontier.trace import (
@@ -29,6 +32,7 @@ from frontier.trace import (
     rate_layouts,
     rate_series,
 )
+from frontier.trace.apart import in_a_worker
 from frontier.trace.assembly import (
     BAD_TIME,
     BAD_TOKENS,
@@ -52,7 +56,32 @@ from frontier.trace.paths import OTHER_PATHS, PathFilter
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_P = ParamSpec("_P")
+_LONGEST_NAME = 200
 
+
+def _as_shown(read: Callable[_P, Trace]) -> Callable[_P, Trace]:
+    """Return a reader whose report holds no cell that is too long, or no text, to be shown."""
+
+    @functools.wraps(read)
+    def shown_read(*args: _P.args, **kwargs: _P.kwargs) -> Trace:
+        trace = read(*args, **kwargs)
+        report = trace.report
+        report = replace(
+            report,
+            dropped={shown(why): number for why, number in report.dropped.items()},
+            assumed=tuple(map(shown, report.assumed)),
+            notes=tuple(map(shown, report.notes)),
+            zones=tuple(map(shown, report.zones)),
+        )
+        return replace(trace, name=shown(trace.name, _LONGEST_NAME), report=report)
+
+    return shown_read
+
+
+@reads("The trace")
+@in_a_worker
+@_as_shown
 def read_trace(
     source: Source,
     *,
@@ -71,6 +100,7 @@ def read_trace(
     losses: str | None = None,
     zero_output: str = "keep",
     both_zero: str | None = None,
+    far_rows: str | None = None,
     default_prompt_tokens: int | None = None,
     default_output_tokens: int | None = None,
     draw: int = 0,
@@ -117,6 +147,8 @@ def read_trace(
         Requests with no output token: kept with 1 (they wake the model), or left out.
     both_zero : {"drop", "keep"}, optional
         Requests with neither prompt nor output tokens; dropped if they are few, else asked.
+    far_rows : {"before", "after", "keep"}, optional
+        Which requests are meant where one gap outweighs the rest: those before it, after it, all.
     default_prompt_tokens, default_output_tokens : int, optional
         Tokens of a request where the file does not say; settings unless given.
     draw : int
@@ -124,7 +156,8 @@ def read_trace(
     max_rows, max_bytes : int, optional
         Caps on rows and on bytes after decompression; settings unless given.
     progress : callable, optional
-        Called with bytes read and bytes in all; what it raises stops the reading.
+        Called with bytes read and bytes in all (0 if not known), at least every fifth of a
+        second; what it raises stops the reading and reaches the caller.
     tables : Tables, optional
         For the settings.
 
@@ -155,6 +188,9 @@ def read_trace(
         bytes=int(max_bytes or tables.setting("trace_max_bytes")),
         document_bytes=int(min(max_bytes or math.inf, tables.setting("trace_document_max_bytes"))),
         line_bytes=int(tables.setting("trace_log_line_bytes")),
+        record_bytes=int(tables.setting("trace_record_bytes")),
+        columns=int(tables.setting("trace_most_columns")),
+        bad_rows=int(tables.setting("trace_most_bad_rows")),
     )
     fill = (
         int(tables.setting("trace_default_prompt_tokens"))
@@ -166,7 +202,7 @@ def read_trace(
     )
     label = name or _name_of(source)
     web = PathFilter.of(paths, int(tables.setting("trace_most_paths")))
-    with open_table(source, caps, progress) as table:
+    with open_table(source, caps, None if progress is None else hook(progress)) as table:
         found = None if columns else bucket_columns.recognise(table, needs_tokens=True)
         if columns is None and found is None:
             rates = rate_layouts.recognise(table)
@@ -234,6 +270,7 @@ def read_trace(
             rows_are,
             losses,
             both_zero,
+            far_rows,
         ),
         fill=fill,
         paths=web.found(),

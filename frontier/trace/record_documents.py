@@ -134,12 +134,12 @@ def _special(record: Mapping[str, Any]) -> Iterator[Row] | None:
     if "experiment" in record and isinstance(requests, list):
         return _perf_analyzer(record)
     if isinstance(requests, list) and requests and isinstance(requests[0], dict):
-        return ({"session_id": record.get("id"), **flat(item)} for item in _dicts(requests))
+        return ({"session_id": record.get("id"), **flat(item)} for item in _records(requests))
     if ("start_time" in record or "starting_at" in record) and isinstance(
         record.get("results"), list
     ):
         # A bucket of OpenAI's or Anthropic's usage interface, with a row for each model.
-        return ({**flat(record), **flat(item)} for item in _dicts(record["results"]))
+        return ({**flat(record), **flat(item)} for item in _records(record["results"]))
     benchmarks = _dicts(record.get("benchmarks"))
     if any(isinstance(item.get("requests"), dict) for item in benchmarks):
         return (
@@ -160,25 +160,25 @@ def _otlp(groups: list[Any]) -> Iterator[Row]:
     for group in _dicts(groups):
         scopes = group.get("scopeSpans") or group.get("scope_spans")
         for scope in _dicts(scopes or group.get("instrumentationLibrarySpans")):
-            for span in _dicts(scope.get("spans")):
+            for span in _records(scope.get("spans")):
                 yield flat(span)
 
 
 def _spans(record: Mapping[str, Any]) -> Iterator[Row]:
-    for span in _dicts(record["spans"]):
+    for span in _records(record["spans"]):
         yield {"trace_id": record.get("trace_id") or record.get("traceID"), **flat(span)}
 
 
 def _guidellm(requests: Mapping[str, Any], benchmark: int) -> Iterator[Row]:
     for outcome in _OUTCOMES:
-        for item in _dicts(requests.get(outcome)):
+        for item in _records(requests.get(outcome)):
             yield {"benchmark": benchmark, "outcome": outcome, **flat(item)}
 
 
 def _perf_analyzer(experiment: Mapping[str, Any]) -> Iterator[Row]:
     told = experiment.get("experiment")
     mode = told.get("mode") if isinstance(told, dict) else None
-    for item in _dicts(experiment.get("requests")):
+    for item in _records(experiment.get("requests")):
         yield {"experiment": str(mode), **flat(item)}
 
 
@@ -208,6 +208,12 @@ def _vllm_bench(result: Mapping[str, Any]) -> Iterator[Row]:
 
 def _dicts(items: Any) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _records(items: Any) -> list[dict[str, Any]]:
+    """Return the records of a list; what is none becomes an empty one, which is counted as lost."""
+    held = items if isinstance(items, list) else []
+    return [item if isinstance(item, dict) else {} for item in held]
 
 
 def _loads(text: str) -> Any:

@@ -47,11 +47,11 @@ def _rows(found: Iterator[Series]) -> Iterator[Row]:
         # Only the first row has them: long labels must not be there once a sample.
         text: str | None = json.dumps(held)
         for at, value in points:
-            if not isinstance(at, list | dict):
-                # A value that is no plain cell is kept as one that cannot be read, and counted.
-                at = _plain(at) if isinstance(at, str) else at
-                yield {time: at, VALUE: _plain(value), LABELS: text}
-                text = None
+            # What is no plain cell is kept as one that cannot be read, and counted.
+            if isinstance(at, str | list | dict | bool):
+                at = _plain(at) if isinstance(at, str) else None
+            yield {time: at, VALUE: _plain(value), LABELS: text}
+            text = None
 
 
 def _series_in(document: Any) -> Iterator[Series] | None:
@@ -90,6 +90,25 @@ def _lists(items: Any) -> list[list[Any]]:
     return [item for item in items if isinstance(item, list)] if isinstance(items, list) else []
 
 
+def _points(items: Any) -> list[tuple[Any, Any]]:
+    """Return the pairs of a list; what is no pair becomes one that cannot be read."""
+    held = items if isinstance(items, list) else []
+    return [
+        (item[0], item[1]) if isinstance(item, list) and len(item) == 2 else (None, None)
+        for item in held
+    ]
+
+
+def _all_dicts(items: Any, what: str) -> list[dict[str, Any]]:
+    found = _dicts(items)
+    if isinstance(items, list) and len(found) < len(items):
+        raise InputError(
+            f"{len(items) - len(found):,} of the {len(items):,} {what} are no records; expected a "
+            "time and a value in each."
+        )
+    return found
+
+
 def _plain(value: Any) -> str | None:
     return None if value is None else _text(value)[:_LONGEST]
 
@@ -107,12 +126,12 @@ def _prometheus(data: Mapping[str, Any]) -> Iterator[Series]:
         )
     for series in _dicts(data.get("result")):
         metric = series.get("metric")
-        points = [(point[0], point[1]) for point in _lists(series.get("values")) if len(point) == 2]
+        points = _points(series.get("values"))
         yield ("sample_time", metric if isinstance(metric, dict) else {}, points)
 
 
 def _statistics(document: Mapping[str, Any]) -> Iterator[Series]:
-    points = _dicts(document["Datapoints"])
+    points = _all_dicts(document["Datapoints"], "Datapoints")
     for statistic in _STATISTICS:
         held = [
             (point.get("Timestamp"), point[statistic]) for point in points if statistic in point
@@ -145,19 +164,20 @@ def _datadog(series: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
             "__legend__": item.get("expression"),
             **_tags(item.get("tag_set") or item.get("scope")),
         }
-        points = [
-            (point[0], point[1]) for point in _lists(item.get("pointlist")) if len(point) == 2
-        ]
-        yield ("datadog_time", labels, points)
+        yield ("datadog_time", labels, _points(item.get("pointlist")))
 
 
 def _datadog_v2(attributes: Mapping[str, Any]) -> Iterator[Series]:
     times = attributes["times"] if isinstance(attributes["times"], list) else []
-    for item, values in zip(
-        _dicts(attributes["series"]), _lists(attributes["values"]), strict=False
-    ):
+    series, each = _dicts(attributes["series"]), _lists(attributes["values"])
+    if len(series) != len(each):
+        raise InputError(
+            f"The Datadog answer has {len(series):,} series, but values of {len(each):,}; expected "
+            "as many of each."
+        )
+    for item, values in zip(series, each, strict=True):
         labels = _tags(item.get("group_tags"))
-        yield ("datadog_time", labels, list(zip(times, values, strict=False)))
+        yield ("datadog_time", labels, list(zip_longest(times, values)))
 
 
 def _azure(metrics: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
@@ -169,7 +189,7 @@ def _azure(metrics: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
             for item in _dicts(series.get("metadatavalues")):
                 key = item.get("name")
                 labels[str(key.get("value") if isinstance(key, dict) else key)] = item.get("value")
-            points = _dicts(series.get("data"))
+            points = _all_dicts(series.get("data"), "points")
             for statistic in ("total", "count", "average", "minimum", "maximum"):
                 held = [(point.get("timeStamp"), point[statistic])
                         for point in points if statistic in point]  # fmt: skip
@@ -185,10 +205,12 @@ def _google(series: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
                 labels["__name__"] = held.get("type", labels.get("__name__"))
                 labels |= held["labels"] if isinstance(held.get("labels"), dict) else {}
         points = []
-        for point in _dicts(item.get("points")):
+        for point in _all_dicts(item.get("points"), "points"):
             interval, value = point.get("interval"), point.get("value")
             if isinstance(interval, dict) and isinstance(value, dict) and len(value) == 1:
                 points.append((interval.get("endTime"), next(iter(value.values()))))
+            else:
+                points.append((None, None))
         yield ("google_time", labels, points)
 
 
@@ -199,7 +221,10 @@ def _frames(results: Mapping[str, Any]) -> Iterator[Series]:
             fields = _dicts(schema.get("fields")) if isinstance(schema, dict) else []
             columns = _lists(data.get("values")) if isinstance(data, dict) else []
             if len(fields) != len(columns):
-                continue
+                raise InputError(
+                    f"A data frame has {len(fields):,} fields, but {len(columns):,} columns of "
+                    "values; expected as many of each."
+                )
             at = next((i for i, item in enumerate(fields) if item.get("type") == "time"), None)
             for index, (item, values) in enumerate(zip(fields, columns, strict=True)):
                 if at is None or index == at or item.get("type") != "number":
@@ -208,7 +233,7 @@ def _frames(results: Mapping[str, Any]) -> Iterator[Series]:
                 labels = {"__name__": item.get("name"), **(held if isinstance(held, dict) else {})}
                 if labels["__name__"] in ("Value", "value"):
                     labels["__name__"] = None
-                points = list(zip(columns[at], values, strict=False))
+                points = list(zip_longest(columns[at], values))
                 yield ("frame_time", labels, points)
 
 

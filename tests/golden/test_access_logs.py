@@ -318,7 +318,7 @@ def test_a_line_of_a_megabyte_is_passed_over():
 @pytest.mark.parametrize("filler", ["a", '"', '\\"', "[", "- ", '"x" ', "1.000 ", "::1"])
 def test_a_line_made_to_hold_up_a_pattern_does_not(filler):
     """Eight kilobytes of anything after the beginning of a line read at once or are refused."""
-    start = '1.1.1.1 - - [10/Oct/2026:13:55:36 +0000] "POST /v1/completions HTTP/1.1" 200 1 "'
+    start = '1.1.1.1 - - [30/Mar/2026:13:55:36 +0000] "POST /v1/completions HTTP/1.1" 200 1 "'
     good = LINES["common"][0]
     hostile = [(start + filler * 8000)[:8000] for _ in range(50)]
     lines = [good(second) for second in range(20)] + hostile

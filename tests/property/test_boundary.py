@@ -1,0 +1,465 @@
+"""Whatever a file holds, its reader answers with a sentence: one boundary, and limits before it."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import gzip
+import importlib
+import io
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from frontier import boundary
+from frontier.boundary import UnexpectedInput, reads, shown
+from frontier.edits import read_scenario
+from frontier.errors import InputError
+from frontier.models.own import model_of_link
+from frontier.prices.upload import read_prices
+from frontier.tables import load_tables
+from frontier.trace import TraceQuestion, apart, read_trace
+
+ROOT = Path(__file__).resolve().parents[2] / "frontier"
+HEADER = b"timestamp,prompt_tokens,output_tokens\n"
+# Takes what another reader has opened and bounded.
+INSIDE = {"records", "decoded", "decode", "read_sheet", "open_table"}
+TAKES_BYTES = ("bytes", "Source", "BinaryIO")
+SHARED = Path("/work/shared/cases/hostile")
+
+
+def _public_readers():
+    """Give module and name of each public function that takes the bytes of a file."""
+    for path in sorted(ROOT.rglob("*.py")):
+        where = path.relative_to(ROOT.parent)
+        if where.parts[1] in ("pages", "refresh") or path.stem.startswith("cli"):
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+                continue
+            kinds = [ast.unparse(a.annotation) for a in node.args.args[:1] if a.annotation]
+            if any(word in kind.split(" | ") for kind in kinds for word in TAKES_BYTES):
+                yield ".".join(where.with_suffix("").parts), node.name
+
+
+READERS = sorted({reader for reader in _public_readers() if reader[1] not in INSIDE})
+
+
+@pytest.mark.parametrize(("module", "name"), READERS)
+def test_every_reader_of_a_file_stands_behind_the_boundary(module, name):
+    """A function that takes the bytes of a file is decorated with `reads`."""
+    importlib.import_module(module)
+    if (module, name) != ("frontier.explain.terms", "reference"):  # a row of data/sources.csv
+        assert f"{module}.{name}" in boundary.READERS
+
+
+def test_links_and_typed_texts_stand_behind_the_boundary():
+    """What a link or the command line brings as text goes through the boundary as well."""
+    importlib.import_module("frontier.prices.owned")
+    assert {"frontier.models.own.model_of_link", "frontier.prices.owned.owned_from_text"} <= set(
+        boundary.READERS
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pa.ArrowInvalid("x"), pa.ArrowKeyError("x"), pa.ArrowNotImplementedError("x"),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+        OverflowError(), ZeroDivisionError(), RecursionError(), MemoryError(), StopIteration(),
+        EOFError(), KeyError("a\x1b[2J"), IndexError(), ValueError("\n\n"), OSError(5, "x" * 9999),
+        np.exceptions.DTypePromotionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_any_error_becomes_a_sentence_of_printable_text(error):
+    """An error of any kind is an `InputError` that names what was read, bounded and printable."""
+
+    @reads("The thing")
+    def broken():
+        raise error
+
+    with pytest.raises(InputError, match=r"^The thing ") as caught:
+        broken()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+def test_a_generator_that_ends_early_is_a_sentence():
+    """StopIteration inside a generator, which Python makes a RuntimeError, is refused in words."""
+
+    @reads("The thing")
+    def broken():
+        return list(next(iter(())) for _ in range(2))
+
+    with pytest.raises(UnexpectedInput):
+        broken()
+
+
+def test_text_that_is_shown_is_bounded_and_has_no_control_characters():
+    """Control characters and half characters become a mark; a long text is cut."""
+    assert shown("a\x1b\ud800\u202eb") == "a���b"
+    assert len(shown("x" * 10**6)) <= 2000
+
+
+# --- What a trace may hold ----------------------------------------------------------------------
+
+
+def _csv(*rows):
+    return HEADER + b"".join(row + b"\n" for row in rows)
+
+
+def _parquet(table, **how):
+    out = io.BytesIO()
+    parquet.write_table(table, out, **how)
+    return out.getvalue()
+
+
+MINUTES = [f"2026-03-02T{m // 60:02}:{m % 60:02}:00Z,10,10".encode() for m in range(1440)]
+
+
+@pytest.mark.parametrize(
+    ("odd", "where", "kept_by"),
+    [(b"1970-01-01T00:00:00Z,1,1", 0, "after"), (b"2036-05-01T00:00:00Z,1,1", 1440, "before")],
+)
+def test_a_row_decades_away_is_asked_about_by_its_number(odd, where, kept_by):
+    """One row far from a day of traffic: a question names it, its answer counts it."""
+    rows = [*MINUTES[:where], odd, *MINUTES[where:]]
+    with pytest.raises(TraceQuestion, match=rf"^Row {where + 2:,} ") as asked:
+        read_trace(_csv(*rows))
+    assert asked.value.parameter == "far_rows"
+    assert asked.value.choices[0][0] == kept_by
+    trace = read_trace(_csv(*rows), far_rows=kept_by)
+    assert trace.report.kept == 1440
+    assert trace.report.rows_read == 1441 == 1440 + sum(trace.report.dropped.values())
+    assert trace.span_s == 1439 * 60
+    with pytest.raises(InputError, match=r"span .* years"):
+        read_trace(_csv(*rows), far_rows="keep")
+
+
+def test_a_pause_of_two_months_may_be_kept():
+    """A gap that is only long is asked about, and kept if that is the answer."""
+    rows = [b"2026-01-01T00:00:00Z,1,1", b"2026-01-02T00:00:00Z,1,1", b"2026-03-05T00:00:00Z,1,1",
+            b"2026-03-06T00:00:00Z,1,1"]  # fmt: skip
+    with pytest.raises(TraceQuestion):
+        read_trace(_csv(*rows))
+    assert read_trace(_csv(*rows), far_rows="keep").report.kept == 4
+
+
+def test_counts_over_decades_are_refused():
+    """A table of hourly counts with one row of 1970 is no trace of decades."""
+    rows = b"".join(b"2026-03-02T%02d:00:00Z,7\n" % hour for hour in range(24))
+    with pytest.raises(InputError):
+        read_trace(b"time,requests\n1970-01-01T00:00:00Z,7\n" + rows, rows_are="buckets")
+
+
+@pytest.mark.parametrize("mark", ["\x0c", "\x0b", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_no_mark_above_or_in_the_header_costs_a_row(mark):
+    """Marks that some count as the end of a line lose no row, wherever they stand."""
+    rows = "0.5,1,1\n1.5,1,1\n2.5,1,1\n"
+    for text in (
+        f"{mark}timestamp,prompt_tokens,output_tokens\n{rows}",
+        f"timestamp,prompt_tokens,output_tokens{mark}\n{rows}",
+        f"# a{mark}b\ntimestamp,prompt_tokens,output_tokens\n{rows}",
+    ):
+        try:
+            report = read_trace(text.encode()).report
+        except InputError:
+            continue
+        assert report.rows_read == 3
+
+
+@pytest.mark.parametrize(
+    "lost", [1, "x", None, [], [1, 2]], ids=["number", "text", "null", "list", "pair"]
+)
+def test_items_that_are_no_records_are_counted(lost):
+    """An item of a list of requests that is no record is lost with a count, or refused."""
+    good = [{"timestamp": 1.5 + n, "prompt_tokens": 1, "output_tokens": 1} for n in range(60)]
+    spans = [{"requests": [*good, lost], "id": "a"}]
+    for document in ([*good, lost], {"data": [*good, lost]}, spans):
+        try:
+            report = read_trace(json.dumps(document).encode(), time_unit="s").report
+        except InputError:
+            continue
+        assert report.rows_read == 61 or lost in ([], [1, 2])
+        assert report.rows_read == report.kept + sum(report.dropped.values())
+
+
+def test_samples_that_are_no_pairs_are_counted():
+    """A sample of a Prometheus answer that is no pair is read as one that cannot be used."""
+    values = [[1.7e9 + 60 * n, str(5)] for n in range(60)]
+    series = [{"metric": {"__name__": "http_requests"}, "values": [*values, [1.7e9], "x"]}]
+    document = {"status": "success", "data": {"resultType": "matrix", "result": series}}
+    report = read_trace(json.dumps(document).encode(), counts="increase").report
+    assert report.rows_read == 62
+    assert sum(report.dropped.values()) == 2
+
+
+# --- Bombs --------------------------------------------------------------------------------------
+
+
+def _zipped(begin, piece, times, end=b""):
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as file:
+        file.write(begin)
+        for _ in range(times):
+            file.write(piece)
+        file.write(end)
+    return out.getvalue()
+
+
+def _text_bomb():
+    held = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(2000, np.int32)), pa.array(["x" * 2_000_000])
+    )
+    return _parquet(pa.table({"timestamp": held, "prompt_tokens": held}), compression="zstd")
+
+
+def _lying_footer():
+    """Return a Parquet file whose footer counts rows that are not there."""
+    whole = bytearray(_parquet(pa.table({"timestamp": np.arange(70.0)}), compression="brotli"))
+    size = int.from_bytes(whole[-8:-4], "little")
+    begin = len(whole) - 8 - size
+    footer = bytes(whole[begin:-8])
+    # 70 as thrift writes it (zigzag), and a number of rows that no file of this size has.
+    lying = footer.replace(b"\x8c\x01", b"\x80\xa8\xd6\xb9\x07")
+    return bytes(whole[:begin]) + lying + len(lying).to_bytes(4, "little") + b"PAR1"
+
+
+def _broken_histogram():
+    whole = bytearray(_parquet(pa.table({"timestamp": np.arange(70.0)}), compression="zstd"))
+    size = int.from_bytes(whole[-8:-4], "little")
+    for at in range(len(whole) - 8 - size, len(whole) - 8, 3):
+        whole[at] ^= 0x15
+    return bytes(whole)
+
+
+BOMBS = {
+    "gzip of broken rows": lambda: _zipped(HEADER + b"0.5,1,1\n", b"x\n" * 500_000, 20),
+    "gzip of broken JSON": lambda: _zipped(
+        b'{"timestamp":0.5}\n{"timestamp":1.5}\n' * 200, b"x\n" * 500_000, 20
+    ),
+    "gzip of one long line of JSON": lambda: _zipped(
+        b'{"timestamp":0.5}\n{"timestamp":1.5}\n{"a":"', b"x" * 1_000_000, 100, b'"}\n'
+    ),
+    "gzip of one long line of CSV": lambda: _zipped(HEADER + b"0.5,1,1\n", b"x" * 1_000_000, 100),
+    "gzip of one long line of a log": lambda: _zipped(
+        b'1.1.1.1 - - [02/Mar/2026:02:00:00 +0000] "POST /v1/completions HTTP/1.1" 200 12\n',
+        b"x" * 1_000_000, 100,
+    ),
+    "gzip of one open quote": lambda: _zipped(HEADER + b'0.5,"', b"1\n" * 500_000, 20),
+    "gzip of zeros": lambda: _zipped(b"", bytes(1_000_000), 100),
+    "gzip of spaces": lambda: _zipped(b"", b" " * 1_000_000, 100),
+    "gzip of nesting": lambda: _zipped(b"", b"[" * 100_000, 10),
+    "nesting": lambda: b"[" * 100_000 + b"]" * 100_000,
+    "nesting of objects": lambda: b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "nesting in a line": lambda: b'{"timestamp":0.5}\n{"timestamp":1.5,"a":' + b"[" * 100_000,
+    "columns of CSV": lambda: b",".join(b"c%d" % n for n in range(100_000)) + b"\n1,2\n",
+    "keys of JSON": lambda: b"[{" + b",".join(b'"c%d":1' % n for n in range(300_000)) + b"}]",
+    "columns of Parquet": lambda: _parquet(
+        pa.table({f"c{n}": [1] for n in range(20_000)}), compression="none"
+    ),
+    "Parquet of one text": _text_bomb,
+    "Parquet with a lying footer": _lying_footer,
+    "Parquet with a broken footer": _broken_histogram,
+    "counts of 2^53": lambda: b"time,requests\n"
+    + b"".join(b"2026-03-02T%02d:%02d:00Z,9007199254740992\n" % (m // 60, m % 60)
+               for m in range(1440)),
+    "counts of 1e308": lambda: b"time,requests\n"
+    + b"".join(b"2026-03-02T%02d:00:00Z,1e308\n" % m for m in range(24)),
+}  # fmt: skip
+
+
+def _child_peak_mb():
+    kept = apart._POOL._kept
+    status = Path(f"/proc/{kept.process.pid}/status") if kept else None
+    if status is None or not status.exists():
+        return 0.0
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_one_sentence_within_bounds(name):
+    """A small file that unpacks to much ends in a sentence, in bounded time and memory."""
+    content = BOMBS[name]()
+    begun = time.thread_time()
+    with pytest.raises(InputError) as caught:
+        read_trace(content)
+    assert str(caught.value).isprintable()
+    assert time.thread_time() - begun < 5.0
+    assert _child_peak_mb() < 330
+
+
+def test_a_worker_that_dies_is_a_sentence_and_the_next_file_is_read(monkeypatch):
+    """The end of a worker reaches one person only: the file after it is read by another."""
+    times = np.arange(100) + 0.5
+    good = _parquet(
+        pa.table(
+            {
+                "timestamp": times,
+                "prompt_tokens": times.astype(int),
+                "output_tokens": 1 + times.astype(int),
+            }
+        )
+    )
+    read_trace(good)
+    worker = apart._POOL._kept
+    monkeypatch.setattr(worker, "_receive", lambda most: _kill(worker))
+    with pytest.raises(InputError, match="could not be read"):
+        read_trace(good)
+    assert read_trace(good).report.kept == 100
+    assert apart._POOL._kept is not worker
+
+
+def _kill(worker):
+    worker.process.kill()
+    raise apart._Died(worker.process.wait(), True)
+
+
+def test_a_worker_gives_what_the_reader_gives():
+    """A trace, and each kind of error, is the same from a worker as from this process."""
+    rows = b"".join(b"%d.25,%d,%d\n" % (n, n % 7 + 1, n % 5 + 1) for n in range(500))
+    apart_, here = read_trace(gzip.compress(HEADER + rows)), read_trace(HEADER + rows)
+    assert apart_ == here
+    assert apart_.report == here.report
+    assert not apart_.arrival_s.flags.writeable
+    assert apart_.report.rows_read == 500
+    for text in (b"a,b\n1,2\n3,4\n", b"timestamp,x\n1,2\n1001,4\n", b"\x00\x01"):
+        found = []
+        for content in (text, gzip.compress(text)):
+            with pytest.raises(InputError) as caught:
+                read_trace(content)
+            found.append((type(caught.value), str(caught.value), vars(caught.value)))
+        assert found[0] == found[1]
+
+
+def test_a_worker_knows_the_settings_of_the_page():
+    """A changed limit holds in the worker as well."""
+    content = gzip.compress(HEADER + b"".join(b"%d.5,1,1\n" % n for n in range(500)))
+    with pytest.raises(InputError, match="more than 100 rows"):
+        read_trace(content, max_rows=100)
+
+
+@pytest.mark.parametrize("kind", ["gzip", "plain"])
+def test_reading_stops_when_the_hook_raises(kind):
+    """What the hook of the caller raises reaches the caller, soon, whatever is being read."""
+
+    class Gone(Exception):
+        pass
+
+    rows = HEADER + b"".join(b"%d.5,1,1\n" % n for n in range(200_000))
+    content = gzip.compress(rows, 1) if kind == "gzip" else rows
+
+    def stop(done, total):
+        raise Gone
+
+    with pytest.raises(Gone):
+        read_trace(content, progress=stop)
+    assert read_trace(rows[:3000].rpartition(b"\n")[0]).report.kept > 100
+
+
+def test_where_no_process_can_be_made_text_is_read_and_parquet_refused(monkeypatch):
+    """Without processes CSV is read here; Parquet is refused in a sentence."""
+
+    def none():
+        raise OSError("no processes")
+
+    monkeypatch.setattr(apart, "_POOL", apart._Pool())
+    monkeypatch.setattr(apart, "_Worker", none)
+    rows = HEADER + b"".join(b"%d.5,1,1\n" % n for n in range(500))
+    assert read_trace(gzip.compress(rows)).report.kept == 500
+    assert read_trace(io.BytesIO(gzip.compress(rows))).report.kept == 500
+    with pytest.raises(InputError, match="lets none be made"):
+        read_trace(_parquet(pa.table({"timestamp": np.arange(100) + 0.5})))
+
+
+def test_what_a_worker_may_answer_is_a_trace_and_nothing_else():
+    """The answer of a worker that went wrong cannot name any other object."""
+    import os
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return os.getcwd, ()
+
+    with pytest.raises(InputError, match="damaged"):
+        apart._Answers(io.BytesIO(pickle.dumps(Evil()))).load()
+
+
+def test_many_at_once_get_each_their_own():
+    """Files read at the same time do not meet: each thread gets the trace of its own file."""
+    contents = [
+        gzip.compress(HEADER + b"".join(b"%d.5,1,1\n" % n for n in range(100 + size)))
+        for size in range(8)
+    ]
+    kept = [0] * len(contents)
+
+    def read(at):
+        kept[at] = read_trace(contents[at]).report.kept
+
+    threads = [threading.Thread(target=read, args=(at,)) for at in range(len(contents))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert kept == [100 + size for size in range(8)]
+
+
+# --- Other readers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("price", ["1e307", "1e308", "inf", "1e999", "nan", "-1", "1e-300", "0"])
+def test_a_price_that_no_gpu_has_is_refused(price):
+    """Prices are bounded where they enter."""
+    table = f"provider,gpu,price,unit\nMine,H100 SXM,{price},usd_per_gpu_hour\n".encode()
+    with pytest.raises(InputError):
+        read_prices(table, tables=load_tables(), today=dt.date(2026, 11, 26))
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\ud800b", "x" * 81])
+def test_names_of_a_scenario_are_short_and_printable(name):
+    """A name that is too long or holds a control character is refused with its column."""
+    content = json.dumps({"kind": "frontier-scenario", "format": 2, "choices": {"a": name * 50}})
+    with pytest.raises(InputError):
+        read_scenario(content.encode("utf-8", "surrogatepass"), load_tables())
+
+
+@pytest.mark.parametrize("text", ["~" * 40, "9" * 500, "\ud800" * 20, "nan~" * 30])
+def test_an_own_model_of_a_link_is_refused_in_words(text):
+    """A link's own model that nobody could have written is refused."""
+    with pytest.raises(InputError):
+        model_of_link(text)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the cases are not here")
+@pytest.mark.parametrize("path", sorted(SHARED.glob("[A-DS]*.*")), ids=lambda path: path.name)
+def test_a_known_hostile_trace_is_a_trace_or_a_sentence(path):
+    """Files that were found to end, fill or escape a reader."""
+    try:
+        report = read_trace(path).report
+    except InputError as error:
+        assert type(error) is not UnexpectedInput, error  # noqa: PT017
+        return
+    assert report.rows_read == report.kept + sum(report.dropped.values())
+
+
+def test_the_worker_imports_nothing_heavy():
+    """A worker starts fast: it imports no page, no compiler, no charts."""
+    import subprocess
+
+    code = (
+        "import sys, frontier.trace.worker as w; w._warm(); "
+        "print([m for m in ('streamlit', 'numba', 'scipy', 'plotly') if m in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    assert found.stdout.strip() == "[]"
