@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import io
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import cli_growth, cli_ladder, cli_reach, cli_timeouts, spell
+from frontier import cli_blocks, cli_growth, cli_ladder, cli_reach, cli_timeouts, spell
 from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_record import add_record, company_told
@@ -39,6 +40,9 @@ EXIT_REFUSED = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, or 2 with one line on what was refused."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no "≤" shows a "?" there, and not an error in place of the answer.
+        sys.stdout.reconfigure(errors="replace")
     try:
         told = _parser().parse_args(arguments)
         told.run(told)
@@ -66,9 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="compare plans on a trace and print the answer")
     sweep.set_defaults(run=_sweep)
     _add_scenario(sweep)
+    cli_blocks.add_blocks(sweep)
     _add_scheduler(sweep)
     sweep.add_argument(
-        "--plan", metavar="ID", help="the plan that workbook and record are about; the answer's"
+        "--plan",
+        metavar="ID",
+        help="the plan that workbook, bill and record are about; the answer's",
     )
     add_record(sweep)
     sweep.add_argument(
@@ -87,8 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="write the table (.csv), everything (.json), the workbook (.xlsx) or the record "
-        "(.html); may be given several times",
+        help="write the table (.csv), the bill as FOCUS 1.2 (.focus.csv), everything (.json), the "
+        "workbook (.xlsx) or the record (.html); may be given several times",
     )
     whole = commands.add_parser(
         "market",
@@ -293,6 +300,7 @@ class _Asked:
     limit_s: float
     commitment: Commitment | None
     paths: list[Path]
+    said: list[str] = field(default_factory=list)
 
     @property
     def trace(self) -> Trace:
@@ -363,7 +371,11 @@ def _simulated(
         dedicated_offer=told.dedicated,
         nodes=_nodes(told, tables),
     )
-    found = simulate(scenario, asked.trace, tables, crew=_crew(told))
+    if getattr(told, "blocks", None) is not None:
+        found, said = cli_blocks.simulate_in_blocks(told, scenario, asked.trace, tables)
+        asked.said.extend(said)
+    else:
+        found = simulate(scenario, asked.trace, tables, crew=_crew(told))
     deal = Deal(commitment=asked.commitment, exact_machine=told.exact_machine)
     return asked, found, deal.with_host(host)
 
@@ -528,24 +540,35 @@ def _sweep(told: argparse.Namespace) -> None:
         with_rate,
     )
 
-    asked, found, deal = _simulated(told, (".csv", ".json", ".xlsx", ".html"))
+    cli_blocks.check(told)
+    in_blocks = told.blocks is not None
+    suffixes = cli_blocks.SUFFIXES if in_blocks else (".csv", ".json", ".xlsx", ".html")
+    asked, found, deal = _simulated(told, suffixes)
     study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
     together, paths = asked.together, asked.paths
     by_trace = None if told.by_trace is None else _out_path(told.by_trace, (".csv",), "--by-trace")
     plan_id = told.plan or default_plan_id(study)
     look_up(study.outcomes, plan_id, "plan")
     company = company_told(told, asked.tables)
-    if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
+    # What simulates again needs all requests at once.
+    if not in_blocks and study.trace.arrival_s.size <= study.tables.setting(
+        "break_even_most_requests"
+    ):
         rivals = Rivals(study.deployment.scenario, study.trace, study.tables)
         study = with_rate(study, compare(study, rivals, AS_SHIPPED, lines=(AS_SHIPPED,)))
-    if not told.no_ranges:
+    if not (told.no_ranges or in_blocks):
         study = with_ranges(study, luck_of(study))
         if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
             study = with_hanging(study, what_decides(study, today=dt.date.today()))
     print(study.verdict.headline)
     print(f"  {study.verdict.below}")
     read = None if told.model_config is None else _read_model(told.model_config)
-    about = (*_about_trace(study.trace), *_about_model(read), *study.deployment.assumed)
+    about = (
+        *_about_trace(study.trace),
+        *_about_model(read),
+        *asked.said,
+        *study.deployment.assumed,
+    )
     for sentence in (*study.verdict.reasons, *about):
         print(f"  {sentence}")
     print(
@@ -574,7 +597,7 @@ def _sweep(told: argparse.Namespace) -> None:
             for sentence in sentences:
                 print(f"  {sentence}")
     for path in paths:
-        _write(path, _as_file(path.suffix, study, plan_id, company, with_annex=told.annex))
+        _write(path, _as_file(path, study, plan_id, company, with_annex=told.annex))
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
 
 
@@ -614,6 +637,7 @@ def _if_known(seconds: float | None) -> str:
 def _break_even(told: argparse.Namespace) -> None:
     from frontier.charts.break_even_chart import break_even_table
     from frontier.export import csv_bytes
+    from frontier.finance import apis_of, used_in_words, used_of
     from frontier.sensitivity import ALWAYS_ON, Rivals
     from frontier.study import compare, what_it_hangs_on
     from frontier.verdict import flip_sentence, gap_sentence
@@ -628,6 +652,10 @@ def _break_even(told: argparse.Namespace) -> None:
     print(f"  {gap_sentence(moved.gap_usd, compared.now[told.line], compared.now[ALWAYS_ON])}")
     for flip in moved.flips:
         print(f"  It would flip with: {flip_sentence(flip).replace('**', '')}")
+    if study.verdict.rival is not None:
+        used = used_of(study, study.outcomes[study.verdict.rival.plan_id])
+        for sentence in used_in_words(used, apis_of(study, study.trace.shared_share or 0.0)):
+            print(f"  {sentence}")
     table = break_even_table(compared.found.points, requests_per_day=compared.requests_per_day)
     print(f"\n{'requests/day':>12}  {'$/month':>10}  {'p99 TTFT':>12}  plan")
     for row in table.itertuples():
@@ -677,17 +705,21 @@ def _growth(told: argparse.Namespace) -> None:
 
 
 def _as_file(
-    suffix: str, study: Study, plan_id: str, company: Company, *, with_annex: bool
+    path: Path, study: Study, plan_id: str, company: Company, *, with_annex: bool
 ) -> bytes:
-    """Return what a file of that kind holds: the table, or the report of a plan."""
+    """Return what a file of that kind holds: the table, or the report or bill of a plan."""
     from frontier.export import csv_bytes
+    from frontier.focus import focus_csv, focus_table
     from frontier.record import html_record
     from frontier.report import report_json, report_of
     from frontier.workbook import quantities_of, workbook
 
+    today, suffix = dt.date.today(), path.suffix
+    if path.name.endswith(".focus.csv"):
+        return focus_csv(focus_table(study, plan_id, made_on=today, company=company))
     if suffix == ".csv":
         return csv_bytes(study.table)
-    report = report_of(study, plan_id, made_on=dt.date.today(), link="", company=company)
+    report = report_of(study, plan_id, made_on=today, link="", company=company)
     if suffix == ".xlsx":
         return workbook(report, quantities_of(study, plan_id))
     return (
@@ -725,10 +757,22 @@ def _read_traces(told: argparse.Namespace, tables: Tables) -> Together:
     """Read the traces and add them up, each under its name."""
     from frontier.trace import TraceQuestion, add_up
 
+    if getattr(told, "blocks", None) is not None:
+        return _data_set(told, tables)
     files = [_named_file(text) for text in told.trace]
     traces = [(name, _read_trace(path, told)) for name, path in files]
     try:
         return add_up(traces, align=told.align, spans=told.spans, tables=tables)
+    except TraceQuestion as question:
+        raise _told_how(question) from None
+
+
+def _data_set(told: argparse.Namespace, tables: Tables) -> Together:
+    from frontier.trace import TraceQuestion
+
+    columns = dict(part.split("=", 1) for part in _pairs(told.columns))
+    try:
+        return cli_blocks.data_set(told, columns, tables)
     except TraceQuestion as question:
         raise _told_how(question) from None
 

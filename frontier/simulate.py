@@ -153,6 +153,7 @@ from frontier.plans.plan import Plan
 from frontier.policy import NodePool, ScalingPolicy
 from frontier.serving import ServingSpeed
 from frontier.start.stages import StartDraws
+from frontier.tables import load_tables
 from frontier.trace import Trace
 
 if TYPE_CHECKING:
@@ -573,7 +574,14 @@ def ground_of(
         kept_nodes=0 if nodes is None else int(nodes.kept_nodes),
         node_delay_s=0.0 if nodes is None else float(nodes.scale_down_delay_s),
     )
-    return Ground(kind, rules, ticks, int(min(policy.max_replicas, reachable)))
+    replicas = int(min(policy.max_replicas, reachable))
+    most = load_tables().setting("simulation_most_slots")
+    if replicas * steps_s.size > most:
+        raise InputError(
+            f"{replicas:,} replicas that hold {steps_s.size:,} requests each are more than can be "
+            f"simulated here ({most:,.0f} requests held at a time). Allow fewer replicas."
+        )
+    return Ground(kind, rules, ticks, replicas)
 
 
 def keeps_cache(policy: ScalingPolicy) -> NDArray[np.bool_]:
@@ -668,11 +676,16 @@ def slowest_of_thousand(ordered_s: NDArray[np.float64]) -> NDArray[np.float64]:
     ordered_s : ndarray, shape (n,)
         All of its values, smallest first [s].
     """
-    # Whole numbers: rounded up without the last bits of a float.
-    ranks = -(-np.arange(1, THOUSAND + 1) * ordered_s.size // THOUSAND) - 1
-    found = ordered_s[ranks]
+    found = ordered_s[thousand_ranks(ordered_s.size)]
     found.setflags(write=False)
     return found
+
+
+def thousand_ranks(size: int) -> NDArray[np.int64]:
+    """Return which values of a sorted distribution of that size `slowest_of_thousand` returns."""
+    # Whole numbers: rounded up without the last bits of a float.
+    ranks: NDArray[np.int64] = -(-np.arange(1, THOUSAND + 1) * size // THOUSAND) - 1
+    return ranks
 
 
 def summarise(

@@ -205,7 +205,10 @@ def _unit(unit: str) -> str:
 
 
 def _made_parameters() -> str:
+    from frontier.company import FIELDS
+
     whole, parts = linked_keys()
+    whole |= set(FIELDS.values())
     names = [*sorted(whole), *(f"{part}…" for part in sorted(parts))]
     return "\n" + ", ".join(f"`{name}`" for name in names) + "\n"
 

@@ -65,6 +65,9 @@ def company_section() -> Company:
             _line("Prepared by (name, role)", "prepared_by")
         with right:
             _line("Approved by (name, role)", "approved_by")
+        st.caption(
+            "Link and scenario file hold what you fill in here. Other pages stay in dollars."
+        )
         try:
             return company_of(link.choices(), session.tables())
         except InputError as error:

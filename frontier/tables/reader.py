@@ -35,6 +35,7 @@ from frontier.tables.rows import (
     EarlierPrice,
     Engine,
     Example,
+    FocusColumn,
     Folklore,
     Gpu,
     GpuName,
@@ -68,6 +69,7 @@ from frontier.tables.rows import (
     StartCase,
     StartRiskPreset,
     Storage,
+    TokenApiPrice,
     TracePreset,
     TracePublished,
     TraceQuantiles,
@@ -119,6 +121,7 @@ class Tables:
     descriptive: Mapping[str, Descriptive] = field(metadata={"row": Descriptive})
     commitments: Mapping[str, Commitment] = field(metadata={"row": Commitment})
     reserved_terms: Mapping[str, ReservedTerm] = field(metadata={"row": ReservedTerm})
+    token_apis: Mapping[str, TokenApiPrice] = field(metadata={"row": TokenApiPrice})
     abandonment: Mapping[str, Abandonment] = field(metadata={"row": Abandonment})
     folklore: Mapping[str, Folklore] = field(metadata={"row": Folklore})
     examples: Mapping[str, Example] = field(metadata={"row": Example})
@@ -135,6 +138,7 @@ class Tables:
     catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
     unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
     limits: Mapping[str, Limit] = field(metadata={"row": Limit})
+    focus_columns: Mapping[str, FocusColumn] = field(metadata={"row": FocusColumn})
     manifest_fields: Mapping[str, ManifestField] = field(metadata={"row": ManifestField})
     manifest_gpus: Mapping[str, ManifestGpu] = field(metadata={"row": ManifestGpu})
 

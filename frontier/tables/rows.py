@@ -840,6 +840,22 @@ class ReservedTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenApiPrice:
+    """What a provider takes for a million tokens of a model, served on its own machines."""
+
+    api_id: str
+    model: str
+    provider: str
+    usd_per_mtok_input: float
+    usd_per_mtok_output: float
+    usd_per_mtok_cached: float | None
+    priced_on: dt.date
+    basis: str
+    source_id: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A scenario that opens with a result, nothing uploaded."""
 
@@ -999,4 +1015,16 @@ class ManifestGpu:
     gpu: str
     name: str
     basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FocusColumn:
+    """One column of a FOCUS 1.2 file, as the specification describes it."""
+
+    column_id: str
+    feature_level: str
+    nullable: bool
+    value: str
+    choices: tuple[str, ...]
     source_id: str

@@ -42,7 +42,10 @@ def test_the_first_sentence_is_the_break_even_and_this_traffic(page):
     assert app.subheader[0].value.startswith("On cost alone always-on wins above ")
     assert "you have 508" in app.subheader[0].value
     assert "standard error" in said(app)
-    assert len(app.get("plotly_chart")) == 5
+    assert len(app.get("plotly_chart")) == 6
+    # Beside the machines, full and as they are: the APIs of which a price is known.
+    assert "of what is reserved" in said(app)
+    assert "no break-even. Even full, these machines cost" in said(app)
     assert all(row.label in said(app) for row in load_tables().folklore.values())
     words = said(app)
     assert "for the verdict to flip" in words
