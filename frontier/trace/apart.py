@@ -353,8 +353,12 @@ class _Pool:
                 )  # fmt: skip
             except _Died as died:
                 self._drop(worker)
-                if not died.began and not is_fresh:
-                    continue  # it ended in the moment it was taken
+                if not is_fresh and (
+                    not died.began  # it ended in the moment it was taken
+                    # What earlier files left behind counts against a limit on memory.
+                    or (died.code not in _SLOW and taker.rewind())
+                ):
+                    continue
                 raise InputError(_sentence(died.code)) from None
             except BaseException:
                 self._drop(worker)
@@ -425,14 +429,17 @@ class _Taker:
     """Gives the bytes of a source, piece by piece, the head that was looked at included."""
 
     def __init__(self, source: Source, head: bytes) -> None:
-        self._pieces = 0
+        self._pieces = self._begin = 0
         self._file: Any = None
+        self._source: Any = source
         named = getattr(source, "name", None)
         self.name = Path(named).name if isinstance(named, str) else "trace"
         if isinstance(source, bytes | bytearray | memoryview):
             self._view = memoryview(source).cast("B")
         else:
             self._file = _Chained(head, source)
+            if _can_seek(source):
+                self._begin = self._source.tell() - len(head)
 
     def take(self, number: int) -> bytes | memoryview:
         """Return the next bytes, none at the end."""
@@ -441,6 +448,17 @@ class _Taker:
             return self._file.read(number) or b""
         begin = (self._pieces - 1) * number
         return self._view[begin : begin + number]
+
+    def rewind(self) -> bool:
+        """Go back to the first byte, and say whether that can be done."""
+        self._pieces = 0
+        if self._file is None:
+            return True
+        if not _can_seek(self._source):
+            return False
+        self._source.seek(self._begin)
+        self._file = _Chained(b"", self._source)
+        return True
 
 
 def _limits(size: int, tables: Tables) -> dict[str, float]:
@@ -453,12 +471,15 @@ def _limits(size: int, tables: Tables) -> dict[str, float]:
     }
 
 
+# How a worker ends that took too long: by the signal SIGXCPU, or by the clock.
+_SLOW = (-24, None)
+
+
 def _sentence(code: int | None) -> str:
     """Return why a worker ended, as far as its end tells."""
     why = {
         MEMORY: "it takes more memory than a file of its size should",
-        -24: "it takes longer than a file of its size should",  # SIGXCPU
-        None: "it takes longer than a file of its size should",
+        **dict.fromkeys(_SLOW, "it takes longer than a file of its size should"),
     }.get(code, "the program that unpacks it broke off")
     return (
         f"The file could not be read: {why}. It is damaged, or unpacks to far more than it seems "

@@ -162,6 +162,8 @@ def _answer(job: dict[str, Any], file: _File, send: _Send) -> tuple[bytes, list[
             **job["how"],
         )
     except FrontierError as error:
+        if isinstance(error.__context__, MemoryError):
+            os._exit(apart.MEMORY)  # whoever asked may try a process that is fresh
         return apart.FAILED, [pickle.dumps(apart.packed(error))]
     except MemoryError:
         os._exit(apart.MEMORY)

@@ -36,7 +36,7 @@ HEADER = b"timestamp,prompt_tokens,output_tokens\n"
 # Takes what another reader has opened and bounded.
 INSIDE = {"records", "decoded", "decode", "read_sheet", "open_table"}
 TAKES_BYTES = ("bytes", "Source", "BinaryIO")
-SHARED = Path("/work/shared/cases/hostile")
+SHARED = ROOT.parent / ".." / "shared" / "cases" / "hostile"
 
 
 def _public_readers():
@@ -310,10 +310,9 @@ def test_a_bomb_is_one_sentence_within_bounds(name):
     assert _child_peak_mb() < 330
 
 
-def test_a_worker_that_dies_is_a_sentence_and_the_next_file_is_read(monkeypatch):
-    """The end of a worker reaches one person only: the file after it is read by another."""
+def _good() -> bytes:
     times = np.arange(100) + 0.5
-    good = _parquet(
+    return _parquet(
         pa.table(
             {
                 "timestamp": times,
@@ -322,13 +321,43 @@ def test_a_worker_that_dies_is_a_sentence_and_the_next_file_is_read(monkeypatch)
             }
         )
     )
-    read_trace(good)
+
+
+def test_a_worker_that_dies_is_a_sentence_and_the_next_file_is_read(monkeypatch):
+    """The end of a worker reaches one person only: the file after it is read by another."""
+    read_trace(_good())
+    worker = apart._POOL._kept
+    with monkeypatch.context() as broken:
+        broken.setattr(apart._Worker, "_receive", lambda self, most: _kill(self))
+        with pytest.raises(InputError, match="could not be read"):
+            read_trace(_good())
+    assert read_trace(_good()).report.kept == 100
+    assert apart._POOL._kept is not worker
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(lambda data, tmp_path: data, id="bytes"),
+        pytest.param(lambda data, tmp_path: io.BytesIO(data), id="an open file"),
+        pytest.param(lambda data, tmp_path: _saved(data, tmp_path), id="a path"),
+    ],
+)
+def test_a_file_that_an_earlier_one_left_no_room_for_is_read_by_a_fresh_worker(
+    monkeypatch, tmp_path, given
+):
+    """A worker that has read before and dies says nothing about the file: another one tries it."""
+    read_trace(_good())
     worker = apart._POOL._kept
     monkeypatch.setattr(worker, "_receive", lambda most: _kill(worker))
-    with pytest.raises(InputError, match="could not be read"):
-        read_trace(good)
-    assert read_trace(good).report.kept == 100
+    assert read_trace(given(_good(), tmp_path)).report.kept == 100
     assert apart._POOL._kept is not worker
+
+
+def _saved(data: bytes, folder: Path) -> Path:
+    path = folder / "good.parquet"
+    path.write_bytes(data)
+    return path
 
 
 def _kill(worker):
