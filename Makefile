@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	&& { echo $$p; break; }; done)
 
 .PHONY: run test check architecture documents pictures format bench shipped mutate audit upgrade \
-	system-packages clean
+	focus system-packages clean
 
 run: $(VENV)/.installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -64,6 +64,15 @@ else
 		$(VENV)-supply/bin/pip-audit --disable-pip --require-hashes -r $$list || exit 1; done
 endif
 
+# The validator of FOCUS files, in an environment of its own: the test of the export then runs it.
+focus: $(VENV)-focus/.installed
+
+$(VENV)-focus/.installed: requirements-focus.txt
+	@test -n "$(PYTHON)" || { echo "Frontier needs Python 3.11, 3.12 or 3.13; none was found."; exit 1; }
+	$(PYTHON) -m venv $(VENV)-focus
+	$(VENV)-focus/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-focus.txt
+	@touch $@
+
 # Once a month: newer packages, what changed in CHANGELOG.md, and all checks. See SECURITY.md.
 upgrade: $(VENV)-supply/.installed
 	$(VENV)-supply/bin/python tools/upgrade.py
@@ -103,4 +112,4 @@ system-packages:
 		else echo "No LibreOffice found: the workbook test will be skipped"; fi; }
 
 clean:
-	rm -rf $(VENV) $(VENV)-supply .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-supply $(VENV)-focus .pytest_cache .ruff_cache .import_linter_cache .hypothesis

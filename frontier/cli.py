@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_scenario(sweep)
     _add_scheduler(sweep)
     sweep.add_argument(
-        "--plan", metavar="ID", help="the plan that workbook and record are about; the answer's"
+        "--plan",
+        metavar="ID",
+        help="the plan that workbook, bill and record are about; the answer's",
     )
     add_record(sweep)
     sweep.add_argument(
@@ -91,8 +93,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="write the table (.csv), everything (.json), the workbook (.xlsx) or the record "
-        "(.html); may be given several times",
+        help="write the table (.csv), the bill as FOCUS 1.2 (.focus.csv), everything (.json), the "
+        "workbook (.xlsx) or the record (.html); may be given several times",
     )
     whole = commands.add_parser(
         "market",
@@ -578,7 +580,7 @@ def _sweep(told: argparse.Namespace) -> None:
             for sentence in sentences:
                 print(f"  {sentence}")
     for path in paths:
-        _write(path, _as_file(path.suffix, study, plan_id, company, with_annex=told.annex))
+        _write(path, _as_file(path, study, plan_id, company, with_annex=told.annex))
         print(f"\nWrote {spell.count(len(study.table), 'plan')} to {path}")
 
 
@@ -686,17 +688,21 @@ def _growth(told: argparse.Namespace) -> None:
 
 
 def _as_file(
-    suffix: str, study: Study, plan_id: str, company: Company, *, with_annex: bool
+    path: Path, study: Study, plan_id: str, company: Company, *, with_annex: bool
 ) -> bytes:
-    """Return what a file of that kind holds: the table, or the report of a plan."""
+    """Return what a file of that kind holds: the table, or the report or bill of a plan."""
     from frontier.export import csv_bytes
+    from frontier.focus import focus_csv, focus_table
     from frontier.record import html_record
     from frontier.report import report_json, report_of
     from frontier.workbook import quantities_of, workbook
 
+    today, suffix = dt.date.today(), path.suffix
+    if path.name.endswith(".focus.csv"):
+        return focus_csv(focus_table(study, plan_id, made_on=today, company=company))
     if suffix == ".csv":
         return csv_bytes(study.table)
-    report = report_of(study, plan_id, made_on=dt.date.today(), link="", company=company)
+    report = report_of(study, plan_id, made_on=today, link="", company=company)
     if suffix == ".xlsx":
         return workbook(report, quantities_of(study, plan_id))
     return (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -27,6 +28,8 @@ Work = Callable[[Shared, Item, NDArray[np.uint8]], Found]
 
 # How often the caller hears of progress while no item is done; also how soon it may stop us.
 TICK_S = 0.1
+# How long one piece of what comes after an answer waits for the answers of others.
+PATIENCE_S = 2.0
 
 
 class Crew(Protocol):
@@ -113,9 +116,12 @@ def in_threads(
     waiting = iter(range(len(items)))
     # Work that has work done holds a turn, and would wait for its own.
     is_within = _TURNS.are_held_here()
+    gives_way = ANSWERS.comes_after()
 
     def take() -> None:
         while not stop[0] and (index := next(waiting, None)) is not None:
+            if gives_way:
+                ANSWERS.give_way(lambda: bool(stop[0]))
             # Between two items, so that no sweep keeps the others of this process waiting.
             with nullcontext(True) if is_within else _TURNS.turn(stop) as has_turn:
                 if has_turn:
@@ -199,3 +205,60 @@ class Turns:
 
 
 _TURNS = Turns(_cores())
+
+
+class Answers:
+    """Who is on the way to an answer, so that what others compute after theirs can give way.
+
+    A thread begins an answer and says when it stands; what it does from then on comes after. All
+    of it shares one interpreter: a page that is drawn while four others look for break-even rates
+    would take five times as long.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: set[int] = set()
+        self._changed = threading.Condition()
+        self._here = threading.local()
+
+    @contextmanager
+    def answer(self) -> Iterator[None]:
+        """Be on the way to an answer, until `stands` is called or the block is left."""
+        me = threading.get_ident()
+        with self._changed:
+            self._under_way.add(me)
+        self._here.stands = False
+        try:
+            yield
+        finally:
+            self.stands()
+            self._here.stands = False
+
+    def stands(self) -> None:
+        """Say that this thread's answer stands."""
+        with self._changed:
+            self._under_way.discard(threading.get_ident())
+            self._changed.notify_all()
+        self._here.stands = True
+
+    def comes_after(self) -> bool:
+        """Return whether what this thread does comes after its answer."""
+        return getattr(self._here, "stands", False)
+
+    def give_way(self, is_over: Callable[[], object] | None = None) -> None:
+        """Wait while others are on the way to an answer; never for long.
+
+        Parameters
+        ----------
+        is_over : callable, optional
+            Asked ten times a second; true, or anything it raises, ends the waiting.
+        """
+        until_s = time.monotonic() + PATIENCE_S
+        while self._under_way and time.monotonic() < until_s:
+            if is_over is not None and is_over():
+                return
+            with self._changed:
+                if self._under_way:
+                    self._changed.wait(TICK_S)
+
+
+ANSWERS = Answers()

@@ -27,6 +27,7 @@ from frontier.finance import (
     Column,
     Priced,
     Spread,
+    cheaper_in_words,
     columns_of,
     prices_of,
     spread_of,
@@ -97,6 +98,8 @@ class Report:
         Whose record it is: its name, currency, tax, years.
     columns : tuple of Column
         That plan and those it is set beside, in the units of finance; it comes first.
+    cheaper : str
+        Which of those, that nobody chose, holds the limit for less than the headline's; or empty.
     prices : tuple of Priced
         What those are billed at.
     spread : tuple of Spread
@@ -132,6 +135,7 @@ class Report:
     inputs: tuple[dict[str, Any], ...] = ()
     company: Company = NOBODY
     columns: tuple[Column, ...] = ()
+    cheaper: str = ""
     prices: tuple[Priced, ...] = ()
     spread: tuple[Spread, ...] = ()
     traffic: str = ""
@@ -212,6 +216,7 @@ def report_of(
         inputs=study.input_rows,
         company=company,
         columns=columns,
+        cheaper=cheaper_in_words(study, columns),
         prices=prices_of(columns, study.tables, made_on),
         spread=spread_of(study, outcome),
         traffic=f"{trace.name}, {spell.count(trace.arrival_s.size, 'request')} over "
@@ -269,6 +274,7 @@ def report_json(report: Report) -> bytes:
         "title": report.title,
         "headline": report.headline,
         "reasons": report.reasons,
+        "cheaper": report.cheaper,
         "made_on": report.made_on.isoformat(),
         "version": report.version,
         "link": report.link,

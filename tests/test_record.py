@@ -11,6 +11,7 @@ import shutil
 
 import pytest
 
+from frontier import spell
 from frontier.billing import bill
 from frontier.company import NOBODY, Company, Currency
 from frontier.finance import columns_of, spread_of
@@ -233,6 +234,27 @@ def test_without_a_commitment_a_published_one_stands_beside():
     assert listed.figures.commitment.upfront_usd is None
     assert listed.outcome.latency == study().outcomes["dedicated-1"].latency
     assert "not stated" in html_record(report())
+
+
+@pytest.mark.parametrize("limit_s", [0.1, 2.0, 600.0])
+@pytest.mark.parametrize("deal", [LIST_DEAL, UPFRONT], ids=["by the hour", "committed"])
+def test_no_column_refutes_the_headline(deal, limit_s):
+    """One that holds the limit costs no less than the headline's plan, unless the page says so."""
+    own = report(study(deal, limit_s))
+    winner = study(deal, limit_s).verdict.cheapest_within
+    most = float("inf") if winner is None else winner.usd_per_month
+    cheaper = [
+        one
+        for one in own.columns
+        if one.outcome.latency.p99_ttft_s <= limit_s and one.figures.usd_per_month < most - 1e-9
+    ]
+    assert len(cheaper) == bool(own.cheaper)
+    if cheaper:
+        assert f"({cheaper[0].figures.detail}, list price, bound for 12 months)" in own.cheaper
+        assert own.cheaper in _words(html_record(own))
+        if winner is not None:
+            less = most - cheaper[0].figures.usd_per_month
+            assert f"{spell.dollars(less)} a month less" in own.cheaper
 
 
 def test_the_range_moves_as_its_inputs_do():

@@ -38,6 +38,11 @@ GROUPS = {
         "requirements-supply.txt",
         "What 'make audit' and 'make upgrade' run, in an environment of their own.",
     ),
+    "focus": (
+        "requirements-focus.txt",
+        "The validator of FOCUS files that a test runs, in an environment of its own: see\n"
+        "# 'make focus'.",
+    ),
 }
 """The groups of pyproject.toml, each with its list and what is said at the top of it."""
 

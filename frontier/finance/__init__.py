@@ -5,7 +5,7 @@ a record sets beside each other, `spread` says how far one moves with prices, st
 `priced` which prices are in them and how old, `used` what of a plan is used, against an API.
 """
 
-from frontier.finance.columns import Column, columns_of, figures_of
+from frontier.finance.columns import Column, cheaper_in_words, columns_of, figures_of
 from frontier.finance.figures import (
     MONTHS_PER_YEAR,
     Commitment,
@@ -44,6 +44,7 @@ __all__ = [
     "apis_of",
     "break_even_per_day",
     "cash_by_month",
+    "cheaper_in_words",
     "columns_of",
     "committed_usd_per_year",
     "figures",

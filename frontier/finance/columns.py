@@ -8,8 +8,10 @@ contract. Of those with a stated term the one that binds shortest is taken, then
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from frontier import spell
 from frontier.billing import BillBasis, Contract, bill, bill_basis
 from frontier.company import Company
 from frontier.errors import InfeasibleError
@@ -85,6 +87,29 @@ def columns_of(study: Study, plan_id: str, company: Company) -> tuple[Column, ..
         if listed is not None:
             found.append(listed)
     return tuple(found)
+
+
+def cheaper_in_words(study: Study, columns: Iterable[Column]) -> str:
+    """Return which of these plans holds the limit and costs less than the verdict's; else nothing.
+
+    A verdict chooses among the offers and terms that were asked for, and a list price of a
+    commitment stands beside it: without this sentence the two would contradict each other.
+    """
+    winner = study.verdict.cheapest_within
+    for column in columns:
+        usd = column.figures.usd_per_month
+        if not column.is_list_commitment or column.outcome.latency.p99_ttft_s > study.limit_s:
+            continue
+        terms = column.figures.commitment
+        months = None if terms is None else terms.terms.term_months
+        bound = "" if months is None else f", bound for {spell.count(months, 'month')}"
+        head = f"A commitment that nobody chose here ({column.figures.detail}, list price{bound})"
+        if winner is None:
+            return f"{head} would hold the limit at {spell.dollars(usd)} a month."
+        if usd < winner.usd_per_month:
+            less = spell.dollars(winner.usd_per_month - usd)
+            return f"{head} would hold the limit too, for {less} a month less."
+    return ""
 
 
 def figures_of(study: Study, outcome: Outcome, company: Company) -> Figures:

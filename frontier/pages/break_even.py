@@ -6,9 +6,6 @@ worth is a layer apart, in `latency_price`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import pandas as pd
 import streamlit as st
 
@@ -16,6 +13,7 @@ from frontier import spell
 from frontier.charts.break_even_chart import break_even_figure, break_even_table
 from frontier.charts.tornado_chart import tornado_figure, tornado_table
 from frontier.charts.utilisation_chart import utilisation_figure, utilisation_table
+from frontier.crew import ANSWERS
 from frontier.mitigations.registry import mitigation
 from frontier.pages import controls, decides_view, link, results, show, text, used_view
 from frontier.pages.controls import Choices
@@ -35,7 +33,6 @@ from frontier.verdict import (
 )
 
 _AS_IT_IS = "as-it-is"
-_Made = TypeVar("_Made")
 
 
 def render() -> None:
@@ -49,17 +46,27 @@ def render() -> None:
     words = "Serving it at other rates may take some minutes"
     if not results.is_agreed(choices, "break-even", words):
         return
-    compared = _with_progress(
-        "Simulated {done} of {all} rates",
+    key = results.of_study(choices, study, rivals.mitigations, line)
+    compared = results.once(
+        ("compared", key),
         lambda progress: compare(study, rivals, line, progress=progress),
+        private=choices.is_private,
+        begins="Serving this traffic at other rates…",
+        words=lambda done, of: f"Simulated {done} of {of} rates",
+        what="so many rates",
     )
     with verdict_place:
         st.subheader(compared.headline, anchor=False)
         st.markdown(text.said(compared.certainty))
+    ANSWERS.stands()
     _draw_rates(compared)
-    moved = _with_progress(
-        "Moved {done} of {all} inputs",
+    moved = results.once(
+        ("moved", key),
         lambda progress: what_it_hangs_on(study, compared, progress=progress),
+        private=choices.is_private,
+        begins="Moving each input…",
+        words=lambda done, of: f"Moved {done} of {of} inputs",
+        what="so many inputs",
     )
     st.subheader("What the verdict hangs on", anchor=False)
     decides_view.draw(choices, study)
@@ -106,18 +113,6 @@ def pick_start(study: Study) -> tuple[str, ...]:
         ),
     )
     return tuple(item.key for item in sets[faster])
-
-
-def _with_progress(words: str, make: Callable[[Callable[[int, int], None]], _Made]) -> _Made:
-    """Return what is made while a bar shows how far it is; a new input stops it there."""
-    bar = st.progress(0.0, words.format(done=0, all="…"))
-
-    def progress(done: int, of: int) -> None:
-        bar.progress(done / of, words.format(done=done, all=of))
-
-    made = make(progress)
-    bar.empty()
-    return made
 
 
 def _draw_rates(compared: Comparison) -> None:

@@ -288,6 +288,7 @@ def _found(choices: Choices, study: Study, growth: GrowthPlan) -> tuple[GrowthTa
     bar = st.progress(0.0, "Looking at the months…")
 
     def progress(done: int, of: int) -> None:
+        session.require_room("so many months")
         bar.progress(done / of, f"Looked at {done} of {spell.count(of, 'month')}")
 
     def drawn(done: int, of: int) -> None:

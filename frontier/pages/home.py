@@ -11,6 +11,7 @@ import streamlit as st
 from frontier import spell, units
 from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_drawn
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
+from frontier.crew import ANSWERS
 from frontier.errors import FrontierError
 from frontier.pages import (
     against_view,
@@ -73,6 +74,7 @@ def render() -> None:
     if study is not None:
         study = results.with_known_ranges(choices, study)
         _draw_answer(answer_place, study, pair)
+        ANSWERS.stands()
         ranges_place.caption(about_ranges(study.verdict))
     if not is_drawn and (study is None or view == MARKET):
         with market_place:

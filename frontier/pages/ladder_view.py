@@ -132,6 +132,7 @@ def _found(
     bar = st.progress(0.0, "Looking at the market…")
 
     def progress(done: int, total: int) -> None:
+        session.require_room("these limits")
         bar.progress(done / max(total, 1), f"Simulated {done} of {spell.count(total, 'plan')}")
 
     try:

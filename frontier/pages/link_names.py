@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 
+from frontier.company import FIELDS
 from frontier.pages import text
 
 _LISTED = """
@@ -25,10 +26,11 @@ limit mitigations replicas concurrency autoscaler by_prefix
 image_state compile_state kernel_state storage loader engine host allocate_s start_risk
 office_from office_to office_days api api_input api_cached api_output api_share api_p99 hours
 view all_offers market_providers market_gpus market_kinds market_regions no_community price_days
-plan detail band currency rate rate_on config
+plan detail band config
 asleep warm_from warm_until warm_days combine
 draws window keep faster
-latency_price leave session_value leave_anyway leave_grace_s leave_scale_s leave_exponent
+used_cached latency_price leave session_value leave_anyway leave_grace_s leave_scale_s
+leave_exponent
 leave_most
 question ladder_limit hold_limit hold_limit_s hold_provider hold_precisions
 growth growth_months growth_first launches price_steps busy_months busy_factor quiet_months
@@ -38,7 +40,7 @@ data_tab data_offer data_rows data_providers data_gpus data_kinds data_regions d
 data_hosts table
 ex_start_s ex_idle_s ex_work_s ex_requests_per_h
 """
-_NAMES = frozenset(_LISTED.split())
+_NAMES = frozenset(_LISTED.split()) | frozenset(FIELDS.values())
 # Names with a number, an offer or a table in them.
 _FAMILIES = re.compile(
     r"launch\d{1,3}_(month|factor|added|fade)|step\d{1,3}_(month|factor|offer)"

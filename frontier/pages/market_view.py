@@ -145,6 +145,7 @@ def _found(
     bar = st.progress(0.0, "Looking at the market…")
 
     def progress(done: int, total: int) -> None:
+        session.require_room("the market")
         bar.progress(done / max(total, 1), results.simulated_in_words(done, total))
 
     def of(wanted: Wanted, **how: Any) -> Market:

@@ -143,6 +143,7 @@ def _found(
         bar = st.progress(0.0, "Searching…")
 
         def progress(done: int, most: int) -> None:
+            session.require_room("this search")
             bar.progress(
                 min(done / max(most, 1), 1.0),
                 f"Simulated {spell.count(done, 'plan')} of at most {most:,}",

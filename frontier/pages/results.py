@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Hashable
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from frontier import compiling, spell
+from frontier.crew import ANSWERS, Progress
 from frontier.pages import controls, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.pins import Pin
@@ -105,27 +108,105 @@ def simulated(
     """
     tables = session.tables() if pin is None else pin.tables
     key = ("sweep", *choices.content_under(tables))
-    found = find(key)
-    if found is None:
+
+    def made(progress: Progress) -> Simulated:
+        return simulate(
+            choices.scenario,
+            choices.trace,
+            tables,
+            first=first,
+            progress=progress,
+            crew=session.crew(),
+        )
+
+    if find(key) is None:
         compiling.begin()
-        bar = st.progress(0.0, "A first look…" if pin is None else "Simulating A…")
+    return cast(
+        Simulated,
+        once(
+            key,
+            made,
+            private=choices.is_private if pin is None else pin.is_private,
+            begins="A first look…" if pin is None else "Simulating A…",
+            words=simulated_in_words,
+            what="this simulation",
+        ),
+    )
 
-        def progress(done: int, total: int) -> None:
-            bar.progress(done / total, simulated_in_words(done, total))
 
-        try:
-            found = simulate(
-                choices.scenario,
-                choices.trace,
-                tables,
-                first=first,
-                progress=progress,
-                crew=session.crew(),
-            )
-        finally:
-            bar.empty()
-        store(private=choices.is_private if pin is None else pin.is_private).put(key, found)
-    return cast(Simulated, found)
+def once(
+    key: Hashable,
+    make: Callable[[Progress], Any],
+    *,
+    private: bool,
+    begins: str,
+    words: Callable[[int, int], str] | None = None,
+    what: str,
+) -> Any:
+    """Return what is kept under a key; made once for all who wait for it, with a bar meanwhile.
+
+    A new input of the person ends the making, or the waiting, at the next move of the bar.
+
+    Parameters
+    ----------
+    make : callable
+        Gets what to call with (done, of) as it goes.
+    private : bool
+        Whether it holds anything that the person brought.
+    begins : str
+        What the bar says at first, and all the time if ``words`` is None.
+    words : callable, optional
+        What it says of (done, of).
+    what : str
+        Names it where there is no memory for it.
+    """
+    found = find(key)
+    if found is not None:
+        return found
+    bar = st.progress(0.0, begins)
+
+    def progress(done: int, of: int) -> None:
+        session.require_room(what)
+        bar.progress(min(1.0, done / max(of, 1)), begins if words is None else words(done, of))
+        give_way()
+
+    def make_here() -> Any:
+        session.require_room(what)
+        give_way()
+        return make(progress)
+
+    try:
+        return store(private=private).get_or_make(
+            key, make_here, lambda: bar.progress(0.0, f"{begins} Another visitor has begun it.")
+        )
+    finally:
+        bar.empty()
+
+
+@dataclass(frozen=True, slots=True)
+class _Same:
+    """Tables as part of a key: they are made anew where anything in them changes."""
+
+    tables: Tables
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.tables is other.tables
+
+    def __hash__(self) -> int:
+        return id(self.tables)
+
+
+def of_study(choices: Choices, study: Study, *more: Hashable) -> Hashable:
+    """Return a key of all that a study's answers depend on: its simulation, prices and terms."""
+    return (*choices.content, study.limit_s, study.deal, study.api, _Same(study.tables), *more)
+
+
+def give_way() -> None:
+    """Let others have their answers first, where this person's stands already."""
+    if ANSWERS.comes_after():
+        context = get_script_run_ctx()
+        # It raises where the person did something new or has left.
+        ANSWERS.give_way(None if context is None else context.yield_check)
 
 
 def simulated_in_words(done: int, total: int) -> str:
@@ -209,23 +290,19 @@ def with_break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -
     rules = [tables.rules_of(offer) for offer in offers]
     terms = (study.limit_s, study.deal, tables.setting("hours_per_month"))
     key = ("rate", *choices.content_under(tables), *terms, *offers, *rules)
-    compared = find(key)
-    if compared is None:
-        bar = st.progress(0.0, "Looking for the break-even…")
-
-        def progress(done: int, of: int) -> None:
-            bar.progress(done / of, "Looking for the break-even…")
-
-        compared = compare(
+    compared = once(
+        key,
+        lambda progress: compare(
             study,
             rivals(choices, pin=pin),
             AS_SHIPPED,
             lines=(AS_SHIPPED,),
             progress=progress,
-        )
-        bar.empty()
-        is_private = choices.is_private if pin is None else pin.is_private
-        store(private=is_private).put(key, compared)
+        ),
+        private=choices.is_private if pin is None else pin.is_private,
+        begins="Looking for the break-even…",
+        what="the break-even",
+    )
     return with_rate(study, compared)
 
 
@@ -246,9 +323,15 @@ def find_ranges(choices: Choices, study: Study, place: st.delta_generator.DeltaG
         return
 
     def progress(done: int, of: int) -> None:
+        session.require_room("the ranges")
         place.caption(f"Ranges: traffic and starts drawn anew, {done} of {of} times…")
+        give_way()
 
-    store(private=choices.is_private).put(key, luck_of(study, progress=progress))
+    store(private=choices.is_private).get_or_make(
+        key,
+        lambda: luck_of(study, progress=progress),
+        lambda: place.caption("Ranges: another visitor has begun to draw them…"),
+    )
     st.rerun()
 
 
@@ -299,19 +382,16 @@ def _decides_key(choices: Choices, study: Study) -> Hashable:
 def what_decides(choices: Choices, study: Study) -> Hanging:
     """Return what the verdict hangs on of all that is not known for sure, drawn once and kept."""
     key = _decides_key(choices, study)
-    found = find(key)
-    if found is None:
-        bar = st.progress(0.0, "Drawing what is not known for sure…")
-
-        def progress(done: int, of: int) -> None:
-            bar.progress(min(1.0, done / of), "Drawing what is not known for sure…")
-
-        try:
-            found = decided(study, today=dt.date.today(), progress=progress)
-        finally:
-            bar.empty()
-        store(private=choices.is_private).put(key, found)
-    return cast(Hanging, found)
+    return cast(
+        Hanging,
+        once(
+            key,
+            lambda progress: decided(study, today=dt.date.today(), progress=progress),
+            private=choices.is_private,
+            begins="Drawing what is not known for sure…",
+            what="so many draws",
+        ),
+    )
 
 
 def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from frontier import memory
 from frontier.cluster import crew_at
 from frontier.crew import Crew
 from frontier.edits import Edit, ScenarioFile, cell_text, problems_of, with_edits
@@ -41,6 +42,11 @@ def crew() -> Crew:
     return crew_at(os.environ.get(SCHEDULER))
 
 
+def require_room(what: str) -> None:
+    """Raise an `InfeasibleError` where this server is too large for new work; see `memory`."""
+    memory.require_room(load_tables(), what)
+
+
 def tables() -> Tables:
     """Return the tables in force: with the session's prices, changes, model and hours."""
     hours = st.session_state.get(HOURS)
@@ -48,7 +54,9 @@ def tables() -> Tables:
     key = (_edits(), upload(), own, owned(), hours, dt.date.today())
     made = st.session_state.get(_MADE)
     if made is None or made[0] != key:
-        found = with_edits(unedited(), key[0].values(), today=key[-1])
+        found = unedited()
+        if key[0]:
+            found = with_edits(found, key[0].values(), today=key[-1])
         if own is not None:
             found = with_model(found, own.model)
         if hours is not None:

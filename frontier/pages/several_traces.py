@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 from frontier.pages import link, text
+from frontier.pages.store import store
 from frontier.scope import badge
 from frontier.tables import Tables
 from frontier.trace import Together, Trace, add_up
@@ -21,7 +22,6 @@ from frontier.trace.together import ALIGN_WORDS, SPANS_WORDS
 
 UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
 _FIELD, _KEPT = "more_traces", "more_traces_kept"
-_TOGETHER = "trace_together"
 _FOUND = "found"
 
 
@@ -74,21 +74,9 @@ def files() -> list[Any]:
     return list(st.session_state.get(_FIELD) or st.session_state.get(_KEPT) or [])
 
 
-def forget_others(read: dict[str, Any], first: str, digest_of: Callable[[Any], str]) -> None:
-    """Let go of what was read of files that are not there any more."""
-    here = {first, *(digest_of(upload) for upload in files())}
-    for digest in [digest for digest in read if digest not in here]:
-        del read[digest]
-
-
 def kept(key: Hashable, make: Callable[[], Together]) -> Together:
-    """Return the sum kept under that key, made anew where it is another; only one is kept."""
-    found = st.session_state.get(_TOGETHER)
-    if found is None or found[0] != key:
-        st.session_state.pop(_TOGETHER, None)
-        found = key, make()
-        st.session_state[_TOGETHER] = found
-    together: Together = found[1]
+    """Return the sum kept under that key, made where it is not there."""
+    together: Together = store(private=True).get_or_make(("together", key), make)
     return together
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from frontier import compiling
+from frontier.crew import ANSWERS
 from frontier.errors import FrontierError
-from frontier.pages import bar, controls, link, made_with, mishap, pins, session, text
+from frontier.pages import bar, controls, link, made_with, mishap, pins, session, store, text
 
 PAGES = (
     ("Frontier", ":material/ssid_chart:", "home", ""),
@@ -45,11 +46,12 @@ def run() -> None:
     # What a page needs is sent while the script of another visitor, or this one, computes.
     sys.setswitchinterval(_SWITCH_S)
     compiling.begin(at_once=False)
-    with mishap.boundary("page"):
+    with mishap.boundary("page"), ANSWERS.answer():
         _draw()
 
 
 def _draw() -> None:
+    store.begin_run()
     back_to = link.begin()
     if back_to is not None:
         session.go_to(back_to)

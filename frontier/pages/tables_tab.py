@@ -18,6 +18,7 @@ _TITLES = {
     "behaviours": "Scaling behaviour",
     "commitments": "Commitments",
     "reserved_terms": "Terms of reserved offers",
+    "focus_columns": "Columns of a bill in FOCUS 1.2",
     "token_apis": "Per-token APIs",
     "gpus": "GPUs",
     "models": "Models",

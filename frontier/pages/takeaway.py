@@ -18,6 +18,7 @@ from frontier.company import Company
 from frontier.edits import scenario_json
 from frontier.export import csv_bytes
 from frontier.finance import figures_of
+from frontier.focus import focus_csv, focus_table
 from frontier.pages import config_view, link, model_controls, session, text
 from frontier.pages.company_controls import company_section
 from frontier.record import html_record
@@ -125,6 +126,15 @@ def _draw_files(study: Study, outcome: Outcome, company: Company) -> None:
             f"{name}-plans.csv",
             "text/csv",
             lambda: csv_bytes(study.table),
+        ),
+        (
+            "Bill of this plan for a month (FOCUS 1.2, CSV)",
+            "Each charge as cloud bills have it, to stand beside them.",
+            f"{name}-focus.csv",
+            "text/csv",
+            lambda: focus_csv(
+                focus_table(study, outcome.plan.plan_id, made_on=today, company=company)
+            ),
         ),
         (
             "Meters of this plan (CSV)",

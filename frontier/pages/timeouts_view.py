@@ -81,6 +81,7 @@ def _runs(choices: Choices, study: Study, mitigations: tuple[str, ...]) -> Timeo
         bar = st.progress(0.0, "Trying idle timeouts…")
 
         def progress(done: int, total: int) -> None:
+            session.require_room("this curve")
             bar.progress(done / total, f"Simulated {done} of {spell.count(total, 'idle timeout')}")
 
         try:

@@ -20,7 +20,7 @@ import streamlit as st
 
 from frontier import spell, units
 from frontier.errors import FrontierError, InputError
-from frontier.pages import link, made_with, several_traces, text
+from frontier.pages import link, made_with, session, several_traces, text
 from frontier.pages.several_traces import FileRead, Several
 from frontier.pages.store import store
 from frontier.scope import badge, date_of
@@ -260,7 +260,6 @@ def _uploaded(tables: Tables) -> Traffic:
             for group, origins in READ:
                 st.caption(f"**{text.plain(group)}**: {text.plain(', '.join(origins))}")
         return _example(tables) if made_with.wants(made_with.TRACE) else Traffic(None, True)
-    several_traces.forget_others(st.session_state.get("trace_read", {}), _digest(upload), _digest)
     asked = st.container()
     with st.expander("How the file is read"):
         options = _options(tables)
@@ -357,15 +356,11 @@ def _file(upload: Any, options: Mapping[str, Any], tables: Tables) -> FileRead:
             **{**how, **answers},
         )
 
-    key = (digest, tuple(sorted(answers.items())), repr(sorted(how.items())))
-    # Only the files in use are kept: a trace of five million requests takes 80 MB.
-    all_read = st.session_state.setdefault("trace_read", {})
-    kept = all_read.get(digest)
+    key = ("read", digest, upload.name, tuple(sorted(answers.items())), repr(sorted(how.items())))
     try:
-        if kept is None or kept[0] != key:
-            all_read.pop(digest, None)
-            kept = key, _read_with_bar(place, lambda progress: read(0, progress))
-            all_read[digest] = kept
+        trace: Trace = store(private=True).get_or_make(
+            key, lambda: _read_with_bar(place, lambda progress: read(0, progress))
+        )
     except TraceQuestion as question:
         st.session_state.setdefault("trace_questions", {})[digest, question.parameter] = question
         with place.container():
@@ -378,7 +373,6 @@ def _file(upload: Any, options: Mapping[str, Any], tables: Tables) -> FileRead:
                 _map_columns(digest, error)
         return FileRead(None, read, f"{error} The form is under “Traffic” above.")
     place.empty()
-    trace: Trace = kept[1]
     if trace.report.paths and digest not in paths:
         paths[digest] = trace.report.paths
         with form_place:
@@ -443,13 +437,10 @@ def _draw_first(trace: Trace, tables: Tables) -> None:
 def _reshaped(trace: Trace, reshaping: _Reshaping, tables: Tables) -> Trace:
     if not reshaping.is_any:
         return trace
-    key = trace.digest, trace.name, reshaping
-    kept = st.session_state.get("trace_reshaped")
-    if kept is None or kept[0] != key:
-        kept = key, reshaping.apply(trace, tables)
-        st.session_state["trace_reshaped"] = kept
+    key = ("reshaped", trace.digest, trace.name, reshaping)
+    made: Trace = store(private=True).get_or_make(key, lambda: reshaping.apply(trace, tables))
     _say_assumed(reshaping, tables)
-    return kept[1]
+    return made
 
 
 def _say_assumed(reshaping: _Reshaping, tables: Tables) -> None:
@@ -610,6 +601,7 @@ def _read_with_bar(place: Any, read: Callable[[Callable[[int, int], None]], Trac
     The reader reports from threads of its own, which may not draw; and drawing is where a new
     input of the user stops this run, and with it the reading.
     """
+    session.require_room("another trace")
     so_far = (0, 0)
     stop = threading.Event()
 
@@ -625,6 +617,7 @@ def _read_with_bar(place: Any, read: Callable[[Callable[[int, int], None]], Trac
             wait([job], timeout=_BAR_AFTER_S)
             while not job.done():
                 done, total = so_far
+                session.require_room("this trace")
                 place.progress(
                     min(1.0, done / total) if total else 0.0,
                     f"Read {spell.significant(done / units.BYTES_PER_MB)} MB",

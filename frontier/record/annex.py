@@ -43,7 +43,7 @@ def annex(report: Report) -> str:
     month = report.units_of_cost["month"]
     return f"""<h1>Annex</h1>
 <p>All amounts in dollars and before tax.</p>
-<h2>Why</h2>{listed(report.reasons)}
+<h2>Why</h2>{listed((*([report.cheaper] if report.cheaper else []), *report.reasons))}
 <h2>{e(report.plan_label)}: where a month's money goes</h2>
 <table>{lines}<tr><th>Total</th><th class="number">{e(spell.dollars(month))}</th>
 <th></th></tr></table>

@@ -22,8 +22,8 @@ from frontier.report import Report
 _MOST_PRICES = 6
 _MOST_COLUMNS = 4
 # Characters that fit the room of each block at the widths of the style, the longest words tried.
-_LABEL, _DETAIL, _OFFER, _REASONS, _LINK, _HEADLINE = 36, 52, 46, 340, 150, 260
-_SUPPLIER, _STALE_SUPPLIER = 44, 22
+_LABEL, _DETAIL, _OFFER, _REASONS, _LINK, _HEADLINE = 36, 52, 46, 390, 150, 260
+_SUPPLIER, _STALE_SUPPLIER, _CHEAPER = 44, 22, 200
 _NAME, _TRAFFIC, _MODEL = 82, 110, 70
 _ROOMY_ROWS, _USUAL_ROWS, _ROOMY_HEADLINE = 15, 18, 180
 _NONE, _NOTHING, _UNSTATED = "no commitment", "–", "not stated"
@@ -60,7 +60,8 @@ def _title(report: Report) -> str:
 def _page(report: Report) -> str:
     e, company = html.escape, report.company
     model = dict(report.scenario).get("Model", "")
-    reasons = _fitting(report.reasons, _REASONS)
+    cheaper = f"<b>{e(brief(report.cheaper, _CHEAPER))}</b> " if report.cheaper else ""
+    reasons = _fitting(report.reasons, _REASONS - len(report.cheaper))
     who = f"<b>{e(brief(company.name, _NAME))}</b>" if company.name else ""
     few = f'<p class="small">{e(report.uncertain)}</p>' if report.uncertain else ""
     left_out = f"{_joined(report.not_included)}."
@@ -69,7 +70,7 @@ def _page(report: Report) -> str:
 <div class="right">{report.made_on.isoformat()}<span>Frontier {e(report.version)}</span></div>
 </header>
 <h1>{e(brief(report.headline, _HEADLINE))}</h1>
-<p class="why">{e(" ".join(reasons))}</p>
+<p class="why">{cheaper}{e(" ".join(reasons))}</p>
 {_side_by_side(report)}
 <div class="two wide-left"><div>{picture(report)}{few}</div>
 <div>{_spread(report)}

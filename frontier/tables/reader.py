@@ -35,6 +35,7 @@ from frontier.tables.rows import (
     EarlierPrice,
     Engine,
     Example,
+    FocusColumn,
     Folklore,
     Gpu,
     GpuName,
@@ -137,6 +138,7 @@ class Tables:
     catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
     unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
     limits: Mapping[str, Limit] = field(metadata={"row": Limit})
+    focus_columns: Mapping[str, FocusColumn] = field(metadata={"row": FocusColumn})
     manifest_fields: Mapping[str, ManifestField] = field(metadata={"row": ManifestField})
     manifest_gpus: Mapping[str, ManifestGpu] = field(metadata={"row": ManifestGpu})
 

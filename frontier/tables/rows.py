@@ -1016,3 +1016,15 @@ class ManifestGpu:
     name: str
     basis: str
     source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FocusColumn:
+    """One column of a FOCUS 1.2 file, as the specification describes it."""
+
+    column_id: str
+    feature_level: str
+    nullable: bool
+    value: str
+    choices: tuple[str, ...]
+    source_id: str

@@ -18,6 +18,12 @@ def _few_replications(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _room(monkeypatch):
+    """Let the process of the tests grow as large as it likes: many sessions live in it."""
+    monkeypatch.setenv("FRONTIER_MEMORY_MB", "1000000")
+
+
+@pytest.fixture(autouse=True)
 def _mishaps_are_raised(monkeypatch):
     """Let an error that nobody foresaw fail a test, where a page would say it in a sentence."""
     from frontier.pages import mishap

@@ -71,6 +71,20 @@ def test_every_unit_follows_from_the_month(open_app):
     assert same == pytest.approx(1.5 * 8760)
 
 
+def test_what_was_filled_in_comes_back_by_the_link(open_app):
+    """Company, tax, years, own costs and names; the amounts follow them."""
+    asked = {"company": "Acme AG", "tax": "19.0", "years": "3", "staff": "1000.0"}
+    app = _open_tab(open_app, plan="dedicated-1", prepared_by="Ana", **asked)
+    assert not app.exception
+    assert not any("left out" in said.value for said in app.warning)
+    assert app.text_input(key="company").value == "Acme AG"
+    assert app.text_input(key="prepared_by").value == "Ana"
+    costs = _costs(app)["Dollars"]
+    assert _number(costs["3 years of the same traffic"]) == pytest.approx(3 * 13_140)
+    whole = 13_140 * 1.19 + 12_000
+    assert _number(costs["A year with your own lines and tax"]) == pytest.approx(whole, rel=1e-3)
+
+
 def test_a_currency_without_a_rate_is_not_shown(open_app):
     """No rate is fetched or made up: the column comes with the user's rate and its date."""
     app = _open_tab(open_app, currency="EUR")

@@ -1,0 +1,317 @@
+"""Many people at once, each with a trace of their own, and uploads without end: what a server does.
+
+Drives a running or a new server over its websocket, as browsers do, and draws nothing:
+
+    python -m benchmarks.crowd clicks --people 20 --minutes 3
+    python -m benchmarks.crowd soak --uploads 200 --people 20 --mb 5
+
+`clicks` prints how long answers took, by what was clicked, and whether anybody saw a number of
+another. `soak` prints the memory of the process before, meanwhile and half a minute after. A page
+has answered when its heading stands; a person clicks every five seconds, but not before the answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from frontier.pages import shell
+
+_ROOT = Path(__file__).parents[1]
+_THINK_S = 5.0
+_PATIENCE_S = 120.0
+
+
+class Person:
+    """One browser: a websocket, its widgets, and what it was shown."""
+
+    def __init__(self, port: int, number: int, query: dict[str, str]) -> None:
+        self.number, self._port, self._query = number, port, query
+        self.widgets: dict[str, str] = {}
+        self.pages: dict[str, str] = {}
+        self.seen: list[str] = []
+        self.errors: list[str] = []
+        self.session_id = ""
+        self._page = ""
+        self._runs = 0
+        self._said: asyncio.Queue[ForwardMsg] = asyncio.Queue()
+
+    async def __aenter__(self) -> Person:
+        self._socket = await websockets.connect(
+            f"ws://localhost:{self._port}/_stcore/stream",
+            subprotocols=["streamlit"],
+            max_size=None,
+            ping_interval=None,
+        )
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reader.cancel()
+        await self._socket.close()
+
+    async def _read(self) -> None:
+        async for data in self._socket:
+            message = ForwardMsg()
+            message.ParseFromString(data)
+            self._look_at(message)
+            await self._said.put(message)
+
+    def _look_at(self, message: ForwardMsg) -> None:
+        kind = message.WhichOneof("type")
+        if kind == "new_session":
+            self.session_id = message.new_session.initialize.session_id
+        elif kind == "navigation":
+            self.pages = {page.url_pathname: page.page_script_hash
+                          for page in message.navigation.app_pages}  # fmt: skip
+        elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
+            element = message.delta.new_element
+            what = element.WhichOneof("type")
+            one = getattr(element, what)
+            if what in ("markdown", "heading", "alert"):
+                self.seen.append(one.body)
+            if what == "alert" and one.format == 1:
+                self.errors.append(one.body)
+            if what == "exception":
+                self.errors.append(one.message)
+            if identity := getattr(one, "id", ""):
+                # The key of a widget is the end of its id.
+                self.widgets[identity.split("-", 2)[-1]] = identity
+
+    async def click(self, *, page: str | None = None, **values: Any) -> tuple[float, float]:
+        """Choose something; return the seconds until the answer stood, and until all was drawn."""
+        message = BackMsg()
+        state = message.rerun_script
+        state.query_string = urlencode(self._query)
+        self._page = self._page if page is None else page
+        state.page_script_hash = self.pages.get(self._page, "")
+        for key, value in values.items():
+            widget = state.widget_states.widgets.add()
+            widget.id = self.widgets[key]
+            if isinstance(value, float):
+                widget.double_value = value
+            elif isinstance(value, str):
+                widget.string_value = value
+            else:
+                widget.file_uploader_state_value.CopyFrom(value)
+        while not self._said.empty():
+            self._said.get_nowait()
+        begun = time.perf_counter()
+        await self._socket.send(message.SerializeToString())
+        answered, is_ours = 0.0, False
+        while True:
+            said = await asyncio.wait_for(self._said.get(), _PATIENCE_S)
+            kind, now = said.WhichOneof("type"), time.perf_counter() - begun
+            is_ours = is_ours or kind == "new_session"
+            if kind == "delta" and is_ours and not answered:
+                element = said.delta.new_element
+                if element.WhichOneof("type") in ("heading", "alert"):
+                    answered = now
+            if kind == "script_finished" and is_ours and said.script_finished != 1:
+                # 0 is the end of a run; a run that asks for another is followed by it.
+                return answered or now, now
+
+    async def upload(self, content: bytes, name: str) -> tuple[float, float]:
+        """Upload a trace; return as `click` does."""
+        ask = BackMsg()
+        ask.file_urls_request.request_id = "1"
+        ask.file_urls_request.file_names.append(name)
+        ask.file_urls_request.session_id = self.session_id
+        await self._socket.send(ask.SerializeToString())
+        while True:
+            said = await asyncio.wait_for(self._said.get(), _PATIENCE_S)
+            if said.WhichOneof("type") == "file_urls_response":
+                break
+        urls = said.file_urls_response.file_urls[0]
+        await asyncio.to_thread(self._put, urls.upload_url, content, name)
+        state = BackMsg().rerun_script.widget_states.widgets.add().file_uploader_state_value
+        one = state.uploaded_file_info.add()
+        one.file_id, one.name, one.size = urls.file_id, name, len(content)
+        one.file_urls.CopyFrom(urls)
+        return await self.click(trace_file=state)
+
+    def _put(self, url: str, content: bytes, name: str) -> None:
+        edge = "frontier-crowd"
+        head = f'--{edge}\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\n'
+        body = head.encode() + b"Content-Type: text/csv\r\n\r\n" + content
+        body += f"\r\n--{edge}--\r\n".encode()
+        request = urllib.request.Request(f"http://localhost:{self._port}{url}", body, method="PUT")
+        request.add_header("Content-Type", f"multipart/form-data; boundary={edge}")
+        urllib.request.urlopen(request, timeout=_PATIENCE_S).close()
+
+
+def _trace(requests: int, seed: int) -> bytes:
+    """Return a week of traffic of its own as CSV."""
+    draw = random.Random(seed)
+    times = sorted(draw.uniform(0, 7 * 86400) for _ in range(requests))
+    rows = "".join(f"{at:.3f},{draw.randint(50, 3000)},{draw.randint(1, 400)}\n" for at in times)
+    return b"timestamp,prompt_tokens,output_tokens\n" + rows.encode()
+
+
+def _rss_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise SystemExit("the server has gone")
+
+
+def _requests_of(person: int) -> int:
+    return 2003 + 211 * person
+
+
+async def _clicks(args: argparse.Namespace, pid: int) -> None:
+    took: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    people: list[Person] = []
+    until = time.monotonic() + 60 * args.minutes
+    sizes, alive = [_rss_mb(pid)], True
+
+    async def watch() -> None:
+        while alive:
+            sizes.append(_rss_mb(pid))
+            await asyncio.sleep(0.5)
+
+    async def live(number: int) -> None:
+        draw = random.Random(number)
+        async with Person(args.port, number, {"traffic": "upload"}) as person:
+            people.append(person)
+            took["first visit"].append(await person.click())
+            content = _trace(_requests_of(number), number)
+            took["upload"].append(await person.upload(content, f"person{number}.csv"))
+            while time.monotonic() < until:
+                begun = time.monotonic()
+                kind = draw.choice(("limit", "factor", "page", "page", "page"))
+                if kind == "limit":
+                    took[kind].append(await person.click(limit=draw.uniform(1, 60)))
+                elif kind == "factor":
+                    took[kind].append(await person.click(factor=draw.choice((0.5, 1.0, 1.5, 2.0))))
+                else:
+                    path = draw.choice([path for *_, path in shell.PAGES if path != "what-if"])
+                    took[f"page {path or 'frontier'}"].append(await person.click(page=path))
+                await asyncio.sleep(max(0.0, begun + _THINK_S - time.monotonic()))
+
+    async def arrive(number: int) -> None:
+        await asyncio.sleep(_THINK_S * number / args.people)
+        try:
+            await live(number)
+        except Exception as error:
+            print(f"person {number}: {type(error).__name__}: {error}")
+
+    watcher = asyncio.create_task(watch())
+    await asyncio.gather(*(arrive(number) for number in range(args.people)))
+    alive = False
+    await watcher
+    _say_times(took)
+    strange = _strange(people)
+    print(f"strange numbers seen: {len(strange)} {strange[:5]}")
+    errors = [error for person in people for error in person.errors]
+    print(f"errors shown: {len(errors)} {sorted(set(errors))[:5]}")
+    print(
+        f"memory: {sizes[0]:.0f} MB before, {max(sizes):.0f} MB at most, {sizes[-1]:.0f} MB after"
+    )
+
+
+def _say_times(took: dict[str, list[tuple[float, float]]]) -> None:
+    print(f"{'what':22} {'n':>4} {'median':>7} {'p95':>7} {'most':>7} {'drawn':>7}")
+    settled = [one for kind, all_of in took.items() if kind not in ("first visit", "upload")
+               for one in all_of]  # fmt: skip
+    for kind, all_of in [*sorted(took.items()), ("all clicks", settled)]:
+        answers = sorted(answer for answer, _ in all_of)
+        if answers:
+            print(f"{kind:22} {len(answers):4} {statistics.median(answers):7.2f} "
+                  f"{answers[int(0.95 * (len(answers) - 1))]:7.2f} {answers[-1]:7.2f} "
+                  f"{statistics.median(drawn for _, drawn in all_of):7.2f}")  # fmt: skip
+
+
+def _strange(people: list[Person]) -> list[str]:
+    """Return what people saw of others: the number of requests of each trace is its own."""
+    found = []
+    for person in people:
+        others = {f"{_requests_of(one.number):,} requests" for one in people if one is not person}
+        text = " ".join(person.seen).replace("\\", "")
+        found += [f"{person.number} saw {words}" for words in others if words in text]
+    return found
+
+
+async def _soak(args: argparse.Namespace, pid: int) -> None:
+    content = _trace(int(args.mb * 1e6 / 22), 1)
+    async with Person(args.port, 0, {}) as person:
+        await person.click()
+        await asyncio.sleep(3)
+    await asyncio.sleep(3)
+    before, most, refused = _rss_mb(pid), 0.0, 0
+    left = iter(range(args.uploads))
+
+    async def visit(number: int) -> None:
+        nonlocal most, refused
+        for at in left:
+            async with Person(args.port, number, {"traffic": "upload"}) as person:
+                await person.click()
+                own = content + b"604800.%d,1,1\n" % at
+                await person.upload(own, f"{at}.csv")
+                refused += any("no room" in error for error in person.errors)
+            most = max(most, _rss_mb(pid))
+
+    await asyncio.gather(*(visit(number) for number in range(args.people)))
+    at_end = _rss_mb(pid)
+    await asyncio.sleep(args.rest)
+    after = _rss_mb(pid)
+    print(f"{args.uploads} uploads of {len(content) / 1e6:.1f} MB by {args.people} people: "
+          f"{before:.0f} MB before, {most:.0f} MB at most, {at_end:.0f} MB at the end, "
+          f"{after:.0f} MB {args.rest:g} s later ({after / before - 1:+.0%}); "
+          f"{refused} refused in a sentence")  # fmt: skip
+
+
+def main() -> None:
+    """Run what was asked for, on a server of its own unless a port is given."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", choices=("clicks", "soak"))
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--uploads", type=int, default=200)
+    parser.add_argument("--mb", type=float, default=5.0)
+    parser.add_argument("--rest", type=float, default=40.0, help="seconds after the soak")
+    parser.add_argument("--port", type=int, default=8602)
+    args = parser.parse_args()
+    # As every driver of a server of its own: the check of origins is for browsers.
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(args.port),
+         "--server.headless", "true", "--server.enableXsrfProtection", "false"],
+        cwd=_ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        _wait_for(args.port)
+        asyncio.run({"clicks": _clicks, "soak": _soak}[args.what](args, server.pid))
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("the server did not begin to answer")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""Memory of a process that many people share: how much it has, and results kept within bytes.
+
+A store forgets what was used longest ago once what it keeps is larger than it may be; what is in
+use stays, however large. Before new work the process looks at its own size and refuses in a
+sentence what it may not have room for. Left out: the size of what others hold beside the stores,
+which shows in the size of the process alone; and every system without /proc, where that size is
+unknown and nothing is refused.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import gc
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from frontier.errors import InfeasibleError
+from frontier.tables import Tables
+from frontier.units import BYTES_PER_MB
+
+LIMIT = "FRONTIER_MEMORY_MB"
+"""Environment variable: the size of the process from which on it takes no new work [MB]."""
+
+_STATUS = Path("/proc/self/status")
+_BOUNDS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+# Streamlit Community Cloud runs an app here; its machines have more memory than an app may take.
+_COMMUNITY_CLOUD = Path("/mount/src")
+_BYTES_PER_KIB = 1024
+_TICK_S = 0.1
+_OBJECT_BYTES = 64
+_NAMES: dict[type, tuple[str, ...] | None] = {}
+_NOTHING = frozenset((type(None), bool, int, float, np.float64, np.int64, type))
+
+
+def resident_mb() -> float | None:
+    """Return the memory that this process holds [MB]; None where the system does not say."""
+    with suppress(OSError, ValueError, IndexError):
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * _BYTES_PER_KIB / BYTES_PER_MB
+    return None
+
+
+def limit_mb(tables: Tables) -> float:
+    """Return the size from which on this process takes no new work [MB].
+
+    That of the environment, if it names one; else a share of the machine's memory or of the
+    container's, and no less than what the smallest supported host has.
+    """
+    least = tables.setting("memory_least_mb")
+    asked = os.environ.get(LIMIT, "")
+    with suppress(ValueError):
+        return max(float(asked), 1.0)
+    if _COMMUNITY_CLOUD.is_dir():
+        return least
+    return max(least, tables.setting("memory_share") * _machine_mb())
+
+
+def _machine_mb() -> float:
+    found = []
+    with suppress(OSError, ValueError, AttributeError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / BYTES_PER_MB)
+    for path in _BOUNDS:
+        with suppress(OSError, ValueError):
+            found.append(int(path.read_text()) / BYTES_PER_MB)
+    return min(found, default=0.0)
+
+
+def require_room(tables: Tables, what: str) -> None:
+    """Raise an `InfeasibleError` where the process is too large for new work.
+
+    What is kept and not in use is given back first.
+
+    Parameters
+    ----------
+    what : str
+        What is refused, as the sentence names it: "this simulation".
+    """
+    most_mb = limit_mb(tables)
+    if (held_mb := resident_mb()) is None or held_mb < most_mb:
+        return
+    with _giving:
+        held_mb = resident_mb()
+        if held_mb is not None and held_mb >= most_mb:
+            for store in tuple(_STORES):
+                store.forget_unused()
+            give_back()
+            held_mb = resident_mb()
+    if held_mb is not None and held_mb >= most_mb:
+        raise InfeasibleError(
+            f"This server holds {held_mb:,.0f} MB, and at {most_mb:,.0f} MB it takes no new work: "
+            f"there is no room for {what}. Try again in a minute, take fewer requests or days, or "
+            f"run Frontier on your own machine, where {LIMIT} sets this limit."
+        )
+
+
+def give_back() -> None:
+    """Give what is free back to the system, where the C library can."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def size_of(value: Any) -> int:
+    """Return about how many bytes a result holds: its arrays, and a little for all else.
+
+    Tables are shared by all and count as nothing.
+    """
+    seen: set[int] = set()
+    waiting, total = [value], 0
+    while waiting:
+        one = waiting.pop()
+        kind = type(one)
+        if kind in _NOTHING or id(one) in seen or kind is Tables or callable(one):
+            continue
+        seen.add(id(one))
+        total += _OBJECT_BYTES
+        if isinstance(one, np.ndarray):
+            total += one.nbytes
+        elif isinstance(one, bytes | bytearray | str):
+            total += len(one)
+        elif isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, tuple | list | set | frozenset | OrderedDict):
+            waiting += one
+        elif hasattr(one, "memory_usage"):
+            total += int(np.sum(one.memory_usage()))
+        elif (names := _names_of(kind)) is not None:
+            waiting += [getattr(one, name, None) for name in names]
+        elif isinstance(one, memoryview):
+            total += one.nbytes
+        else:
+            waiting += list(getattr(one, "__dict__", {}).values())
+    return total
+
+
+def _names_of(kind: type) -> tuple[str, ...] | None:
+    if kind not in _NAMES:
+        is_ours = dataclasses.is_dataclass(kind)
+        _NAMES[kind] = tuple(one.name for one in dataclasses.fields(kind)) if is_ours else None
+    return _NAMES[kind]
+
+
+class Store:
+    """A mapping that forgets what was used longest ago once it holds more than so many bytes.
+
+    Parameters
+    ----------
+    most_mb : float
+        Of what it keeps [MB].
+    spares_used : bool
+        Whether what was used since the last but one `begin_turn` stays, however large. Else only
+        the newest stays: who uses something keeps it in a store of their own meanwhile.
+    """
+
+    def __init__(self, most_mb: float, *, spares_used: bool) -> None:
+        self._spares_used = spares_used
+        self._most = most_mb * BYTES_PER_MB
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._bytes = 0
+        self._used: dict[Hashable, int] = {}
+        self._turn = 0
+        self._lock = threading.RLock()
+        self._making: dict[Hashable, threading.Event] = {}
+        _STORES.add(self)
+
+    @property
+    def held_bytes(self) -> int:
+        """About how many bytes it keeps."""
+        return self._bytes
+
+    def begin_turn(self) -> None:
+        """Say that what is in use begins anew: a page is drawn again."""
+        with self._lock:
+            self._turn += 1
+            self._make_room()
+
+    def get(self, key: Hashable) -> Any | None:
+        """Return what is kept under that key, or None."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None:
+                return None
+            self._kept.move_to_end(key)
+            self._used[key] = self._turn
+            return found[0]
+
+    def put(self, key: Hashable, value: Any) -> None:
+        """Keep a value, and forget what there is no room for any more."""
+        self._put(key, value, size_of(value))
+
+    def share(self, key: Hashable, other: Store) -> Any | None:
+        """Return what another store keeps under that key, and keep it here too; None if nothing."""
+        with other._lock:
+            value = other.get(key)
+            size = other._kept[key][1] if value is not None else 0
+        if value is not None:
+            self._put(key, value, size)
+        return value
+
+    def _put(self, key: Hashable, value: Any, size: int) -> None:
+        with self._lock:
+            self._drop(key)
+            self._kept[key] = value, size
+            self._bytes += size
+            self._used[key] = self._turn
+            self._make_room()
+
+    def get_or_make(
+        self, key: Hashable, make: Callable[[], Any], tick: Callable[[], object] | None = None
+    ) -> Any:
+        """Return what is kept under that key; made once, however many ask for it at a time.
+
+        Parameters
+        ----------
+        tick : callable, optional
+            Called ten times a second while another thread makes it; may raise to stop waiting.
+        """
+        while True:
+            with self._lock:
+                kept = self.get(key)
+                if kept is not None:
+                    return kept
+                made = self._making.get(key)
+                if made is None:
+                    mine = self._making[key] = threading.Event()
+                    break
+            while not made.wait(_TICK_S):
+                if tick is not None:
+                    tick()
+        try:
+            kept = make()
+            self.put(key, kept)
+            return kept
+        finally:
+            # Who waits looks again, and makes it where this one could not or was stopped.
+            with self._lock:
+                del self._making[key]
+            mine.set()
+
+    def forget_unused(self) -> None:
+        """Forget all that is not in use."""
+        with self._lock:
+            for key in [key for key in self._kept if not self._is_used(key)]:
+                self._drop(key)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+            self._used.clear()
+            self._bytes = 0
+
+    def _is_used(self, key: Hashable) -> bool:
+        if not self._spares_used:
+            return key == next(reversed(self._kept))
+        # A run that was stopped early has not come to what the one before it used.
+        return self._used[key] >= self._turn - 1
+
+    def _make_room(self) -> None:
+        for key in list(self._kept):
+            if self._bytes <= self._most:
+                return
+            if not self._is_used(key):
+                self._drop(key)
+
+    def _drop(self, key: Hashable) -> None:
+        found = self._kept.pop(key, None)
+        if found is not None:
+            self._bytes -= found[1]
+            del self._used[key]
+
+
+_STORES: weakref.WeakSet[Store] = weakref.WeakSet()
+_giving = threading.Lock()

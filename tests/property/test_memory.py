@@ -1,0 +1,163 @@
+"""Stores keep to their bytes and make a thing once for all; a process that is too large refuses."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontier import memory
+from frontier.errors import InfeasibleError
+from frontier.memory import Store, size_of
+from frontier.tables import load_tables
+from frontier.units import BYTES_PER_MB
+
+_SMALL_MB = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    array: np.ndarray
+    others: Any = ()
+
+
+def _result(kb: int) -> _Result:
+    return _Result(np.zeros(kb * 1000, dtype=np.uint8))
+
+
+def test_the_size_of_a_result_is_that_of_its_arrays():
+    """However deep they lie, each once; tables, which all share, are nothing."""
+    array = np.zeros(1_000_000)
+    held = size_of(_Result(array, others=({"a": [array, b"x" * 500_000]}, load_tables())))
+    assert 8_500_000 <= held < 8_510_000
+
+
+@given(sizes=st.lists(st.integers(0, 14), min_size=1, max_size=20), spares=st.booleans())
+def test_a_store_keeps_to_its_bytes(sizes, spares):
+    """Whatever is put, beyond what is in use it holds no more than it may, the newest first."""
+    kept = Store(_SMALL_MB, spares_used=spares)
+    for key, kb in enumerate(sizes):
+        kept.begin_turn()
+        kept.put(key, _result(kb))
+        assert kept.get(key) is not None
+        used = 2 if spares else 1
+        newest = sum(size_of(_result(one)) for one in sizes[max(0, key + 1 - used) : key + 1])
+        assert kept.held_bytes <= max(_SMALL_MB * BYTES_PER_MB, newest)
+    kept.forget_unused()
+    assert kept.get(len(sizes) - 1) is not None
+    kept.clear()
+    assert kept.held_bytes == 0
+
+
+def test_what_is_in_use_stays_however_large():
+    """A page drawn again and again keeps what it shows, and what it left goes."""
+    kept = Store(_SMALL_MB, spares_used=True)
+    for name in "abc":
+        kept.put(name, _result(9))
+    for _ in range(5):
+        kept.begin_turn()
+        assert kept.get("a") is not None
+        assert kept.get("b") is not None
+    assert kept.get("c") is None
+
+
+def test_what_many_ask_for_is_made_once():
+    """Eight at a time: one makes it, the others wait, hear of it and get the same object."""
+    kept, made, ticks = Store(1.0, spares_used=False), [], []
+    may_end, waiting = threading.Event(), threading.Barrier(9)
+
+    def make():
+        made.append(1)
+        may_end.wait(10)
+        return _result(1)
+
+    found = []
+
+    def ask():
+        waiting.wait()
+        found.append(kept.get_or_make("key", make, lambda: (ticks.append(1), may_end.set())))
+
+    people = [threading.Thread(target=ask) for _ in range(8)]
+    for one in people:
+        one.start()
+    waiting.wait()
+    for one in people:
+        one.join(10)
+    assert made == [1]
+    assert len({id(one) for one in found}) == 1
+    assert len(found) == 8
+    assert ticks
+
+
+def test_who_waits_makes_it_where_the_first_was_stopped():
+    """An interruption of the one is no answer for the others; who waits may be stopped too."""
+    kept, begun = Store(1.0, spares_used=False), threading.Event()
+    go_on = threading.Event()
+
+    def stopped():
+        begun.set()
+        go_on.wait(10)
+        raise KeyboardInterrupt
+
+    def first():
+        with pytest.raises(KeyboardInterrupt):
+            kept.get_or_make("key", stopped)
+
+    def leave():
+        raise TimeoutError
+
+    person = threading.Thread(target=first)
+    person.start()
+    begun.wait(10)
+    with pytest.raises(TimeoutError):
+        kept.get_or_make("key", lambda: 1, leave)
+    assert kept.get_or_make("key", lambda: 2, go_on.set) == 2
+    person.join(10)
+
+
+def test_a_process_that_is_too_large_refuses_in_a_sentence(monkeypatch):
+    """It gives back what nobody uses first; the sentence names the size, the limit and the way."""
+    kept, tables = Store(1000.0, spares_used=False), load_tables()
+    kept.put("old", _result(1))
+    kept.put("new", _result(1))
+    monkeypatch.setenv(memory.LIMIT, "250")
+    monkeypatch.setattr(memory, "resident_mb", lambda: 249.0)
+    memory.require_room(tables, "this")
+    assert kept.get("old") is not None
+    kept.get("new")
+    monkeypatch.setattr(memory, "resident_mb", lambda: 260.0)
+    with pytest.raises(InfeasibleError, match=r"holds 260 MB, and at 250 MB .* room for this"):
+        memory.require_room(tables, "this")
+    assert kept.get("old") is None
+    monkeypatch.setattr(memory, "resident_mb", lambda: None)
+    memory.require_room(tables, "this")
+
+
+def test_the_limit_is_the_environments_or_the_hosts(monkeypatch, tmp_path):
+    """On Community Cloud the least, whatever its machine has; nonsense is as if it were not set."""
+    tables = load_tables()
+    least = tables.setting("memory_least_mb")
+    monkeypatch.setenv(memory.LIMIT, "1234")
+    assert memory.limit_mb(tables) == 1234
+    monkeypatch.setenv(memory.LIMIT, "much")
+    assert memory.limit_mb(tables) >= least
+    monkeypatch.delenv(memory.LIMIT)
+    monkeypatch.setattr(memory, "_COMMUNITY_CLOUD", tmp_path)
+    assert memory.limit_mb(tables) == least
+
+
+def test_this_process_knows_its_size():
+    """Where there is /proc, a hundred megabytes more are seen, and seen to be given back."""
+    before = memory.resident_mb()
+    if before is None:
+        pytest.skip("no /proc here")
+    held = np.ones(100_000_000, dtype=np.uint8)
+    assert memory.resident_mb() > before + 80
+    del held
+    memory.give_back()
+    assert memory.resident_mb() < before + 20
