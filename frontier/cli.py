@@ -11,11 +11,11 @@ import io
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import cli_growth, cli_ladder, cli_reach, cli_timeouts, spell
+from frontier import cli_blocks, cli_growth, cli_ladder, cli_reach, cli_timeouts, spell
 from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_record import add_record, company_told
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep = commands.add_parser("sweep", help="compare plans on a trace and print the answer")
     sweep.set_defaults(run=_sweep)
     _add_scenario(sweep)
+    cli_blocks.add_blocks(sweep)
     _add_scheduler(sweep)
     sweep.add_argument(
         "--plan",
@@ -299,6 +300,7 @@ class _Asked:
     limit_s: float
     commitment: Commitment | None
     paths: list[Path]
+    said: list[str] = field(default_factory=list)
 
     @property
     def trace(self) -> Trace:
@@ -369,7 +371,11 @@ def _simulated(
         dedicated_offer=told.dedicated,
         nodes=_nodes(told, tables),
     )
-    found = simulate(scenario, asked.trace, tables, crew=_crew(told))
+    if getattr(told, "blocks", None) is not None:
+        found, said = cli_blocks.simulate_in_blocks(told, scenario, asked.trace, tables)
+        asked.said.extend(said)
+    else:
+        found = simulate(scenario, asked.trace, tables, crew=_crew(told))
     deal = Deal(commitment=asked.commitment, exact_machine=told.exact_machine)
     return asked, found, deal.with_host(host)
 
@@ -534,24 +540,35 @@ def _sweep(told: argparse.Namespace) -> None:
         with_rate,
     )
 
-    asked, found, deal = _simulated(told, (".csv", ".json", ".xlsx", ".html"))
+    cli_blocks.check(told)
+    in_blocks = told.blocks is not None
+    suffixes = cli_blocks.SUFFIXES if in_blocks else (".csv", ".json", ".xlsx", ".html")
+    asked, found, deal = _simulated(told, suffixes)
     study = study_of(found, asked.tables, limit_s=asked.limit_s, deal=deal)
     together, paths = asked.together, asked.paths
     by_trace = None if told.by_trace is None else _out_path(told.by_trace, (".csv",), "--by-trace")
     plan_id = told.plan or default_plan_id(study)
     look_up(study.outcomes, plan_id, "plan")
     company = company_told(told, asked.tables)
-    if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
+    # What simulates again needs all requests at once.
+    if not in_blocks and study.trace.arrival_s.size <= study.tables.setting(
+        "break_even_most_requests"
+    ):
         rivals = Rivals(study.deployment.scenario, study.trace, study.tables)
         study = with_rate(study, compare(study, rivals, AS_SHIPPED, lines=(AS_SHIPPED,)))
-    if not told.no_ranges:
+    if not (told.no_ranges or in_blocks):
         study = with_ranges(study, luck_of(study))
         if study.trace.arrival_s.size <= study.tables.setting("break_even_most_requests"):
             study = with_hanging(study, what_decides(study, today=dt.date.today()))
     print(study.verdict.headline)
     print(f"  {study.verdict.below}")
     read = None if told.model_config is None else _read_model(told.model_config)
-    about = (*_about_trace(study.trace), *_about_model(read), *study.deployment.assumed)
+    about = (
+        *_about_trace(study.trace),
+        *_about_model(read),
+        *asked.said,
+        *study.deployment.assumed,
+    )
     for sentence in (*study.verdict.reasons, *about):
         print(f"  {sentence}")
     print(
@@ -740,10 +757,22 @@ def _read_traces(told: argparse.Namespace, tables: Tables) -> Together:
     """Read the traces and add them up, each under its name."""
     from frontier.trace import TraceQuestion, add_up
 
+    if getattr(told, "blocks", None) is not None:
+        return _data_set(told, tables)
     files = [_named_file(text) for text in told.trace]
     traces = [(name, _read_trace(path, told)) for name, path in files]
     try:
         return add_up(traces, align=told.align, spans=told.spans, tables=tables)
+    except TraceQuestion as question:
+        raise _told_how(question) from None
+
+
+def _data_set(told: argparse.Namespace, tables: Tables) -> Together:
+    from frontier.trace import TraceQuestion
+
+    columns = dict(part.split("=", 1) for part in _pairs(told.columns))
+    try:
+        return cli_blocks.data_set(told, columns, tables)
     except TraceQuestion as question:
         raise _told_how(question) from None
 

@@ -99,9 +99,9 @@ def _check_workers(client: Client, address: str) -> None:
         raise InputError(
             f"The scheduler at {address} has had no worker for {_WAIT_FOR_WORKERS_S:g} s."
         ) from error
-    here = _version()
+    here = code_version()
     try:
-        versions = client.run(_version)
+        versions = client.run(code_version)
     except Exception as error:
         raise InputError(
             f"The workers of {address} cannot import frontier: install it and its requirements on "
@@ -114,7 +114,7 @@ def _check_workers(client: Client, address: str) -> None:
         )
 
 
-def _version() -> str:
+def code_version() -> str:
     """Return the version of the package, and a digest of what a simulation is made of."""
     import hashlib
     from pathlib import Path

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from frontier.boundary import reads
+from frontier.company import FIELDS, company_of
 from frontier.delimited import is_control
 from frontier.errors import InputError, TableError
 from frontier.tables import (
@@ -85,7 +86,9 @@ EDITABLE = {
 
 _PRICES = ("usd_per_gpu_h", "usd_per_vcpu_s", "usd_per_gib_s")
 _FILE_KIND, _FILE_FORMAT = "frontier-scenario", 2
-_LONGEST_TEXT = 4000
+# Format 1 had the behaviour of a product among its billing rules; all else was as it is now.
+_READ_FORMATS = (1, _FILE_FORMAT)
+_LONGEST_TEXT, _MOST_NAMED = 4000, 3
 _NAMES = ("provider", "product", "region")
 
 
@@ -282,13 +285,15 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
         raise InputError("Expected a scenario file in JSON, found something else") from None
     if not isinstance(found, dict) or found.get("kind") != _FILE_KIND:
         raise InputError("Expected a scenario file made by this page, found other JSON")
-    if found.get("format") != _FILE_FORMAT:
-        raise InputError(
-            f"Expected a scenario file of format {_FILE_FORMAT}, found {found.get('format')!r}"
-        )
+    if (problem := _format_problem(found)) is not None:
+        raise InputError(problem)
     choices = found.get("choices", {})
     if not isinstance(choices, dict) or not all(map(_is_short_text, (*choices, *choices.values()))):
         raise InputError("The scenario file: expected texts as choices, found something else")
+    try:
+        company_of(_complete(choices), tables)
+    except InputError as error:
+        raise InputError(f"The scenario file, {error}") from None
     # Whatever the file says of them: they are the prices and rules of whoever made it.
     behaviours = tuple(
         dataclasses.replace(row, basis=YOURS, source_id=OWN_SOURCE)
@@ -332,6 +337,33 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
     return ScenarioFile(MappingProxyType(choices), tuple(edits), offers, rules, behaviours)
 
 
+def _complete(choices: Mapping[str, str]) -> dict[str, str]:
+    """Return the choices without a currency whose rate or date was still to be typed."""
+    parts = {FIELDS[name] for name in ("code", "per_usd", "rate_on")}
+    return {
+        key: text for key, text in choices.items() if key not in parts or parts <= choices.keys()
+    }
+
+
+def _format_problem(found: Mapping[str, Any]) -> str | None:
+    """Return why a file of another version cannot be read; None for one that can be tried."""
+    number, version = found.get("format"), found.get("version")
+    by = f", written by Frontier {version}" if _is_short_text(version) and version else ""
+    if number in _READ_FORMATS and type(number) is int:
+        if number != _FILE_FORMAT and (found.get("own_rules") or found.get("own_offers")):
+            return (
+                f"The scenario file is of format {number}{by}: it keeps the rules of its own "
+                "offers in another way. Upload your price table again, and make the choices anew"
+            )
+        return None
+    newer = isinstance(number, int) and number > _FILE_FORMAT
+    what = "a newer format, which this version cannot know" if newer else "no format that is known"
+    return (
+        f"Expected a scenario file of format {' or '.join(map(str, _READ_FORMATS))}, found "
+        f"{number!r}{by}: {what}"
+    )
+
+
 def _is_short_text(value: object) -> bool:
     return (
         isinstance(value, str) and len(value) <= _LONGEST_TEXT and not any(map(is_control, value))
@@ -355,8 +387,19 @@ def _rows(
     rows: dict[str, Any] = {}
     for number, cells in enumerate(_records(found, name, tables), start=1):
         where = f"The scenario file, {name} {number}"
-        if cells.keys() != {column.column for column in columns}:
-            raise InputError(f"{where}: expected the columns of {table}.csv")
+        named = {column.column for column in columns}
+        if unknown := sorted(cells.keys() - named):
+            raise InputError(
+                f"{where}: expected columns of {table}.csv as this version has it, found "
+                f"{', '.join(unknown[:_MOST_NAMED])}; was it made by a newer one?"
+            )
+        # What came with a later version and may be empty is so in a file from before.
+        cells = dict.fromkeys((one.column for one in columns if not one.required), "") | cells
+        if missing := sorted(named - cells.keys()):
+            raise InputError(
+                f"{where}: expected the columns of {table}.csv, found none called "
+                f"{', '.join(missing[:_MOST_NAMED])}; was it made by an older version?"
+            )
         try:
             values = {
                 column.column: read_cell(cells[column.column], column, where) for column in columns

@@ -667,11 +667,16 @@ def slowest_of_thousand(ordered_s: NDArray[np.float64]) -> NDArray[np.float64]:
     ordered_s : ndarray, shape (n,)
         All of its values, smallest first [s].
     """
-    # Whole numbers: rounded up without the last bits of a float.
-    ranks = -(-np.arange(1, THOUSAND + 1) * ordered_s.size // THOUSAND) - 1
-    found = ordered_s[ranks]
+    found = ordered_s[thousand_ranks(ordered_s.size)]
     found.setflags(write=False)
     return found
+
+
+def thousand_ranks(size: int) -> NDArray[np.int64]:
+    """Return which values of a sorted distribution of that size `slowest_of_thousand` returns."""
+    # Whole numbers: rounded up without the last bits of a float.
+    ranks: NDArray[np.int64] = -(-np.arange(1, THOUSAND + 1) * size // THOUSAND) - 1
+    return ranks
 
 
 def summarise(

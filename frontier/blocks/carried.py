@@ -125,12 +125,13 @@ class Carried:
             If it was stopped.
         """
         rows = block if self._tail is None else _joined(self._tail, block)
-        carried = rows["request"].size - block["request"].size
         n = rows[_REQUEST].size
         fates = kernel.no_fates(n)
+        known = 0
         if self._tail is not None:
+            known = self._tail[_FATES[0]].size
             for name in _FATES:
-                getattr(fates, name)[:carried] = self._tail[name]
+                getattr(fates, name)[:known] = self._tail[name]
         state = self._state
         slots = state.progress.slots
         slots[kernel.UNTIL] = -1 if next_s is None else n
@@ -144,13 +145,13 @@ class Carried:
         if self._reads is not None:
             prompt_s = np.zeros(n)
             if self._tail is not None:
-                prompt_s[:carried] = self._tail["read_s"]
+                prompt_s[:known] = self._tail["read_s"]
             chunks = _frozen(rows["chunks"], np.int64)
             reads = self._reads._replace(chunks=chunks, prompt_s=prompt_s)
         if self._caches is not None:
             found_s, served = np.zeros(n), np.full((n, 3), -1)
             if self._tail is not None:
-                found_s[:carried], served[:carried] = self._tail["found_s"], self._tail["served"]
+                found_s[:known], served[:known] = self._tail["found_s"], self._tail["served"]
             caches = self._caches._replace(
                 parent=_frozen(_places(rows[_REQUEST], rows[_PARENT]), np.int64),
                 saved_s=_frozen(rows["saved_s"], np.float64),
@@ -184,11 +185,14 @@ class Carried:
         at = np.flatnonzero(kept)
         self._tail = {name: values[at] for name, values in rows.items()}
         self._tail[_IS_OVER] = is_over[at]
-        self._tail |= {name: getattr(fates, name)[at] for name in _FATES}
+        # Nothing has become yet of those that wait in the queue, which may be many.
+        seen = at[: np.searchsorted(at, slots[kernel.HEAD])]
+        self._tail |= {name: getattr(fates, name)[seen] for name in _FATES}
         if reads is not None:
-            self._tail["read_s"] = reads.prompt_s[at]
+            self._tail["read_s"] = reads.prompt_s[seen]
         if caches is not None:
-            self._tail["found_s"], self._tail["served"] = caches.prompt_s[at], caches.served[at]
+            self._tail["found_s"] = caches.prompt_s[seen]
+            self._tail["served"] = caches.served[seen]
         self._number_anew(at)
         self._let_sessions_go()
         return found
@@ -200,6 +204,48 @@ class Carried:
         owners = np.concatenate([part.owners for _, part in self._ended])[order]
         seconds = np.concatenate([part.seconds for _, part in self._ended])[order]
         return sessions_from(owners, seconds, last_s=last_s)
+
+    def arrays(self) -> Columns:
+        """Return all that this run knows at a seam, by name, to be kept and given to `restore`."""
+        found: Columns = {
+            "numbers": self._numbers,
+            "begun": np.array(self._begun),
+            "last_finish_s": np.array(self.last_finish_s),
+            "ended/numbers": np.concatenate([number for number, _ in self._ended]),
+            "ended/owners": np.concatenate([part.owners for _, part in self._ended]),
+            "ended/seconds": np.concatenate([part.seconds for _, part in self._ended]),
+            "sessions/owners": self._state.sessions.owners,
+            "sessions/seconds": self._state.sessions.seconds,
+        }
+        found |= {f"tail/{name}": values for name, values in (self._tail or {}).items()}
+        return found | self._of_replicas()
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from where another run of the same policy and ground was at a seam."""
+        self._numbers = arrays["numbers"]
+        self._begun, self.last_finish_s = int(arrays["begun"]), float(arrays["last_finish_s"])
+        ended = kernel.Sessions(arrays["ended/owners"], arrays["ended/seconds"])
+        self._ended = [(arrays["ended/numbers"], ended)]
+        table = kernel.Sessions(arrays["sessions/owners"], arrays["sessions/seconds"])
+        self._state = self._state._replace(sessions=table)
+        tail = {name[5:]: values for name, values in arrays.items() if name.startswith("tail/")}
+        self._tail = tail or None
+        for name, held in self._of_replicas().items():
+            held[...] = arrays[name]
+
+    def _of_replicas(self) -> Columns:
+        """Return the arrays of a size that stays the same, which are written in place."""
+        fleet, _, progress, scaler = self._state
+        found: Columns = {f"fleet/{name}": values for name, values in fleet._asdict().items()}
+        found |= {"slots": progress.slots, "reached_s": progress.reached_s}
+        if scaler is not None:
+            names = ("areas", "asks", "state", "since")
+            found |= {f"scaler/{name}": getattr(scaler, name) for name in names}
+        if self._reads is not None:
+            found |= {"prompts": self._reads.prompts, "chunk": self._reads.chunk}
+        if self._caches is not None:
+            found["caches"] = self._caches.state
+        return found
 
     def _held(self, reads: kernel.Chunks | None) -> NDArray[np.int64]:
         """Return the places of the requests that replicas hold."""

@@ -11,7 +11,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -310,7 +313,8 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
         assumed.append(
             "No request is sent by its prefix: the traffic does not say which prompts begin alike."
         )
-    too_long = int(np.count_nonzero(trace.prompt_tokens > model.max_context_tokens))
+    most = model.max_context_tokens
+    too_long = sum(int(np.count_nonzero(prompts > most)) for _, prompts, _ in trace.pieces())
     if too_long:
         assumed.append(
             f"{spell.count(too_long, 'request exceeds', 'requests exceed')} the "
@@ -425,10 +429,15 @@ def interruptions_per_h(scenario: Scenario, kind: str, tables: Tables) -> float:
 
 def context_of(trace: Trace, model: Model) -> float:
     """Return the tokens that a running sequence of this trace holds on average [tokens]."""
-    return min(
-        float(np.mean(trace.prompt_tokens) + np.mean(trace.output_tokens) / 2),
-        float(model.max_context_tokens),
-    )
+    prompt, output = (_mean(trace, operator.itemgetter(at)) for at in (1, 2))
+    return min(prompt + output / 2, float(model.max_context_tokens))
+
+
+def _mean(trace: Trace, of: Callable[[tuple[NDArray[Any], ...]], NDArray[Any]]) -> float:
+    """Return the mean over all requests of what is worked out for pieces of them."""
+    means = [(float(np.mean(of(piece))), piece[0].size) for piece in trace.pieces()]
+    size = sum(number for _, number in means)
+    return math.fsum(mean * (number / size) for mean, number in means)
 
 
 def replica_rps(trace: Trace, speed: ServingSpeed) -> float:
@@ -438,14 +447,15 @@ def replica_rps(trace: Trace, speed: ServingSpeed) -> float:
     seconds, with the trace's mean prompt and output.
     """
     held = speed.target_concurrency
-    prefill_s = float(np.mean(speed.prefill_s(trace.prompt_tokens))) - speed.overhead_s
-    decode_s = float(np.mean(trace.output_tokens)) * float(speed.decode_step_s[held - 1]) / held
+    prefill_s = _mean(trace, lambda piece: speed.prefill_s(piece[1])) - speed.overhead_s
+    decode_s = _mean(trace, operator.itemgetter(2)) * float(speed.decode_step_s[held - 1]) / held
     return 1 / (prefill_s + decode_s)
 
 
 def replicas_to_serve(trace: Trace, speed: ServingSpeed) -> int:
     """Return the replicas that the trace's busiest minute keeps busy at the target concurrency."""
-    most = _most_within(trace.arrival_s, _PEAK_WINDOW_S)
+    pieces = trace.pieces(_PEAK_WINDOW_S)
+    most = max(_most_within(arrival_s, _PEAK_WINDOW_S) for arrival_s, _, _ in pieces)
     peak_rps = most / min(_PEAK_WINDOW_S, max(trace.horizon_s, 1.0))
     return max(1, math.ceil(peak_rps / replica_rps(trace, speed)))
 
@@ -477,10 +487,13 @@ def replicas_for_bursts(trace: Trace, speed: ServingSpeed, tables: Tables) -> in
     more always-on replicas than this have nothing left to speed up but rare coincidences.
     """
     window_s = tables.setting("burst_window_s")
-    prefill_s = speed.prefill_s(trace.prompt_tokens) - speed.overhead_s
-    work_s = np.concatenate([[0.0], np.cumsum(prefill_s)])
-    ends = np.searchsorted(trace.arrival_s, trace.arrival_s + window_s, side="right")
-    return max(1, math.ceil(float((work_s[ends] - work_s[:-1]).max()) / window_s))
+    most_s = 0.0
+    for arrival_s, prompts, _ in trace.pieces(window_s):
+        prefill_s = speed.prefill_s(prompts) - speed.overhead_s
+        work_s = np.concatenate([[0.0], np.cumsum(prefill_s)])
+        ends = np.searchsorted(arrival_s, arrival_s + window_s, side="right")
+        most_s = max(most_s, float((work_s[ends] - work_s[:-1]).max()))
+    return max(1, math.ceil(most_s / window_s))
 
 
 def office_hours(scenario: Scenario, tables: Tables) -> OfficeHours:

@@ -430,7 +430,7 @@ def _trace(
         )
     findings.notes.extend(layout.notes)
     has_date = is_dated or origin_s is not None
-    findings.notes.extend(_length_notes(float(arrival_s[-1]), tables))
+    findings.notes.extend(length_notes(float(arrival_s[-1]), tables))
     findings.notes.extend(checks.zone_notes(has_date, rows.clock))
     t0_utc = None
     if origin_s is not None:
@@ -522,7 +522,7 @@ def _session_numbers(codes: NDArray[np.int32]) -> NDArray[np.int32]:
     return rank[inverse]
 
 
-def _length_notes(span_s: float, tables: Tables) -> list[str]:
+def length_notes(span_s: float, tables: Tables) -> list[str]:
     """Return what to know about a short trace."""
     if span_s >= units.SECONDS_PER_DAY:
         return []

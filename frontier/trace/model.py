@@ -10,8 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -185,6 +186,17 @@ class Trace:
     report: TraceReport
     prefix_parent: NDArray[np.int32] | None = None
     shared_tokens: NDArray[np.int32] | None = None
+
+    def pieces(self, ahead_s: float = 0.0) -> Iterator[tuple[NDArray[Any], ...]]:
+        """Give arrivals, prompt and output tokens, in pieces where they are not all in memory.
+
+        Parameters
+        ----------
+        ahead_s : float
+            So long a piece reaches beyond what the next one begins with, so that what lies within
+            that time is whole in one of them [s].
+        """
+        yield self.arrival_s, self.prompt_tokens, self.output_tokens
 
     @property
     def shared_share(self) -> float | None:

@@ -482,9 +482,11 @@ def _obstacle(
             )
         except FrontierError:
             return math.inf
-        return _tail_of(speed.prefill_s(trace.prompt_tokens))
+        return float(speed.prefill_s(longest))
 
-    alone_s = min(_tail_of(speed.prefill_s(trace.prompt_tokens)) for speed in speeds)
+    # A longer prompt never takes less.
+    longest = _tail_of(trace.prompt_tokens)
+    alone_s = min(float(speed.prefill_s(longest)) for speed in speeds)
     gpus: dict[str, float] = {}
     precisions: dict[str, float] = {}
     if alone_s > limit_s:
@@ -503,5 +505,5 @@ def _obstacle(
     )
 
 
-def _tail_of(seconds: np.ndarray) -> float:
-    return float(np.percentile(seconds, _TAIL, method="inverted_cdf"))
+def _tail_of(values: np.ndarray) -> float:
+    return float(np.percentile(values, _TAIL, method="inverted_cdf"))
