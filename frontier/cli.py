@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from frontier import cli_blocks, cli_growth, cli_ladder, cli_reach, cli_timeouts, spell
+from frontier import (
+    cli_blocks,
+    cli_growth,
+    cli_ladder,
+    cli_reach,
+    cli_reality,
+    cli_timeouts,
+    spell,
+)
 from frontier.cli_manifests import add_config, config_text, targets_text
 from frontier.cli_market import SUFFIXES, Kept, add_market, as_file, printed, wanted_of
 from frontier.cli_record import add_record, company_told
@@ -117,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
     kept.set_defaults(run=_timeouts)
     _add_scenario(kept)
     cli_timeouts.add_timeouts(kept)
+    beside = commands.add_parser(
+        "reality", help="set a bill beside the prediction, and say which input explains the gap"
+    )
+    beside.set_defaults(run=_reality)
+    _add_scenario(beside)
+    cli_reality.add_reality(beside)
     hold = commands.add_parser(
         "reach", help="search the cheapest way to hold a limit, and why the next cheaper one fails"
     )
@@ -677,6 +691,23 @@ def _timeouts(told: argparse.Namespace) -> None:
         _write(path, cli_timeouts.as_file(path.suffix, found, study))
         if not told.json:
             print(f"\nWrote {spell.count(len(found.points), 'idle timeout')} to {path}")
+
+
+def _reality(told: argparse.Namespace) -> None:
+    from frontier.export import csv_bytes
+    from frontier.reality import compare_bill, reality_table
+    from frontier.study import default_plan_id
+
+    study, paths = _study(told, cli_reality.SUFFIXES)
+    plan_id = told.plan or default_plan_id(study)
+    if plan_id not in study.outcomes:
+        raise InputError(f"--plan: there is no plan '{plan_id}' here")
+    found = compare_bill(study, plan_id, cli_reality.paid_bill(told, study, plan_id))
+    print(cli_reality.printed(found, study))
+    table = reality_table(found, cli_reality.labels(study.tables))
+    for path in paths:
+        _write(path, csv_bytes(table))
+        print(f"\nWrote {spell.count(len(table), 'line')} to {path}")
 
 
 def _growth(told: argparse.Namespace) -> None:

@@ -54,6 +54,8 @@ from numpy.typing import NDArray
 SAME_INSTANT_S = 1e-9
 # A difference of instants late in a trace is off by its rounding: below this it is no wait.
 NO_WAIT_S = 1e-6
+# Beyond this no time and no number of tokens makes sense, and sums of them are still exact enough.
+MOST_S, MOST_TOKENS = 1e12, 2**31 - 1
 # A clock of decode steps is set back beyond this count: 2^16 leaves 36 bits for the fraction.
 LARGEST_CLOCK = 65536.0
 # The request to stop is looked at once in so many events.
@@ -1542,6 +1544,7 @@ def go_on(
         The one that was given, with longer tables of sessions if those were full.
     """
     fleet, sessions, progress, scaler = state
+    _check(state, requests, kind, rules, fates, reads, caches)
     run, options = (requests, kind, rules, fleet, fates), (reads, caches, scaler)
     while (outcome := _run(*run, sessions, progress, *options)) == FULL:
         sessions = Sessions(
@@ -1549,6 +1552,79 @@ def go_on(
             seconds=np.concatenate((sessions.seconds, np.zeros_like(sessions.seconds))),
         )
     return outcome, state._replace(sessions=sessions)
+
+
+def _check(
+    state: State,
+    requests: Requests,
+    kind: Replicas,
+    rules: Rules,
+    fates: Fates,
+    reads: Chunks | None,
+    caches: Caches | None,
+) -> None:
+    """Raise a ValueError for arguments with which `_run` could reach beyond an array.
+
+    What is compiled checks no index: lengths must agree and whole numbers that become an index
+    must lie in what they index. Times must be finite, so that the run comes to an end.
+    """
+    n, replicas = requests.prefill_s.size, state.fleet.time.shape[0]
+    most, tiers = kind.decode_step_s.size, kind.stay_s.size
+    slots, sessions = state.progress.slots, state.sessions
+    # One arrival more may come: that before which the run is left.
+    until = int(slots[UNTIL])
+    lengths = [
+        requests.arrival_s.size - (until == n), requests.output_tokens.size,
+        *(values.size for values in fates),
+    ]  # fmt: skip
+    if reads is not None:
+        lengths += [reads.chunks.size, reads.prompt_s.size]
+    if caches is not None:
+        lengths += [
+            caches.parent.size, caches.saved_s.size, caches.tokens.size, caches.prompt_s.size,
+            len(caches.served),
+        ]  # fmt: skip
+    fits = (
+        set(lengths) <= {n}
+        and most > 0 and replicas > 0 and kind.cold_start_s.size > 0
+        and kind.pod_start_s.size in (0, kind.cold_start_s.size)
+        and (rules.replicas_per_node == 0 or kind.pod_start_s.size > 0)
+        and rules.replicas_per_node >= 0
+        and kind.resume_s.size == tiers == sessions.seconds.shape[1] - IN_TIERS
+        and len(sessions.owners) == len(sessions.seconds)
+        and state.fleet.finish_step.size == replicas * most == state.fleet.request.size
+        and rules.change_s.size == rules.change_min.size
+        and 0 <= rules.pinned_replicas <= replicas
+        and 0 <= rules.min_replicas <= replicas
+        and rules.target_concurrency > 0
+        and state.progress.stop.size == 1
+        and -1 <= until <= n
+        and 0 <= slots[HEAD] <= slots[ARRIVED] <= n
+        and (reads is None or reads.prompts.shape == (replicas, RING + most))
+        and (caches is None or (caches.state.shape == (replicas, 2) and caches.keeps.size == tiers))
+    )  # fmt: skip
+    if not fits:
+        raise ValueError("what the simulation is given does not fit together")
+    for values, low, high in (
+        (rules.change_min, 0, replicas),
+        (requests.output_tokens, 1, MOST_TOKENS),
+        (requests.prefill_s, 0.0, MOST_S),
+        (kind.decode_step_s, 0.0, MOST_S),
+        (kind.cold_start_s, 0.0, MOST_S),
+        (kind.pod_start_s, 0.0, MOST_S),
+        *(() if reads is None else ((reads.chunks, 1, MOST_TOKENS),)),
+        *(() if caches is None else ((caches.parent, -1, n - 1),)),
+    ):
+        # Not-a-number is within no range.
+        if values.size and not (values.min() >= low and values.max() <= high):
+            raise ValueError(f"the simulation is given {values.min()} to {values.max()}")
+    arrival_s = requests.arrival_s
+    if arrival_s.size and not (
+        arrival_s[0] >= 0.0
+        and arrival_s[-1] <= MOST_S
+        and bool((arrival_s[1:] >= arrival_s[:-1]).all())
+    ):
+        raise ValueError("the simulation is given arrivals that are not in order of time")
 
 
 def chunks_for(chunks: NDArray[np.int64], max_replicas: int, most: int) -> Chunks:

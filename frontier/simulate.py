@@ -152,6 +152,7 @@ from frontier.plans.plan import Plan
 from frontier.policy import NodePool, ScalingPolicy
 from frontier.serving import ServingSpeed
 from frontier.start.stages import StartDraws
+from frontier.tables import load_tables
 from frontier.trace import Trace
 
 if TYPE_CHECKING:
@@ -572,7 +573,14 @@ def ground_of(
         kept_nodes=0 if nodes is None else int(nodes.kept_nodes),
         node_delay_s=0.0 if nodes is None else float(nodes.scale_down_delay_s),
     )
-    return Ground(kind, rules, ticks, int(min(policy.max_replicas, reachable)))
+    replicas = int(min(policy.max_replicas, reachable))
+    most = load_tables().setting("simulation_most_slots")
+    if replicas * steps_s.size > most:
+        raise InputError(
+            f"{replicas:,} replicas that hold {steps_s.size:,} requests each are more than can be "
+            f"simulated here ({most:,.0f} requests held at a time). Allow fewer replicas."
+        )
+    return Ground(kind, rules, ticks, replicas)
 
 
 def keeps_cache(policy: ScalingPolicy) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from frontier.finance.columns import Column
 from frontier.prices.age import age_days, staleness
-from frontier.tables import OWN_SOURCE, Tables
+from frontier.tables import OWN_SOURCE, Offer, Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def prices_of(columns: Iterable[Column], tables: Tables, today: dt.date) -> tupl
                 (pool.offer_id, pool.discount),
                 Priced(
                     pool.offer_id,
-                    f"{offer.provider} {offer.product}, {offer.gpu}",
+                    _named(offer),
                     pool.usd_per_gpu_h,
                     pool.discount,
                     pool.cpu_ram_usd_per_gpu_h,
@@ -66,3 +66,9 @@ def prices_of(columns: Iterable[Column], tables: Tables, today: dt.date) -> tupl
                 ),
             )
     return tuple(found.values())
+
+
+def _named(offer: Offer) -> str:
+    """Return provider, product and GPU, the GPU once."""
+    name = f"{offer.provider} {offer.product}"
+    return name if offer.gpu in offer.product else f"{name}, {offer.gpu}"

@@ -1,7 +1,7 @@
 """How far a plan's month and its p99 move with prices, with starts and with twice the traffic.
 
-The plan stays as it is: no replica is added where traffic grows, so that the figures say what
-would be paid and waited before anybody acts. Prices are billed again; starts and traffic are
+The plan stays as it is, with as many replicas as it may have: the figures say what would be paid
+and waited before anybody acts. Prices are billed again; starts and traffic are
 simulated again, the traffic once, with one seed.
 """
 
@@ -80,7 +80,7 @@ def _starts(study: Study, outcome: Outcome) -> Spread:
 
 def _traffic(study: Study, outcome: Outcome) -> Spread:
     factor = study.tables.setting("traffic_swing")
-    what = f"Traffic × {factor:g}, same replicas"
+    what = f"Traffic × {factor:g}, same plan"
     try:
         trace = scale_rate(study.trace, factor, _SEED, study.tables)
     except FrontierError as error:

@@ -360,7 +360,7 @@ def _host(
                 context,
                 offer,
                 "CPU and RAM",
-                f"{offer.product}: {words} beside the GPU",
+                f"{offer.product}: {words} of the replicas",
                 quantity=quantity,
                 unit=unit,
                 price=usd * pool.multiplier,

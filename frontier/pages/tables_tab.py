@@ -18,6 +18,8 @@ _TITLES = {
     "behaviours": "Scaling behaviour",
     "commitments": "Commitments",
     "reserved_terms": "Terms of reserved offers",
+    "bill_formats": "Columns of bills, by provider",
+    "bill_words": "What the words of a bill mean",
     "focus_columns": "Columns of a bill in FOCUS 1.2",
     "token_apis": "Per-token APIs",
     "gpus": "GPUs",

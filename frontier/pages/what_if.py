@@ -18,6 +18,7 @@ from frontier.pages import (
     ladder_view,
     link,
     reach_view,
+    reality_view,
     text,
     timeouts_view,
 )
@@ -55,6 +56,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("timeout", "Idle timeout", timeouts_view.draw, timeouts_view.asks),
     Question("growth", "Traffic grows", growth_view.draw, growth_view.asks),
     Question(against_view.QUESTION, "A against B", against_view.draw),
+    Question("bill", "My bill", reality_view.draw),
 )
 
 

@@ -123,7 +123,7 @@ def _side_by_side(report: Report) -> str:
     e, columns = html.escape, report.columns[:_MOST_COLUMNS]
     heads = "".join(
         f'<th class="number{" chosen" if index == 0 else ""}">'
-        f"<em>{e(' · '.join(column.roles))}</em>"
+        f"<em>{e(_roles(column))}</em>"
         f"{e(brief(column.figures.label, _LABEL))}<span>{e(brief(_whose(column, report), _DETAIL))}"
         "</span></th>"
         for index, column in enumerate(columns)
@@ -150,12 +150,17 @@ def _side_by_side(report: Report) -> str:
     return f'<table class="plans"><tr><th>{e(head)}{note}</th>{heads}</tr>{lines}</table>'
 
 
+def _roles(column: Column) -> str:
+    """Return what a plan is there for, and that its commitment is a list price."""
+    words = " · ".join(column.roles)
+    return f"{words}, list price" if column.is_list_commitment else words
+
+
 def _whose(column: Column, report: Report) -> str:
-    """Return on whose machines a plan is, and that its commitment is a list price."""
-    found = " and ".join(
+    """Return on whose machines a plan is."""
+    return " and ".join(
         dict.fromkeys(_seller(pool.offer_id, report) for pool in column.basis.pools)
     )
-    return f"{found}, list price, to compare" if column.is_list_commitment else found
 
 
 def _seller(offer_id: str, report: Report) -> str:

@@ -64,7 +64,7 @@ tr, svg { break-inside: avoid; }
 .roomy { font-size: 9pt; }
 .roomy .small { font-size: 8pt; }
 .roomy th, .roomy td { padding-top: 0.5mm; padding-bottom: 0.5mm; }
-.roomy .two th, .roomy .two td, .roomy .prices th, .roomy .prices td { font-size: 8.2pt; }
+.roomy .two th, .roomy .two td { font-size: 8.2pt; }
 .roomy footer { margin-top: 10mm; }
 .tight { font-size: 8pt; line-height: 1.25; }
 .tight h1 { font-size: 11.5pt; margin-top: 1.6mm; }

@@ -25,6 +25,8 @@ from frontier.tables.rows import (
     Abandonment,
     Autoscaler,
     Behaviour,
+    BillFormat,
+    BillWords,
     Catalogue,
     CatalogueFlag,
     Coefficient,
@@ -138,6 +140,8 @@ class Tables:
     catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
     unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
     limits: Mapping[str, Limit] = field(metadata={"row": Limit})
+    bill_formats: Mapping[str, BillFormat] = field(metadata={"row": BillFormat})
+    bill_words: Mapping[str, BillWords] = field(metadata={"row": BillWords})
     focus_columns: Mapping[str, FocusColumn] = field(metadata={"row": FocusColumn})
     manifest_fields: Mapping[str, ManifestField] = field(metadata={"row": ManifestField})
     manifest_gpus: Mapping[str, ManifestGpu] = field(metadata={"row": ManifestGpu})

@@ -1028,3 +1028,34 @@ class FocusColumn:
     value: str
     choices: tuple[str, ...]
     source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BillFormat:
+    """How a provider writes its bills: which columns hold what."""
+
+    format_id: str
+    label: str
+    layout: str
+    recognised_by: tuple[str, ...]
+    cost: tuple[str, ...]
+    quantity: tuple[str, ...]
+    unit: tuple[str, ...]
+    fixed_unit: str | None
+    words: tuple[str, ...]
+    start: tuple[str, ...]
+    end: tuple[str, ...]
+    currency: tuple[str, ...]
+    fixed_currency: str | None
+    covers: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BillWords:
+    """What kind of charge a description tells."""
+
+    kind: str
+    words: tuple[str, ...]
+    label: str
+    source_id: str

@@ -198,8 +198,20 @@ def open_table(source: Source, caps: Caps, progress: Progress | None = None) -> 
                 "are read. Keep the time, the tokens and what tells models apart."
             )
         batches = table.batches
-        table.batches = lambda wanted: _counted(table, batches(wanted), caps)
+        table.batches = lambda wanted: _counted(table, batches(_known(table, wanted)), caps)
         yield table
+
+
+def _known(table: Table, wanted: Sequence[str]) -> Sequence[str]:
+    lacks = [name for name in wanted if name not in table.names and name not in table.nested]
+    if lacks:
+        raise InputError(
+            f"The file lacks the column '{lacks[0]}', which a file of this kind has."
+            if len(lacks) == 1
+            else f"The file lacks {len(lacks):,} columns that a file of this kind has, such as "
+            f"'{lacks[0]}'."
+        )
+    return wanted
 
 
 def _counted(table: Table, batches: Iterator[Batch], caps: Caps) -> Iterator[Batch]:
@@ -820,7 +832,9 @@ def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitS
                 place, read_dictionary=texts, pre_buffer=False, buffer_size=_HEAD_BYTES
             )
         )
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, MemoryError):
+            raise
         raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
     if file.metadata.num_rows > caps.rows:
         raise too_many_rows(caps.rows)
@@ -840,7 +854,9 @@ def _parquet(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitS
                 cells = {name: _spelt_out(_inside(batch, leaves[name][0])) for name in wanted}
                 yield Batch(row, batch.num_rows, cells)
                 row += batch.num_rows
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, MemoryError):
+                raise
             raise InputError(f"The Parquet file is damaged: {_short(error)}") from error
 
     return Table(

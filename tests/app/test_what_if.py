@@ -60,3 +60,18 @@ def test_what_holds_a_limit_is_said_with_what_is_cheaper_and_fails():
     chosen = app.session_state["choices"].scenario
     assert "gcp" in chosen.dedicated_offer
     assert chosen.slo_p99_ttft_s == 10.0
+
+
+def test_three_numbers_of_a_bill_stand_beside_the_prediction():
+    """Dollars alone at first: what would close the gap is said, and each line has its figure."""
+    app = _run_page("frontier.pages.what_if", "internal-rag", question="bill")
+    assert not app.exception, [error.value for error in app.exception]
+    app.button_group(key="bill_how").set_value("Three numbers").run()
+    app.number_input(key="bill_usd").set_value(2000.0).run()
+    assert not app.exception, [error.value for error in app.exception]
+    said = " ".join(item.value for item in app.markdown).replace("\\", "")
+    assert "$2,000 was paid, $1,095 predicted for 730 hours" in said
+    lines, candidates = (table.value for table in app.table)
+    assert lines.loc["All", "Paid"].replace("\\", "") == "$2,000"
+    assert set(candidates["Plausible"]) <= {"yes", "no"}
+    assert "Price" in candidates.index

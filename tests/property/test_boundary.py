@@ -8,6 +8,9 @@ import gzip
 import importlib
 import io
 import json
+import math
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -383,7 +386,6 @@ def test_where_no_process_can_be_made_text_is_read_and_parquet_refused(monkeypat
 
 def test_what_a_worker_may_answer_is_a_trace_and_nothing_else():
     """The answer of a worker that went wrong cannot name any other object."""
-    import os
     import pickle
 
     class Evil:
@@ -453,8 +455,6 @@ def test_a_known_hostile_trace_is_a_trace_or_a_sentence(path):
 
 def test_the_worker_imports_nothing_heavy():
     """A worker starts fast: it imports no page, no compiler, no charts."""
-    import subprocess
-
     code = (
         "import sys, frontier.trace.worker as w; w._warm(); "
         "print([m for m in ('streamlit', 'numba', 'scipy', 'plotly') if m in sys.modules])"
@@ -463,3 +463,105 @@ def test_the_worker_imports_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
     )
     assert found.stdout.strip() == "[]"
+
+
+# --- Compiled code ------------------------------------------------------------------------------
+
+
+def _run(**changes):
+    from frontier import kernel
+
+    n = 5
+    told = {
+        "arrival_s": np.arange(n, dtype=float), "prefill_s": np.full(n, 0.5),
+        "output_tokens": np.full(n, 7), "decode_step_s": np.full(4, 0.1),
+        "cold_start_s": np.array([30.0]), "pod_start_s": np.zeros(0), "stay_s": np.zeros(0),
+        "resume_s": np.zeros(0), "change_s": np.zeros(0), "change_min": np.zeros(0, np.int64),
+        "min_replicas": 0, "pinned_replicas": 0, "buffer_replicas": 0, "target_concurrency": 4.0,
+        "pack": True, "refuses_cold": False, "idle_timeout_s": 60.0, "queue_timeout_s": math.inf,
+        "horizon_s": 100.0, "replicas_per_node": 0, "kept_nodes": 0, "node_delay_s": 0.0,
+        "stop": np.zeros(1, np.uint8), "max_replicas": 2, "parent": None, "chunks": None,
+    }  # fmt: skip
+    told |= changes
+
+    def of(kind):
+        return kind(*(told[name] for name in kind._fields))
+
+    caches = reads = None
+    if told["parent"] is not None:
+        caches = kernel.caches_for(
+            told["parent"], np.zeros(told["parent"].size), np.ones(told["parent"].size, np.int64),
+            keeps=np.zeros(0, np.bool_), capacity_tokens=math.inf, least_prefill_s=0.0,
+            to_prefix=False, max_replicas=2,
+        )  # fmt: skip
+    if told["chunks"] is not None:
+        reads = kernel.chunks_for(told["chunks"], 2, 4)
+    return kernel.run_replicas(
+        of(kernel.Requests), of(kernel.Replicas), of(kernel.Rules),
+        max_replicas=told["max_replicas"], stop=told["stop"], reads=reads, caches=caches,
+    )  # fmt: skip
+
+
+WRONG = {
+    "fewer prompts": {"prefill_s": np.zeros(4)},
+    "more tokens": {"output_tokens": np.ones(6, np.int64)},
+    "no tokens": {"output_tokens": np.zeros(5, np.int64)},
+    "too many tokens": {"output_tokens": np.full(5, 2**31)},
+    "no steps": {"decode_step_s": np.zeros(0)},
+    "no starts": {"cold_start_s": np.zeros(0)},
+    "a start that is no number": {"cold_start_s": np.array([np.nan])},
+    "a start without end": {"cold_start_s": np.array([np.inf])},
+    "starts on nodes of another length": {"pod_start_s": np.zeros(3)},
+    "nodes without starts": {"replicas_per_node": 2},
+    "tiers of two lengths": {"stay_s": np.zeros(2), "resume_s": np.zeros(1)},
+    "changes of two lengths": {"change_s": np.zeros(2), "change_min": np.zeros(1, np.int64)},
+    "a minimum that is too large": {"min_replicas": 3},
+    "a change that is too large": {"change_s": np.zeros(1), "change_min": np.full(1, 3)},
+    "a change below none": {"change_s": np.zeros(1), "change_min": np.full(1, -1)},
+    "more pinned than there are": {"pinned_replicas": 3},
+    "no target": {"target_concurrency": 0.0},
+    "an arrival that is no number": {"arrival_s": np.array([0, 1, np.nan, 3, 4])},
+    "an arrival without end": {"arrival_s": np.array([0, 1, 2, 3, np.inf])},
+    "arrivals out of order": {"arrival_s": np.array([0.0, 2, 1, 3, 4])},
+    "an arrival before 0": {"arrival_s": np.array([-1.0, 2, 3, 3, 4])},
+    "a prompt that is no number": {"prefill_s": np.array([0, 1, np.nan, 3, 4])},
+    "nothing to stop it": {"stop": np.zeros(0, np.uint8)},
+    "a parent that is none": {"parent": np.array([-1, 0, 5, 0, 0])},
+    "a parent below none": {"parent": np.array([-1, 0, -2, 0, 0])},
+    "fewer parents": {"parent": np.array([-1, 0])},
+    "fewer chunks": {"chunks": np.ones(3, np.int64)},
+    "no chunks": {"chunks": np.zeros(5, np.int64)},
+}
+
+
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
+def test_compiled_code_is_given_nothing_with_which_it_could_leave_an_array(changes):
+    """Lengths, whole numbers that become an index, and times are looked at before the run."""
+    with pytest.raises(ValueError, match="the simulation is given"):
+        _run(**changes)
+
+
+def test_replicas_times_what_they_hold_is_bounded():
+    """A policy that could hold more requests at a time than there is memory for is refused."""
+    from frontier.policy import ScalingPolicy
+    from frontier.simulate import simulate_replicas
+
+    policy = ScalingPolicy(min_replicas=10**6, max_replicas=10**6)
+    with pytest.raises(InputError, match="Allow fewer replicas"):
+        simulate_replicas(
+            [0.0], [0.1], [1], np.full(256, 0.1), policy=policy, cold_start_s=[1.0], horizon_s=1.0
+        )
+
+
+def test_with_bounds_checked_the_simulation_agrees_with_the_reference(tmp_path):
+    """Compiled anew with every index checked, a part of the property suite passes."""
+    tests = "tests/property/test_simulation.py"
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, "-k", "ties"],
+        cwd=ROOT.parent,
+        env={**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout[-3000:]
