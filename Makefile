@@ -42,8 +42,16 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-dev
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script || exit 1; done
+# docs/performance.md anew, all of it or some sections: make bench ONLY="kernel peers"
+ONLY ?=
+bench: $(VENV)/.installed-dev .venv-peers/.installed
+	PYTHONPATH=. $(BIN)/python benchmarks/report.py $(ONLY)
+
+# Other simulators, in an environment of their own: what they need is nobody else's business.
+.venv-peers/.installed: requirements-peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-peers.txt
+	@touch $@
 
 # What a first visitor sees before anything is simulated: data/shipped.npz, computed anew.
 shipped: $(VENV)/.installed

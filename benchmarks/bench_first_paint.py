@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import platform
 import shutil
 import signal
 import socket
@@ -28,6 +27,7 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+from common import Row, finish
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 3
@@ -249,23 +249,6 @@ def visit(browser, server, found, *, is_whole):
     context.close()
 
 
-def versions():
-    """Return the machine and what runs on it, in a line."""
-    import numba
-    import streamlit
-
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":")[1].strip() if names else cpu
-    return (
-        f"{cpu}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
-        f"Python {platform.python_version()}, Streamlit {streamlit.__version__}, "
-        f"numba {numba.__version__}"
-    )
-
-
 def import_s(module):
     """Return the CPU seconds of importing a module in a new process."""
     code = f"import time; import {module}; print(time.process_time())"
@@ -297,10 +280,12 @@ def main():
     chromium = next(filter(None, map(shutil.which, names)), None)
     if chromium is None:
         print("No Chromium on this machine: first paint was not measured.")
-        return
-    print(versions())
-    for module in ("streamlit", "frontier.pages.shell"):
-        print(f"import {module}: {import_s(module):.2f} s of CPU, from nothing")
+        sys.exit(3)
+    rows = []
+    if not options.cores:
+        for module, asked in (("streamlit", ""), ("frontier.pages.shell", "1 s")):
+            words = f"{import_s(module):.2f} s of CPU, from nothing"
+            rows.append(Row(f"Import of `{module}`", words, asked))
     found = {}
     with sync_playwright() as playwright:
         for _ in range(options.rounds):
@@ -314,15 +299,16 @@ def main():
                 server.close()
                 browser.close()
     budgets = SLOW_BUDGETS_S if options.cores else BUDGETS_S
+    where = f", {options.cores:g} of a core" if options.cores else ""
     for name, spent in found.items():
         if name.endswith(", CPU"):
             continue
-        words = f"{name:>26}: {statistics.median(spent):6.2f} s (least {min(spent):.2f})"
+        words = f"{statistics.median(spent):.2f} s (least {min(spent):.2f})"
         if f"{name}, CPU" in found:
-            words += f", {statistics.median(found[f'{name}, CPU']):5.2f} s of the server's CPU"
-        if budgets.get(name):
-            words += f"; asked: under {budgets[name]} s"
-        print(words)
+            words += f", {statistics.median(found[f'{name}, CPU']):.2f} s of the server's CPU"
+        asked = f"{budgets[name]:g} s" if budgets.get(name) else ""
+        rows.append(Row(f"{name.capitalize()}{where}", words, asked))
+    finish(rows)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
 """Requests a second through `simulate_replicas` on one core, and what a run costs in memory.
 
 The trace is Poisson at 40 requests/s with prompts of 50 ms and answers of 100 tokens on average,
-on up to 8 replicas of 32 slots. Every figure is the median of several runs after one to warm up;
-ratios compare medians of this run.
+on up to 8 replicas of 32 slots. Every figure is the median of several runs after one to warm up,
+in CPU seconds of the thread; ratios compare medians of this run.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import statistics
 import time
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
+from common import Row, finish, median_cpu_s
 
 from frontier.policy import ScalingPolicy
 from frontier.simulate import simulate_replicas
@@ -22,26 +19,18 @@ from frontier.simulate import simulate_replicas
 RATE_RPS = 40.0
 SLOTS = 32
 RUNS = 5
+MILLION = 1_000_000
 
 
-def machine():
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0].split(":")[1].strip() if names else cpu
-    return f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-def trace(requests):
+def trace(requests, rate_rps=RATE_RPS):
     rng = np.random.default_rng(2026)
-    arrival_s = np.cumsum(rng.exponential(1 / RATE_RPS, requests))
+    arrival_s = np.cumsum(rng.exponential(1 / rate_rps, requests))
     prefill_s = 0.02 + rng.exponential(0.03, requests)
     output_tokens = 1 + rng.geometric(1 / 99, requests)
     return arrival_s, prefill_s, output_tokens
 
 
-def run(requests, policy, slots=SLOTS):
+def run(requests, policy, slots=SLOTS, *, chunks=None):
     arrival_s, prefill_s, output_tokens = requests
     return simulate_replicas(
         arrival_s,
@@ -51,62 +40,73 @@ def run(requests, policy, slots=SLOTS):
         policy=policy,
         cold_start_s=[30.0, 40.0],
         horizon_s=arrival_s[-1],
+        prefill_chunks=chunks,
     )
 
 
-def median_s(*arguments):
-    run(*arguments)
-    spent = []
-    for _ in range(RUNS):
-        begun = time.perf_counter()
-        run(*arguments)
-        spent.append(time.perf_counter() - begun)
-    return statistics.median(spent)
+def speed(spent_s, requests, beside_s=None):
+    """Return nanoseconds and rate as words; ``beside_s`` is a time a request to compare with."""
+    each_s = spent_s / requests
+    words = f"{each_s * 1e9:.0f} ns a request, {1e-6 / each_s:.1f} M requests/s"
+    return words if beside_s is None else f"{words}, × {each_s / beside_s:.2f}"
+
+
+def memory_ns():
+    """Return what it takes to read and write 8 bytes in order, far beyond every cache [ns]."""
+    from_, to = np.ones(16 * MILLION), np.ones(16 * MILLION)
+    return median_cpu_s(lambda: np.copyto(to, from_), runs=RUNS) / from_.size * 1e9
 
 
 def main():
-    print(machine())
     begun = time.perf_counter()
     policy = ScalingPolicy(max_replicas=8, idle_timeout_s=60.0, target_concurrency=16)
     run(trace(10), policy)
-    print(f"first call, compiler or its cache included: {time.perf_counter() - begun:.2f} s")
+    rows = [
+        Row("First call, compiler or its cache included", f"{time.perf_counter() - begun:.2f} s")
+    ]
+    first_s = None
+    for requests in (10_000, 100_000, MILLION, 10 * MILLION):
+        asked = trace(requests)
+        runs = RUNS if requests >= MILLION else 10 * RUNS
+        spent_s = median_cpu_s(lambda asked=asked: run(asked, policy), runs=runs)
+        aim = "8 M requests/s" if requests == MILLION else "× 0.7 to 1.3" if first_s else ""
+        words = speed(spent_s, requests, first_s)
+        rows.append(Row(f"0 to 8 replicas of 32, {requests:,} requests", words, aim))
+        first_s = first_s or spent_s / requests
 
-    print("\nscaling between 0 and 8 replicas, by length of the trace")
-    cost_s = {}
-    for requests in (10_000, 100_000, 1_000_000, 10_000_000):
-        cost_s[requests] = median_s(trace(requests), policy) / requests
-        rate = 1e-6 / cost_s[requests]
-        ratio = cost_s[requests] / cost_s[10_000]
-        print(
-            f"{requests:>10,}: {cost_s[requests] * 1e9:4.0f} ns a request, "
-            f"{rate:.2f} million a second, {ratio:.2f} of the cost at 10,000"
-        )
-
-    print("\none million requests, by what runs")
-    million = trace(1_000_000)
-    result = run(million, policy)
-    print(f"utilisation {result.utilisation:.2f}, {len(result.sessions)} sessions")
+    million = trace(MILLION)
     fleet = {"idle_timeout_s": 60.0, "target_concurrency": 16}
+    every = {"routing": "spread"}
     cases = {
-        "8 fixed, spread": (ScalingPolicy(min_replicas=8, max_replicas=8, routing="spread"), SLOTS),
-        "up to 8, C = 32": (policy, SLOTS),
-        "up to 8, C = 1024": (policy, 1024),
-        "up to 1000, C = 32": (ScalingPolicy(max_replicas=1000, **fleet), SLOTS),
-        "1000 fixed, spread": (
-            ScalingPolicy(min_replicas=1000, max_replicas=1000, routing="spread"),
-            SLOTS,
-        ),
+        "8 replicas, all on, spread": (ScalingPolicy(8, 8, **every), SLOTS),
+        "1 replica of 1,024, on": (ScalingPolicy(1, 1), 1024),
+        "0 to 64 replicas of 32": (ScalingPolicy(0, 64, **fleet), SLOTS),
+        "0 to 1,000 replicas of 32": (ScalingPolicy(0, 1000, **fleet), SLOTS),
+        "1,000 replicas, all on, spread": (ScalingPolicy(1000, 1000, **every), SLOTS),
     }
+    beside_s = None
     for name, (rules, slots) in cases.items():
-        spent_s = median_s(million, rules, slots)
-        print(f"{name:>20}: {spent_s * 1e3:4.0f} ns a request, {1 / spent_s:.2f} million a second")
+        spent_s = median_cpu_s(lambda rules=rules, slots=slots: run(million, rules, slots), runs=3)
+        words = speed(spent_s, MILLION, beside_s)
+        rows.append(Row(f"{name}, 1,000,000 requests", words, "× 0.7 to 1.3" if beside_s else ""))
+        beside_s = beside_s or spent_s / MILLION
+    chunks = np.ones(MILLION, np.int64)
+    spent_s = median_cpu_s(lambda: run(million, policy, chunks=chunks), runs=3)
+    rows.append(Row("0 to 8 replicas, prompts read between answers", speed(spent_s, MILLION)))
 
     tracemalloc.start()
     result = run(million, policy)
     _, peak = tracemalloc.get_traced_memory()
-    held = sum(getattr(result, name).nbytes for name in ("ttft_s", "finish_s", "rejected"))
-    held += result.waited_on_start.nbytes
-    print(f"\nresult {held / 1e6:.0f} bytes a request, at most {peak / 1e6:.0f} on the way to it")
+    tracemalloc.stop()
+    held = sum(
+        value.nbytes
+        for name in type(result).__slots__
+        if isinstance(value := getattr(result, name), np.ndarray) and name != "sessions"
+    )
+    words = f"{held / MILLION:.0f}, at most {peak / MILLION:.0f} on the way to it"
+    rows.append(Row("Bytes a request of a result", words))
+    rows.append(Row("8 bytes copied in order, beyond every cache", f"{memory_ns():.2f} ns"))
+    finish(rows)
 
 
 if __name__ == "__main__":

@@ -138,7 +138,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
+import threading
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -779,6 +780,7 @@ def simulate_plan(
     *,
     cancel: NDArray[np.uint8] | None = None,
     finds_all: bool = False,
+    work: Work | None = None,
 ) -> RunResult:
     """Serve a trace under a plan.
 
@@ -803,6 +805,8 @@ def simulate_plan(
     finds_all : bool
         Whether all that prompts share is found, wherever they are served: no plan can, and none
         is faster.
+    work : Work, optional
+        `work_of` the plan's speed and this trace, where it is at hand.
     """
     if finds_all:
         return _served(plan, trace, draws, cancel, finds_all=True)
@@ -810,7 +814,7 @@ def simulate_plan(
     is_kept = policy.min_replicas == policy.max_replicas and policy.nodes is None
     if plan.interruptions_per_h > 0 and is_kept:
         return _interrupted(plan, trace, draws, cancel)
-    result = _served(plan, trace, draws, cancel)
+    result = _served(plan, trace, draws, cancel, work=work)
     if plan.interruptions_per_h > 0 and policy.nodes is not None:
         return _on_spot_nodes(result, plan, policy.nodes, trace, draws)
     return result
@@ -845,6 +849,69 @@ def found_share(result: RunResult, plan: Plan, trace: Trace) -> float:
     return tokens / max(1, int(trace.prompt_tokens.sum(dtype=np.int64)))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """A trace as replicas of one speed see it: what plans that differ by policy share.
+
+    Attributes
+    ----------
+    arrival_s, prefill_s : ndarray, shape (n,)
+        Arrivals, and prompt processing without overhead [s].
+    output_tokens : ndarray of int64, shape (n,)
+    chunks : ndarray of int64, shape (n,), or None
+        Engine steps in which each prompt is read between the answers.
+    """
+
+    arrival_s: NDArray[np.float64]
+    prefill_s: NDArray[np.float64]
+    output_tokens: NDArray[np.int64]
+    chunks: NDArray[np.int64] | None
+
+    def of(self, which: NDArray[np.int64]) -> Work:
+        """Return some of the requests, by their places."""
+        return Work(
+            self.arrival_s[which],
+            self.prefill_s[which],
+            self.output_tokens[which],
+            None if self.chunks is None else self.chunks[which],
+        )
+
+
+def work_of(speed: ServingSpeed, trace: Trace) -> Work:
+    """Return a trace as replicas of that speed see it."""
+    return Work(
+        trace.arrival_s,
+        speed.prefill_s(trace.prompt_tokens) - speed.overhead_s,
+        trace.output_tokens.astype(np.int64),
+        speed.chunks(trace.prompt_tokens),
+    )
+
+
+class Works:
+    """What plans of one sweep share of a trace, made when the first asks; elsewhere made anew."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[Hashable, Work] = {}
+
+    def __reduce__(self) -> tuple[type[Works], tuple[()]]:
+        return Works, ()
+
+    def of(self, speed: ServingSpeed, trace: Trace) -> Work:
+        """Return `work_of` that; always the same trace."""
+        key = (
+            speed.prefill_linear_s,
+            speed.prefill_quadratic_s,
+            speed.prefill_bounded,
+            speed.overhead_s,
+            speed.chunk_tokens,
+        )
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = work_of(speed, trace)
+            return self._made[key]
+
+
 def _served(
     plan: Plan,
     trace: Trace,
@@ -852,22 +919,23 @@ def _served(
     cancel: NDArray[np.uint8] | None,
     *,
     finds_all: bool = False,
+    work: Work | None = None,
 ) -> RunResult:
-    prefill_s = plan.speed.prefill_s(trace.prompt_tokens) - plan.speed.overhead_s
-    prefix = prefixes_of(plan, trace)
+    work = work_of(plan.speed, trace) if work is None else work
+    prefill_s, prefix = work.prefill_s, prefixes_of(plan, trace)
     if finds_all and prefix is not None:
         prefill_s, prefix = prefill_s - prefix.saved_s, None
     starts = draws.total_s.size // (1 if plan.policy.nodes is None else 2)
     result = simulate_replicas(
-        trace.arrival_s,
+        work.arrival_s,
         prefill_s,
-        trace.output_tokens,
+        work.output_tokens,
         plan.speed.decode_step_s,
         policy=plan.policy,
         cold_start_s=draws.total_s[:starts],
         pod_start_s=None if plan.policy.nodes is None else draws.total_s[starts:],
         horizon_s=trace.horizon_s,
-        prefill_chunks=plan.speed.chunks(trace.prompt_tokens),
+        prefill_chunks=work.chunks,
         prefix=prefix,
         cancel=cancel,
     )

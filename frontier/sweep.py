@@ -8,7 +8,7 @@ share one seeded array of cold starts, so that they differ by policy and not by 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,8 @@ from frontier.simulate import (
     Cancelled,
     LatencySummary,
     RunResult,
+    Work,
+    Works,
     session_seconds,
     simulate_plan,
     slowest_of_thousand,
@@ -229,24 +231,42 @@ def simulate_plans(
     drawn = start_draws((plan.start for plan in plans), tables)
     draws = list(drawn.values())
     at = {start: index for index, start in enumerate(drawn)}
+    # What differs in what it is billed alone is simulated once.
+    run_of = [_run_of(plan, at[plan.start]) for plan in plans]
+    runs = {run: (plan, at[plan.start]) for run, plan in zip(run_of, plans, strict=True)}
     ran = crew.run(
-        _simulate,
-        (trace, tuple(draws)),
-        [(plan, at[plan.start]) for plan in plans],
-        progress=progress,
+        _simulate, (trace, tuple(draws), Works()), list(runs.values()), progress=progress
     )
+    found = dict(zip(runs, ran, strict=True))
     # What comes back from elsewhere has copies of what all share; here each is there once.
     return tuple(
-        dataclasses.replace(outcome, plan=plan, stage_s=draws[at[plan.start]].stage_s)
-        for plan, outcome in zip(plans, ran, strict=True)
+        dataclasses.replace(found[run], plan=plan, stage_s=draws[at[plan.start]].stage_s)
+        for run, plan in zip(run_of, plans, strict=True)
     )
 
 
-def _simulate(
-    shared: tuple[Trace, tuple[StartDraws, ...]], item: tuple[Plan, int], stop: NDArray[np.uint8]
-) -> Outcome:
-    (trace, draws), (plan, index) = shared, item
-    outcome = outcome_of(plan, trace, draws[index], stop)
+def _run_of(plan: Plan, start: int) -> Hashable:
+    """Return all that the run of a plan hangs on, on one trace."""
+    policy = plan.policy
+    never_starts = policy.min_replicas == policy.max_replicas and not (
+        policy.schedule or plan.interruptions_per_h
+    )
+    return (
+        policy,
+        None if never_starts else start,
+        id(plan.speed),
+        plan.retry_s,
+        plan.interruptions_per_h,
+        plan.interruption_seed,
+    )
+
+
+_Shared = tuple[Trace, tuple[StartDraws, ...], Works]
+
+
+def _simulate(shared: _Shared, item: tuple[Plan, int], stop: NDArray[np.uint8]) -> Outcome:
+    (trace, draws, works), (plan, index) = shared, item
+    outcome = outcome_of(plan, trace, draws[index], stop, works.of(plan.speed, trace))
     return dataclasses.replace(outcome, stage_s=outcome.stage_s[:0])
 
 
@@ -532,17 +552,25 @@ def host_need(deployed: Deployed, tables: Tables) -> HostNeed:
     )
 
 
-def outcome_of(plan: Plan, trace: Trace, draws: StartDraws, stop: NDArray[np.uint8]) -> Outcome:
+def outcome_of(
+    plan: Plan,
+    trace: Trace,
+    draws: StartDraws,
+    stop: NDArray[np.uint8],
+    work: Work | None = None,
+) -> Outcome:
     """Return what a plan does with a trace.
 
     Parameters
     ----------
     stop : ndarray of uint8, shape (1,)
         The run ends early soon after another thread has set it, with `simulate.Cancelled`.
+    work : simulate.Work, optional
+        As for `simulate.simulate_plan`.
     """
     if stop[0]:
         raise Cancelled("the sweep was stopped before its end")
-    result = simulate_plan(plan, trace, draws, cancel=stop)
+    result = simulate_plan(plan, trace, draws, cancel=stop, work=work)
     ordered_s = np.sort(result.ttft_s)
     answered = None if plan.speed.chunk_tokens is None else trace
     return Outcome(

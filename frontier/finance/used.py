@@ -31,7 +31,11 @@ class Used:
     requests_per_day, tokens_per_request : float
         Of the traffic.
     full_requests_per_day : float
-        What the replicas that are held would finish, always at their target concurrency.
+        What the replicas that have room on what is paid for would finish, always at their target
+        concurrency.
+    running, room : int
+        Replicas that are always on, and those that their machines could hold; 0 of both where
+        they come and go.
     is_always_on : bool
         Whether it costs the same at any traffic.
     """
@@ -42,6 +46,8 @@ class Used:
     tokens_per_request: float
     full_requests_per_day: float
     is_always_on: bool
+    running: int = 0
+    room: int = 0
 
     @property
     def utilisation(self) -> float:
@@ -94,15 +100,23 @@ class ApiCost:
 def used_of(study: Study, outcome: Outcome) -> Used:
     """Return what a plan reserves and what of it this traffic uses."""
     trace, plan, day_s = study.trace, outcome.plan, units.SECONDS_PER_DAY
-    held_s = session_seconds(outcome.sessions).held_s
-    requests = int(trace.arrival_s.size)
+    facts, requests = study.facts(outcome), int(trace.arrival_s.size)
+    held = session_seconds(outcome.sessions).held_s / outcome.horizon_s
+    running = room = 0
+    if facts.is_always_on and facts.machines is not None:
+        running = facts.kept
+        # GPUs of a machine that nobody uses are paid for: more replicas there cost nothing more.
+        room = facts.machines.count * (facts.machines.gpus_each // facts.gpus_per_replica)
+        held *= max(room / running, 1.0)
     return Used(
         label=plan.label,
         usd_per_day=study.bill(outcome).usd_span / outcome.horizon_s * day_s,
         requests_per_day=requests / trace.horizon_s * day_s,
         tokens_per_request=outcome.tokens / requests,
-        full_requests_per_day=held_s / outcome.horizon_s * day_s * replica_rps(trace, plan.speed),
-        is_always_on=study.facts(outcome).is_always_on,
+        full_requests_per_day=held * day_s * replica_rps(trace, plan.speed),
+        is_always_on=facts.is_always_on,
+        running=running,
+        room=room,
     )
 
 
@@ -169,10 +183,15 @@ def break_even_per_day(used: Used, api: ApiCost) -> float | None:
 def used_in_words(used: Used, apis: tuple[ApiCost, ...]) -> tuple[str, ...]:
     """Return what a plan reserves and uses, and where it meets each API, as sentences."""
     said = [
-        f"{used.label} serves {spell.percent(used.utilisation)} of the tokens that its replicas "
-        f"could at their target concurrency: {spell.dollars(used.usd_per_mtok_used)} a million "
+        f"{used.label} serves {spell.percent(used.utilisation)} of the tokens that what it pays "
+        f"for could, at the target concurrency: {spell.dollars(used.usd_per_mtok_used)} a million "
         f"tokens of what is used, {spell.dollars(used.usd_per_mtok_reserved)} of what is reserved."
     ]
+    if used.room > used.running:
+        said[0] += (
+            f" Its machines have room for {spell.count(used.room, 'replica')}; {used.running} "
+            f"{'runs' if used.running == 1 else 'run'}."
+        )
     for api in apis:
         cached = f", {spell.percent(api.cached_share)} of input cached" if api.cached_share else ""
         head = f"{api.label}: {spell.dollars(api.usd_per_mtok)} a million tokens{cached}"

@@ -29,6 +29,7 @@ from frontier.shipped import Ran, Shipped
 from frontier.simulate import (
     Cancelled,
     LatencySummary,
+    RunResult,
     session_seconds,
     session_type,
     simulate_plan,
@@ -325,30 +326,6 @@ def _same_run(plan: Plan, alike: Alike, ids: _Ids) -> Hashable:
     )
 
 
-def try_each(
-    plans: Sequence[Plan],
-    contract: Contract,
-    trace: Trace,
-    tables: Tables,
-    progress: Progress | None = None,
-    crew: Crew = THREADS,
-) -> tuple[Tried, ...]:
-    """Return what each of these plans did, its meters read under one contract, nothing kept.
-
-    Parameters
-    ----------
-    plans : sequence of Plan
-        With replicas of as many GPUs.
-    progress : callable, optional
-        As for `sweep.simulate_plans`; what it raises stops all.
-    crew : Crew
-        Who simulates.
-    """
-    key = metering_key(contract, plans[0].speed.gpus_per_replica)
-    jobs = [_Job(plan, {key: contract}) for plan in plans]
-    return tuple(found[key] for found in _run(jobs, trace, tables, progress, crew))
-
-
 def _run(
     jobs: Sequence[_Job],
     trace: Trace,
@@ -377,9 +354,27 @@ def _try(
         raise Cancelled("the market was stopped before its end")
     start = draws[index]
     result = simulate_plan(job.plan, trace, start, cancel=stop)
+    return read_off(job.plan, result, job.contracts, start, trace)
+
+
+def read_off(
+    plan: Plan,
+    result: RunResult,
+    contracts: Mapping[tuple[Hashable, ...], Contract],
+    start: StartDraws,
+    trace: Trace,
+) -> dict[tuple[Hashable, ...], Tried]:
+    """Return what a run was, its meters read under each contract, and no session kept.
+
+    Parameters
+    ----------
+    contracts : mapping of `metering_key` to Contract
+    start : StartDraws
+        Of the plan.
+    """
     sessions, latency = result.sessions, summarise(result)
     usage = usage_of_run(
-        job.plan,
+        plan,
         sessions,
         start.stage_s,
         horizon_s=trace.horizon_s,
@@ -391,16 +386,16 @@ def _try(
     starts = int(np.count_nonzero(sessions["cold_start_index"] >= 0))
     busy_share = session_seconds(sessions).busy_share
     found = {}
-    for metering, contract in job.contracts.items():
+    for metering, contract in contracts.items():
         ((_, meters),) = read_meters(usage, contract)
         if meters.machine.size > _FEW_METERS:
             meters = summed(meters, trace.horizon_s)
         found[metering] = Tried(
-            plan=job.plan,
+            plan=plan,
             latency=latency,
             usage=bare,
             meters=meters,
-            takes=_takes(job.plan, meters),
+            takes=_takes(plan, meters),
             starts=starts,
             busy_share=busy_share,
             needed=0,

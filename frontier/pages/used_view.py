@@ -59,8 +59,8 @@ def draw(study: Study) -> None:
         )
         st.caption(
             "The line is the plan's bill over the tokens of so many requests a day; its square "
-            "end is its replicas always at their target concurrency, where requests queue and the "
-            "limit is not held. A star is a break-even."
+            "end is all replicas that have room there, always at their target concurrency, where "
+            "requests queue and the limit is not held. A star is a break-even."
         )
     _draw_table(study, used, apis)
 

@@ -1,9 +1,9 @@
 """Scale-to-zero at every idle timeout that tells something, billed; and the timeouts worth naming.
 
-`simulate_timeouts` serves the traffic once at each timeout, also beyond what the provider allows,
-and keeps no sessions. `timeouts_of` bills those runs and finds the cheapest, the cheapest that
-holds the limit, the knee, and the timeout of the ski-rental argument. Another price simulates
-nothing.
+`simulate_timeouts` serves the traffic at each timeout, also beyond what the provider allows, and
+keeps no sessions; `single` serves once what many timeouts have in common. `timeouts_of` bills
+those runs and finds the cheapest, the cheapest that holds the limit, the knee, and the timeout of
+the ski-rental argument. Another price simulates nothing.
 
 Left out: timeouts that change with the hour or the traffic, and warm pools beside them.
 """
@@ -16,19 +16,21 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from frontier.billing import Bill, Contract, bill, bill_basis, billed_start_s, metering_key, months
 from frontier.crew import THREADS, Crew, Progress
-from frontier.market.tried import Tried, try_each
+from frontier.market.tried import Tried, read_off
 from frontier.plans.families import BOUND
 from frontier.plans.grid import mitigated_plan, most_as_shipped
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
-from frontier.start.stages import ColdStart
+from frontier.simulate import Work, simulate_plan, work_of
+from frontier.start.stages import ColdStart, StartDraws
 from frontier.study import Study
 from frontier.sweep import Deal, start_draws
 from frontier.tables import Behaviour, ProviderRules, Tables
+from frontier.timeouts.single import Staying, staying
 from frontier.trace import Trace
 from frontier.verdict import PlanFacts
 
@@ -36,6 +38,8 @@ CLUSTER = "the cluster"
 """Who sets idle timeouts where replicas are pods on nodes of one's own."""
 
 _SAME_USD = 0.005
+
+_Shared = tuple[Trace, StartDraws, dict[tuple[Hashable, ...], Contract], Work, Staying | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -283,8 +287,24 @@ def simulate_timeouts(
         dataclasses.replace(plan, policy=dataclasses.replace(plan.policy, idle_timeout_s=timeout_s))
         for timeout_s in timeouts_s
     ]
-    tried = try_each(plans, contract, trace, tables, progress, crew)
-    return TimeoutRuns(plan, tried, gap_s, billed_s)
+    draws = start_draws([plan.start], tables)[plan.start]
+    metered = {metering_key(contract, plan.speed.gpus_per_replica): contract}
+    work = work_of(plan.speed, trace)
+    alone = staying(plan, trace, draws.total_s, work)
+    tried = crew.run(_try, (trace, draws, metered, work, alone), plans, progress=progress)
+    return TimeoutRuns(plan, tuple(tried), gap_s, billed_s)
+
+
+def _try(shared: _Shared, plan: Plan, stop: NDArray[np.uint8]) -> Tried:
+    """Return what the plan does at its idle timeout."""
+    trace, draws, metered, work, alone = shared
+    result = None
+    if alone is not None:
+        result = alone.released_after(plan.policy.idle_timeout_s, stop)
+    if result is None:
+        result = simulate_plan(plan, trace, draws, cancel=stop, work=work)
+    (tried,) = read_off(plan, result, metered, draws, trace).values()
+    return tried
 
 
 def metered_alike(

@@ -22,7 +22,7 @@ PROMPT, OUTPUT, REQUESTS = 900, 100, 400
 
 
 @functools.cache
-def study(api=None):
+def study(api=None, serverless="modal-l40s", dedicated="crusoe-l40s"):
     """Make a day of requests that are all alike: every share can be counted by hand."""
     arrival_s = np.linspace(10.0, 86_000.0, REQUESTS)
     trace = make_trace(
@@ -33,7 +33,7 @@ def study(api=None):
         horizon_s=86_400.0,
         report=TraceReport("made", "s", REQUESTS, REQUESTS),
     )
-    scenario = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0, ())
+    scenario = Scenario("Llama-3.1-8B-Instruct", "bf16", serverless, dedicated, 2.0, ())
     return study_of(simulate(scenario, trace, TABLES), TABLES, limit_s=2.0, api=api)
 
 
@@ -97,6 +97,17 @@ def test_always_on_reserves_its_replicas_all_day():
         assert used.usd_per_mtok_used == pytest.approx(
             used.usd_per_day / (REQUESTS * (PROMPT + OUTPUT)) * 1e6
         )
+
+
+def test_unused_gpus_of_a_machine_are_reserved_too():
+    """One replica on a machine of eight that is paid whole: seven more would cost nothing more."""
+    of = study(serverless="modal-h100", dedicated="crusoe-h100-8x")
+    outcome = of.outcomes["dedicated-1"]
+    used = used_of(of, outcome)
+    assert (used.running, used.room) == (1, 8)
+    rate = replica_rps(of.trace, outcome.plan.speed)
+    assert used.full_requests_per_day == pytest.approx(8 * 86_400 * rate)
+    assert "room for 8 replicas; 1 runs" in used_in_words(used, ())[0]
 
 
 def test_cached_tokens_are_billed_at_their_price_where_it_is_stated():

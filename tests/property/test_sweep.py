@@ -171,6 +171,44 @@ def test_results_do_not_depend_on_the_number_of_threads(deployment, trace, table
     assert [o.latency for o in one] == [o.latency for o in four]
 
 
+def test_what_differs_in_its_bill_alone_is_simulated_once(deployment, trace, tables):
+    """Another offer, label or commitment shares a run; what a run hangs on makes a new one."""
+    simulated = []
+
+    class Counting:
+        def run(self, work, shared, items, *, progress=None):
+            simulated.extend(items)
+            return Threads(1).run(work, shared, items, progress=progress)
+
+    grid = default_grid(deployment, trace, tables)
+    plain = next(plan for plan in grid if plan.family is not DEDICATED)
+    kept = next(plan for plan in grid if plan.family is DEDICATED)
+    other = next(plan.start for plan in grid if plan.start != plain.start)
+    billed = {"plan_id": "b", "label": "b", "offer_id": "runpod-flex-l40s", "is_committed": True}
+    alike = [
+        dataclasses.replace(plain, **billed),
+        dataclasses.replace(plain, standing=dataclasses.replace(plain.standing, storage_gb=9.0)),
+        # What is always on never starts, however long that would take.
+        dataclasses.replace(kept, start=other),
+    ]
+    unlike = [
+        dataclasses.replace(plain, start=other),
+        dataclasses.replace(plain, retry_s=3.0),
+        dataclasses.replace(plain, policy=dataclasses.replace(plain.policy, idle_timeout_s=7.7)),
+        dataclasses.replace(plain, speed=plain.speed.slowed(1.5)),
+        dataclasses.replace(kept, interruptions_per_h=0.1),
+    ]
+    plans = [plain, kept, *alike, *unlike]
+    together = simulate_plans(plans, trace, tables, crew=Counting())
+    assert len(simulated) == 2 + len(unlike)
+    for plan, outcome in zip(plans, together, strict=True):
+        (alone,) = simulate_plans([plan], trace, tables)
+        assert outcome.plan is plan
+        assert outcome.latency == alone.latency
+        np.testing.assert_array_equal(outcome.sessions, alone.sessions)
+        np.testing.assert_array_equal(outcome.stage_s, alone.stage_s)
+
+
 def test_a_caller_that_raises_stops_the_threads(deployment, trace, tables):
     """What progress raises comes back, and no worker is left running."""
 
