@@ -121,7 +121,7 @@ def _words(action: argparse.Action) -> str:
 def _made_columns() -> str:
     """Return what the columns of a trace are called, and the columns of a price table."""
     from frontier.prices import own
-    from frontier.tables import load_columns
+    from frontier.tables import load_columns, load_tables
     from frontier.trace.bucket_columns import ROLES
     from frontier.trace.formats import SYNONYMS
 
@@ -130,12 +130,22 @@ def _made_columns() -> str:
     lines += [f"| `{role}` | found by its words, or by hand |" for role in ROLES]
     lines += ["", "| column of a price table | other names |", "|---|---|"]
     lines += [f"| {name} | {others} |" for name, others in _price_columns(own)]
+    lines += ["", "| format of a bill | recognised by | what is read of it |", "|---|---|---|"]
+    for row in load_tables().bill_formats.values():
+        read = (*row.cost, *row.quantity, *row.unit, *row.words)
+        read += (*row.start, *row.end, *row.currency)
+        named = [f"`{name}`" for name in dict.fromkeys(read) if name]
+        lines.append(f"| {row.label} | {_listed(row.recognised_by)} | {', '.join(named)} |")
     lines += ["", "| column of a file for `validate start --cases` | meaning |", "|---|---|"]
     lines += [
         f"| `{column.column}` | {column.description}{_unit(column.unit)} |"
         for column in load_columns()["validation_cases"]
     ]
     return "\n".join([*lines, ""])
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def price_columns() -> tuple[str, ...]:
