@@ -93,8 +93,13 @@ class Person:
                 # The key of a widget is the end of its id.
                 self.widgets[identity.split("-", 2)[-1]] = identity
 
-    async def click(self, *, page: str | None = None, **values: Any) -> tuple[float, float]:
-        """Choose something; return the seconds until the answer stood, and until all was drawn."""
+    async def click(
+        self, *, page: str | None = None, stays: bool = True, **values: Any
+    ) -> tuple[float, float]:
+        """Choose something; return the seconds until the answer stood, and until all was drawn.
+
+        Who does not stay sees no more than the answer.
+        """
         message = BackMsg()
         state = message.rerun_script
         state.query_string = urlencode(self._query)
@@ -122,11 +127,13 @@ class Person:
                 element = said.delta.new_element
                 if element.WhichOneof("type") in ("heading", "alert"):
                     answered = now
+                    if not stays:
+                        return answered, answered
             if kind == "script_finished" and is_ours and said.script_finished != 1:
                 # 0 is the end of a run; a run that asks for another is followed by it.
                 return answered or now, now
 
-    async def upload(self, content: bytes, name: str) -> tuple[float, float]:
+    async def upload(self, content: bytes, name: str, *, stays: bool = True) -> tuple[float, float]:
         """Upload a trace; return as `click` does."""
         ask = BackMsg()
         ask.file_urls_request.request_id = "1"
@@ -143,7 +150,7 @@ class Person:
         one = state.uploaded_file_info.add()
         one.file_id, one.name, one.size = urls.file_id, name, len(content)
         one.file_urls.CopyFrom(urls)
-        return await self.click(trace_file=state)
+        return await self.click(stays=stays, trace_file=state)
 
     def _put(self, url: str, content: bytes, name: str) -> None:
         edge = "frontier-crowd"
@@ -249,22 +256,25 @@ def _strange(people: list[Person]) -> list[str]:
 
 async def _soak(args: argparse.Namespace, pid: int) -> None:
     content = _trace(int(args.mb * 1e6 / 22), 1)
-    async with Person(args.port, 0, {}) as person:
-        await person.click()
-        await asyncio.sleep(3)
-    await asyncio.sleep(3)
-    before, most, refused = _rss_mb(pid), 0.0, 0
+    # What the first upload of all loads is no growth.
+    async with Person(args.port, 0, {"traffic": "upload"}) as person:
+        await person.click(stays=False)
+        await person.upload(content, "first.csv", stays=False)
+    await asyncio.sleep(args.rest)
+    before, most, refused, begun = _rss_mb(pid), 0.0, 0, time.perf_counter()
     left = iter(range(args.uploads))
 
     async def visit(number: int) -> None:
         nonlocal most, refused
         for at in left:
             async with Person(args.port, number, {"traffic": "upload"}) as person:
-                await person.click()
+                await person.click(stays=False)
                 own = content + b"604800.%d,1,1\n" % at
-                await person.upload(own, f"{at}.csv")
+                await person.upload(own, f"{at}.csv", stays=False)
                 refused += any("no room" in error for error in person.errors)
             most = max(most, _rss_mb(pid))
+            if args.say:
+                print(f"{at} {time.perf_counter() - begun:.0f} s {_rss_mb(pid):.0f} MB", flush=True)
 
     await asyncio.gather(*(visit(number) for number in range(args.people)))
     at_end = _rss_mb(pid)
@@ -287,6 +297,7 @@ def main() -> None:
     parser.add_argument("--uploads", type=int, default=200)
     parser.add_argument("--mb", type=float, default=5.0)
     parser.add_argument("--rest", type=float, default=40.0, help="seconds after the soak")
+    parser.add_argument("--say", action="store_true", help="the size after each upload")
     parser.add_argument("--port", type=int, default=8602)
     args = parser.parse_args()
     # As every driver of a server of its own: the check of origins is for browsers.

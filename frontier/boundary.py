@@ -10,6 +10,7 @@ What a caller's own hook raises (a reading that is cancelled) passes as well.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -48,8 +49,12 @@ def reads(what: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        taken = inspect.signature(function)
+
         @functools.wraps(function)
         def bounded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            # A call with wrong arguments is a mistake in the code and no input.
+            taken.bind(*args, **kwargs)
             try:
                 return function(*args, **kwargs)
             except FrontierError as error:

@@ -37,6 +37,7 @@ from frontier.models.config import read_model_config  # noqa: E402
 from frontier.models.own import link_text, model_of_link  # noqa: E402
 from frontier.prices.owned import owned_from_text  # noqa: E402
 from frontier.prices.upload import read_prices  # noqa: E402
+from frontier.reality import read_bill  # noqa: E402
 from frontier.start.log import read_start_log  # noqa: E402
 from frontier.tables import load_tables  # noqa: E402
 from frontier.trace import Trace, TraceQuestion, read_trace  # noqa: E402
@@ -111,6 +112,28 @@ def _scenario():
     return (("scenario.json", scenario_json(file, version="0", made_on=TODAY)),)
 
 
+BILLS = (
+    (
+        "AWS",
+        b"lineItem/LineItemType,lineItem/UsageStartDate,lineItem/UsageEndDate,lineItem/ProductCode,"
+        b"lineItem/UsageType,lineItem/LineItemDescription,lineItem/UsageAmount,pricing/unit,"
+        b"lineItem/CurrencyCode,lineItem/UnblendedCost\n"
+        b"Usage,2026-10-01T00:00:00Z,2026-10-16T00:00:00Z,AmazonEC2,BoxUsage:g6e.xlarge,"
+        b"$1.861 per Linux g6e.xlarge Hour,360,Hrs,USD,669.96\n"
+        b"Tax,2026-10-01T00:00:00Z,2026-11-01T00:00:00Z,AmazonEC2,,Tax,1,,USD,30\n"
+        b"Credit,2026-10-01T00:00:00Z,2026-11-01T00:00:00Z,AmazonEC2,,Promotion,0,,USD,-50\n",
+    ),
+    (
+        "Google Cloud",
+        b"Invoice number,123,\nCurrency,USD,\nTotal amount due,$64.00,\n"
+        b"Project name,Service description,SKU description,SKU ID,Cost type,Usage start date,"
+        b"Usage end date,Usage amount,Usage unit,Unrounded Cost ($),Cost ($)\n"
+        b'p,Cloud Run,"Nvidia L4 GPU, no zonal redundancy",K1,Usage,2026-10-01,2026-10-31,'
+        b'"36,000",seconds,60.004,60.00\n',
+    ),
+)
+
+
 def _text(read):
     return lambda content: read(content.decode("utf-8", "surrogateescape"))
 
@@ -136,7 +159,8 @@ def readers() -> dict[str, Reader]:
             lambda c: read_prices(c, tables=TABLES, today=TODAY), _files("prices", ".csv"), 0.27
         ),
         "scenario": Reader(lambda c: read_scenario(c, TABLES), _scenario(), 0.02),
-        "model config": Reader(lambda c: read_model_config(c, TABLES), models, 0.2),
+        "model config": Reader(lambda c: read_model_config(c, TABLES), models, 0.15),
+        "bill": Reader(lambda c: read_bill(c, TABLES), BILLS, 0.05),
         "model of a link": Reader(_text(model_of_link), links, 0.02),
         "own machine": Reader(_text(lambda t: owned_from_text(t, TABLES)), owned, 0.03),
     }

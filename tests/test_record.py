@@ -279,6 +279,14 @@ def test_the_columns_are_the_bills_of_their_plans():
         assert one.figures.usd_per_mtok == pytest.approx(cost.usd_per_mtok(one.outcome.tokens))
 
 
+def test_less_than_a_day_of_traffic_is_called_extrapolated():
+    """A week is repeated; hours are no year."""
+    own = report()
+    assert "extrapolated" not in html_record(own)
+    short = dataclasses.replace(own.bill, horizon_s=3600.0)
+    assert "all else is extrapolated" in html_record(dataclasses.replace(own, bill=short))
+
+
 def test_a_record_asks_for_nothing_and_runs_nothing():
     """No script, image, font, style or frame from anywhere; what a user typed is escaped."""
     company = Company(name=SCRIPT, prepared_by=SCRIPT, approved_by=SCRIPT)

@@ -394,6 +394,9 @@ def test_plans_side_by_side_follow_as_in_the_record(change, computed, simulated)
     assert bills[0][3] == pytest.approx(committed.usd_per_month)
     assert bills[1][3] == pytest.approx(committed.usd_per_year)
     bound = committed.commitment
+    # No column that holds the limit is cheaper than what the headline names, unless it says so.
+    headline = computed[1][change]["Options"]["A2"].value
+    assert f"costs ${committed.usd_per_month:,.2f} a month." in headline
     assert options["Term [months]"][3] == given.commitment.term_months
     assert options["Committed over the term [$]"][3] == pytest.approx(bound.total_usd)
     assert options["Paid at its start [$]"][3] == pytest.approx(bound.upfront_usd)

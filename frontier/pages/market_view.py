@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import itertools
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -44,6 +45,7 @@ from frontier.sweep import LIST_DEAL, Deal
 from frontier.tables import Offer, Tables
 
 _MADE, _RANGED = "market_made", "market_ranged"
+_AT_ONCE_S = 0.3
 _STATES = {"holds": "holds the limit", "misses": "misses it", "cannot": "cannot run it"}
 
 
@@ -143,9 +145,14 @@ def _found(
     if made is not None and made[0] == key and made[1] is tables:
         return made[2], is_all
     bar = st.progress(0.0, "Looking at the market…")
+    waiting: list[Market] = []
+    begun_s = time.monotonic()
 
     def progress(done: int, total: int) -> None:
         session.require_room("the market")
+        # Where all others are there at once, what is ticked need not be drawn before them.
+        if waiting and time.monotonic() > begun_s + _AT_ONCE_S:
+            first(waiting.pop())
         bar.progress(done / max(total, 1), results.simulated_in_words(done, total))
 
     def of(wanted: Wanted, **how: Any) -> Market:
@@ -168,8 +175,7 @@ def _found(
         # The ticked ones first: their answer stands while the others are still simulated.
         found = of(Wanted(offer_ids=ticked.offer_ids), first=first)
         if is_all:
-            if found.able:
-                first(found)
+            waiting = [found] if found.able else []
             found = of(EVERYTHING)
     finally:
         bar.empty()

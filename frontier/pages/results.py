@@ -337,17 +337,17 @@ def find_ranges(choices: Choices, study: Study, place: st.delta_generator.DeltaG
 
 def _luck_key(choices: Choices, study: Study) -> Hashable:
     """Return all that the ranges of luck depend on: traffic, plans, prices and terms."""
-    tables = study.tables
+    tables, matter = study.tables, plans_that_matter(study)
     offers = {
         contract.offer
-        for plan_id in plans_that_matter(study)
+        for plan_id in matter
         for contract in study.deal.contracts(study.outcomes[plan_id].plan, tables)
     }
     rows = tuple(sorted(offers, key=lambda offer: offer.offer_id))
     return (
         "luck",
         *choices.content,
-        plans_that_matter(study),
+        matter,
         study.deal,
         tables.setting("hours_per_month"),
         *rows,

@@ -11,7 +11,18 @@ import streamlit as st
 from frontier import compiling
 from frontier.crew import ANSWERS
 from frontier.errors import FrontierError
-from frontier.pages import bar, controls, link, made_with, mishap, pins, session, store, text
+from frontier.pages import (
+    bar,
+    controls,
+    link,
+    made_with,
+    mishap,
+    pins,
+    server,
+    session,
+    store,
+    text,
+)
 
 PAGES = (
     ("Frontier", ":material/ssid_chart:", "home", ""),
@@ -45,6 +56,7 @@ def run() -> None:
     """Draw the scenario bar and the page that the address asks for."""
     # What a page needs is sent while the script of another visitor, or this one, computes.
     sys.setswitchinterval(_SWITCH_S)
+    server.prepare()
     compiling.begin(at_once=False)
     with mishap.boundary("page"), ANSWERS.answer():
         _draw()

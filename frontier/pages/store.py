@@ -53,7 +53,9 @@ def _left(own: _Own) -> None:
     with suppress(RuntimeError):
         loop = asyncio.get_running_loop()
         loop.call_later(_MOMENT_S, _give_back)
-        loop.call_later(config.get_option("server.disconnectedSessionTTL"), _close, own.session_id)
+        # Before its time is over: what has run out is found no more, and stays until the next goes.
+        wait_s = config.get_option("server.disconnectedSessionTTL") - _MOMENT_S
+        loop.call_later(wait_s, _close, own.session_id)
 
 
 def _close(session_id: str) -> None:

@@ -38,6 +38,7 @@ from frontier.trace import (
     lay_over_shape,
     read_trace,
     scale_rate,
+    warm_reader,
     with_cached_share,
 )
 from frontier.trace.paths import generates
@@ -256,6 +257,7 @@ def _uploaded(tables: Tables) -> Traffic:
     )
     upload = _kept(upload)
     if upload is None:
+        warm_reader()  # so that the file that is about to be chosen need not wait for it
         with st.expander("What is read"):
             for group, origins in READ:
                 st.caption(f"**{text.plain(group)}**: {text.plain(', '.join(origins))}")

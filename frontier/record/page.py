@@ -64,6 +64,9 @@ def _page(report: Report) -> str:
     reasons = _fitting(report.reasons, _REASONS - len(report.cheaper))
     who = f"<b>{e(brief(company.name, _NAME))}</b>" if company.name else ""
     few = f'<p class="small">{e(report.uncertain)}</p>' if report.uncertain else ""
+    short = (
+        " It is less than a day: all else is extrapolated." if report.bill.is_extrapolated else ""
+    )
     left_out = f"{_joined(report.not_included)}."
     return f"""<section class="page {_density(report)}"><header>
 <div>{who}<span>Record of a decision: how to serve {e(brief(model, _MODEL))}</span></div>
@@ -76,7 +79,7 @@ def _page(report: Report) -> str:
 <div>{_spread(report)}
 <p class="small"><b>Not in any of these figures.</b> {e(left_out)}</p></div></div>
 {_prices(report)}
-<p class="small from"><b>Traffic</b> {e(brief(report.traffic, _TRAFFIC))}, repeated all year.
+<p class="small from"><b>Traffic</b> {e(brief(report.traffic, _TRAFFIC))}, repeated all year.{short}
 Fingerprint (SHA-256) <code>{e(report.fingerprint)}</code>.{_address(report.link)}</p>
 <footer>{_signature("Prepared by", company.prepared_by)}
 {_signature("Approved by", company.approved_by)}</footer></section>"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from frontier.trace.apart import warm as warm_reader
 from frontier.trace.expansion import RateSeries, expand
 from frontier.trace.generate import example_trace, generate_trace
 from frontier.trace.known_formats import READ
@@ -54,5 +55,6 @@ __all__ = [
     "thin",
     "time_in_gaps",
     "trace_statistics",
+    "warm_reader",
     "with_cached_share",
 ]

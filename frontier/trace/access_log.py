@@ -110,7 +110,7 @@ _SECONDS = re.compile(r"\d{1,6}\.\d{3}")
 _TRAEFIK = re.compile(r" \S+ " + r'"[^"]*" "[^"]*" \d+ "[^"]*" "[^"]*" (\d{1,9})ms *$')
 _INGRESS = re.compile(r' \S+ "[^"]*" "[^"]*" \d+ \d+\.\d{3} \[[^\]]*\] \[')
 _WHOLE_AT_END = re.compile(r' \S+ "[^"]*" "[^"]*" \d+ *$')
-_GO_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|µs|us|ns)")
+_GO_PART = re.compile(r"(?<![\d.])(\d{1,12}(?:\.\d{1,12})?)(h|ms|m|s|µs|us|ns)")
 _GO_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
 
 

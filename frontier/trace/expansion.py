@@ -117,9 +117,10 @@ def expand(
         if sums is None:
             tokens.append(np.full(number, default, dtype=np.int32))
             continue
-        with np.errstate(divide="ignore", invalid="ignore"):
+        # What is no number, or none that is finite, is looked at below.
+        with np.errstate(all="ignore"):
             mean = sums / series.requests
-        overall = float(sums.sum() / series.requests.sum())
+            overall = float(sums.sum() / series.requests.sum())
         mean = np.where(np.isfinite(mean), mean, overall)
         most_tokens = np.iinfo(np.int32).max
         if mean.max() > most_tokens or mean.min() < 0:

@@ -227,8 +227,11 @@ def _write_order(found: PlanList, inputs: Inputs) -> None:
         sheet.put(row, len(HEADS) - 1, Expr(text, float(stands)), "whole")
 
 
-def headline(found: PlanList, inputs: Inputs) -> Expr:
-    """Return what is cheapest within the limit at the prices of the file, as a formula."""
+def headline(found: PlanList, inputs: Inputs, committed: Committed | None) -> Expr:
+    """Return what is cheapest within the limit at the prices of the file, as a formula.
+
+    Where the plan under the commitment of the inputs is cheaper yet, it says so.
+    """
     cells, ranks = found.cells(_RANK), found.columns[_RANK]
     limit = fixed(inputs.limit_s, 2)
     if 1.0 in ranks:
@@ -251,8 +254,33 @@ def headline(found: PlanList, inputs: Inputs) -> Expr:
             quoted(": $"),
             fixed(usd, 2),
             quoted(" a month."),
+            *([] if committed is None else [_or_committed(committed, usd, inputs)]),
         ),
         joined(quoted("No plan here holds p99 ≤ "), limit, quoted(" s.")),
+    )
+
+
+def _or_committed(committed: Committed, usd: Expr, inputs: Inputs) -> Expr:
+    p99, month = committed.p99, committed.month
+    holds = not isinstance(p99.value, str) and p99.number <= inputs.limit_s.number
+    is_less = holds and month.number < usd.number - 0.005
+    condition = Expr(
+        f"AND(ISNUMBER({p99.text}),{p99.text}<={inputs.limit_s.text},"
+        f"{month.text}<{usd.text}-0.005)",
+        is_less,
+    )
+    return when(
+        condition,
+        joined(
+            quoted(" Bound for "),
+            fixed(committed.term_months, 0),
+            quoted(" months, "),
+            committed.name,
+            quoted(", costs $"),
+            fixed(month, 2),
+            quoted(" a month."),
+        ),
+        quoted(""),
     )
 
 
@@ -302,7 +330,7 @@ def write_options(
     width = 1 + len(chosen) + (committed is not None)
     sheet.widths(max(50.0, width_of(found.names)), *[26] * (width - 1))
     top = sheet.sheet
-    sheet.wide_text(1, width - 1, headline(found, inputs), "headline")
+    sheet.wide_text(1, width - 1, headline(found, inputs, committed), "headline")
     for place, text in enumerate(notes, start=2):
         sheet.wide_text(place, width - 1, text, "note")
     row = 2 + len(notes)

@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -93,6 +94,14 @@ def test_any_error_becomes_a_sentence_of_printable_text(error):
         broken()
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
+
+
+def test_a_call_with_wrong_arguments_is_no_input():
+    """What is wrong in the code itself stays a TypeError and is not said to be in the file."""
+    with pytest.raises(TypeError):
+        read_scenario(b"{}")
+    with pytest.raises(TypeError):
+        read_trace(b"", no_such_argument=1)
 
 
 def test_a_generator_that_ends_early_is_a_sentence():
@@ -463,6 +472,72 @@ def test_the_worker_imports_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
     )
     assert found.stdout.strip() == "[]"
+
+
+_ANYWHERE = ("search", "findall", "finditer", "sub", "split", "subn")
+# Each of them has begun to hold up a pattern that can take the square of a line.
+_PIECES = (
+    "1",
+    "a",
+    " ",
+    '"',
+    "1.",
+    "1:",
+    "a ",
+    "a=",
+    "a/",
+    "[",
+    "-",
+    "\\",
+    '\\"',
+    "A",
+    "1,",
+    "::1",
+)
+_BEGINS = ("", '1.1.1.1 - - [10/Oct/2000:13:55:36 +0000] "', "2026-03-02T00:00:00Z ")
+_LINE = 8192
+
+
+def _patterns():
+    """Give every pattern of the modules that read files, and whether it is sought anywhere."""
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        if parts[1] not in ("trace", "start", "prices", "models", "delimited"):
+            continue
+        source = path.read_text(encoding="utf-8")
+        for name, held in vars(importlib.import_module(".".join(parts))).items():
+            for item in _flat(held):
+                called = "pattern" if isinstance(held, tuple) else name
+                is_sought = any(f"{called}.{method}(" in source for method in _ANYWHERE)
+                yield f"{path.stem}.{name}", item, is_sought
+
+
+def _flat(held):
+    if isinstance(held, re.Pattern):
+        yield held
+    elif isinstance(held, tuple):
+        for item in held:
+            yield from _flat(item)
+
+
+def test_no_pattern_takes_more_than_a_moment_over_the_longest_line():
+    """The longest line that is looked at costs any pattern milliseconds, whatever it holds."""
+    slow, number = [], 0
+    for name, pattern, is_sought in _patterns():
+        number += 1
+        for piece in _PIECES:
+            for begin in _BEGINS:
+                line = (begin + piece * _LINE)[:_LINE]
+                line = line.encode() if isinstance(pattern.pattern, bytes) else line
+                begun = time.thread_time()
+                (pattern.search if is_sought else pattern.fullmatch)(line)
+                if not is_sought:
+                    pattern.match(line)
+                spent = time.thread_time() - begun
+                if spent > 0.05:
+                    slow.append(f"{name}: {spent:.2f} s over {piece!r} after {begin!r}")
+    assert number > 100
+    assert not slow, slow[:20]
 
 
 # --- Compiled code ------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -161,3 +163,60 @@ def test_this_process_knows_its_size():
     del held
     memory.give_back()
     assert memory.resident_mb() < before + 20
+
+
+def test_an_upload_of_any_allowed_size_makes_no_file():
+    """The server's parser of forms keeps it in memory: what is said of uploads holds."""
+    from starlette.datastructures import Headers
+    from starlette.formparsers import MultiPartParser
+
+    from frontier.pages import server
+
+    server.prepare()
+    head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="t.csv"\r\n\r\n'
+
+    async def sent():
+        yield head
+        for _ in range(50):
+            yield b"0" * 2**20
+        yield b"\r\n--x--\r\n"
+
+    async def received():
+        form = await MultiPartParser(
+            Headers({"content-type": "multipart/form-data; boundary=x"}), sent()
+        ).parse()
+        return form["f"]
+
+    upload = asyncio.run(received())
+    assert upload.size == 50 * 2**20
+    assert not upload.file._rolled
+    upload.file.close()
+
+
+def test_who_leaves_takes_their_results_along(monkeypatch):
+    """At once what was kept for them; after the time to come back the session, if they did not."""
+    from frontier.pages import store
+
+    closed: list[str] = []
+    server = SimpleNamespace(
+        is_active_session=lambda session_id: session_id == "back", close_session=closed.append
+    )
+    monkeypatch.setattr(store, "_MOMENT_S", 0.0)
+    monkeypatch.setattr(store.config, "get_option", lambda name: 0.0)
+    monkeypatch.setattr(
+        store, "runtime", SimpleNamespace(exists=lambda: True, get_instance=lambda: server)
+    )
+    own = [
+        store._Own(Store(1.0, spares_used=True), Store(1.0, spares_used=False), name)
+        for name in ("gone", "back")
+    ]
+
+    async def leave():
+        for one in own:
+            one.results.put("key", _result(1))
+            store._left(one)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(leave())
+    assert [one.results.held_bytes for one in own] == [0, 0]
+    assert closed == ["gone"]
