@@ -47,6 +47,7 @@ class Person:
         self.seen: list[str] = []
         self.errors: list[str] = []
         self.session_id = ""
+        self.taken_up_s: list[float] = []
         self._page = ""
         self._runs = 0
         self._said: asyncio.Queue[ForwardMsg] = asyncio.Queue()
@@ -122,7 +123,9 @@ class Person:
         while True:
             said = await asyncio.wait_for(self._said.get(), _PATIENCE_S)
             kind, now = said.WhichOneof("type"), time.perf_counter() - begun
-            is_ours = is_ours or kind == "new_session"
+            if kind == "new_session" and not is_ours:
+                is_ours = True
+                self.taken_up_s.append(now)
             if kind == "delta" and is_ours and not answered:
                 element = said.delta.new_element
                 if element.WhichOneof("type") in ("heading", "alert"):
@@ -193,6 +196,7 @@ async def _clicks(args: argparse.Namespace, pid: int) -> None:
             await asyncio.sleep(0.5)
 
     async def live(number: int) -> None:
+        # Nobody waits for what comes after an answer: the next click ends it.
         draw = random.Random(number)
         async with Person(args.port, number, {"traffic": "upload"}) as person:
             people.append(person)
@@ -203,12 +207,16 @@ async def _clicks(args: argparse.Namespace, pid: int) -> None:
                 begun = time.monotonic()
                 kind = draw.choice(("limit", "factor", "page", "page", "page"))
                 if kind == "limit":
-                    took[kind].append(await person.click(limit=draw.uniform(1, 60)))
+                    took[kind].append(await person.click(stays=False, limit=draw.uniform(1, 60)))
                 elif kind == "factor":
-                    took[kind].append(await person.click(factor=draw.choice((0.5, 1.0, 1.5, 2.0))))
+                    took[kind].append(
+                        await person.click(stays=False, factor=draw.choice((0.5, 1.0, 1.5, 2.0)))
+                    )
                 else:
                     path = draw.choice([path for *_, path in shell.PAGES if path != "what-if"])
-                    took[f"page {path or 'frontier'}"].append(await person.click(page=path))
+                    took[f"page {path or 'frontier'}"].append(
+                        await person.click(stays=False, page=path)
+                    )
                 await asyncio.sleep(max(0.0, begun + _THINK_S - time.monotonic()))
 
     async def arrive(number: int) -> None:
@@ -223,6 +231,11 @@ async def _clicks(args: argparse.Namespace, pid: int) -> None:
     alive = False
     await watcher
     _say_times(took)
+    taken_up = sorted(one for person in people for one in person.taken_up_s)
+    print(
+        f"taken up, what was under way cancelled: median {statistics.median(taken_up):.2f} s, "
+        f"95 % within {taken_up[int(0.95 * (len(taken_up) - 1))]:.2f} s, most {taken_up[-1]:.2f}"
+    )
     strange = _strange(people)
     print(f"strange numbers seen: {len(strange)} {strange[:5]}")
     errors = [error for person in people for error in person.errors]

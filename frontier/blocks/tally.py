@@ -66,27 +66,29 @@ class Tally:
 
     def at_rank(self, rank: int) -> float:
         """Return the value with so many before it in order; `ERROR_SHARE` says how exactly."""
-        finite = self.size - self._infinite
-        if rank >= finite:
-            return math.inf
-        if self._few is not None:
-            return float(np.partition(self._few, rank)[rank])
-        # Of those kept beyond the longest that were asked for, some may be missing between.
-        from_top = finite - 1 - rank
-        are_kept = min(self._longest, self._kept)
-        if are_kept:
-            at = self._kept - 1 - min(from_top, are_kept - 1)
-            top = float(np.partition(self._room[: self._kept], at)[at])
-            if from_top < are_kept:
-                return top
-        found = int(np.searchsorted(np.cumsum(self._counts), rank, side="right"))
-        low, high = _edge(self._base + found), _edge(self._base + found + 1)
-        middle = 0.0 if low <= _LEAST else (low + high) / 2
-        return min(middle, top) if are_kept else middle
+        return float(self.at_ranks(np.array([rank]))[0])
 
     def at_ranks(self, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return `at_rank` of each."""
-        return np.array([self.at_rank(int(rank)) for rank in ranks])
+        finite = self.size - self._infinite
+        found = np.full(ranks.size, np.inf)
+        is_finite = ranks < finite
+        ranks = ranks[is_finite]
+        if self._few is not None:
+            found[is_finite] = np.sort(self._few)[ranks]
+            return found
+        classes = self._base + np.searchsorted(np.cumsum(self._counts), ranks, side="right")
+        low, high = _edges(classes), _edges(classes + 1)
+        values = np.where(low <= _LEAST, 0.0, (low + high) / 2)
+        if self._longest and self._kept:
+            # Of those kept beyond the longest that were asked for, some may be missing between.
+            top = np.sort(self._room[: self._kept])[-self._longest :]
+            from_top = finite - 1 - ranks
+            is_kept = from_top < top.size
+            values = np.minimum(values, top[0])
+            values[is_kept] = top[top.size - 1 - from_top[is_kept]]
+        found[is_finite] = values
+        return found
 
     def percentile(self, q: float) -> float:
         """Return a percentile, of at least one value: the one that was observed at that rank."""
@@ -149,6 +151,6 @@ class Tally:
             longer = longer[longer > self._least_top]
 
 
-def _edge(number: int) -> float:
-    """Return the lower edge of a class."""
-    return float(np.array([number << _SHIFT], np.int64).view(np.float64)[0])
+def _edges(classes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the lower edges of classes."""
+    return (classes.astype(np.int64) << _SHIFT).view(np.float64)

@@ -74,6 +74,7 @@ def _own() -> _Own:
     context = get_script_run_ctx()
     return _Own(
         Store(load_tables().setting("store_session_mb"), spares_used=True),
+        # A market looked at in turn would find nothing again in less room than it takes.
         _lasting("store_market_mb"),
         "" if context is None else context.session_id,
     )
