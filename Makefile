@@ -68,7 +68,7 @@ audit: $(VENV)-supply/.installed $(VENV)/.installed-dev
 ifdef ADVISORIES
 	$(BIN)/python tools/audit.py $(ADVISORIES)
 else
-	@for list in requirements*.txt; do echo "== $$list"; \
+	@for list in $(filter-out requirements-peers.txt,$(wildcard requirements*.txt)); do echo "== $$list"; \
 		$(VENV)-supply/bin/pip-audit --disable-pip --require-hashes -r $$list || exit 1; done
 endif
 

@@ -8,7 +8,6 @@ All else in docs/ is prose.
 from __future__ import annotations
 
 import argparse
-import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -16,10 +15,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 _PART = re.compile(r"(<!-- made: (?P<name>[\w-]+) -->\n)(?P<made>.*?)(<!-- end -->)", re.DOTALL)
-# What a call to one of these names lives in the address of the app.
-_LINKED = frozenset(
-    ("pick", "picked", "segments", "tabs", "many", "number", "setting", "settled", "unbounded")
-) | {"flag", "flagged", "line", "day"}
 
 
 def main() -> int:
@@ -61,45 +56,6 @@ def options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
         for action in parser._actions
         if action.dest != "help"
     }
-
-
-def linked_keys() -> tuple[set[str], set[str]]:
-    """Return the parameters of the address that pages name, and the beginnings of computed ones."""
-    whole, parts = set(), set()
-    for path in sorted((ROOT / "frontier/pages").glob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        constants = dict(_constants(tree))
-        for call in ast.walk(tree):
-            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
-                continue
-            if ast.unparse(call.func.value) != "link" or call.func.attr not in _LINKED:
-                continue
-            for word in call.keywords:
-                if word.arg != "key":
-                    continue
-                if isinstance(word.value, ast.Constant):
-                    whole.add(str(word.value.value))
-                elif isinstance(word.value, ast.Name) and word.value.id in constants:
-                    whole.add(constants[word.value.id])
-                elif isinstance(word.value, ast.JoinedStr):
-                    first = word.value.values[0]
-                    if isinstance(first, ast.Constant):
-                        parts.add(str(first.value))
-    return whole, parts
-
-
-def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield the names of a module that stand for a text."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            yield ast.unparse(node.targets[0]), str(node.value.value)
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
-            names = getattr(node.targets[0], "elts", [])
-            yield from (
-                (ast.unparse(name), str(value.value))
-                for name, value in zip(names, node.value.elts, strict=False)
-                if isinstance(value, ast.Constant)
-            )
 
 
 def _below(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
@@ -165,7 +121,7 @@ def _words(action: argparse.Action) -> str:
 def _made_columns() -> str:
     """Return what the columns of a trace are called, and the columns of a price table."""
     from frontier.prices import own
-    from frontier.tables import load_columns
+    from frontier.tables import load_columns, load_tables
     from frontier.trace.bucket_columns import ROLES
     from frontier.trace.formats import SYNONYMS
 
@@ -174,12 +130,22 @@ def _made_columns() -> str:
     lines += [f"| `{role}` | found by its words, or by hand |" for role in ROLES]
     lines += ["", "| column of a price table | other names |", "|---|---|"]
     lines += [f"| {name} | {others} |" for name, others in _price_columns(own)]
+    lines += ["", "| format of a bill | recognised by | what is read of it |", "|---|---|---|"]
+    for row in load_tables().bill_formats.values():
+        read = (*row.cost, *row.quantity, *row.unit, *row.words)
+        read += (*row.start, *row.end, *row.currency)
+        named = [f"`{name}`" for name in dict.fromkeys(read) if name]
+        lines.append(f"| {row.label} | {_listed(row.recognised_by)} | {', '.join(named)} |")
     lines += ["", "| column of a file for `validate start --cases` | meaning |", "|---|---|"]
     lines += [
         f"| `{column.column}` | {column.description}{_unit(column.unit)} |"
         for column in load_columns()["validation_cases"]
     ]
     return "\n".join([*lines, ""])
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def price_columns() -> tuple[str, ...]:
@@ -205,12 +171,24 @@ def _unit(unit: str) -> str:
 
 
 def _made_parameters() -> str:
-    from frontier.company import FIELDS
+    """Return what an address may hold: names in the order of the pages, and families of names."""
+    from frontier.pages import link_names
 
-    whole, parts = linked_keys()
-    whole |= set(FIELDS.values())
-    names = [*sorted(whole), *(f"{part}…" for part in sorted(parts))]
-    return "\n" + ", ".join(f"`{name}`" for name in names) + "\n"
+    names = ", ".join(f"`{name}`" for name in link_names._LISTED.split())
+    families = ", ".join(f"`{one}`" for one in _families(link_names._FAMILIES.pattern))
+    return f"\n{names}; of each launch, price step, price and row of a table {families}\n"
+
+
+def _families(pattern: str) -> Iterator[str]:
+    """Yield the names of a pattern of names, with N for a number and NAME for a name."""
+    for part in re.split(r"\|(?![^(]*\))", pattern):
+        plain = part.replace(r"\d{1,3}", "N").replace(r"\.", ".")
+        plain = re.sub(r"(\.|\[a-z_\])\{1,\d+\}", "NAME", plain)
+        found = re.fullmatch(r"(.*)\((.*)\)", plain)
+        if found is None:
+            yield plain
+        else:
+            yield from (found[1] + last for last in found[2].split("|"))
 
 
 def _made_errors() -> str:

@@ -130,6 +130,15 @@ def _headings(text):
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def test_every_path_that_a_document_names_is_there():
+    """What is said to be in a file or held by a test can be looked up there."""
+    pattern = re.compile(r"`((?:frontier|data|tests|docs|tools|benchmarks|deploy)/[\w./-]*)`")
+    missing = [
+        (name, path) for name, path in of_the_documents(pattern) if not (ROOT / path).exists()
+    ]
+    assert not missing
+
+
 def test_every_document_is_named_in_readme():
     """Who begins with README finds all of docs/."""
     links = re.findall(r"\]\(([^)\s]+)\)", TEXTS["README.md"])

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LISTS = sorted(path.name for path in ROOT.glob("requirements*.txt"))
+# Other simulators, in an environment that only `make bench` makes; SECURITY.md says so.
+PEERS = "requirements-peers.txt"
+LISTS = sorted(path.name for path in ROOT.glob("requirements*.txt") if path.name != PEERS)
 
 
 def tool(name):
@@ -66,7 +68,7 @@ def test_what_is_needed_by_name_is_pinned():
         pinned = upgrade.pins((ROOT / name).read_text("utf-8"))
         for asked in groups[group]:
             if isinstance(asked, str):
-                assert asked in pinned, f"{name} lacks {asked}"
+                assert re.match(r"[\w.-]+", asked)[0] in pinned, f"{name} lacks {asked}"
 
 
 def test_what_runs_here_is_what_is_pinned():
