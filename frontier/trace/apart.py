@@ -428,10 +428,10 @@ atexit.register(_POOL.end)
 class _Taker:
     """Gives the bytes of a source, piece by piece, the head that was looked at included."""
 
-    def __init__(self, source: Source, head: bytes) -> None:
+    def __init__(self, source: Any, head: bytes) -> None:
         self._pieces = self._begin = 0
         self._file: Any = None
-        self._source: Any = source
+        self._source = source
         named = getattr(source, "name", None)
         self.name = Path(named).name if isinstance(named, str) else "trace"
         if isinstance(source, bytes | bytearray | memoryview):
@@ -439,7 +439,7 @@ class _Taker:
         else:
             self._file = _Chained(head, source)
             if _can_seek(source):
-                self._begin = self._source.tell() - len(head)
+                self._begin = source.tell() - len(head)
 
     def take(self, number: int) -> bytes | memoryview:
         """Return the next bytes, none at the end."""
