@@ -126,7 +126,15 @@ def _outward(low: float, high: float) -> tuple[float, float]:
     step = 10.0**digits
     # A bound that stands on a step is not moved to the next one by the last bits of a quotient.
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    if low > 0 and first == 0:
+        # Some is not none: 0.4 s beside three minutes is small, and no wait is 0 s.
+        return _first_digit(low), round(last * step, -digits)
     return round(first * step, -digits), round(last * step, -digits)
+
+
+def _first_digit(value: float) -> float:
+    digits = math.floor(math.log10(value))
+    return round(math.floor(value / 10.0**digits + 1e-9) * 10.0**digits, -digits)
 
 
 def clock(value_s: float) -> str:

@@ -564,13 +564,15 @@ def test_ranges_of_dollars_in_words(low, high, expected):
         (0.081, 0.119, "81 ms to 0.119 s"),
         (45.2, 71.0, "45 to 71 s"),
         (95.0, 131.0, "95 s to 2 min 11 s"),
+        (0.54, 209.0, "0.5 s to 3 min 30 s"),
+        (0.0, 29.0, "0 to 29 s"),
         (0.5, math.inf, "0.5 s or longer"),
         (math.inf, math.inf, "never"),
         (0.5, 0.5, "0.5 s"),
     ],
 )
 def test_ranges_of_seconds_in_words(low, high, expected):
-    """One unit where both ends have it."""
+    """One unit where both ends have it; what is more than nothing is not said to be nothing."""
     assert spell.seconds_between(low, high) == expected
 
 
