@@ -22,10 +22,10 @@ from frontier.report import Report
 _MOST_PRICES = 6
 _MOST_COLUMNS = 4
 # Characters that fit the room of each block at the widths of the style, the longest words tried.
-_LABEL, _DETAIL, _OFFER, _REASONS, _LINK, _HEADLINE = 36, 52, 46, 390, 150, 260
+_LABEL, _DETAIL, _OFFER, _REASONS, _LINK, _HEADLINE = 36, 52, 46, 390, 150, 480
 _SUPPLIER, _STALE_SUPPLIER, _CHEAPER = 44, 22, 200
 _NAME, _TRAFFIC, _MODEL = 82, 110, 70
-_ROOMY_ROWS, _USUAL_ROWS, _ROOMY_HEADLINE = 15, 18, 180
+_ROOMY_ROWS, _USUAL_ROWS, _ROOMY_HEADLINE, _LONG_HEADLINE = 15, 18, 180, 260
 _NONE, _NOTHING, _UNSTATED = "no commitment", "–", "not stated"
 
 
@@ -67,12 +67,14 @@ def _page(report: Report) -> str:
     short = (
         " It is less than a day: all else is extrapolated." if report.bill.is_extrapolated else ""
     )
+    # The sentence that is signed is set smaller before it is cut.
+    long = ' class="long"' if len(report.headline) > _LONG_HEADLINE else ""
     left_out = f"{_joined(report.not_included)}."
     return f"""<section class="page {_density(report)}"><header>
 <div>{who}<span>Record of a decision: how to serve {e(brief(model, _MODEL))}</span></div>
 <div class="right">{report.made_on.isoformat()}<span>Frontier {e(report.version)}</span></div>
 </header>
-<h1>{e(brief(report.headline, _HEADLINE))}</h1>
+<h1{long}>{e(brief(report.headline, _HEADLINE))}</h1>
 <p class="why">{cheaper}{e(" ".join(reasons))}</p>
 {_side_by_side(report)}
 <div class="two wide-left"><div>{picture(report)}{few}</div>

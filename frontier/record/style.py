@@ -68,6 +68,7 @@ tr, svg { break-inside: avoid; }
 .roomy footer { margin-top: 10mm; }
 .tight { font-size: 8pt; line-height: 1.25; }
 .tight h1 { font-size: 11.5pt; margin-top: 1.6mm; }
+.page h1.long { font-size: 10pt; }
 .tight .why { margin-bottom: 1.6mm; }
 .tight .small { font-size: 7.2pt; line-height: 1.25; }
 .tight th, .tight td { padding-top: 0.25mm; padding-bottom: 0.25mm; }

@@ -45,7 +45,7 @@ def test_command_line_report_and_workbook_say_the_same(
         f"--slo-p99-ttft={limit}",
     ]
     files = {suffix: tmp_path / f"out.{suffix}" for suffix in ("json", "html", "xlsx")}
-    assert main(["sweep", *told, *(f"--out={path}" for path in files.values())]) == 0
+    assert main(["sweep", *told, "--annex", *(f"--out={path}" for path in files.values())]) == 0
     headline, below, *_ = _said(capsys).splitlines()
     assert main(["break-even", *told]) == 0
     assert headline.endswith(_said(capsys).splitlines()[0])

@@ -98,11 +98,18 @@ def test_a_currency_without_a_rate_is_not_shown(open_app):
 def test_no_file_is_built_before_it_is_asked_for(open_app, monkeypatch):
     """Opening the tab offers the files and makes none of them."""
     made = []
-    for name in ("workbook", "html_record", "report_json", "meters_csv", "scenario_json"):
+    for name in (
+        "workbook",
+        "html_record",
+        "report_json",
+        "meters_csv",
+        "focus_csv",
+        "scenario_json",
+    ):
         monkeypatch.setattr(takeaway, name, lambda *a, name=name, **k: made.append(name))
     app = _open_tab(open_app)
-    # The eighth is the configuration, which stands on the page as it is.
-    assert len(app.get("download_button")) == 8
+    # The ninth is the configuration, which stands on the page as it is.
+    assert len(app.get("download_button")) == 9
     assert made == []
 
 

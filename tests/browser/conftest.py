@@ -69,9 +69,13 @@ def app_url():
         server.wait(timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Give one headless Chromium for all browser tests."""
+    """Give one headless Chromium for the tests of a file.
+
+    It goes with the file: its driver keeps a loop of asyncio running in this thread, in which
+    tests of other files could not run theirs.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
     from playwright.sync_api import sync_playwright
