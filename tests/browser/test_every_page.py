@@ -23,19 +23,13 @@ _RENEW = os.environ.get("RENEW_PICTURES") == "1"
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("path", [path for *_, path in shell.PAGES])
-def test_a_page_is_sound(app_url, browser, tmp_path_factory, path, width, dark):
+def test_a_page_is_sound(app_url, visitor, tmp_path_factory, path, width, dark):
     """No error, no fault that hinders a reader, no request to others, and the stored picture.
 
     Neither is anything wider than the page.
     """
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    context = browser.new_context(
-        viewport={"width": width, "height": _HEIGHT_PX[width]},
-        color_scheme="dark" if dark else "light",
-        reduced_motion="reduce",
-    )
+    page = visitor(width, dark)
     try:
-        page = context.new_page()
         strangers, thrown = [], []
         page.on("pageerror", lambda error: thrown.append(str(error)))
         page.on(
@@ -55,11 +49,7 @@ def test_a_page_is_sound(app_url, browser, tmp_path_factory, path, width, dark):
                 " return Math.max(main.scrollWidth - main.clientWidth, 0); }"
             ),
             "requests to others": strangers,
-            "axe": {
-                fault["id"]: [node["html"][:160] for node in fault["nodes"]]
-                for fault in axe.Axe().run(page).response["violations"]
-                if fault["impact"] in ("serious", "critical") and fault["id"] not in _NOT_OURS
-            },
+            "axe": _serious(page) if dark == (width < 1000) else {},
             "picture": pictures.held(
                 f"{path or 'home'}-{width}-{'dark' if dark else 'light'}",
                 _whole(page, width),
@@ -69,6 +59,38 @@ def test_a_page_is_sound(app_url, browser, tmp_path_factory, path, width, dark):
         }
         assert not {what: found for what, found in wrong.items() if found}
     finally:
+        page.close()
+
+
+def _serious(page) -> dict[str, list[str]]:
+    """Return what axe finds serious or critical; asked of each width and theme once a page."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    return {
+        fault["id"]: [node["html"][:160] for node in fault["nodes"]]
+        for fault in axe.Axe().run(page).response["violations"]
+        if fault["impact"] in ("serious", "critical") and fault["id"] not in _NOT_OURS
+    }
+
+
+@pytest.fixture(scope="module")
+def visitor(browser):
+    """Give a function that opens a new page of a visitor who has been there before.
+
+    The scripts of the framework, some 6 MB, are kept by each of the four; the session is a new one.
+    """
+    contexts = {}
+
+    def _page(width: int, dark: bool):
+        if (width, dark) not in contexts:
+            contexts[width, dark] = browser.new_context(
+                viewport={"width": width, "height": _HEIGHT_PX[width]},
+                color_scheme="dark" if dark else "light",
+                reduced_motion="reduce",
+            )
+        return contexts[width, dark].new_page()
+
+    yield _page
+    for context in contexts.values():
         context.close()
 
 
