@@ -59,6 +59,7 @@ def test_ones_own_file_is_the_traffic_of_every_page(open_page):
     ("name", "data"),
     [
         pytest.param("noise.csv", bytes(range(256)) * 40, id="no table"),
+        pytest.param("colours.csv", b"colour,taste\nred,sour\nblue,sweet\n", id="no times"),
         pytest.param("half.parquet", b"PAR1" + bytes(300), id="half a download"),
     ],
 )
