@@ -12,7 +12,7 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 
 @pytest.fixture(autouse=True, scope="session")
 def _the_driver_costs_little():
-    """Let Streamlit's test driver wait for a run, where it asks each millisecond whether it is over.
+    """Let Streamlit's test driver wait for a run, which it would ask for each millisecond.
 
     And let it look once through what is installed for components, not once for each app.
     """
