@@ -162,8 +162,11 @@ def size_of(value: Any) -> int:
 
 def _names_of(kind: type) -> tuple[str, ...] | None:
     if kind not in _NAMES:
-        is_ours = dataclasses.is_dataclass(kind)
-        _NAMES[kind] = tuple(one.name for one in dataclasses.fields(kind)) if is_ours else None
+        if dataclasses.is_dataclass(kind):
+            _NAMES[kind] = tuple(one.name for one in dataclasses.fields(kind))
+        else:
+            own = kind.__dict__.get("__slots__", ())
+            _NAMES[kind] = tuple(name for name in own if name != "__weakref__") or None
     return _NAMES[kind]
 
 
@@ -263,6 +266,11 @@ class Store:
             with self._lock:
                 del self._making[key]
             mine.set()
+
+    def forget(self, key: Hashable) -> None:
+        """Forget what is kept under that key, if anything is."""
+        with self._lock:
+            self._drop(key)
 
     def forget_unused(self) -> None:
         """Forget all that is not in use."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from frontier.crew import in_threads
 from frontier.economics import SESSION
 from frontier.errors import InfeasibleError
+from frontier.held import Held
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import week_offset_s
 from frontier.policy import ScalingPolicy
@@ -228,7 +229,7 @@ class Bench:
         return Outcome(
             plan=plan,
             latency=LatencySummary(0, 0, 0, 0, 0, 0, 0, 0, 0),
-            sessions=sessions,
+            held=Held(sessions),
             stage_s=np.zeros((2, len(STAGES))),
             horizon_s=horizon_s,
             requests=int(trace.arrival_s.size),
