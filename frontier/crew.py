@@ -7,7 +7,7 @@ part and items. Nothing here knows what the work is.
 
 from __future__ import annotations
 
-import os
+import math
 import threading
 import time
 from collections import deque
@@ -19,6 +19,8 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from frontier.compiling import cores
 
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")
@@ -144,7 +146,7 @@ def in_threads(
 
 
 def _cores() -> int:
-    return max(1, min(8, os.cpu_count() or 1))
+    return max(1, min(8, math.ceil(cores())))
 
 
 class Turns:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from frontier import compiling
+from frontier import compiling, memory
 from frontier.crew import ANSWERS
 from frontier.errors import FrontierError
 from frontier.pages import (
@@ -58,8 +58,11 @@ def run() -> None:
     sys.setswitchinterval(_SWITCH_S)
     server.prepare()
     compiling.begin(at_once=False)
-    with mishap.boundary("page"), ANSWERS.answer():
-        _draw()
+    try:
+        with mishap.boundary("page"), ANSWERS.answer():
+            _draw()
+    finally:
+        memory.trim_soon()
 
 
 def _draw() -> None:
