@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from frontier import spell
+from frontier.cli_options import add_out
 from frontier.errors import InputError
 from frontier.tables import Tables
 
@@ -69,14 +70,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--markdown", action="store_true", help="print a verdict to paste into a pull request"
     )
-    parser.add_argument(
-        "--out",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write the table (.csv, .xlsx), everything (.json) or the verdict (.md); may be "
-        "given several times",
-    )
+    add_out(parser, "the table (.csv, .xlsx), everything (.json) or the verdict (.md)")
 
 
 def _top(text: str) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from frontier import spell
 from frontier.cli_market import KINDS, add_filters, plain
+from frontier.cli_options import add_out
 from frontier.tables import Tables
 
 if TYPE_CHECKING:
@@ -37,14 +38,7 @@ def add_reach(parser: argparse.ArgumentParser) -> None:
         help="search the model's other precisions as well, and say what the cheapest would take",
     )
     add("--json", action="store_true", help="print everything as JSON")
-    add(
-        "--out",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write the plans that were simulated (.csv) or everything (.json); may be given "
-        "several times",
-    )
+    add_out(parser, "the plans that were simulated (.csv) or everything (.json)")
 
 
 def kinds_of(told: argparse.Namespace) -> tuple[str, ...]:

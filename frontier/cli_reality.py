@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frontier import spell
+from frontier.cli_options import add_out
 from frontier.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ def add_reality(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gpu-hours", type=float, metavar="H", help="GPU-hours billed")
     parser.add_argument("--starts", type=float, metavar="N", help="replicas that were started")
     parser.add_argument("--hours", type=float, metavar="H", help="hours of the bill; a month")
-    parser.add_argument(
-        "--out", action="append", default=[], metavar="FILE", help="write the lines: .csv"
-    )
+    add_out(parser, "the lines: .csv")
 
 
 def paid_bill(told: argparse.Namespace, study: Study, plan_id: str) -> PaidBill:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frontier import spell
+from frontier.cli_options import add_out
 from frontier.errors import InputError
 from frontier.tables import DATA_DIR, Tables, load_tables
 
@@ -53,13 +54,7 @@ def add_refresh(parser: argparse.ArgumentParser) -> None:
     add("--usd-per", action="append", default=[], metavar="CODE=RATE", help="dollars for 1 EUR, …")
     add("--complete", action="store_true", help="your tables list all that their providers sell")
     add("--all-rows", action="store_true", help="print confirmed and unmatched rows one by one")
-    add(
-        "--out",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write the proposal: .csv or .json; may be given several times",
-    )
+    add_out(parser, "the proposal: .csv or .json")
     add("--apply", action="store_true", help="write into data/ what needs no accepting")
     add(
         "--accept",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from frontier import spell
 from frontier.cli_market import plain
+from frontier.cli_options import add_out
 from frontier.errors import InfeasibleError
 
 if TYPE_CHECKING:
@@ -24,13 +25,7 @@ SUFFIXES = (".csv", ".json")
 def add_timeouts(parser: argparse.ArgumentParser) -> None:
     """Add to a parser what is printed and written of the idle timeouts."""
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument(
-        "--out",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write the points (.csv) or everything (.json); may be given several times",
-    )
+    add_out(parser, "the points (.csv) or everything (.json)")
 
 
 def found_of(study: Study, crew: Crew) -> Timeouts:

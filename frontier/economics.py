@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frontier.errors import InputError
+from frontier.simulate import session_type
 from frontier.tables import Abandonment
 
 
@@ -169,14 +170,14 @@ def needed_sessions(
     for level in range(1, int(needed.max(initial=0)) + 1):
         edges = np.diff((needed >= level).astype(np.int8), prepend=0)
         begins, ends = times[edges == 1], times[edges == -1]
-        part = np.zeros(begins.size, dtype=SESSION)
+        part = np.zeros(begins.size, dtype=session_type(0))
         part["replica"] = level - 1
         part["started_s"] = part["ready_s"] = begins
         part["ended_s"] = ends
         part["busy_s"] = _within(begins, ends, horizon_s)
         part["cold_start_index"] = -1
         rows.append(part)
-    return np.concatenate(rows) if rows else np.zeros(0, dtype=SESSION)
+    return np.concatenate(rows) if rows else np.zeros(0, dtype=session_type(0))
 
 
 def kept_sessions(
@@ -221,7 +222,7 @@ def kept_sessions(
         first = np.concatenate([[0], splits + 1])
         last = np.concatenate([splits, [own.size - 1]])
         busy = np.concatenate([[0.0], np.cumsum(own["busy_s"])])
-        part = np.zeros(first.size, dtype=SESSION)
+        part = np.zeros(first.size, dtype=session_type(0))
         part["replica"] = replica
         part["ready_s"] = own["ready_s"][first]
         part["started_s"] = np.maximum(part["ready_s"] - start_s, 0.0)
@@ -234,7 +235,7 @@ def kept_sessions(
         part["started_s"] = np.where(in_time, part["started_s"], part["ready_s"])
         part["starting_s"] = np.where(in_time, part["starting_s"], 0.0)
         rows.append(part[part["started_s"] < horizon_s])
-    return np.concatenate(rows) if rows else np.zeros(0, dtype=SESSION)
+    return np.concatenate(rows) if rows else np.zeros(0, dtype=session_type(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,21 +483,6 @@ def _number(curve: Abandonment, name: str) -> float:
     if value is None:
         raise InputError(f"{curve.label} is {curve.shape} and needs {name}")
     return float(value)
-
-
-SESSION: np.dtype[np.void] = np.dtype(
-    [
-        ("replica", np.int32),
-        ("started_s", np.float64),
-        ("ready_s", np.float64),
-        ("ended_s", np.float64),
-        ("starting_s", np.float64),
-        ("busy_s", np.float64),
-        ("idle_s", np.float64),
-        ("parked_s", np.float64, (0,)),
-        ("cold_start_index", np.int64),
-    ]
-)
 
 
 def _within(

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from frontier import spell
 from frontier.billing import Bill, BillBasis, bill, bill_basis
-from frontier.economics import SESSION
 from frontier.errors import InfeasibleError
 from frontier.plans.grid import dedicated_plan, scale_to_zero_plans
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployment, Scenario, deploy
+from frontier.simulate import session_type
 from frontier.start.stages import StartDraws
 from frontier.sweep import LIST_DEAL, Deal, start_draws, usage_of_run
 from frontier.tables import Tables
@@ -202,7 +202,7 @@ def _sessions(
     horizon_s: float,
 ) -> NDArray[np.void]:
     ended_s = np.minimum(ended_s, np.append(started_s[1:], np.inf))
-    found = np.zeros(started_s.size, dtype=SESSION)
+    found = np.zeros(started_s.size, dtype=session_type(0))
     found["started_s"], found["ready_s"], found["ended_s"] = started_s, ready_s, ended_s
     within = np.minimum(ready_s, horizon_s)
     found["starting_s"] = within - started_s
@@ -258,7 +258,7 @@ def _always_on(plan: Plan, trace: Trace, tables: Tables, deal: Deal) -> Estimate
     count = plan.policy.max_replicas
     if plan.interruptions_per_h:
         return _said(plan, tables, None, None, trace)
-    sessions = np.zeros(count, dtype=SESSION)
+    sessions = np.zeros(count, dtype=session_type(0))
     sessions["replica"] = np.arange(count)
     sessions["ended_s"] = sessions["idle_s"] = trace.horizon_s
     sessions["cold_start_index"] = -1

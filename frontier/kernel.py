@@ -54,6 +54,12 @@ from numpy.typing import NDArray
 SAME_INSTANT_S = 1e-9
 # A difference of instants late in a trace is off by its rounding: below this it is no wait.
 NO_WAIT_S = 1e-6
+# The way up a tree is left early only four levels and more below its root: whether it can be
+# left is a question whose answer a core cannot foretell, and costs more than to go on.
+FAR_DOWN = 16
+# No index exceeds this. `& INDEX` changes none, and shows the compiler that it is not below 0, so
+# that it need not ask at every array whether to count from the end: a tenth of the time.
+INDEX = 2**31 - 1
 # Beyond this no time and no number of tokens makes sense, and sums of them are still exact enough.
 MOST_S, MOST_TOKENS = 1e12, 2**31 - 1
 # A clock of decode steps is set back beyond this count: 2^16 leaves 36 bits for the fraction.
@@ -110,6 +116,7 @@ WHOLE = 1e-6
 # which it is left, HAS_BEGUN whether it has been entered before.
 ARRIVED, HEAD, IN_SERVICE, UP, MINIMUM, CHANGES, SESSIONS, NEXT_DRAW, UNLOOKED = range(9)
 UNTIL, HAS_BEGUN = 9, 10
+ROOT = 11  # the lowest node of the trees above all replicas that were ever up
 
 
 class Requests(NamedTuple):
@@ -403,7 +410,7 @@ class Progress(NamedTuple):
 
     Attributes
     ----------
-    slots : int64, shape (11,)
+    slots : int64, shape (12,)
         As named above.
     reached_s : float64, shape (1,)
         The instant of the last event [s].
@@ -467,13 +474,14 @@ _inlined = _njit(nogil=True, _nrt=False, forceinline=True)
 
 
 @_inlined
-def _set_event(tree, replica, time_s):
+def _set_event(tree, root, replica, time_s):
     """Enter when a replica has its next event."""
-    winners = tree.size >> 1
-    node = (winners >> 1) + replica
+    winners = (tree.size >> 1) & INDEX
+    node = ((winners >> 1) + replica) & INDEX
+    far = root * FAR_DOWN
     winner = float(replica)
     tree[node] = time_s
-    while node > 1:
+    while node > root:
         beside = node ^ 1
         other, other_winner = tree[beside], tree[winners + beside]
         # No branch: who wins cannot be foretold. The left one has the lower index, and wins a tie.
@@ -481,20 +489,21 @@ def _set_event(tree, replica, time_s):
         time_s = other if loses else time_s
         winner = other_winner if loses else winner
         node >>= 1
-        if (tree[node] == time_s) & (tree[winners + node] == winner):
+        if node >= far and (tree[node] == time_s) & (tree[winners + node] == winner):
             break
         tree[node] = time_s
         tree[winners + node] = winner
 
 
 @_inlined
-def _set_room(tree, replica, preference):
+def _set_room(tree, root, replica, preference):
     """Enter how gladly a replica is dispatched to."""
-    winners = tree.size >> 1
-    node = (winners >> 1) + replica
+    winners = (tree.size >> 1) & INDEX
+    node = ((winners >> 1) + replica) & INDEX
+    far = root * FAR_DOWN
     winner = replica
     tree[node] = preference
-    while node > 1:
+    while node > root:
         beside = node ^ 1
         other, other_winner = tree[beside], tree[winners + beside]
         # No branch: who wins cannot be foretold. The left one has the lower index, and wins a tie.
@@ -502,16 +511,32 @@ def _set_room(tree, replica, preference):
         preference = other if loses else preference
         winner = other_winner if loses else winner
         node >>= 1
-        if (tree[node] == preference) & (tree[winners + node] == winner):
+        if node >= far and (tree[node] == preference) & (tree[winners + node] == winner):
             break
         tree[node] = preference
         tree[winners + node] = winner
 
 
 @_inlined
-def _winner(tree):
+def _winner(tree, root):
     """Return the lowest index whose leaf equals the root."""
-    return int(tree[(tree.size >> 1) + 1])
+    return int(tree[(tree.size >> 1) + root]) & INDEX
+
+
+@_inlined
+def _root_above(events_s, room, root, replica):
+    """Return the root of the trees once a replica is among those below it.
+
+    It is no higher than it must be, so that what could be up and is not costs nothing. What is
+    beside the old root was never up, so it wins nothing.
+    """
+    winners = events_s.size >> 1
+    while replica * root >= winners >> 1:
+        above = root >> 1
+        events_s[above], events_s[winners + above] = events_s[root], events_s[winners + root]
+        room[above], room[winners + above] = room[root], room[winners + root]
+        root = above
+    return root
 
 
 def _tree(replicas, value):
@@ -529,9 +554,9 @@ def _tree(replicas, value):
 
 @_inlined
 def _push(finish_step, request, base, size, step, new):
-    child = size
+    child = size & INDEX
     while child > 0:
-        parent = (child - 1) >> 1
+        parent = ((child - 1) >> 1) & INDEX
         if finish_step[base + parent] <= step:
             break
         finish_step[base + child] = finish_step[base + parent]
@@ -543,7 +568,7 @@ def _push(finish_step, request, base, size, step, new):
 
 @_inlined
 def _pop(finish_step, request, base, size):
-    last = size - 1
+    last = (size - 1) & INDEX
     step = finish_step[base + last]
     parent, child = 0, 1
     while child < last:
@@ -554,7 +579,7 @@ def _pop(finish_step, request, base, size):
         finish_step[base + parent] = finish_step[base + child]
         request[base + parent] = request[base + child]
         parent = child
-        child = 2 * child + 1
+        child = (2 * child + 1) & INDEX
     finish_step[base + parent] = step
     request[base + parent] = request[base + last]
 
@@ -583,18 +608,18 @@ def _leave_idle_list(count, replica):
 
 
 @_inlined
-def _show_room(fleet, most, replica, pack):
+def _show_room(fleet, most, root, replica, pack):
     held = fleet.counts[replica, HELD]
     if held == most:
-        _set_room(fleet.room, replica, 0)
+        _set_room(fleet.room, root, replica, 0)
     elif pack:
-        _set_room(fleet.room, replica, held + 1)
+        _set_room(fleet.room, root, replica, held + 1)
     else:
-        _set_room(fleet.room, replica, most - held)
+        _set_room(fleet.room, root, replica, most - held)
 
 
 @_inlined
-def _show(fleet, decode_step_s, replica, pack):
+def _show(fleet, decode_step_s, root, replica, pack):
     """Enter in the trees when a ready replica next finishes and how much room it has.
 
     The next finish is the end of the prefills plus the fewest steps left.
@@ -603,10 +628,10 @@ def _show(fleet, decode_step_s, replica, pack):
     held = fleet.counts[replica, HELD]
     next_s = np.inf
     if held > 0:
-        steps = fleet.finish_step[replica * most] - fleet.time[replica, CLOCK]
-        next_s = fleet.time[replica, DECODE_FROM] + steps * decode_step_s[held - 1]
-    _set_event(fleet.events_s, replica, next_s)
-    _show_room(fleet, most, replica, pack)
+        steps = fleet.finish_step[(replica * most) & INDEX] - fleet.time[replica, CLOCK]
+        next_s = fleet.time[replica, DECODE_FROM] + steps * decode_step_s[(held - 1) & INDEX]
+    _set_event(fleet.events_s, root, replica, next_s)
+    _show_room(fleet, most, root, replica, pack)
 
 
 @_inlined
@@ -623,13 +648,13 @@ def _set_back(fleet, base, entries, replica):
 def _take(fleet, decode_step_s, replica, now, new, prefill_s, steps):
     """Put a request on a replica, its prefill after those it has; return its first token."""
     time, finish_step = fleet.time, fleet.finish_step
-    base = replica * decode_step_s.size
+    base = (replica * decode_step_s.size) & INDEX
     held = fleet.counts[replica, HELD]
     if held == 0:
         time[replica, CLOCK] = 0.0
         time[replica, DECODE_FROM] = now
     elif now > time[replica, DECODE_FROM]:
-        step_s = decode_step_s[held - 1]
+        step_s = decode_step_s[(held - 1) & INDEX]
         if step_s > 0.0:
             time[replica, CLOCK] += (now - time[replica, DECODE_FROM]) / step_s
         time[replica, DECODE_FROM] = now
@@ -644,13 +669,13 @@ def _take(fleet, decode_step_s, replica, now, new, prefill_s, steps):
 def _finish(fleet, decode_step_s, replica, now, finish_s):
     """Let every request whose steps are done leave at `now`; return how many did."""
     finish_step, request = fleet.finish_step, fleet.request
-    base = replica * decode_step_s.size
+    base = (replica * decode_step_s.size) & INDEX
     held = fleet.counts[replica, HELD]
-    step_s = decode_step_s[held - 1]
+    step_s = decode_step_s[(held - 1) & INDEX]
     clock = finish_step[base]
     left = held
     while left > 0 and (finish_step[base] - clock) * step_s <= SAME_INSTANT_S:
-        finish_s[request[base]] = now
+        finish_s[request[base] & INDEX] = now
         _pop(finish_step, request, base, left)
         left -= 1
     fleet.counts[replica, HELD] = left
@@ -697,17 +722,18 @@ def _read(reads, replica, new):
 
 
 @_inlined
-def _show_chunked(fleet, reads, decode_step_s, replica, pack):
+def _show_chunked(fleet, reads, decode_step_s, root, replica, pack):
     """Enter in the trees when a prompt or an answer is next done, and the room there is."""
     most = decode_step_s.size
     next_s = np.inf
     if fleet.counts[replica, HELD] > 0:
         decoding = _decoding(fleet, reads, replica)
-        steps = _steps_to_go(fleet, reads, replica * most, replica, decoding)
+        base = (replica * most) & INDEX
+        steps = _steps_to_go(fleet, reads, base, replica, decoding)
         pace_s = _pace_s(reads, decode_step_s, replica, decoding)
         next_s = fleet.time[replica, DECODE_FROM] + steps * pace_s
-    _set_event(fleet.events_s, replica, next_s)
-    _show_room(fleet, most, replica, pack)
+    _set_event(fleet.events_s, root, replica, next_s)
+    _show_room(fleet, most, root, replica, pack)
 
 
 @_inlined
@@ -730,7 +756,7 @@ def _take_chunked(fleet, reads, fates, decode_step_s, replica, now, new, prompt_
         if pace_s > 0.0:
             time[replica, CLOCK] += (now - time[replica, DECODE_FROM]) / pace_s
         time[replica, DECODE_FROM] = now
-        _set_back(fleet, replica * most, decoding, replica)
+        _set_back(fleet, (replica * most) & INDEX, decoding, replica)
         _read(reads, replica, new)
     fleet.counts[replica, HELD] += 1
 
@@ -743,7 +769,7 @@ def _finish_chunked(fleet, reads, requests, decode_step_s, replica, now, fates):
     """
     finish_step, request, prompts = fleet.finish_step, fleet.request, reads.prompts
     most = decode_step_s.size
-    base = replica * most
+    base = (replica * most) & INDEX
     decoding = _decoding(fleet, reads, replica)
     pace_s = _pace_s(reads, decode_step_s, replica, decoding)
     steps = _steps_to_go(fleet, reads, base, replica, decoding)
@@ -809,7 +835,7 @@ def _uncached_prompt_s(caches, requests, replica, new):
 
 
 @_inlined
-def _route_to_prefix(fleet, caches, most, head):
+def _route_to_prefix(fleet, caches, most, root, head):
     """Return the ready replica with a free slot that has the prefix, else the one to pack."""
     parent = caches.parent[head]
     if caches.to_prefix and parent >= 0:
@@ -821,7 +847,7 @@ def _route_to_prefix(fleet, caches, most, head):
             and _holds(caches, replica, parent)
         ):
             return replica
-    return _winner(fleet.room)
+    return _winner(fleet.room, root)
 
 
 @_inlined
@@ -1140,20 +1166,22 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
     begun, next_draw = slots[SESSIONS], slots[NEXT_DRAW]
     unlooked = slots[UNLOOKED]  # the first idle replica whose timer has not been looked at
     until = slots[UNTIL]
+    root = slots[ROOT] & INDEX
     events = 0
     outcome = DONE
 
     if slots[HAS_BEGUN] == 0:
         slots[HAS_BEGUN] = 1
         for replica in range(rules.min_replicas):
+            root = _root_above(events_s, room, root, replica)
             count[replica, STATE] = READY
             count[replica, SESSION] = replica
             owners[replica, 0], owners[replica, 1] = replica, -1
             seconds[replica, ENDED] = np.inf
             if reads is None:
-                _show(fleet, decode_step_s, replica, pack)
+                _show(fleet, decode_step_s, root, replica, pack)
             else:
-                _show_chunked(fleet, reads, decode_step_s, replica, pack)
+                _show_chunked(fleet, reads, decode_step_s, root, replica, pack)
             if replica >= rules.pinned_replicas:
                 unlooked = _become_idle(fleet, replica, now, unlooked)
                 if rules.replicas_per_node > 0:
@@ -1171,7 +1199,7 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
             outcome = FULL
             break
 
-        replica_event_s = events_s[1]
+        replica_event_s = events_s[root]
         arrival_event_s = arrival_s[arrived] if arrived < n else np.inf
         change_event_s = change_s[change] if change < change_s.size else np.inf
         refusal_s = arrival_s[head] + rules.queue_timeout_s if head < arrived else np.inf
@@ -1194,8 +1222,8 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
                 break
             now = replica_event_s
             # Every finish and ready of this instant comes before the dispatch that follows.
-            while events_s[1] <= now:
-                replica = _winner(events_s)
+            while events_s[root] <= now:
+                replica = _winner(events_s, root)
                 session = count[replica, SESSION]
                 if count[replica, STATE] == STARTING:
                     part = IN_START
@@ -1215,9 +1243,9 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
                             fleet, reads, requests, decode_step_s, replica, now, fates
                         )
                 if reads is None:
-                    _show(fleet, decode_step_s, replica, pack)
+                    _show(fleet, decode_step_s, root, replica, pack)
                 else:
-                    _show_chunked(fleet, reads, decode_step_s, replica, pack)
+                    _show_chunked(fleet, reads, decode_step_s, root, replica, pack)
                 if count[replica, HELD] == 0:
                     _count_seconds(seconds, session, part, time[replica, SINCE], now, horizon_s)
                     time[replica, SINCE] = now
@@ -1256,7 +1284,7 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
                 _count_seconds(seconds, session, IN_IDLE, time[replica, SINCE], now, horizon_s)
                 time[replica, SINCE] = now
                 _leave_idle_list(count, replica)
-                _set_room(room, replica, 0)
+                _set_room(room, root, replica, 0)
                 up -= 1
                 if stay_s.size > 0:
                     count[replica, STATE] = PARKED
@@ -1298,7 +1326,7 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
                             seconds[session, FIRST_READY] = now
                         seconds[session, ENDED] = now
                         count[replica, STATE] = OFF
-                        _set_event(events_s, replica, np.inf)
+                        _set_event(events_s, root, replica, np.inf)
                         _leave_node(fleet, rules, replica, now)
                         scaler.state[IN_START_NOW] -= 1
                         up -= 1
@@ -1356,17 +1384,23 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
                 time[replica, SINCE] = now
                 if scaler is not None:
                     scaler.state[IN_START_NOW] += 1
-                _set_event(events_s, replica, ready_s)
+                root = _root_above(events_s, room, root, replica)
+                _set_event(events_s, root, replica, ready_s)
 
         # With no ready replica the queue is empty: whoever came before was refused as well.
-        if rules.refuses_cold and cause >= 0 and room[1] == 0 and not _ready(count, max_replicas):
+        if (
+            rules.refuses_cold
+            and cause >= 0
+            and room[root] == 0
+            and not _ready(count, max_replicas)
+        ):
             head += 1
 
-        while head < arrived and room[1] > 0:
+        while head < arrived and room[root] > 0:
             if caches is None:
-                replica = _winner(room)
+                replica = _winner(room, root)
             else:
-                replica = _route_to_prefix(fleet, caches, decode_step_s.size, head)
+                replica = _route_to_prefix(fleet, caches, decode_step_s.size, root, head)
             if count[replica, HELD] == 0:
                 session = count[replica, SESSION]
                 _count_seconds(seconds, session, IN_IDLE, time[replica, SINCE], now, horizon_s)
@@ -1388,9 +1422,9 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
             else:
                 _take_chunked(fleet, reads, fates, decode_step_s, replica, now, head, prompt_s)
             if reads is None:
-                _show(fleet, decode_step_s, replica, pack)
+                _show(fleet, decode_step_s, root, replica, pack)
             else:
-                _show_chunked(fleet, reads, decode_step_s, replica, pack)
+                _show_chunked(fleet, reads, decode_step_s, root, replica, pack)
             there_s = arrival_s[head]  # when there was a ready replica for it
             if head < count[replica, ARRIVED_BEFORE]:
                 there_s = time[replica, READY_AT]
@@ -1406,7 +1440,7 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
     slots[ARRIVED], slots[HEAD], slots[IN_SERVICE], slots[UP] = arrived, head, held, up
     slots[MINIMUM], slots[CHANGES] = minimum, change
     slots[SESSIONS], slots[NEXT_DRAW] = begun, next_draw
-    slots[UNLOOKED] = unlooked
+    slots[UNLOOKED], slots[ROOT] = unlooked, root
     if outcome != DONE:
         return outcome
     # What is still there stays idle, or parked until its last stay is over.
@@ -1504,8 +1538,9 @@ def begin(
         owners=np.zeros((rows, 2), np.int64),
         seconds=np.zeros((rows, IN_TIERS + kind.stay_s.size)),
     )
-    progress = Progress(np.zeros(HAS_BEGUN + 1, np.int64), np.zeros(1), stop)
+    progress = Progress(np.zeros(ROOT + 1, np.int64), np.zeros(1), stop)
     progress.slots[UNLOOKED] = max_replicas
+    progress.slots[ROOT] = fleet.room.size >> 2  # the first leaf
     progress.slots[UNTIL] = -1
     if scaler is not None:
         scaler.state[ASKED] = rules.min_replicas
@@ -1592,14 +1627,15 @@ def _check(
         and rules.replicas_per_node >= 0
         and kind.resume_s.size == tiers == sessions.seconds.shape[1] - IN_TIERS
         and len(sessions.owners) == len(sessions.seconds)
-        and state.fleet.finish_step.size == replicas * most == state.fleet.request.size
+        and state.fleet.finish_step.size == replicas * most == state.fleet.request.size <= INDEX
         and rules.change_s.size == rules.change_min.size
         and 0 <= rules.pinned_replicas <= replicas
         and 0 <= rules.min_replicas <= replicas
         and rules.target_concurrency > 0
         and state.progress.stop.size == 1
         and -1 <= until <= n
-        and 0 <= slots[HEAD] <= slots[ARRIVED] <= n
+        and 0 <= slots[HEAD] <= slots[ARRIVED] <= n <= INDEX
+        and 1 <= slots[ROOT] <= state.fleet.room.size >> 2
         and (reads is None or reads.prompts.shape == (replicas, RING + most))
         and (caches is None or (caches.state.shape == (replicas, 2) and caches.keeps.size == tiers))
     )  # fmt: skip

@@ -1,10 +1,11 @@
 """Memory of a process that many people share: how much it has, and results kept within bytes.
 
 A store forgets what was used longest ago once what it keeps is larger than it may be; what is in
-use stays, however large. Before new work the process looks at its own size and refuses in a
-sentence what it may not have room for. Left out: the size of what others hold beside the stores,
-which shows in the size of the process alone; and every system without /proc, where that size is
-unknown and nothing is refused.
+use stays, however large. Before new work the process looks at its own size. Near its limit it lets
+go of what was used longest ago in any store, since all of it can be made again, and it refuses in a
+sentence only what has no room beside what is in use. Left out: the size of what others hold beside
+the stores, which shows in the size of the process alone; and every system without /proc, where that
+size is unknown and nothing is refused.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import gc
+import itertools
+import math
 import os
 import threading
+import time
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
@@ -39,6 +43,8 @@ _BOUNDS = (
 _COMMUNITY_CLOUD = Path("/mount/src")
 _BYTES_PER_KIB = 1024
 _TICK_S = 0.1
+# Giving back takes some 30 ms of a core: so long it may wait, and no one asks twice meanwhile.
+_CALM_S = 2.0
 # As malloc.h of glibc has it, and what is often set for servers of threads.
 _M_ARENA_MAX, _ARENAS = -8, 2
 _OBJECT_BYTES = 64
@@ -84,7 +90,8 @@ def _machine_mb() -> float:
 def require_room(tables: Tables, what: str) -> None:
     """Raise an `InfeasibleError` where the process is too large for new work.
 
-    What is kept and not in use is given back first.
+    Before that it gives back what was used longest ago: some of it from a share of the limit on,
+    all of it at the limit.
 
     Parameters
     ----------
@@ -92,21 +99,46 @@ def require_room(tables: Tables, what: str) -> None:
         What is refused, as the sentence names it: "this simulation".
     """
     most_mb = limit_mb(tables)
-    if (held_mb := resident_mb()) is None or held_mb < most_mb:
+    aim_mb = tables.setting("memory_aim_share") * most_mb
+    if (held_mb := resident_mb()) is None or held_mb < aim_mb:
         return
     with _giving:
-        held_mb = resident_mb()
-        if held_mb is not None and held_mb >= most_mb:
-            for store in tuple(_STORES):
-                store.forget_unused()
-            give_back()
-            held_mb = resident_mb()
+        held_mb = _down_to(aim_mb, most_mb)
     if held_mb is not None and held_mb >= most_mb:
         raise InfeasibleError(
             f"This server holds {held_mb:,.0f} MB, and at {most_mb:,.0f} MB it takes no new work: "
             f"there is no room for {what}. Try again in a minute, take fewer requests or days, or "
             f"run Frontier on your own machine, where {LIMIT} sets this limit."
         )
+
+
+def _down_to(aim_mb: float, most_mb: float) -> float | None:
+    """Forget what was used longest ago, as far as it brings the size down; return that [MB]."""
+    global _looked_s
+    held_mb = resident_mb()
+    if held_mb is None or held_mb < aim_mb:
+        return held_mb
+    if held_mb < most_mb and time.monotonic() < _looked_s + _CALM_S:
+        return held_mb
+    _forget_oldest((held_mb - aim_mb) * BYTES_PER_MB)
+    trim()
+    held_mb = resident_mb()
+    if held_mb is not None and held_mb >= most_mb:
+        _forget_oldest(math.inf)
+        give_back()
+        held_mb = resident_mb()
+    _looked_s = time.monotonic()
+    return held_mb
+
+
+def _forget_oldest(size: float) -> None:
+    """Forget so many bytes of what all stores keep, what was used longest ago first."""
+    kept = [one for store in tuple(_STORES) for one in store.by_age()]
+    for _, held, key, store in sorted(kept, key=lambda one: one[0]):
+        if size <= 0:
+            return
+        store.forget(key)
+        size -= held
 
 
 def keep_together() -> None:
@@ -118,9 +150,42 @@ def keep_together() -> None:
         ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, _ARENAS)
 
 
+def spare_the_lasting() -> None:
+    """Let collections pass over what is there now, libraries above all; looks at nothing itself.
+
+    A server collects after each of its runs, and libraries are nearly all there is to look through.
+    What goes round in circles and is done with meanwhile waits for the next `give_back`.
+    """
+    gc.freeze()
+
+
 def give_back() -> None:
-    """Give what is free back to the system, where the C library can."""
+    """Give what is free back to the system, what only refers to itself among it."""
+    gc.unfreeze()
     gc.collect()
+    spare_the_lasting()
+    trim()
+
+
+def trim_soon() -> None:
+    """Give what is free back in a moment, on a thread of its own, however often it is asked."""
+    global _trimming
+    with _soon:
+        if _trimming is None:
+            _trimming = threading.Timer(_CALM_S, _trim_now)
+            _trimming.daemon = True
+            _trimming.start()
+
+
+def _trim_now() -> None:
+    global _trimming
+    with _soon:
+        _trimming = None
+    trim()
+
+
+def trim() -> None:
+    """Give what is free back to the system, where the C library can."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
@@ -162,8 +227,11 @@ def size_of(value: Any) -> int:
 
 def _names_of(kind: type) -> tuple[str, ...] | None:
     if kind not in _NAMES:
-        is_ours = dataclasses.is_dataclass(kind)
-        _NAMES[kind] = tuple(one.name for one in dataclasses.fields(kind)) if is_ours else None
+        if dataclasses.is_dataclass(kind):
+            _NAMES[kind] = tuple(one.name for one in dataclasses.fields(kind))
+        else:
+            own = kind.__dict__.get("__slots__", ())
+            _NAMES[kind] = tuple(name for name in own if name != "__weakref__") or None
     return _NAMES[kind]
 
 
@@ -185,6 +253,7 @@ class Store:
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._bytes = 0
         self._used: dict[Hashable, int] = {}
+        self._at: dict[Hashable, int] = {}
         self._turn = 0
         self._lock = threading.RLock()
         self._making: dict[Hashable, threading.Event] = {}
@@ -208,7 +277,7 @@ class Store:
             if found is None:
                 return None
             self._kept.move_to_end(key)
-            self._used[key] = self._turn
+            self._used[key], self._at[key] = self._turn, next(_CLOCK)
             return found[0]
 
     def put(self, key: Hashable, value: Any) -> None:
@@ -229,7 +298,7 @@ class Store:
             self._drop(key)
             self._kept[key] = value, size
             self._bytes += size
-            self._used[key] = self._turn
+            self._used[key], self._at[key] = self._turn, next(_CLOCK)
             self._make_room()
 
     def get_or_make(
@@ -264,17 +333,22 @@ class Store:
                 del self._making[key]
             mine.set()
 
-    def forget_unused(self) -> None:
-        """Forget all that is not in use."""
+    def forget(self, key: Hashable) -> None:
+        """Forget what is kept under that key, if anything is."""
         with self._lock:
-            for key in [key for key in self._kept if not self._is_used(key)]:
-                self._drop(key)
+            self._drop(key)
+
+    def by_age(self) -> list[tuple[int, int, Hashable, Store]]:
+        """Return when each value was used last, its bytes, its key and this store."""
+        with self._lock:
+            return [(self._at[key], size, key, self) for key, (_, size) in self._kept.items()]
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._kept.clear()
             self._used.clear()
+            self._at.clear()
             self._bytes = 0
 
     def _is_used(self, key: Hashable) -> bool:
@@ -294,8 +368,11 @@ class Store:
         found = self._kept.pop(key, None)
         if found is not None:
             self._bytes -= found[1]
-            del self._used[key]
+            del self._used[key], self._at[key]
 
 
 _STORES: weakref.WeakSet[Store] = weakref.WeakSet()
-_giving = threading.Lock()
+_CLOCK = itertools.count()
+_giving, _soon = threading.Lock(), threading.Lock()
+_looked_s = -math.inf
+_trimming: threading.Timer | None = None

@@ -35,6 +35,7 @@ from frontier.plans.grid import (
 )
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployment, Scenario, deploy
+from frontier.simulate import simulate_plan
 from frontier.start.stages import ColdStart
 from frontier.sweep import (
     LIST_DEAL,
@@ -43,6 +44,7 @@ from frontier.sweep import (
     bill_outcome,
     host_need,
     simulate_plans,
+    start_draws,
     start_normals,
     tolerance_of,
 )
@@ -84,6 +86,29 @@ class Change:
 
 
 UNCHANGED = Change()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sessions:
+    """Makes the sessions of a plan again, on traffic that was changed."""
+
+    plan: Plan
+    trace: Trace
+    change: Change
+    seed: int
+    tables: Tables
+
+    def __call__(self) -> NDArray[np.void]:
+        trace = _changed(self.trace, self.change, self.seed, self.tables)
+        draws = start_draws([self.plan.start], self.tables)[self.plan.start]
+        return simulate_plan(self.plan, trace, draws).sessions
+
+
+def _changed(trace: Trace, change: Change, seed: int, tables: Tables) -> Trace:
+    trace = scaled_tokens(trace, change.tokens)
+    if change.traffic == 1.0:
+        return trace
+    return scale_rate(trace, change.traffic, seed, tables)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,7 +235,9 @@ class Rivals:
         if missing:
             _, trace, deployment = self._world(changes[0], seed)
             plans = [self._plan(deployment, changes[index]) for index in missing]
-            for index, outcome in zip(missing, self._simulate(plans, trace, tick), strict=True):
+            for index, outcome in zip(
+                missing, self._simulate(plans, trace, changes[0], seed, tick), strict=True
+            ):
                 self._outcomes[keys[index]] = outcome
         found = tuple(self._outcomes[key] for key in keys)
         while len(self._outcomes) > _MOST_OUTCOMES:
@@ -223,11 +250,19 @@ class Rivals:
         if key not in self._outcomes:
             _, trace, deployment = self._world(change, seed)
             plan = dedicated_plan(deployment.machines, trace, count, self._tables)
-            (self._outcomes[key],) = self._simulate([plan], trace, tick)
+            (self._outcomes[key],) = self._simulate([plan], trace, change, seed, tick)
         return self._outcomes[key]
 
-    def _simulate(self, plans: list[Plan], trace: Trace, tick: Tick) -> tuple[Outcome, ...]:
+    def _simulate(
+        self, plans: list[Plan], trace: Trace, change: Change, seed: int, tick: Tick
+    ) -> tuple[Outcome, ...]:
         outcomes = simulate_plans(plans, trace, self._tables, progress=lambda *_: tick())
+        if (change.traffic, change.tokens) != (1.0, 1.0):
+            for outcome in outcomes:
+                # The traffic is drawn again too: each rate and seed has its own.
+                outcome.held.can_make(
+                    _Sessions(outcome.plan, self.trace, change, seed, self._tables)
+                )
         # Drawn anew in each call, and always the same: one copy is enough.
         return tuple(
             dataclasses.replace(
@@ -243,9 +278,7 @@ class Rivals:
             return key, self.trace, self.deployment
         world = self._worlds.get(seed)
         if world is None or world[0] != key:
-            trace = scaled_tokens(self.trace, change.tokens)
-            if change.traffic != 1.0:
-                trace = scale_rate(trace, change.traffic, seed, self._tables)
+            trace = _changed(self.trace, change, seed, self._tables)
             world = (key, trace, deploy(self._scenario, trace, self._tables))
             self._worlds[seed] = world
         return world

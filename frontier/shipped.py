@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontier.billing import Meters
+from frontier.held import Held
 from frontier.plans.plan import Plan
 from frontier.simulate import LatencySummary
 from frontier.sweep import Outcome, start_draws
@@ -154,7 +155,7 @@ class Shipped:
         return Outcome(
             plan=plan,
             latency=_latency(held["outcome_latency"][row]),
-            sessions=held["sessions"][at],
+            held=Held(held["sessions"][at]),
             stage_s=start_draws([plan.start], tables)[plan.start].stage_s,
             horizon_s=trace.horizon_s,
             requests=int(trace.arrival_s.size),

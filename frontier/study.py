@@ -259,6 +259,9 @@ class Study:
         """Return what that bill is computed from, meter by meter."""
         return basis_of_outcome(outcome, self.tables, self.deal)
 
+    def _basis_in_short(self, outcome: Outcome) -> BillBasis:
+        return basis_of_outcome(outcome, self.tables, self.deal, whole=False)
+
     def usd_per_month(self, outcome: Outcome, price_factor: float = 1.0) -> float:
         """Return what an outcome costs a month [$]."""
         return self.bill(outcome, price_factor).usd_per_month(self.hours_per_month)
@@ -283,7 +286,7 @@ class Study:
         """Return what a verdict says of a plan."""
         return plan_facts(
             outcome,
-            self.basis(outcome),
+            self._basis_in_short(outcome),
             limit_s=self.limit_s,
             needed=needed_by(outcome.plan, self.deployment),
             tables=self.tables,
@@ -291,7 +294,7 @@ class Study:
 
     def machines(self, outcome: Outcome) -> Machines | None:
         """Return the machines that are always on in a plan, in the shape that costs least."""
-        return machines_of(outcome, self.basis(outcome), self.tables)
+        return machines_of(outcome, self._basis_in_short(outcome), self.tables)
 
     def commitment_in_words(self, outcome: Outcome) -> str:
         """Return what the commitment of a plan binds to; empty for a plan without one."""
@@ -317,7 +320,7 @@ def study_of(
     outcomes = found.outcomes
     if deal.commitment is not None and found.deployment.dedicated.kind == "dedicated":
         outcomes = committed_outcomes(outcomes)
-    bases = {one.plan.plan_id: basis_of_outcome(one, tables, deal) for one in outcomes}
+    bases = {one.plan.plan_id: basis_of_outcome(one, tables, deal, whole=False) for one in outcomes}
     table = frontier_table(
         outcomes,
         tables,

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from frontier.billing import (
     Contract,
     HostChoice,
     HostNeed,
+    Meters,
     Terms,
     TokenPrice,
     Usage,
@@ -30,7 +32,10 @@ from frontier.billing import (
     bill_basis,
     billed_start_s,
     machine_shapes,
+    metering_key,
     months,
+    read_meters,
+    summed,
 )
 from frontier.crew import THREADS, Crew, Progress
 from frontier.economics import (
@@ -41,6 +46,7 @@ from frontier.economics import (
     needed_sessions,
 )
 from frontier.errors import InfeasibleError
+from frontier.held import Held
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployed
@@ -48,9 +54,10 @@ from frontier.simulate import (
     Cancelled,
     LatencySummary,
     RunResult,
+    SessionSeconds,
     Work,
     Works,
-    session_seconds,
+    session_type,
     simulate_plan,
     slowest_of_thousand,
     summarise,
@@ -71,8 +78,8 @@ class Outcome:
     ----------
     latency : LatencySummary
         Percentiles and shares.
-    sessions : structured ndarray
-        As `simulate.RunResult` has them.
+    held : Held
+        Its sessions, which may be made anew, and what was read from them.
     stage_s : ndarray, shape (m, 10)
         Wall-clock seconds of each stage of each drawn start [s].
     ttft_of_thousand_s : ndarray, shape (1000,)
@@ -81,7 +88,7 @@ class Outcome:
 
     plan: Plan
     latency: LatencySummary
-    sessions: NDArray[np.void]
+    held: Held
     stage_s: NDArray[np.float64]
     horizon_s: float
     requests: int
@@ -89,9 +96,51 @@ class Outcome:
     ttft_of_thousand_s: NDArray[np.float64]
 
     @property
+    def sessions(self) -> NDArray[np.void]:
+        """Its sessions as `simulate.RunResult` has them; simulated again where forgotten."""
+        return self.held.rows
+
+    @property
+    def seconds(self) -> SessionSeconds:
+        """Replica-seconds of all sessions, by what the replicas did."""
+        return self.held.seconds
+
+    @property
     def starts(self) -> int:
         """How many starts there were; what was up at time 0 is none."""
-        return int((self.sessions["cold_start_index"] >= 0).sum())
+        return self.held.starts
+
+    def meters(self, contract: Contract) -> tuple[Meters, ...]:
+        """Return what is to be billed under a contract, read from the sessions only once.
+
+        One for its own replicas, and one for pinned ones where it has a base. Of replicas that
+        come and go all meters are one, which is as much as a price and no commitment needs.
+
+        Raises
+        ------
+        InfeasibleError
+            If a replica needs more GPUs than a machine of an offer has.
+        """
+        policy, gpus = self.plan.policy, self.plan.speed.gpus_per_replica
+        parts = (contract,) if contract.base is None else (contract, contract.base)
+        key = (
+            policy,
+            self.plan.standing,
+            *((part.commitment is not None, *metering_key(part, gpus)) for part in parts),
+        )
+
+        def read() -> tuple[Meters, ...]:
+            found = read_meters(usage_of(self), contract)
+            lasting = policy.min_replicas == policy.max_replicas
+            return tuple(
+                meters
+                if lasting or part is contract.base or part.commitment is not None
+                else summed(meters, self.horizon_s)
+                for part, meters in found
+            )
+
+        meters: tuple[Meters, ...] = self.held.read(key, read)
+        return meters
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +240,9 @@ class TokenApi:
     cached_share: float = 0.0
 
 
+_NO_SESSIONS = np.empty(0, dtype=session_type(0))
+
+
 def tolerance_of(tables: Tables) -> Tolerance:
     """Return the differences of cost and p99 that are too small to choose a plan by."""
     return Tolerance(
@@ -233,11 +285,16 @@ def simulate_plans(
     at = {start: index for index, start in enumerate(drawn)}
     # What differs in what it is billed alone is simulated once.
     run_of = [_run_of(plan, at[plan.start]) for plan in plans]
-    runs = {run: (plan, at[plan.start]) for run, plan in zip(run_of, plans, strict=True)}
+    runs: dict[Hashable, _Run] = {}
+    for run, plan in zip(run_of, plans, strict=True):
+        contracts = tuple(LIST_DEAL.contracts(plan, tables))
+        runs.setdefault(run, _Run(plan, at[plan.start], [])).billed.append((plan, contracts))
     ran = crew.run(
         _simulate, (trace, tuple(draws), Works()), list(runs.values()), progress=progress
     )
     found = dict(zip(runs, ran, strict=True))
+    for outcome, one in zip(ran, runs.values(), strict=True):
+        outcome.held.can_make(_Sessions(one.plan, trace, draws[one.start]))
     # What comes back from elsewhere has copies of what all share; here each is there once.
     return tuple(
         dataclasses.replace(found[run], plan=plan, stage_s=draws[at[plan.start]].stage_s)
@@ -264,9 +321,36 @@ def _run_of(plan: Plan, start: int) -> Hashable:
 _Shared = tuple[Trace, tuple[StartDraws, ...], Works]
 
 
-def _simulate(shared: _Shared, item: tuple[Plan, int], stop: NDArray[np.uint8]) -> Outcome:
-    (trace, draws, works), (plan, index) = shared, item
+class _Run(NamedTuple):
+    """A run, which draws it starts by, and how the plans that share it are metered."""
+
+    plan: Plan
+    start: int
+    billed: list[tuple[Plan, tuple[Contract, ...]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sessions:
+    """Makes the sessions of a run again."""
+
+    plan: Plan
+    trace: Trace
+    draws: StartDraws
+
+    def __call__(self) -> NDArray[np.void]:
+        return simulate_plan(self.plan, self.trace, self.draws).sessions
+
+
+def _simulate(shared: _Shared, item: _Run, stop: NDArray[np.uint8]) -> Outcome:
+    (trace, draws, works), (plan, index, billed) = shared, item
     outcome = outcome_of(plan, trace, draws[index], stop, works.of(plan.speed, trace))
+    # Read while the sessions are at hand: those of a long trace do not all fit in memory.
+    for other, contracts in billed:
+        for contract in contracts:
+            # What no machine of an offer can hold is said where it is billed.
+            with suppress(InfeasibleError):
+                dataclasses.replace(outcome, plan=other).meters(contract)
+    outcome.held.can_make(_Sessions(plan, trace, draws[index]))
     return dataclasses.replace(outcome, stage_s=outcome.stage_s[:0])
 
 
@@ -317,23 +401,32 @@ def rerun_with_instant_starts(outcome: Outcome, trace: Trace) -> RunResult:
 
 def bill_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> Bill:
     """Return the bill of one outcome at the prices and rules of these tables, on these terms."""
-    return bill(basis_of_outcome(outcome, tables, deal))
+    return bill(basis_of_outcome(outcome, tables, deal, whole=False))
 
 
-def basis_of_outcome(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> BillBasis:
+def basis_of_outcome(
+    outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL, *, whole: bool = True
+) -> BillBasis:
     """Return what that bill is computed from, meter by meter, on the shape that costs least.
+
+    Parameters
+    ----------
+    whole : bool
+        Whether every meter is asked for; else those of `Outcome.meters`, which cost no run.
 
     Raises
     ------
     InfeasibleError
         If a replica needs more GPUs than any machine in question has.
     """
-    usage = usage_of(settled(outcome, tables))
+    outcome = settled(outcome, tables)
+    usage = usage_of(outcome) if whole else _bare_usage(outcome)
     bases = []
     refused: InfeasibleError | None = None
     for contract in deal.contracts(outcome.plan, tables):
         try:
-            bases.append(bill_basis(usage, contract, tables))
+            meters = None if whole else outcome.meters(contract)
+            bases.append(bill_basis(usage, contract, tables, meters))
         except InfeasibleError as error:
             refused = refused or error
     if refused is not None and not bases:
@@ -346,6 +439,17 @@ def usage_of(outcome: Outcome) -> Usage:
     return usage_of_run(
         outcome.plan,
         outcome.sessions,
+        outcome.stage_s,
+        horizon_s=outcome.horizon_s,
+        requests=outcome.requests,
+    )
+
+
+def _bare_usage(outcome: Outcome) -> Usage:
+    """Return what a run used besides its sessions, whose meters were read before."""
+    return usage_of_run(
+        outcome.plan,
+        _NO_SESSIONS,
         outcome.stage_s,
         horizon_s=outcome.horizon_s,
         requests=outcome.requests,
@@ -414,7 +518,7 @@ def frontier_table(
     rows = []
     for outcome in outcomes:
         outcome = settled(outcome, tables)
-        plan, seconds = outcome.plan, session_seconds(outcome.sessions)
+        plan, seconds = outcome.plan, outcome.seconds
         basis = None if bases is None else bases.get(plan.plan_id)
         cost = bill_outcome(outcome, tables, deal) if basis is None else bill(basis)
         rows.append(
@@ -501,13 +605,16 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     nodes = plain.plan.policy.nodes
     if nodes is not None and (nodes.replicas_per_node > 1 or nodes.kept_nodes):
         raise InfeasibleError("no clairvoyant bound is known where replicas share nodes")
-    sessions = needed_sessions(
-        trace.arrival_s,
-        # Whoever knows the trace sends each prompt where its beginning is.
-        rerun(largest, trace, finds_all=True).finish_s,
-        concurrency=plain.plan.policy.target_concurrency or plain.plan.speed.max_sequences,
-        horizon_s=trace.horizon_s,
-    )
+
+    def needed() -> NDArray[np.void]:
+        return needed_sessions(
+            trace.arrival_s,
+            # Whoever knows the trace sends each prompt where its beginning is.
+            rerun(largest, trace, finds_all=True).finish_s,
+            concurrency=plain.plan.policy.target_concurrency or plain.plan.speed.max_sequences,
+            horizon_s=trace.horizon_s,
+        )
+
     plan = dataclasses.replace(
         plain.plan,
         plan_id=BOUND.stem,
@@ -522,7 +629,7 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
         is_provider_default=False,
     )
     stage_s = np.array([list(plan.start.wall_s.values())] * (1 if nodes is None else 2))
-    return dataclasses.replace(largest, plan=plan, sessions=sessions, stage_s=stage_s)
+    return dataclasses.replace(largest, plan=plan, held=Held(needed(), needed), stage_s=stage_s)
 
 
 def settled(outcome: Outcome, tables: Tables) -> Outcome:
@@ -541,7 +648,7 @@ def settled(outcome: Outcome, tables: Tables) -> Outcome:
         idle_rate_factor=rules.idle_rate_factor if rules.bills_idle else 0.0,
         horizon_s=outcome.horizon_s,
     )
-    return dataclasses.replace(outcome, sessions=sessions)
+    return dataclasses.replace(outcome, held=Held(sessions))
 
 
 def host_need(deployed: Deployed, tables: Tables) -> HostNeed:
@@ -576,7 +683,7 @@ def outcome_of(
     return Outcome(
         plan=plan,
         latency=summarise(result, answered, ordered_s=ordered_s),
-        sessions=result.sessions,
+        held=Held(result.sessions),
         stage_s=draws.stage_s,
         horizon_s=result.horizon_s,
         requests=int(trace.arrival_s.size),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -276,7 +277,7 @@ def usd_of_runs(
 
 
 def bill_basis(
-    usage: Usage, contract: Contract, tables: Tables, meters: Meters | None = None
+    usage: Usage, contract: Contract, tables: Tables, meters: Sequence[Meters] | None = None
 ) -> BillBasis:
     """Return what the bill of a run is computed from.
 
@@ -289,8 +290,9 @@ def bill_basis(
     tables : Tables
         For the settings: hours of a month; cores, memory and storage where the price list is
         silent on them.
-    meters : Meters, optional
-        What was read before under a contract with the same `metering_key`, and is not read again.
+    meters : sequence of Meters, optional
+        What was read before under a contract with the same `metering_key`, and is not read again;
+        that of pinned replicas last.
 
     Raises
     ------
@@ -303,7 +305,7 @@ def bill_basis(
         storage_usd = tables.setting("storage_usd_per_gb_month")
     charged_plans: set[str] = set()
     pools = []
-    parts = read_meters(usage, contract) if meters is None else ((contract, meters),)
+    parts = read_meters(usage, contract) if meters is None else _parts(contract, meters)
     for part, read in parts:
         # A plan is charged, and its credit used up, once.
         is_charged = part.rules.rules_id not in charged_plans
@@ -327,6 +329,11 @@ def bill_basis(
         storage_usd_per_gb_month=storage_usd,
         pools=tuple(pools),
     )
+
+
+def _parts(contract: Contract, meters: Sequence[Meters]) -> tuple[tuple[Contract, Meters], ...]:
+    contracts = (contract,) if contract.base is None else (contract, contract.base)
+    return tuple(zip(contracts, meters, strict=False))
 
 
 def _pool_basis(

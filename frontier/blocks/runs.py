@@ -21,6 +21,7 @@ from frontier import spell
 from frontier.blocks.carried import CacheRules, Carried, Columns
 from frontier.blocks.tally import Tally
 from frontier.errors import InfeasibleError
+from frontier.held import Held
 from frontier.interruptions import Outages, draw_outages
 from frontier.plans.plan import Plan
 from frontier.simulate import (
@@ -179,7 +180,7 @@ class PlanRun:
         return Outcome(
             plan=self.plan,
             latency=latency,
-            sessions=self._runs[0][2].sessions(self._whole.horizon_s),
+            held=Held(self._runs[0][2].sessions(self._whole.horizon_s)),
             stage_s=self._draws.stage_s,
             horizon_s=self._whole.horizon_s,
             requests=self._whole.requests,

@@ -25,7 +25,7 @@ from frontier.explain.terms import (
 )
 from frontier.plans.families import BOUND
 from frontier.scope import date_of
-from frontier.simulate import CAUSES, THOUSAND, RunResult, explain, session_seconds
+from frontier.simulate import CAUSES, THOUSAND, RunResult, explain
 from frontier.start.labels import in_sentence
 from frontier.start.stages import STAGES, ColdStart
 from frontier.sweep import Outcome, rerun
@@ -63,7 +63,7 @@ def waits_of(study: Ground, outcome: Outcome) -> tuple[Explanation, ...]:
         found.append(_waited(run, trace))
     if outcome.starts:
         found.append(_starts(outcome))
-    seconds = session_seconds(outcome.sessions)
+    seconds = outcome.seconds
     if seconds.held_s:
         terms = (
             Term("busy", "busy", seconds.busy_s, "s", SIMULATED, note="at least one request"),

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from frontier import spell, units
 from frontier.billing import TokenPrice
 from frontier.plans.scenario import replica_rps
-from frontier.simulate import session_seconds
 from frontier.study import Study
 from frontier.sweep import Outcome
 
@@ -101,7 +100,7 @@ def used_of(study: Study, outcome: Outcome) -> Used:
     """Return what a plan reserves and what of it this traffic uses."""
     trace, plan, day_s = study.trace, outcome.plan, units.SECONDS_PER_DAY
     facts, requests = study.facts(outcome), int(trace.arrival_s.size)
-    held = session_seconds(outcome.sessions).held_s / outcome.horizon_s
+    held = outcome.seconds.held_s / outcome.horizon_s
     running = room = 0
     if facts.is_always_on and facts.machines is not None:
         running = facts.kept

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frontier.economics import undominated
+from frontier.memory import size_of
 from frontier.plans.families import SCALE_TO_ZERO, WARM_POOL
 from frontier.plans.plan import Plan
 from frontier.study import Simulated, simulate
@@ -141,9 +142,7 @@ class Futures:
 
 
 def _bytes_of(found: Simulated) -> int:
-    trace = found.trace
-    held = trace.arrival_s.nbytes + trace.prompt_tokens.nbytes + trace.output_tokens.nbytes
-    return held + sum(outcome.sessions.nbytes for outcome in found.outcomes)
+    return size_of((found.trace, found.outcomes))
 
 
 def worth_keeping(outcomes: Iterable[Outcome], tables: Tables) -> tuple[Outcome, ...]:

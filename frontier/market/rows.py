@@ -90,7 +90,7 @@ class Choice:
     @property
     def bill(self) -> Bill:
         """Its bill over the span."""
-        return bill(bill_basis(self.tried.usage, self.contract, self.tables, self.tried.meters))
+        return bill(bill_basis(self.tried.usage, self.contract, self.tables, (self.tried.meters,)))
 
     @property
     def usd_by_line(self) -> dict[str, float]:
@@ -587,7 +587,7 @@ class _Asking:
             host = item.usage.host if metered else None
             alike.setdefault((item.plan.speed.gpus_per_replica, host), []).append(item)
         for items in alike.values():
-            basis = bill_basis(items[0].usage, contract, tables, items[0].meters)
+            basis = bill_basis(items[0].usage, contract, tables, (items[0].meters,))
             gpu_s, kept_ram_gib_s, storage_gb = np.array([item.takes for item in items]).T
             span_usd = usd_of_runs(
                 basis, gpu_s=gpu_s, kept_ram_gib_s=kept_ram_gib_s, storage_gb=storage_gb

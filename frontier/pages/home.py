@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from frontier import spell, units
+from frontier.answers import ANSWERS
 from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_drawn
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
-from frontier.crew import ANSWERS
 from frontier.errors import FrontierError
 from frontier.pages import (
     against_view,
@@ -32,7 +32,6 @@ from frontier.pages import (
 from frontier.pages.controls import Choices
 from frontier.pages.plans import choose_plan, picked_plan
 from frontier.report import answer_rows, latency_rows, uncertain_percentiles
-from frontier.simulate import session_seconds
 from frontier.start.labels import in_sentence
 from frontier.study import Study
 from frontier.sweep import Outcome
@@ -76,6 +75,7 @@ def render() -> None:
         _draw_answer(answer_place, study, pair)
         ANSWERS.stands()
         ranges_place.caption(about_ranges(study.verdict))
+    results.give_way()
     if not is_drawn and (study is None or view == MARKET):
         with market_place:
             market_view.draw(choices, problem)
@@ -208,7 +208,7 @@ def _draw_card(study: Study, outcome: Outcome) -> None:
             ("A month", spell.dollars(cost.usd_per_month(study.hours_per_month))),
             ("p99 TTFT", spell.seconds(latency.p99_ttft_s)),
             ("Waited on a start", spell.percent(latency.waited_on_start_share)),
-            ("GPU busy", spell.percent(session_seconds(outcome.sessions).busy_share)),
+            ("GPU busy", spell.percent(outcome.seconds.busy_share)),
         ]
         for pair in (facts[:2], facts[2:]):
             for column, (label, value) in zip(st.columns(2), pair, strict=True):
@@ -387,7 +387,7 @@ def _draw_plan_tables(study: Study, outcome: Outcome) -> None:
             )
     with right:
         st.markdown("**Replicas**")
-        held_s = session_seconds(outcome.sessions).held_s
+        held_s = outcome.seconds.held_s
         st.table(
             pd.DataFrame(
                 {

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from frontier import compiling
-from frontier.crew import ANSWERS
+from frontier import compiling, memory
+from frontier.answers import ANSWERS
 from frontier.errors import FrontierError
 from frontier.pages import (
     bar,
@@ -58,8 +58,12 @@ def run() -> None:
     sys.setswitchinterval(_SWITCH_S)
     server.prepare()
     compiling.begin(at_once=False)
-    with mishap.boundary("page"), ANSWERS.answer():
-        _draw()
+    try:
+        with mishap.boundary("page"), ANSWERS.answer(server.yield_check()):
+            _draw()
+    finally:
+        server.spare_libraries()
+        memory.trim_soon()
 
 
 def _draw() -> None:

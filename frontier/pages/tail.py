@@ -132,7 +132,7 @@ def _tail(outcome: Outcome, trace: Trace) -> Tail:
             return in_flight_table(result, trace.arrival_s, capacity=capacity, **window)
         return replicas_table(result, trace.arrival_s, **window)
 
-    starts = (outcome.sessions["cold_start_index"] >= 0).any() or result.waited_on_start.any()
+    starts = outcome.starts > 0 or result.waited_on_start.any()
     return Tail(
         points=tail_table(result.ttft_s, parts.cause),
         slowest=slowest_table(result, parts, trace, slowest),

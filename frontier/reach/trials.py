@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontier.crew import in_threads
-from frontier.economics import SESSION
 from frontier.errors import InfeasibleError
+from frontier.held import Held
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import week_offset_s
 from frontier.policy import ScalingPolicy
 from frontier.reach.hours import KeptHours
 from frontier.reach.places import Place, Settings, Way, plan_of, ways_of
 from frontier.schedules import weekly_schedule
-from frontier.simulate import LatencySummary
+from frontier.simulate import LatencySummary, session_type
 from frontier.start.stages import STAGES, ColdStart, StartDraws
 from frontier.sweep import Deal, Outcome, bill_outcome, outcome_of, start_draws
 from frontier.tables import Offer, Tables
@@ -221,14 +221,14 @@ class Bench:
             name = "busy_s"
             up_s = np.full(int(busy_s // horizon_s) + 1, horizon_s)
             up_s[-1] = busy_s % horizon_s
-        sessions = np.zeros(up_s.size, dtype=SESSION)
+        sessions = np.zeros(up_s.size, dtype=session_type(0))
         sessions["replica"] = np.arange(up_s.size)
         sessions["ended_s"] = sessions[name] = up_s
         sessions["cold_start_index"] = -1
         return Outcome(
             plan=plan,
             latency=LatencySummary(0, 0, 0, 0, 0, 0, 0, 0, 0),
-            sessions=sessions,
+            held=Held(sessions),
             stage_s=np.zeros((2, len(STAGES))),
             horizon_s=horizon_s,
             requests=int(trace.arrival_s.size),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from frontier.errors import InputError
 from frontier.prices.age import NOT_SOLD
@@ -129,21 +130,14 @@ def _renewed(offer: Offer, rows: Sequence[PriceRow], tables: Tables) -> Item:
         asks.append("The price here is the median of a market")
     if offer.available == NOT_SOLD:
         asks.append("The offer here counts as no longer sold")
-    return Item(
+    return _of_offer(
+        offer,
         CONFIRMED if same and len(prices) == 1 else CHANGED,
-        offer.offer_id,
-        offer.provider,
-        offer.gpu,
-        offer.kind,
-        offer.product,
-        offer.region,
-        offer.usd_per_gpu_h,
-        None if len(prices) > 1 else price,
-        offer.priced_on,
-        newest,
-        places(rows),
-        tuple(asks),
-        tuple(prices) if len(prices) > 1 else (),
+        new_usd=None if len(prices) > 1 else price,
+        new_date=newest,
+        where=places(rows),
+        asks=tuple(asks),
+        prices=tuple(prices) if len(prices) > 1 else (),
         row=cited,
         offer=replace(offer, usd_per_gpu_h=price, priced_on=newest),
     )
@@ -186,16 +180,9 @@ def _gone(
         )
         if around is not None:
             gone.append(
-                Item(
+                _of_offer(
+                    offer,
                     GONE,
-                    offer.offer_id,
-                    offer.provider,
-                    offer.gpu,
-                    offer.kind,
-                    offer.product,
-                    offer.region,
-                    offer.usd_per_gpu_h,
-                    old_date=offer.priced_on,
                     new_date=as_of,
                     where=around.file,
                     asks=("Not listed: sold out, or sold no more",),
@@ -204,3 +191,19 @@ def _gone(
                 )
             )
     return gone
+
+
+def _of_offer(old: Offer, what: str, **new: Any) -> Item:
+    """Return the line of an offer that is in the tables; the rest are fields of `Item`."""
+    return Item(
+        what,
+        old.offer_id,
+        old.provider,
+        old.gpu,
+        old.kind,
+        old.product,
+        old.region,
+        old.usd_per_gpu_h,
+        old_date=old.priced_on,
+        **new,
+    )

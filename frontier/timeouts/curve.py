@@ -342,7 +342,7 @@ def timeouts_of(study: Study, runs: TimeoutRuns) -> Timeouts:
     points = []
     for tried in runs.tried:
         timeout_s = tried.plan.policy.idle_timeout_s
-        found = bill(bill_basis(tried.usage, contract, tables, tried.meters))
+        found = bill(bill_basis(tried.usage, contract, tables, (tried.meters,)))
         points.append(
             _point(tried, found, hours, is_allowed=(low or 0.0) <= timeout_s <= (high or math.inf))
         )

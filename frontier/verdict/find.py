@@ -25,7 +25,7 @@ from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
 from frontier.ranges import HOLDS, NOT_SURE, Ranges, few_beyond
 from frontier.serving import precisions_of, serving_speed
-from frontier.simulate import THOUSAND, session_seconds
+from frontier.simulate import THOUSAND
 from frontier.sweep import Deal, Outcome, tolerance_of
 from frontier.tables import Tables
 from frontier.trace import Trace
@@ -214,7 +214,7 @@ def plan_facts(
         over_of_thousand=int(np.count_nonzero(outcome.ttft_of_thousand_s > limit_s)),
         refused_of_thousand=int(np.count_nonzero(np.isinf(outcome.ttft_of_thousand_s))),
         billed_replicas=cost.billed_s / outcome.horizon_s,
-        busy_replicas=session_seconds(outcome.sessions).busy_s / outcome.horizon_s,
+        busy_replicas=outcome.seconds.busy_s / outcome.horizon_s,
         priced_on=tuple(
             dict.fromkeys(
                 (part.provider, pool.priced_on)

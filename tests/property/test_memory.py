@@ -50,8 +50,6 @@ def test_a_store_keeps_to_its_bytes(sizes, spares):
         used = 2 if spares else 1
         newest = sum(size_of(_result(one)) for one in sizes[max(0, key + 1 - used) : key + 1])
         assert kept.held_bytes <= max(_SMALL_MB * BYTES_PER_MB, newest)
-    kept.forget_unused()
-    assert kept.get(len(sizes) - 1) is not None
     kept.clear()
     assert kept.held_bytes == 0
 
@@ -122,17 +120,42 @@ def test_who_waits_makes_it_where_the_first_was_stopped():
     person.join(10)
 
 
-def test_a_process_that_is_too_large_refuses_in_a_sentence(monkeypatch):
-    """It gives back what nobody uses first; the sentence names the size, the limit and the way."""
-    kept, tables = Store(1000.0, spares_used=False), load_tables()
-    kept.put("old", _result(1))
-    kept.put("new", _result(1))
+def _process(monkeypatch, stores, besides_mb):
+    """Let the process be so large besides what these stores keep, and no other store be there."""
+    held = [besides_mb]
+    monkeypatch.setattr(memory, "_STORES", stores)
+    monkeypatch.setattr(memory, "_CALM_S", 0.0)
     monkeypatch.setenv(memory.LIMIT, "250")
-    monkeypatch.setattr(memory, "resident_mb", lambda: 249.0)
+    monkeypatch.setattr(
+        memory,
+        "resident_mb",
+        lambda: held[0] + sum(store.held_bytes for store in stores) / BYTES_PER_MB,
+    )
+    return held
+
+
+def test_near_its_limit_a_process_forgets_what_was_used_longest_ago(monkeypatch):
+    """In whatever store it lies, and no more than brings it down; nothing is refused for it."""
+    mine, theirs = Store(1000.0, spares_used=True), Store(1000.0, spares_used=False)
+    _process(monkeypatch, [mine, theirs], besides_mb=190.0)
+    for number in range(3):
+        mine.put(number, _result(10_000))
+        theirs.put(number, _result(10_000))
+    mine.get(0)
+    memory.require_room(load_tables(), "this")
+    # Of 250 MB it aims at 85 %: 190 and two results.
+    assert [mine.get(number) is None for number in range(3)] == [False, True, True]
+    assert [theirs.get(number) is None for number in range(3)] == [True, True, False]
+
+
+def test_a_process_that_is_too_large_refuses_in_a_sentence(monkeypatch):
+    """It gives back all that can be made again; the sentence names size, limit and the way."""
+    kept, tables = Store(1000.0, spares_used=False), load_tables()
+    held = _process(monkeypatch, [kept], besides_mb=100.0)
+    kept.put("old", _result(1))
     memory.require_room(tables, "this")
     assert kept.get("old") is not None
-    kept.get("new")
-    monkeypatch.setattr(memory, "resident_mb", lambda: 260.0)
+    held[0] = 260.0
     with pytest.raises(InfeasibleError, match=r"holds 260 MB, and at 250 MB .* room for this"):
         memory.require_room(tables, "this")
     assert kept.get("old") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import threading
 from types import MappingProxyType
 
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from frontier import held
+from frontier.billing import Terms, bill
 from frontier.charts.frontier_chart import frontier_figure
 from frontier.charts.frontier_chart import frontier_table as chart_points
 from frontier.crew import Threads
@@ -20,6 +23,7 @@ from frontier.plans.scenario import Scenario, deploy
 from frontier.simulate import explain
 from frontier.sweep import (
     LIST_DEAL,
+    Deal,
     basis_of_outcome,
     bill_outcome,
     frontier_table,
@@ -298,3 +302,49 @@ def test_a_serverless_offer_is_not_taken_for_a_dedicated_one(trace, tables):
     scenario = dataclasses.replace(SCENARIO, dedicated_offer="modal-l40s")
     with pytest.raises(InputError, match="modal-l40s"):
         deploy(scenario, trace, tables)
+
+
+def test_forgotten_sessions_come_back_to_the_bit(deployment, trace, tables):
+    """Whatever the store has no room for is simulated again; few rows are never forgotten."""
+    outcomes = sweep(default_grid(deployment, trace, tables), trace, tables)
+    before = [outcome.sessions for outcome in outcomes]
+    held._kept().clear()
+    assert any(outcome.held._rows is None for outcome in outcomes)
+    for outcome, rows in zip(outcomes, before, strict=True):
+        assert outcome.held.count == rows.size
+        np.testing.assert_array_equal(outcome.sessions, rows)
+        assert (outcome.held._rows is None) == (rows.size > held._FEW_ROWS)
+
+
+def test_a_bill_needs_no_sessions(outcomes, tables, monkeypatch):
+    """What was read beforehand bills as all meters do, under any price; nothing runs again."""
+    commitment = next(iter(tables.commitments.values()))
+    deals = [
+        Deal(),
+        Deal(machines=Terms(multiplier=0.7), serverless=Terms(multiplier=1.3)),
+        Deal(commitment=commitment),
+    ]
+    whole = [
+        bill(basis_of_outcome(outcome, tables, deal)) for deal in deals for outcome in outcomes
+    ]
+    held._kept().clear()
+    monkeypatch.setattr("frontier.sweep.simulate_plan", pytest.fail)
+    for deal in deals[:2]:
+        for outcome in outcomes:
+            if outcome.plan.family != BOUND:
+                bill_outcome(outcome, tables, deal)
+    monkeypatch.undo()
+    short = [bill_outcome(outcome, tables, deal) for deal in deals for outcome in outcomes]
+    for one, other in zip(short, whole, strict=True):
+        assert one.usd == other.usd
+        assert one.billed_s == pytest.approx(other.billed_s, rel=1e-12)
+
+
+def test_outcomes_that_go_take_their_sessions_along(deployment, trace, tables):
+    """The store of sessions holds nothing of runs that nobody has any more."""
+    held._kept().clear()
+    outcomes = simulate_plans(first_look(default_grid(deployment, trace, tables)), trace, tables)
+    assert held._kept().held_bytes > 0
+    del outcomes
+    gc.collect()
+    assert held._kept().held_bytes == 0
