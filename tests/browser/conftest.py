@@ -25,6 +25,8 @@ _FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Tabs of one visitor share a process, and in it the scripts of the framework as compiled.
+    "--process-per-site",
 ]
 
 
@@ -86,23 +88,61 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
-def open_page(app_url, browser):
-    """Give a function that opens a path of the app and waits until its script has run."""
-    contexts = []
+@pytest.fixture(scope="module")
+def open_tab(browser):
+    """Give a function that opens an empty tab of a visitor who has been there before.
 
-    def _open(path: str = "", *, width: int = 1280, height: int = 800, dark: bool = False):
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light",
-        )
-        contexts.append(context)
+    It holds nothing of earlier tabs but the scripts of the framework: a session is one tab's.
+    """
+    context = browser.new_context()
+
+    def _tab(width: int, height: int, dark: bool):
         page = context.new_page()
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        return page
+
+    yield _tab
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def last_tabs():
+    """Hold the tabs of the test before: they keep the scripts until the next has loaded."""
+    return []
+
+
+@pytest.fixture
+def open_page(app_url, browser, open_tab, last_tabs):
+    """Give a function that opens a path of the app and waits until its script has run.
+
+    Pages are tabs of one visitor, but for a stranger's.
+    """
+    tabs, contexts = [], []
+
+    def _open(
+        path: str = "",
+        *,
+        width: int = 1280,
+        height: int = 800,
+        dark: bool = False,
+        stranger: bool = False,
+    ):
+        if stranger:
+            contexts.append(browser.new_context())
+            page = contexts[-1].new_page()
+            page.set_viewport_size({"width": width, "height": height})
+        else:
+            page = open_tab(width, height, dark)
+            tabs.append(page)
         page.goto(f"{app_url}/{path}")
+        while last_tabs:
+            last_tabs.pop().close()
         wait_until_done(page)
         return page
 
     yield _open
+    last_tabs.extend(tabs)
     for context in contexts:
         context.close()
 

@@ -58,37 +58,32 @@ def _serious(page) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def visit(app_url, browser):
+def visit(app_url, open_tab):
     """Give a function that goes to a page and tells what was thrown and asked of others there.
 
     A wide and light page is loaded by its address, the others are reached as most visitors reach
     them: by the links of the first page.
     """
-    contexts, pages = {}, {}
+    pages = {}
 
     def _visit(path: str, width: int, dark: bool):
-        size = {"width": width, "height": _HEIGHT_PX[width]}
-        if (width, dark) not in contexts:
-            contexts[width, dark] = browser.new_context(
-                viewport=size, color_scheme="dark" if dark else "light", reduced_motion="reduce"
-            )
         page = pages.get((width, dark))
         if page is None or (width > 1000 and not dark):
-            if page is not None:
-                page.close()
-            page = pages[width, dark] = contexts[width, dark].new_page()
+            before, page = page, open_tab(width, _HEIGHT_PX[width], dark)
+            page.emulate_media(reduced_motion="reduce")
+            pages[width, dark] = page
             heard = _listen(page)
             page.goto(f"{app_url}/{path}")
+            if before is not None:
+                before.close()
         else:
             heard = _listen(page)
-            page.set_viewport_size(size)
+            page.set_viewport_size({"width": width, "height": _HEIGHT_PX[width]})
             _follow(page, path)
         wait_until_drawn(page)
         return page, *heard
 
-    yield _visit
-    for context in contexts.values():
-        context.close()
+    return _visit
 
 
 def _listen(page) -> tuple[list[str], list[str]]:
