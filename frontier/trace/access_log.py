@@ -10,6 +10,7 @@ no pattern here can take more than one pass over a line. Which requests count is
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -364,15 +365,16 @@ def recognise(head: str, most: int) -> LogFormat | None:
     InputError
         If it is a log of no known layout, or one whose lines have no time.
     """
-    lines = [line for line in head.splitlines() if line.strip()]
-    kind = _kind_of([_COLOUR.sub("", line[:most]) for line in lines[:_FIRST_LINES]])
+    lines = (line for line in head.splitlines() if line.strip())
+    first = list(itertools.islice(lines, _FIRST_LINES))
+    kind = _kind_of([_COLOUR.sub("", line[:most]) for line in first])
     if kind is None:
         return None
     found: Counter[int] = Counter()
     timed: Counter[int] = Counter()
     spent: Counter[int] = Counter()
     examples: dict[int, str] = {}
-    for line in lines:
+    for line in itertools.chain(first, lines):
         if len(line) > most:
             continue
         line = _COLOUR.sub("", line)

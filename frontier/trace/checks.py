@@ -95,7 +95,7 @@ def unit_of(
     if clock.is_date:
         return "date and time", True
     first = float(clock.origin or 0)
-    epoch = _epoch_of(first)
+    epoch = _epoch_of(first) or _epoch_beyond_a_gap(clock, offsets)
     if epoch is not None and told is None:
         _refuse_two_epochs(clock, epoch, column)
     if told is not None:
@@ -146,6 +146,24 @@ def unit_of(
 
 def _epoch_of(number: float) -> str | None:
     return next((unit for unit, (low, high) in _EPOCHS.items() if low <= number < high), None)
+
+
+def _epoch_beyond_a_gap(clock: Clock, offsets: NDArray[np.float64]) -> str | None:
+    """Return the unit of dates of which a few lack theirs: beside times of 0 the others tell it.
+
+    None unless one gap is longer than all that lies beyond it, and most rows do: times of 0 to an
+    hour in microseconds are numbers such as seconds since 1970 are.
+    """
+    if _epoch_of(clock.largest) is None:
+        return None
+    numbers = np.sort(offsets)
+    gaps = np.diff(numbers)
+    at = int(np.argmax(gaps)) if gaps.size else 0
+    beyond = numbers[at + 1 :]
+    if beyond.size <= at + 1 or gaps[at] <= 0.5 * (numbers[-1] - numbers[0]):
+        return None
+    first, last = (_epoch_of(float(clock.origin or 0) + float(beyond[end])) for end in (0, -1))
+    return first if first == last else None
 
 
 def _refuse_two_epochs(clock: Clock, epoch: str, column: str) -> None:

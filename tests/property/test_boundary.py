@@ -156,6 +156,31 @@ def test_a_row_decades_away_is_asked_about_by_its_number(odd, where, kept_by):
         read_trace(_csv(*rows), far_rows="keep")
 
 
+@pytest.mark.parametrize("where", [0, 700], ids=["first", "among the others"])
+@pytest.mark.parametrize("per_s", [1, 1000, 1e6], ids=["s", "ms", "us"])
+def test_a_row_of_time_0_takes_no_date_and_no_unit_from_the_others(where, per_s):
+    """Beside dates as numbers, one 0 is asked about; without it they are what they always were."""
+    times = [int((1_772_409_600 + 60 * minute) * per_s) for minute in range(1440)]
+    alone = read_trace(_csv(*(b"%d,10,10" % at for at in times)))
+    rows = [b"%d,10,10" % at for at in (*times[:where], 0, *times[where:])]
+    with pytest.raises(TraceQuestion, match=rf"^Row {where + 2:,} \(1970-01-01\) lies 20,500 days"):
+        read_trace(_csv(*rows))
+    trace = read_trace(_csv(*rows), far_rows="after")
+    assert trace.t0_utc == alone.t0_utc == dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
+    assert trace.report.time_unit == alone.report.time_unit
+    np.testing.assert_array_equal(trace.arrival_s, alone.arrival_s)
+
+
+def test_small_numbers_stay_times_after_the_first():
+    """An hour in microseconds, evenly from 0 on, looks like seconds since 1970 and is none."""
+    rows = [b"%d,10,10" % (at * 3_000_000) for at in range(1200)]
+    with pytest.raises(InputError, match="span 114 years"):
+        read_trace(_csv(*rows))
+    trace = read_trace(_csv(*rows), time_unit="us")
+    assert trace.t0_utc is None
+    assert trace.span_s == 1199 * 3
+
+
 def test_a_pause_of_two_months_may_be_kept():
     """A gap that is only long is asked about, and kept if that is the answer."""
     rows = [b"2026-01-01T00:00:00Z,1,1", b"2026-01-02T00:00:00Z,1,1", b"2026-03-05T00:00:00Z,1,1",
