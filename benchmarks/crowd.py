@@ -60,6 +60,7 @@ class Person:
             subprotocols=["streamlit"],
             max_size=None,
             ping_interval=None,
+            open_timeout=_PATIENCE_S,
         )
         self._reader = asyncio.create_task(self._read())
         return self

@@ -11,7 +11,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -124,16 +124,20 @@ def in_threads(
                 if has_turn:
                     found[index] = work(items[index], stop)
 
-    with ANSWERS.aside(), ThreadPoolExecutor(workers or _cores()) as pool:
+    with ThreadPoolExecutor(workers or _cores()) as pool:
         running = [pool.submit(take) for _ in range(min(workers or _cores(), len(items)))]
         try:
-            while running:
-                done, left = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                running = list(left)
-                if progress is not None:
-                    progress(len(found), len(items))
+            # What is done in a moment is not worth another wait for the place.
+            wait(running, timeout=TICK_S, return_when=FIRST_EXCEPTION)
+            is_long = not all(future.done() for future in running)
+            with ANSWERS.aside() if is_long else nullcontext():
+                while running:
+                    done, left = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                    running = list(left)
+                    if progress is not None:
+                        progress(len(found), len(items))
         except BaseException:
             stop[0] = 1
             raise

@@ -21,6 +21,7 @@ from frontier.sensitivity import AS_SHIPPED, Rivals
 from frontier.start.labels import STAGE_LABELS
 from frontier.start.stages import ColdStart
 from frontier.study import (
+    Comparison,
     Hanging,
     Simulated,
     Study,
@@ -282,33 +283,40 @@ def rivals(
 
 
 def with_break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -> Study:
-    """Return the study with the break-even rate in its verdict, where that is quick to compute.
+    """Return the study with the break-even rate in its verdict, where that is quick to compute."""
+    if choices.trace.arrival_s.size > study.tables.setting("break_even_most_requests"):
+        return study
+    return with_rate(study, break_even(choices, study, pin=pin))
 
-    It needs other rates of the traffic, so it comes after the first answer, and is kept by all
-    that a bill and the limit depend on.
+
+def break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -> Comparison:
+    """Return scale-to-zero as shipped against always-on at other rates of the traffic.
+
+    It needs so many simulations that it comes after the first answer, and is kept by all that a
+    bill and the limit depend on.
     """
     tables, scenario = study.tables, choices.scenario
-    if choices.trace.arrival_s.size > tables.setting("break_even_most_requests"):
-        return study
     offers = [tables.offers[scenario.serverless_offer]]
     offers += study.deal.shapes(tables.offers[scenario.dedicated_offer], tables)
     rules = [tables.rules_of(offer) for offer in offers]
     terms = (study.limit_s, study.deal, tables.setting("hours_per_month"))
     key = ("rate", *choices.content_under(tables), *terms, *offers, *rules)
-    compared = once(
-        key,
-        lambda progress: compare(
-            study,
-            rivals(choices, pin=pin),
-            AS_SHIPPED,
-            lines=(AS_SHIPPED,),
-            progress=progress,
+    return cast(
+        Comparison,
+        once(
+            key,
+            lambda progress: compare(
+                study,
+                rivals(choices, pin=pin),
+                AS_SHIPPED,
+                lines=(AS_SHIPPED,),
+                progress=progress,
+            ),
+            private=choices.is_private if pin is None else pin.is_private,
+            begins="Looking for the break-even…",
+            what="the break-even",
         ),
-        private=choices.is_private if pin is None else pin.is_private,
-        begins="Looking for the break-even…",
-        what="the break-even",
     )
-    return with_rate(study, compared)
 
 
 def with_known_ranges(choices: Choices, study: Study) -> Study:
