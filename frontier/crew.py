@@ -11,7 +11,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -114,23 +114,24 @@ def in_threads(
     # Work that has work done holds a turn, and would wait for its own.
     is_within = _TURNS.are_held_here()
     gives_way = ANSWERS.comes_after()
+    # Who draws has a place, in which one of the threads works while they are waited for.
+    has_place = ANSWERS.holder()
 
-    def take() -> None:
+    def take(number: int) -> None:
         while not stop[0] and (index := next(waiting, None)) is not None:
             if gives_way:
                 ANSWERS.give_way(lambda: bool(stop[0]))
+            is_free = is_within or (number == 0 and has_place())
             # Between two items, so that no sweep keeps the others of this process waiting.
-            with nullcontext(True) if is_within else _TURNS.turn(stop) as has_turn:
+            with nullcontext(True) if is_free else _TURNS.turn(stop) as has_turn:
                 if has_turn:
                     found[index] = work(items[index], stop)
 
+    count = min(workers or _cores(), len(items))
     with ThreadPoolExecutor(workers or _cores()) as pool:
-        running = [pool.submit(take) for _ in range(min(workers or _cores(), len(items)))]
+        running = [pool.submit(take, number) for number in range(count)]
         try:
-            # What is done in a moment is not worth another wait for the place.
-            wait(running, timeout=TICK_S, return_when=FIRST_EXCEPTION)
-            is_long = not all(future.done() for future in running)
-            with ANSWERS.aside() if is_long else nullcontext():
+            with ANSWERS.aside() if gives_way else nullcontext():
                 while running:
                     done, left = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
                     for future in done:
@@ -138,6 +139,8 @@ def in_threads(
                     running = list(left)
                     if progress is not None:
                         progress(len(found), len(items))
+                    if running:
+                        ANSWERS.give_way()
         except BaseException:
             stop[0] = 1
             raise
