@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from frontier import compiling, spell
-from frontier.answers import ANSWERS
+from frontier.answers import ANSWERS, TICK_S
 from frontier.crew import Progress
 from frontier.pages import controls, server, session, text
 from frontier.pages.controls import Choices
@@ -172,9 +173,17 @@ def once(
     found = find(key)
     if found is not None:
         return found
-    bar = st.progress(0.0, begins)
+    bar, drawn_s = st.progress(0.0, begins), time.monotonic()
+    is_over = server.yield_check()
 
     def progress(done: int, of: int) -> None:
+        nonlocal drawn_s
+        if time.monotonic() < drawn_s + TICK_S:
+            # Drawing is where a new input ends this run; it need not be drawn each time.
+            if is_over is not None:
+                is_over()
+            return
+        drawn_s = time.monotonic()
         session.require_room(what)
         bar.progress(min(1.0, done / max(of, 1)), begins if words is None else words(done, of))
         give_way()
