@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from frontier import crew
 from frontier.crew import Turns, in_threads
 
 GOES_ON = np.zeros(1, dtype=np.uint8)
