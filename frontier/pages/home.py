@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ from frontier.pages import (
     explained,
     link,
     market_view,
+    mishap,
     results,
     session,
     show,
@@ -188,7 +190,7 @@ def _draw_chart(study: Study, chosen: str) -> None:
             figure,
             key="frontier_chart",
             alt=f"Dollars a month against p99 time to first token. {study.verdict.headline}.",
-            on_select=lambda: _clicked(list(study.outcomes)),
+            on_select=mishap.safe(functools.partial(_clicked, list(study.outcomes))),
             selection_mode="points",
         )
     hidden = not_drawn(study.table)
