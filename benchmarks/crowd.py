@@ -5,9 +5,11 @@ Drives a running or a new server over its websocket, as browsers do, and draws n
     python -m benchmarks.crowd clicks --people 20 --minutes 3
     python -m benchmarks.crowd soak --uploads 200 --people 20 --mb 5
 
-`clicks` prints how long answers took, by what was clicked, and whether anybody saw a number of
-another. `soak` prints the memory of the process before, meanwhile and half a minute after. A page
-has answered when its heading stands; a person clicks every five seconds, but not before the answer.
+`clicks` prints how long answers took, by what was clicked, the server's processor time for a click,
+whether anybody saw a number of another, and how soon the threads of a sweep end whose person turns
+to another page. `soak` prints the memory of the process before, meanwhile and half a minute after.
+A page has answered when its heading stands; a person clicks every five seconds, but not before the
+answer.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from frontier.pages import shell
 _ROOT = Path(__file__).parents[1]
 _THINK_S = 5.0
 _PATIENCE_S = 120.0
+_LOOKED_AT_S = 2.0
 
 
 class Person:
@@ -49,7 +52,6 @@ class Person:
         self.session_id = ""
         self.taken_up_s: list[float] = []
         self._page = ""
-        self._runs = 0
         self._said: asyncio.Queue[ForwardMsg] = asyncio.Queue()
 
     async def __aenter__(self) -> Person:
@@ -124,6 +126,7 @@ class Person:
         while True:
             said = await asyncio.wait_for(self._said.get(), _PATIENCE_S)
             kind, now = said.WhichOneof("type"), time.perf_counter() - begun
+            # Until then it is the end of a run that was under way.
             if kind == "new_session" and not is_ours:
                 is_ours = True
                 self.taken_up_s.append(now)
@@ -133,8 +136,8 @@ class Person:
                     answered = now
                     if not stays:
                         return answered, answered
-            if kind == "script_finished" and is_ours and said.script_finished != 1:
-                # 0 is the end of a run; a run that asks for another is followed by it.
+            is_last = said.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
+            if kind == "script_finished" and is_ours and is_last:
                 return answered or now, now
 
     async def upload(self, content: bytes, name: str, *, stays: bool = True) -> tuple[float, float]:
@@ -181,6 +184,36 @@ def _rss_mb(pid: int) -> float:
     raise SystemExit("the server has gone")
 
 
+def _cpu_s(pid: int) -> float:
+    """Return the processor time of the server and of the processes that it has waited for [s]."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _threads(pid: int) -> set[str]:
+    return {path.name for path in Path(f"/proc/{pid}/task").iterdir()}
+
+
+async def _cancel_s(port: int, pid: int, number: int) -> float:
+    """Return how long the threads of a sweep go on once its person has turned to another page."""
+    async with Person(port, number, {"traffic": "upload"}) as person:
+        await person.click()
+        await person.upload(_trace(30_000, number), f"long{number}.csv", stays=False)
+        await asyncio.sleep(1.0)
+        before, begun, last = _threads(pid), time.perf_counter(), 0.0
+        left = asyncio.create_task(person.click(page="sources", stays=False))
+        ended: set[str] = set()
+        while time.perf_counter() < begun + _LOOKED_AT_S:
+            gone = before - _threads(pid)
+            if gone - ended:
+                ended, last = gone, time.perf_counter() - begun
+            await asyncio.sleep(0.005)
+        await left
+        if not ended:
+            print(f"person {number} had no thread at work when leaving")
+        return last
+
+
 def _requests_of(person: int) -> int:
     return 2003 + 211 * person
 
@@ -189,7 +222,7 @@ async def _clicks(args: argparse.Namespace, pid: int) -> None:
     took: dict[str, list[tuple[float, float]]] = defaultdict(list)
     people: list[Person] = []
     until = time.monotonic() + 60 * args.minutes
-    sizes, alive = [_rss_mb(pid)], True
+    sizes, alive, cpu_s = [_rss_mb(pid)], True, _cpu_s(pid)
 
     async def watch() -> None:
         while alive:
@@ -203,7 +236,7 @@ async def _clicks(args: argparse.Namespace, pid: int) -> None:
             people.append(person)
             took["first visit"].append(await person.click())
             content = _trace(_requests_of(number), number)
-            took["upload"].append(await person.upload(content, f"person{number}.csv"))
+            took["upload"].append(await person.upload(content, f"person{number}.csv", stays=False))
             while time.monotonic() < until:
                 begun = time.monotonic()
                 kind = draw.choice(("limit", "factor", "page", "page", "page"))
@@ -231,7 +264,9 @@ async def _clicks(args: argparse.Namespace, pid: int) -> None:
     await asyncio.gather(*(arrive(number) for number in range(args.people)))
     alive = False
     await watcher
+    clicks, cpu_s = sum(map(len, took.values())), _cpu_s(pid) - cpu_s
     _say_times(took)
+    print(f"processor time: {cpu_s:.0f} s for {clicks} clicks, {cpu_s / clicks:.2f} s a click")
     taken_up = sorted(one for person in people for one in person.taken_up_s)
     print(
         f"taken up, what was under way cancelled: median {statistics.median(taken_up):.2f} s, "
@@ -243,6 +278,11 @@ async def _clicks(args: argparse.Namespace, pid: int) -> None:
     print(f"errors shown: {len(errors)} {sorted(set(errors))[:5]}")
     print(
         f"memory: {sizes[0]:.0f} MB before, {max(sizes):.0f} MB at most, {sizes[-1]:.0f} MB after"
+    )
+    ends = [await _cancel_s(args.port, pid, 100 + at) for at in range(5)]
+    print(
+        "threads of a sweep after its person turned away: "
+        + ", ".join(f"{one:.2f}" for one in ends)
     )
 
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import frontier
-from frontier.crew import THREADS, TICK_S, Crew, Found, Item, Progress, Shared, Work
+from frontier.answers import ANSWERS, TICK_S
+from frontier.crew import THREADS, Crew, Found, Item, Progress, Shared, Work
 from frontier.errors import FrontierError, InputError
 
 if TYPE_CHECKING:
@@ -179,7 +180,8 @@ def _gather(
             for index in done:
                 del running[index]
             if not done:
-                time.sleep(TICK_S)
+                with ANSWERS.aside():
+                    time.sleep(TICK_S)
         if progress is not None:
             progress(len(found), len(items))
     except BaseException:

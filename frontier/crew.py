@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -20,6 +19,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier.answers import ANSWERS, TICK_S
 from frontier.compiling import cores
 
 Shared = TypeVar("Shared")
@@ -27,11 +27,6 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 Progress = Callable[[int, int], None]
 Work = Callable[[Shared, Item, NDArray[np.uint8]], Found]
-
-# How often the caller hears of progress while no item is done; also how soon it may stop us.
-TICK_S = 0.1
-# How long one piece of what comes after an answer waits for the answers of others.
-PATIENCE_S = 2.0
 
 
 class Crew(Protocol):
@@ -129,7 +124,7 @@ def in_threads(
                 if has_turn:
                     found[index] = work(items[index], stop)
 
-    with ThreadPoolExecutor(workers or _cores()) as pool:
+    with ANSWERS.aside(), ThreadPoolExecutor(workers or _cores()) as pool:
         running = [pool.submit(take) for _ in range(min(workers or _cores(), len(items)))]
         try:
             while running:
@@ -207,60 +202,3 @@ class Turns:
 
 
 _TURNS = Turns(_cores())
-
-
-class Answers:
-    """Who is on the way to an answer, so that what others compute after theirs can give way.
-
-    A thread begins an answer and says when it stands; what it does from then on comes after. All
-    of it shares one interpreter: a page that is drawn while four others look for break-even rates
-    would take five times as long.
-    """
-
-    def __init__(self) -> None:
-        self._under_way: set[int] = set()
-        self._changed = threading.Condition()
-        self._here = threading.local()
-
-    @contextmanager
-    def answer(self) -> Iterator[None]:
-        """Be on the way to an answer, until `stands` is called or the block is left."""
-        me = threading.get_ident()
-        with self._changed:
-            self._under_way.add(me)
-        self._here.stands = False
-        try:
-            yield
-        finally:
-            self.stands()
-            self._here.stands = False
-
-    def stands(self) -> None:
-        """Say that this thread's answer stands."""
-        with self._changed:
-            self._under_way.discard(threading.get_ident())
-            self._changed.notify_all()
-        self._here.stands = True
-
-    def comes_after(self) -> bool:
-        """Return whether what this thread does comes after its answer."""
-        return getattr(self._here, "stands", False)
-
-    def give_way(self, is_over: Callable[[], object] | None = None) -> None:
-        """Wait while others are on the way to an answer; never for long.
-
-        Parameters
-        ----------
-        is_over : callable, optional
-            Asked ten times a second; true, or anything it raises, ends the waiting.
-        """
-        until_s = time.monotonic() + PATIENCE_S
-        while self._under_way and time.monotonic() < until_s:
-            if is_over is not None and is_over():
-                return
-            with self._changed:
-                if self._under_way:
-                    self._changed.wait(TICK_S)
-
-
-ANSWERS = Answers()

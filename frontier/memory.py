@@ -150,9 +150,20 @@ def keep_together() -> None:
         ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, _ARENAS)
 
 
+def spare_the_lasting() -> None:
+    """Let collections pass over what is there now, libraries above all; looks at nothing itself.
+
+    A server collects after each of its runs, and libraries are nearly all there is to look through.
+    What goes round in circles and is done with meanwhile waits for the next `give_back`.
+    """
+    gc.freeze()
+
+
 def give_back() -> None:
     """Give what is free back to the system, what only refers to itself among it."""
+    gc.unfreeze()
     gc.collect()
+    spare_the_lasting()
     trim()
 
 

@@ -113,23 +113,15 @@ def against_figure(table: pd.DataFrame, *, limits_s: tuple[float, float]) -> go.
             yanchor="bottom",
             xref="paper",
         )
-    ticks_s, labels = theme.time_ticks(low_s, high_s)
     figure.update_yaxes(
-        type="log",
-        range=[np.log10(low_s), np.log10(high_s)],
-        tickvals=ticks_s,
-        ticktext=labels,
+        **theme.time_axis(low_s, high_s),
         title="p99 time to first token",
     )
     figure.update_xaxes(title="Dollars a month", tickprefix="$", tickformat=",.0f")
     if (cost := table["usd_per_month"]).min() > 0 and cost.max() / cost.min() > 12:
         low, high = theme.log_range(cost.tolist())
-        ticks, labels = theme.money_ticks(low, high)
         figure.update_xaxes(
-            type="log",
-            range=[np.log10(low), np.log10(high)],
-            tickvals=ticks,
-            ticktext=labels,
+            **theme.money_axis(low, high),
             tickprefix="",
         )
     return theme.base_layout(figure, height_px=_HEIGHT_PX)

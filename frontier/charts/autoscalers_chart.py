@@ -110,9 +110,7 @@ def autoscalers_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> g
     least, most = float(table["usd_per_month"].min()), float(table["usd_per_month"].max())
     pad = max((most - least) * _PAD, most * _PAD / 2, 1.0)
     if shows_limit:
-        figure.add_hline(
-            y=slo_p99_ttft_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"}
-        )
+        figure.add_hline(y=slo_p99_ttft_s, line=theme.THRESHOLD)
         theme.label_line(
             figure,
             f"limit {spell.seconds(slo_p99_ttft_s)}",

@@ -63,7 +63,7 @@ def decides_figure(table: pd.DataFrame, *, wrong_share: float) -> go.Figure:
     )
     figure.add_vline(
         x=wrong_share * 100,
-        line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"},
+        line=theme.THRESHOLD,
     )
     theme.base_layout(figure, height_px=_ROW_PX * len(table) + _AXIS_PX)
     figure.update_xaxes(

@@ -252,7 +252,7 @@ def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, high_s: float) -> None:
         )
     figure.add_hline(
         y=slo_p99_ttft_s,
-        line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"},
+        line=theme.THRESHOLD,
     )
     figure.add_annotation(
         x=1,
@@ -326,23 +326,15 @@ def _is_wide(table: pd.DataFrame) -> bool:
 
 
 def _set_axes(figure: go.Figure, table: pd.DataFrame, low_s: float, high_s: float) -> None:
-    ticks_s, labels = theme.time_ticks(low_s, high_s)
     figure.update_yaxes(
-        type="log",
-        range=[np.log10(low_s), np.log10(high_s)],
-        tickvals=ticks_s,
-        ticktext=labels,
+        **theme.time_axis(low_s, high_s),
         title="p99 time to first token",
     )
     figure.update_xaxes(title="Dollars a month", tickprefix="$", tickformat=",.0f")
     low_usd, high_usd = _cost_range(table)
     if _is_wide(table):
-        ticks_usd, labels = theme.money_ticks(low_usd, high_usd)
         figure.update_xaxes(
-            type="log",
-            range=[np.log10(low_usd), np.log10(high_usd)],
-            tickvals=ticks_usd,
-            ticktext=labels,
+            **theme.money_axis(low_usd, high_usd),
             tickprefix="",
         )
     else:

@@ -152,7 +152,7 @@ def ladder_figure(table: pd.DataFrame, steps: pd.DataFrame) -> go.Figure:
             )
     own = table[table["is_own"]]
     own_s = float(own["limit_s"].iloc[0])
-    figure.add_vline(x=own_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"})
+    figure.add_vline(x=own_s, line=theme.THRESHOLD)
     theme.label_line(
         figure,
         f"your limit {spell.seconds(own_s)}",
@@ -184,12 +184,8 @@ def ladder_figure(table: pd.DataFrame, steps: pd.DataFrame) -> go.Figure:
         )
     )
     _add_names(figure, held, (low_s, high_s), top_usd)
-    ticks_s, labels = theme.time_ticks(low_s, high_s)
     figure.update_xaxes(
-        type="log",
-        range=[math.log10(low_s), math.log10(high_s)],
-        tickvals=ticks_s,
-        ticktext=labels,
+        **theme.time_axis(low_s, high_s),
         title="Limit on the p99 time to first token",
     )
     figure.update_yaxes(

@@ -134,22 +134,14 @@ def market_figure(
     _add_rings(figure, shown[shown["offer_id"].isin(focused)], limit_s)
     if high_s > limit_s:
         figure.add_hrect(y0=limit_s, y1=high_s, fillcolor=theme.TINT, line_width=0, layer="below")
-    figure.add_hline(y=limit_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"})
+    figure.add_hline(y=limit_s, line=theme.THRESHOLD)
     _add_names(figure, steps, (low_usd, high_usd), (low_s, high_s), limit_s, best)
-    ticks_s, labels = theme.time_ticks(low_s, high_s)
     figure.update_yaxes(
-        type="log",
-        range=[np.log10(low_s), np.log10(high_s)],
-        tickvals=ticks_s,
-        ticktext=labels,
+        **theme.time_axis(low_s, high_s),
         title="p99 time to first token",
     )
-    ticks_usd, labels = theme.money_ticks(low_usd, high_usd)
     figure.update_xaxes(
-        type="log",
-        range=[np.log10(low_usd), np.log10(high_usd)],
-        tickvals=ticks_usd,
-        ticktext=labels,
+        **theme.money_axis(low_usd, high_usd),
         title="Dollars a month",
     )
     theme.base_layout(figure, height_px=_HEIGHT_PX)

@@ -103,9 +103,7 @@ def mitigations_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> g
     least, most = float(table["usd_per_month"].min()), float(table["usd_per_month"].max())
     pad = max((most - least) * _PAD, 1.0)
     left, right = max(least - pad, 0.0), most + pad
-    figure.add_hline(
-        y=slo_p99_ttft_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"}
-    )
+    figure.add_hline(y=slo_p99_ttft_s, line=theme.THRESHOLD)
     theme.label_line(
         figure,
         f"limit {spell.seconds(slo_p99_ttft_s)}",
@@ -116,16 +114,12 @@ def mitigations_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> g
         yanchor="bottom",
     )
     _name(figure, table, (left, right), (low_s, high_s))
-    ticks_s, labels = theme.time_ticks(low_s, high_s, _MOST_TICKS)
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     figure.update_xaxes(
         range=[left, right], tickformat="$,.0f", nticks=6, title="Dollars a month", zeroline=False
     )
     return figure.update_yaxes(
-        type="log",
-        range=[np.log10(low_s), np.log10(high_s)],
-        tickvals=ticks_s,
-        ticktext=labels,
+        **theme.time_axis(low_s, high_s, _MOST_TICKS),
         title="p99 time to first token",
     )
 

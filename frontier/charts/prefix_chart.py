@@ -46,7 +46,7 @@ def prefix_figure(table: pd.DataFrame) -> go.Figure:
             showlegend=False,
         )
     )
-    figure.add_hline(y=always, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"})
+    figure.add_hline(y=always, line=theme.THRESHOLD)
     low, high = np.log10(float(at_s.iloc[0])), np.log10(float(at_s.iloc[-1]))
     theme.label_line(
         figure, "<b>Always on</b>", low, always, xanchor="left", yanchor="bottom", align="left"

@@ -105,7 +105,7 @@ def reach_figure(table: pd.DataFrame, *, limit_s: float) -> go.Figure:
             )
         )
     figure.add_hrect(y0=limit_s, y1=high_s, fillcolor=theme.TINT, line_width=0, layer="below")
-    figure.add_hline(y=limit_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"})
+    figure.add_hline(y=limit_s, line=theme.THRESHOLD)
     figure.add_annotation(
         x=1,
         xref="paper",
@@ -117,20 +117,12 @@ def reach_figure(table: pd.DataFrame, *, limit_s: float) -> go.Figure:
         font={"size": theme.TEXT_PX},
     )
     theme.base_layout(figure, height_px=_HEIGHT_PX)
-    ticks_s, labels = theme.time_ticks(low_s, high_s)
     figure.update_yaxes(
-        type="log",
-        range=[np.log10(low_s), np.log10(high_s)],
-        tickvals=ticks_s,
-        ticktext=labels,
+        **theme.time_axis(low_s, high_s),
         title="p99 time to first token",
     )
-    ticks_usd, labels = theme.money_ticks(low_usd, high_usd)
     return figure.update_xaxes(
-        type="log",
-        range=[np.log10(low_usd), np.log10(high_usd)],
-        tickvals=ticks_usd,
-        ticktext=labels,
+        **theme.money_axis(low_usd, high_usd),
         title="Dollars a month",
     )
 

@@ -169,12 +169,8 @@ def tail_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> go.Figure:
             xanchor="right" if on_left else "left",
             font={"size": 12},
         )
-    ticks_s, labels = theme.time_ticks(low_s, high_s, _MOST_TICKS)
     figure.update_xaxes(
-        type="log",
-        range=[np.log10(low_s), np.log10(high_s)],
-        tickvals=ticks_s,
-        ticktext=labels,
+        **theme.time_axis(low_s, high_s, _MOST_TICKS),
         tickangle=0,
         title="Time to first token",
     )
@@ -196,9 +192,7 @@ def _add_limit(figure: go.Figure, slo_p99_ttft_s: float, low_s: float, high_s: f
         figure.add_vrect(
             x0=slo_p99_ttft_s, x1=high_s, fillcolor=theme.TINT, line_width=0, layer="below"
         )
-    figure.add_vline(
-        x=slo_p99_ttft_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"}
-    )
+    figure.add_vline(x=slo_p99_ttft_s, line=theme.THRESHOLD)
     # Towards the middle, where there is room for its words.
     figure.add_annotation(
         x=np.log10(slo_p99_ttft_s),

@@ -23,6 +23,9 @@ VERMILION, SKY, GREY = "#D55E00", "#2F93CF", "#7F8C98"
 VIOLET, PLUM, OLIVE, FOREST = "#7A70C8", "#A0457B", "#A39300", "#1F8463"
 BLUE_FILL = "rgba(0, 114, 178, 0.45)"
 TINT = "rgba(213, 94, 0, 0.08)"
+"""Where the limit is broken."""
+THRESHOLD = {"color": VERMILION, "width": 1.5, "dash": "dash"}
+"""The line of a limit or a break-even."""
 RANGE = "rgba(127, 140, 152, 0.25)"
 
 
@@ -213,6 +216,22 @@ def log_range(values: list[float], pad: float = 0.08) -> tuple[float, float]:
     low, high = min(positive), max(positive)
     margin = max((math.log10(high) - math.log10(low)) * pad, 0.08)
     return 10 ** (math.log10(low) - margin), 10 ** (math.log10(high) + margin)
+
+
+def time_axis(low_s: float, high_s: float, most: int | None = None) -> dict[str, Any]:
+    """Return the settings of a logarithmic axis of seconds, with `time_ticks`."""
+    ticks_s, labels = time_ticks(low_s, high_s) if most is None else time_ticks(low_s, high_s, most)
+    return _log_axis(low_s, high_s, ticks_s, labels)
+
+
+def money_axis(low_usd: float, high_usd: float) -> dict[str, Any]:
+    """Return the settings of a logarithmic axis of dollars, with `money_ticks`."""
+    return _log_axis(low_usd, high_usd, *money_ticks(low_usd, high_usd))
+
+
+def _log_axis(low: float, high: float, ticks: list[float], labels: list[str]) -> dict[str, Any]:
+    span = [math.log10(low), math.log10(high)]
+    return {"type": "log", "range": span, "tickvals": ticks, "ticktext": labels}
 
 
 def base_layout(figure: go.Figure, *, height_px: int) -> go.Figure:

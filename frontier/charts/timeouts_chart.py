@@ -197,12 +197,8 @@ def _set_axes(figure: go.Figure, shown: pd.DataFrame, limit_s: float, none_s: fl
         col=1,
     )
     low, high = theme.log_range([*shown["p99_ttft_s"], limit_s], pad=0.1)
-    ticks, labels = theme.time_ticks(low, high, most=6)
     figure.update_yaxes(
-        type="log",
-        range=[math.log10(low), math.log10(high)],
-        tickvals=ticks,
-        ticktext=labels,
+        **theme.time_axis(low, high, most=6),
         title="p99 TTFT",
         row=2,
         col=1,

@@ -98,9 +98,7 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
             font={"size": 12},
         )
     figure.add_vline(x=base, line={"color": theme.GREY, "width": 1}, layer="below")
-    figure.add_vline(
-        x=0, line={"color": theme.VERMILION, "width": 1.5, "dash": "dash"}, layer="below"
-    )
+    figure.add_vline(x=0, line=theme.THRESHOLD, layer="below")
     figure.update_layout(barmode="overlay")
     theme.base_layout(figure, height_px=_ROW_PX * len(table) + _AXIS_PX)
     figure.update_xaxes(

@@ -93,14 +93,7 @@ def validation_figure(table: pd.DataFrame) -> go.Figure:
                     hovertemplate="%{text}<extra></extra>",
                 )
             )
-    ticks_s, labels = theme.time_ticks(low_s, high_s, _MOST_TICKS)
-    axis = {
-        "type": "log",
-        "range": [np.log10(low_s), np.log10(high_s)],
-        "tickvals": ticks_s,
-        "ticktext": labels,
-        "tickangle": 0,
-    }
+    axis = theme.time_axis(low_s, high_s, _MOST_TICKS) | {"tickangle": 0}
     figure.update_xaxes(**axis, title="Measured")
     figure.update_yaxes(**axis, title="Predicted")
     return theme.base_layout(figure, height_px=_HEIGHT_PX)

@@ -39,6 +39,7 @@ def market_table(market: Market) -> pd.DataFrame:
 def _cells(rank: int, row: Row) -> dict[str, Any]:
     offer, state = row.offer, state_of(row)
     shown = row.best or row.fastest
+    usd = dict.fromkeys(LINES) if shown is None else shown.usd_by_line
     return {
         "rank": rank if state == "holds" else None,
         "state": state,
@@ -59,10 +60,7 @@ def _cells(rank: int, row: Row) -> dict[str, Any]:
         **_of_choice("best", row.best),
         **_of_choice("cheapest", row.cheapest),
         **_of_choice("fastest", row.fastest),
-        **{
-            f"usd_{line.replace(' ', '_')}": None if shown is None else shown.usd_by_line[line]
-            for line in LINES
-        },
+        **{f"usd_{line.replace(' ', '_')}": usd[line] for line in LINES},
     }
 
 

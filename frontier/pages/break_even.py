@@ -10,10 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from frontier import spell
+from frontier.answers import ANSWERS
 from frontier.charts.break_even_chart import break_even_figure, break_even_table
 from frontier.charts.tornado_chart import tornado_figure, tornado_table
 from frontier.charts.utilisation_chart import utilisation_figure, utilisation_table
-from frontier.crew import ANSWERS
 from frontier.mitigations.registry import mitigation
 from frontier.pages import controls, decides_view, link, results, show, text, used_view
 from frontier.pages.controls import Choices

@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from frontier import spell, units
+from frontier.answers import ANSWERS
 from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_drawn
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
-from frontier.crew import ANSWERS
 from frontier.errors import FrontierError
 from frontier.pages import (
     against_view,
@@ -75,6 +75,7 @@ def render() -> None:
         _draw_answer(answer_place, study, pair)
         ANSWERS.stands()
         ranges_place.caption(about_ranges(study.verdict))
+    results.give_way()
     if not is_drawn and (study is None or view == MARKET):
         with market_place:
             market_view.draw(choices, problem)

@@ -13,14 +13,15 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec
 from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from frontier.pages import link_names, mishap
+from frontier.answers import ANSWERS
+from frontier.pages import link_names, mishap, server
 from frontier.tables import MitigationNumber, Setting, load_tables
 
 if TYPE_CHECKING:
@@ -372,7 +373,8 @@ def part(draw: Callable[P, None]) -> Callable[P, None]:
         is_alone = context is not None and bool(context.fragment_ids_this_run)
         if is_alone:
             st.session_state[_DRAWN] = set()
-        with mishap.boundary(draw.__name__):
+        place = ANSWERS.answer(server.yield_check()) if is_alone else nullcontext()
+        with mishap.boundary(draw.__name__), place:
             draw(*args, **kwargs)
             if is_alone:
                 end()

@@ -6,10 +6,11 @@ import dataclasses
 import datetime as dt
 import itertools
 import time
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from frontier import spell
@@ -57,6 +58,15 @@ class Ticked:
     noun: str
 
 
+class _Charts(NamedTuple):
+    """Both charts of a market with their text alternatives; None where there is nothing to draw."""
+
+    market: go.Figure | None
+    market_alt: str
+    bars: go.Figure | None
+    bars_alt: str
+
+
 def draw(choices: Choices, problem: str | None = None) -> None:
     """Draw the market of the chosen model: the answer, the chart, the ranking, the table.
 
@@ -74,18 +84,19 @@ def draw(choices: Choices, problem: str | None = None) -> None:
         ticked = which_offers(tables)
         focus_place, explain_place = st.container(), st.container(width="content")
 
-    def drawn(found: Market, key: str) -> None:
+    def drawn(found: Market, key: str, of: Hashable = None) -> None:
         with answer_place.container():
             _draw_answer(found, ticked, tables, _known(found, ticked))
         with chart_place.container():
-            _draw_charts(found, ticked, choices, key)
+            _draw_charts(found, ticked, choices, key, of)
 
     # Streamlit wants another key for each drawing within one run.
     drawings = itertools.count()
     found, is_all = _found(
         choices, ticked, tables, lambda few: drawn(few, f"market_{next(drawings)}")
     )
-    drawn(found, "market_chart")
+    of = (_key(choices, tables, is_all or ticked.offer_ids), ticked)
+    drawn(found, "market_chart", of)
     if problem is not None:
         with misfit_place:
             _offer_what_fits(found, choices, tables)
@@ -102,7 +113,7 @@ def draw(choices: Choices, problem: str | None = None) -> None:
                 deal=deals_of(choices, tables)(row.offer),
             )
     with beneath:
-        _draw_table(found, ticked, is_all=is_all)
+        _draw_table(found, ticked, of, is_all=is_all)
     is_quick = found.trace.arrival_s.size <= tables.setting("market_most_requests")
     if is_quick and _known(found, ticked) is None:
         with answer_place.container():
@@ -132,6 +143,12 @@ def _offer_what_fits(found: Market, choices: Choices, tables: Tables) -> None:
             )
 
 
+def _key(choices: Choices, tables: Tables, offers: Hashable) -> Hashable:
+    """Return all that a market of these offers depends on."""
+    limit_s, today = choices.scenario.slo_p99_ttft_s, dt.date.today()
+    return (choices.content, limit_s, choices.deal, offers, today, results.Same(tables))
+
+
 def _found(
     choices: Choices, ticked: Ticked, tables: Tables, first: Callable[[Market], None]
 ) -> tuple[Market, bool]:
@@ -139,11 +156,10 @@ def _found(
     most = int(tables.setting("market_most_requests"))
     is_all = choices.trace.arrival_s.size <= most or bool(st.session_state.get("market_all"))
     limit_s, today = choices.scenario.slo_p99_ttft_s, dt.date.today()
-    # Tables are made anew where anything in them changes, so the object itself is a key.
-    key = (choices.content, limit_s, choices.deal, is_all or ticked.offer_ids, today)
+    key = _key(choices, tables, is_all or ticked.offer_ids)
     made = st.session_state.get(_MADE)
-    if made is not None and made[0] == key and made[1] is tables:
-        return made[2], is_all
+    if made is not None and made[0] == key:
+        return made[1], is_all
     bar = st.progress(0.0, "Looking at the market…")
     waiting: list[Market] = []
     begun_s = time.monotonic()
@@ -179,7 +195,7 @@ def _found(
             found = of(EVERYTHING)
     finally:
         bar.empty()
-    st.session_state[_MADE] = (key, tables, found)
+    st.session_state[_MADE] = (key, found)
     return found, is_all
 
 
@@ -288,45 +304,63 @@ def _draw_answer(
         )
 
 
-def _draw_charts(found: Market, ticked: Ticked, choices: Choices, key: str) -> None:
+def _charts(found: Market, ticked: Ticked, focused: tuple[str, str]) -> _Charts:
     points = market_points(found, ticked.offer_ids)
     if points.empty:
+        return _Charts(None, "", None, "")
+    some = _of(found, ticked)
+    bars, best = ranked_table(some, ticked.offer_ids), answer_of(some).best
+    return _Charts(
+        market_figure(
+            points,
+            limit_s=found.limit_s,
+            focused=focused,
+            best="" if best is None else best.offer_id,
+        ),
+        "Dollars a month against p99 time to first token, an efficient line over "
+        f"{len(some.able)} offers and the steps of each provider.",
+        None if bars.empty else ranked_figure(bars, focused=focused),
+        "Cheapest within the limit, dollars a month: "
+        + ", ".join(
+            f"{name} {spell.dollars(usd)}"
+            for name, usd in zip(bars["name"], bars["usd_per_month"], strict=True)
+        ),
+    )
+
+
+def _draw_charts(
+    found: Market, ticked: Ticked, choices: Choices, key: str, of: Hashable = None
+) -> None:
+    """Draw both charts; those of a whole market, of which ``of`` holds all, are kept."""
+    focused = (choices.scenario.serverless_offer, choices.scenario.dedicated_offer)
+    is_last = of is not None
+
+    def build() -> _Charts:
+        return _charts(found, ticked, focused)
+
+    charts = show.kept("market", (of, focused), build) if is_last else build()
+    if charts.market is None:
         st.info("No offer can run this model; the table below says why.", icon=":material/block:")
         return
-    some = _of(found, ticked)
-    bars = ranked_table(some, ticked.offer_ids)
-    answer = answer_of(some)
-    focused = (choices.scenario.serverless_offer, choices.scenario.dedicated_offer)
-    is_last = key == "market_chart"
     left, right = st.columns([1.4, 1], gap="medium")
     with left:
         show.figure(
-            market_figure(
-                points,
-                limit_s=found.limit_s,
-                focused=focused,
-                best="" if answer.best is None else answer.best.offer_id,
-            ),
+            charts.market,
             key=key,
-            alt="Dollars a month against p99 time to first token, an efficient line over "
-            f"{len(some.able)} offers and the steps of each provider.",
+            alt=charts.market_alt,
             **(_focuses(key) if is_last else {}),
         )
     with right:
-        if bars.empty:
+        if charts.bars is None:
             st.info(
                 "None of the ticked offers holds the limit: tick others, or raise it.",
                 icon=":material/info:",
             )
             return
         show.figure(
-            ranked_figure(bars, focused=focused),
+            charts.bars,
             key=f"{key}_bars",
-            alt="Cheapest within the limit, dollars a month: "
-            + ", ".join(
-                f"{name} {spell.dollars(usd)}"
-                for name, usd in zip(bars["name"], bars["usd_per_month"], strict=True)
-            ),
+            alt=charts.bars_alt,
             **(_focuses(f"{key}_bars") if is_last else {}),
         )
 
@@ -388,7 +422,7 @@ def _label(row: Row) -> str:
     )
 
 
-def _draw_table(found: Market, ticked: Ticked, *, is_all: bool) -> None:
+def _draw_table(found: Market, ticked: Ticked, of: Hashable, *, is_all: bool) -> None:
     some = _of(found, ticked)
     counts = {state: sum(state_of(row) == state for row in some.rows) for state in _STATES}
     verbs = {"holds": "hold the limit", "misses": "miss it", "cannot": "cannot run the model"}
@@ -410,36 +444,40 @@ def _draw_table(found: Market, ticked: Ticked, *, is_all: bool) -> None:
             on_click=lambda: st.session_state.update(market_all=True),
         )
     with st.expander("Offers as a table", icon=":material/table_rows:"):
-        _table(some)
+        _draw_offers(show.kept("market_offers", of, lambda: _offers(some)))
         answer, hours = answer_of(some), session.tables().setting("hours_per_month")
         st.markdown("\n".join(f"- {text.plain(said)}" for said in sentences(answer, hours)))
-        show.download(market_table(found), "market.csv")
+        show.download(lambda: market_table(found), "market.csv")
 
 
-def _table(some: Market) -> None:
+def _offers(some: Market) -> pd.DataFrame:
     table = market_table(some)
+    return pd.DataFrame(
+        {
+            "Provider": table["provider"],
+            "Product": table["product"],
+            "Kind": table["kind"],
+            "GPUs of a replica": [
+                f"{row.fastest.gpus if row.best is None else row.best.gpus} × {row.offer.gpu}"
+                if row.fastest is not None
+                else row.offer.gpu
+                for row in some.rows
+            ],
+            "Within the limit": table["state"].map(_STATES),
+            "Dollars a month": table["best_usd_per_month"],
+            "p99 TTFT (s)": table["best_p99_ttft_s"].fillna(table["fastest_p99_ttft_s"]),
+            "Plan": table["best_policy"].fillna(table["fastest_policy"]),
+            "Price of": table["priced_on"],
+            "Region": table["region"],
+            "Community hosts": table["community"],
+            "Why it cannot": table["reason"],
+        }
+    )
+
+
+def _draw_offers(table: pd.DataFrame) -> None:
     st.dataframe(
-        pd.DataFrame(
-            {
-                "Provider": table["provider"],
-                "Product": table["product"],
-                "Kind": table["kind"],
-                "GPUs of a replica": [
-                    f"{row.fastest.gpus if row.best is None else row.best.gpus} × {row.offer.gpu}"
-                    if row.fastest is not None
-                    else row.offer.gpu
-                    for row in some.rows
-                ],
-                "Within the limit": table["state"].map(_STATES),
-                "Dollars a month": table["best_usd_per_month"],
-                "p99 TTFT (s)": table["best_p99_ttft_s"].fillna(table["fastest_p99_ttft_s"]),
-                "Plan": table["best_policy"].fillna(table["fastest_policy"]),
-                "Price of": table["priced_on"],
-                "Region": table["region"],
-                "Community hosts": table["community"],
-                "Why it cannot": table["reason"],
-            }
-        ),
+        table,
         hide_index=True,
         column_config={
             "Dollars a month": st.column_config.NumberColumn(format="dollar"),

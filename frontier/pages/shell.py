@@ -9,7 +9,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from frontier import compiling, memory
-from frontier.crew import ANSWERS
+from frontier.answers import ANSWERS
 from frontier.errors import FrontierError
 from frontier.pages import (
     bar,
@@ -59,9 +59,10 @@ def run() -> None:
     server.prepare()
     compiling.begin(at_once=False)
     try:
-        with mishap.boundary("page"), ANSWERS.answer():
+        with mishap.boundary("page"), ANSWERS.answer(server.yield_check()):
             _draw()
     finally:
+        server.spare_libraries()
         memory.trim_soon()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,7 +13,12 @@ from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90
 from frontier import spell
 from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
 from frontier.export import csv_bytes
+from frontier.memory import Store
+from frontier.tables import load_tables
 
+T = TypeVar("T")
+
+_KEPT = "show_kept"
 _NO_BUTTONS = {"displayModeBar": False}
 # Streamlit's own placeholder for the text of a page: dark on light, light on dark. What it gives
 # the text of charts unasked is too faint to read.
@@ -58,8 +64,40 @@ def figure(
             download(table, file_name)
 
 
+def kept(name: str, of: Hashable, build: Callable[[], T]) -> T:
+    """Return what is drawn of something, built anew only where that has changed since.
+
+    Most runs of a page draw what stands there already, and building a chart takes longer than
+    sending it. A session keeps its latest, within bytes.
+
+    Parameters
+    ----------
+    name : str
+        Of the chart.
+    of : hashable
+        All that it depends on; what is large, by a digest of it.
+    build : callable
+        Returns a figure, or several things among which figures may be; none is changed later.
+    """
+    store = st.session_state.get(_KEPT)
+    if store is None:
+        most_mb = load_tables().setting("store_figures_mb")
+        store = st.session_state[_KEPT] = Store(most_mb, spares_used=False)
+
+    def make() -> T:
+        made = build()
+        for one in made if isinstance(made, tuple) else (made,):
+            if isinstance(one, go.Figure):
+                inked(one)
+        return made
+
+    return cast(T, store.get_or_make((name, of), make))
+
+
 def inked(drawn: go.Figure) -> go.Figure:
     """Give all text outside the marks of a figure the colour of the page's text; returns it."""
+    if drawn.layout.font.color == _INK:
+        return drawn
     ink = {"color": _INK}
     drawn.update_layout(font=ink, legend={"font": ink})
     axis = {"tickfont": ink, "title": {"font": ink}}
@@ -103,11 +141,16 @@ def parts(
     return True
 
 
-def download(table: pd.DataFrame, file_name: str, *, label: str = "Download as CSV") -> None:
-    """Offer a table as CSV, made when it is asked for and safe to open in a spreadsheet."""
+def download(
+    table: pd.DataFrame | Callable[[], pd.DataFrame],
+    file_name: str,
+    *,
+    label: str = "Download as CSV",
+) -> None:
+    """Offer a table, or what makes it, as CSV; made when asked for, safe in a spreadsheet."""
     st.download_button(
         label,
-        lambda: csv_bytes(table),
+        lambda: csv_bytes(table() if callable(table) else table),
         file_name,
         "text/csv",
         key=f"download_{file_name}",

@@ -21,6 +21,7 @@ from streamlit import config, runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from frontier import memory
+from frontier.answers import ANSWERS
 from frontier.memory import Store
 from frontier.tables import load_tables
 
@@ -106,8 +107,15 @@ class _Both:
     ) -> Any:
         """Return what is kept under that key; made once for all who ask; see `Store`."""
         kept = self.get(key)
+
+        def wait() -> None:
+            # Whoever makes it may wait for this very place.
+            ANSWERS.let_others()
+            if tick is not None:
+                tick()
+
         if kept is None:
-            kept = self._shared.get_or_make(key, make, tick)
+            kept = self._shared.get_or_make(key, make, wait)
             if self._own.share(key, self._shared) is None:
                 self._own.put(key, kept)
         return kept

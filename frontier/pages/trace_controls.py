@@ -19,6 +19,7 @@ from typing import Any
 import streamlit as st
 
 from frontier import spell, units
+from frontier.answers import ANSWERS
 from frontier.errors import FrontierError, InputError
 from frontier.pages import link, made_with, session, several_traces, text
 from frontier.pages.several_traces import FileRead, Several
@@ -613,7 +614,7 @@ def _read_with_bar(place: Any, read: Callable[[Callable[[int, int], None]], Trac
             raise _Stopped
         so_far = (done, total)
 
-    with ThreadPoolExecutor(1) as pool:
+    with ANSWERS.aside(), ThreadPoolExecutor(1) as pool:
         job = pool.submit(read, progress)
         try:
             wait([job], timeout=_BAR_AFTER_S)

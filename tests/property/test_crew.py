@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 
-from frontier import crew
 from frontier.crew import Turns, in_threads
 
 GOES_ON = np.zeros(1, dtype=np.uint8)
@@ -94,56 +93,3 @@ def test_work_may_have_work_done_within_its_turn():
         with pytest.raises(KeyError):
             in_threads(fails, range(3))
     assert in_threads(lambda item, _: item, range(3)) == [0, 1, 2]
-
-
-def test_what_comes_after_an_answer_waits_for_the_answers_of_others(monkeypatch):
-    """Work begun before an answer stands goes on; what comes after waits, and never for long."""
-    answers, order = crew.Answers(), []
-    monkeypatch.setattr(crew, "ANSWERS", answers)
-    begun, may_stand = threading.Event(), threading.Event()
-
-    def other():
-        with answers.answer():
-            begun.set()
-            may_stand.wait(10)
-            order.append("another's answer")
-
-    with answers.answer():
-        thread = threading.Thread(target=other)
-        thread.start()
-        begun.wait(10)
-        assert in_threads(lambda item, _: item, range(3)) == [0, 1, 2]
-        assert not answers.comes_after()
-        answers.stands()
-        assert answers.comes_after()
-        threading.Timer(0.2, may_stand.set).start()
-        in_threads(lambda *_: order.append("after mine"), [1])
-    thread.join()
-    assert order == ["another's answer", "after mine"]
-    assert not answers.comes_after()
-
-
-def test_who_waits_after_an_answer_can_be_stopped_and_is_not_forgotten(monkeypatch):
-    """A new click ends the wait; without one it ends by itself, though others go on answering."""
-    answers = crew.Answers()
-    monkeypatch.setattr(crew, "PATIENCE_S", 0.3)
-    may_end = threading.Event()
-
-    def other():
-        with answers.answer():
-            may_end.wait(10)
-
-    thread = threading.Thread(target=other)
-    thread.start()
-    while not answers._under_way:
-        time.sleep(0.01)
-
-    def clicked():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        answers.give_way(clicked)
-    answers.give_way()
-    assert answers._under_way, "the other is still on the way: patience ended the wait"
-    may_end.set()
-    thread.join()
