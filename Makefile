@@ -18,14 +18,14 @@ run: $(VENV)/.installed
 JOBS ?= 2
 
 test: $(VENV)/.installed-dev system-packages
-	$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -rs -n $(JOBS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -rs -n $(JOBS)
 
 # The pictures of the pages that the browser tests compare with: stored anew after a wanted change.
 pictures: $(VENV)/.installed-dev

@@ -15,6 +15,7 @@ import functools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -247,6 +248,19 @@ def load_columns(data_dir: Path = DATA_DIR) -> dict[str, tuple[Column, ...]]:
         If columns.csv itself is missing, malformed or names an unknown type.
     """
     path = data_dir / "columns.csv"
+    with suppress(OSError):
+        written = path.stat()
+        return dict(_columns_as_of(path, written.st_mtime_ns, written.st_size))
+    return _columns(path)
+
+
+@functools.lru_cache(maxsize=4)
+def _columns_as_of(path: Path, written_ns: int, size_bytes: int) -> dict[str, tuple[Column, ...]]:
+    """Return the columns of a file as it was written then: read once, not for each cell shown."""
+    return _columns(path)
+
+
+def _columns(path: Path) -> dict[str, tuple[Column, ...]]:
     by_table: dict[str, list[Column]] = {}
     for number, cells in _read_cells(path):
         try:

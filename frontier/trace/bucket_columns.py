@@ -254,7 +254,8 @@ def _time_column(names: Names) -> str | None:
     known = names.first(*_TIMES)
     if known is not None:
         return known
-    others = (name for name in names.table.names if fold(name) not in map(fold, _ENDS))
+    ends = set(map(fold, _ENDS))
+    others = (name for name in names.table.names if fold(name) not in ends)
     return next((name for name in others if set(_words(name)) <= _TIME_WORDS), None)
 
 

@@ -8,6 +8,7 @@ formats exist, their columns and units: documentation of each origin, named in i
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -157,9 +158,19 @@ class Names:
         return any(name.startswith(fold(prefix)) for name in self._names)
 
 
+_IGNORED = re.compile(r"[\s_\-]+")
+_SHORT = 64
+
+
 def fold(name: str) -> str:
     """Return a name without case, spaces, hyphens and underscores."""
-    return re.sub(r"[\s_\-]+", "", name.casefold())
+    return _fold_once(name) if len(name) <= _SHORT else _IGNORED.sub("", name.casefold())
+
+
+# The names that formats look for are asked for in every file, thousands of them.
+@functools.lru_cache(maxsize=4096)
+def _fold_once(name: str) -> str:
+    return _IGNORED.sub("", name.casefold())
 
 
 def _words(text: str) -> tuple[str, ...]:

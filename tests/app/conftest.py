@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _the_driver_costs_little():
+    """Let Streamlit's test driver wait for a run, which it would ask for each millisecond.
+
+    And let it look once through what is installed for components, not once for each app.
+    """
+    from streamlit.components.v2 import manifest_scanner
+    from streamlit.testing.v1 import local_script_runner
+
+    asks = local_script_runner.require_widgets_deltas
+
+    def waits(runner, timeout=3):
+        runner._script_thread.join(timeout)
+        if not runner.script_stopped():
+            asks(runner, 0)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(local_script_runner, "require_widgets_deltas", waits)
+        patched.setattr(
+            manifest_scanner,
+            "scan_component_manifests",
+            functools.cache(manifest_scanner.scan_component_manifests),
+        )
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -119,16 +119,31 @@ def wait_until_done(page, timeout_ms: int = 90_000) -> None:
 
 
 def wait_until_drawn(page, timeout_ms: int = 90_000) -> None:
-    """Wait until the script has run, nothing is a grey bar any more, and every chart is drawn."""
-    wait_until_done(page, timeout_ms)
+    """Wait until the page stands still.
+
+    Its script has run, nothing is a grey bar any more, every chart is drawn, and the document has
+    not changed for a while.
+    """
+    page.wait_for_selector(
+        "[data-testid=stApp][data-test-connection-state=CONNECTED]", timeout=timeout_ms
+    )
     page.wait_for_function(
         """() => {
+          window.changed ??= (() => {
+            const changed = {at: performance.now()};
+            new MutationObserver(() => { changed.at = performance.now(); }).observe(
+              document.body,
+              {subtree: true, childList: true, attributes: true, characterData: true});
+            return changed;
+          })();
           const shown = node => node.offsetParent !== null;
-          return ![...document.querySelectorAll('[data-testid=stSkeleton]')].some(shown)
+          return document.querySelector('[data-testid=stApp]').dataset.testScriptState
+              === 'notRunning'
+            && ![...document.querySelectorAll('[data-testid=stSkeleton]')].some(shown)
             && [...document.querySelectorAll('[data-testid=stPlotlyChart]')].filter(shown)
                  .every(chart => chart.querySelector('.main-svg'))
-            && document.fonts.status === 'loaded';
+            && document.fonts.status === 'loaded'
+            && performance.now() - window.changed.at > 300;
         }""",
         timeout=timeout_ms,
     )
-    wait_until_done(page, timeout_ms)

@@ -20,46 +20,31 @@ _NOT_OURS = {"presentation-role-conflict"}
 _RENEW = os.environ.get("RENEW_PICTURES") == "1"
 
 
+@pytest.mark.parametrize("path", [path for *_, path in shell.PAGES])
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1280, 400])
-@pytest.mark.parametrize("path", [path for *_, path in shell.PAGES])
-def test_a_page_is_sound(app_url, visitor, tmp_path_factory, path, width, dark):
+def test_a_page_is_sound(app_url, visit, tmp_path_factory, path, width, dark):
     """No error, no fault that hinders a reader, no request to others, and the stored picture.
 
     Neither is anything wider than the page.
     """
-    page = visitor(width, dark)
-    try:
-        strangers, thrown = [], []
-        page.on("pageerror", lambda error: thrown.append(str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((app_url, "data:", "blob:"))
-                else strangers.append(request.url)
-            ),
-        )
-        page.goto(f"{app_url}/{path}")
-        wait_until_drawn(page)
-        wrong = {
-            "errors": page.locator("[data-testid=stException]").all_inner_texts() + thrown,
-            "wider than the page by, in pixels": page.evaluate(
-                "() => { const main = document.querySelector('[data-testid=stMain]');"
-                " return Math.max(main.scrollWidth - main.clientWidth, 0); }"
-            ),
-            "requests to others": strangers,
-            "axe": _serious(page) if dark == (width < 1000) else {},
-            "picture": pictures.held(
-                f"{path or 'home'}-{width}-{'dark' if dark else 'light'}",
-                _whole(page, width),
-                tmp_path_factory.getbasetemp() / "pictures",
-                renew=_RENEW,
-            ),
-        }
-        assert not {what: found for what, found in wrong.items() if found}
-    finally:
-        page.close()
+    page, thrown, strangers = visit(path, width, dark)
+    wrong = {
+        "errors": page.locator("[data-testid=stException]").all_inner_texts() + thrown,
+        "wider than the page by, in pixels": page.evaluate(
+            "() => { const main = document.querySelector('[data-testid=stMain]');"
+            " return Math.max(main.scrollWidth - main.clientWidth, 0); }"
+        ),
+        "requests to others": [url for url in strangers if not url.startswith(app_url)],
+        "axe": _serious(page) if dark == (width < 1000) else {},
+        "picture": pictures.held(
+            f"{path or 'home'}-{width}-{'dark' if dark else 'light'}",
+            _whole(page, width),
+            tmp_path_factory.getbasetemp() / "pictures",
+            renew=_RENEW,
+        ),
+    }
+    assert not {what: found for what, found in wrong.items() if found}
 
 
 def _serious(page) -> dict[str, list[str]]:
@@ -73,25 +58,62 @@ def _serious(page) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def visitor(browser):
-    """Give a function that opens a new page of a visitor who has been there before.
+def visit(app_url, browser):
+    """Give a function that goes to a page and tells what was thrown and asked of others there.
 
-    The scripts of the framework, some 6 MB, are kept by each of the four; the session is a new one.
+    A wide and light page is loaded by its address, the others are reached as most visitors reach
+    them: by the links of the first page.
     """
-    contexts = {}
+    contexts, pages = {}, {}
 
-    def _page(width: int, dark: bool):
+    def _visit(path: str, width: int, dark: bool):
+        size = {"width": width, "height": _HEIGHT_PX[width]}
         if (width, dark) not in contexts:
             contexts[width, dark] = browser.new_context(
-                viewport={"width": width, "height": _HEIGHT_PX[width]},
-                color_scheme="dark" if dark else "light",
-                reduced_motion="reduce",
+                viewport=size, color_scheme="dark" if dark else "light", reduced_motion="reduce"
             )
-        return contexts[width, dark].new_page()
+        page = pages.get((width, dark))
+        if page is None or (width > 1000 and not dark):
+            if page is not None:
+                page.close()
+            page = pages[width, dark] = contexts[width, dark].new_page()
+            heard = _listen(page)
+            page.goto(f"{app_url}/{path}")
+        else:
+            heard = _listen(page)
+            page.set_viewport_size(size)
+            _follow(page, path)
+        wait_until_drawn(page)
+        return page, *heard
 
-    yield _page
+    yield _visit
     for context in contexts.values():
         context.close()
+
+
+def _listen(page) -> tuple[list[str], list[str]]:
+    """Return lists of errors thrown on the page, and of what it asks for, from here on."""
+    thrown, asked = [], []
+    page.on("pageerror", lambda error: thrown.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith(("data:", "blob:")) else asked.append(request.url)
+        ),
+    )
+    return thrown, asked
+
+
+def _follow(page, path: str) -> None:
+    """Go to a page by its link; a phone keeps the links behind a button."""
+    behind = page.locator("[data-testid=stExpandSidebarButton]:visible")
+    if on_a_phone := behind.count() > 0:
+        behind.click()
+    page.locator(f"[data-testid$=NavLink][href$='/{path}']").first.click()
+    if on_a_phone:
+        page.locator("[data-testid=stSidebarCollapseButton] button").click()
+        behind.wait_for()
+    page.mouse.move(0, 0)
 
 
 def _whole(page, width: int) -> bytes:

@@ -663,7 +663,13 @@ def test_with_bounds_checked_the_simulation_agrees_with_the_reference(tmp_path):
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, "-k", "ties"],
         cwd=ROOT.parent,
-        env={**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)},
+        env={
+            **os.environ,
+            "NUMBA_BOUNDSCHECK": "1",
+            "NUMBA_CACHE_DIR": str(tmp_path),
+            # Less is made of the code while it is compiled, which takes longer than the tests.
+            "NUMBA_OPT": "1",
+        },
         capture_output=True,
         text=True,
         check=False,
