@@ -23,6 +23,8 @@ TICK_S = 0.1
 """How often one who waits looks whether it still should [s]."""
 # How long an answer, or a piece of what comes after one, waits for those before it.
 PATIENCE_S = 2.0
+# How long what comes after an answer waits to be drawn, where other answers never end.
+_LONG_PATIENCE_S = 10.0
 _QUANTUM_S = 0.5
 
 
@@ -52,6 +54,10 @@ class _Run:
     since_s: float | None = None
     came_s: float = 0.0
     called: threading.Event = field(default_factory=threading.Event)
+
+    def is_long(self) -> bool:
+        """Whether it has had its place for long."""
+        return self.since_s is not None and time.monotonic() - self.since_s > _QUANTUM_S
 
 
 class Answers:
@@ -108,6 +114,11 @@ class Answers:
         run = self._run()
         return run is not None and run.stands
 
+    def holder(self) -> Callable[[], bool]:
+        """Return what says, in any thread, whether this one has a place."""
+        run = self._run()
+        return lambda: run is not None and run.since_s is not None
+
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Let others draw while this thread waits for something else than a place."""
@@ -140,11 +151,7 @@ class Answers:
         if run is None or run.since_s is None:
             if run is None or run.stands:
                 self._wait_for_answers(is_over)
-        elif (
-            self._under_way
-            if run.stands
-            else self._waiting and time.monotonic() - run.since_s > _QUANTUM_S
-        ):
+        elif self._under_way if run.stands else self._waiting and run.is_long():
             self.let_others()
 
     def _wait_for_answers(self, is_over: Callable[[], object] | None) -> None:
@@ -197,8 +204,12 @@ class Answers:
             run.called.set()
 
     def _next(self) -> _Run | None:
-        long_ago_s = time.monotonic() - PATIENCE_S
-        overdue = [run for run in self._waiting if run.came_s < long_ago_s]
+        now_s = time.monotonic()
+        overdue = [
+            run
+            for run in self._waiting
+            if now_s - run.came_s > (_LONG_PATIENCE_S if run.stands else PATIENCE_S)
+        ]
         if overdue:
             return min(overdue, key=lambda run: run.came_s)
         answers = [run for run in self._waiting if not run.stands]

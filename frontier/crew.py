@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -89,6 +90,35 @@ class Threads:
 THREADS = Threads()
 
 
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The thread that asks: for work of a moment, which is over before other threads have begun.
+
+    It is stopped between two items only, so that each has to be short.
+    """
+
+    def run(
+        self,
+        work: Work[Shared, Item, Found],
+        shared: Shared,
+        items: Sequence[Item],
+        *,
+        progress: Progress | None = None,
+    ) -> list[Found]:
+        """Return what the work makes of each item; see `Crew`."""
+        found: list[Found] = []
+        said_s = time.monotonic()
+        for item in items:
+            if progress is not None and time.monotonic() > said_s + TICK_S:
+                progress(len(found), len(items))
+                said_s = time.monotonic()
+            found.append(work(shared, item, np.zeros(1, dtype=np.uint8)))
+        return found
+
+
+HERE = Here()
+
+
 def in_threads(
     work: Callable[[Item, NDArray[np.uint8]], Found],
     items: Sequence[Item],
@@ -114,26 +144,33 @@ def in_threads(
     # Work that has work done holds a turn, and would wait for its own.
     is_within = _TURNS.are_held_here()
     gives_way = ANSWERS.comes_after()
+    # Who draws has a place, in which one of the threads works while they are waited for.
+    has_place = ANSWERS.holder()
 
-    def take() -> None:
+    def take(number: int) -> None:
         while not stop[0] and (index := next(waiting, None)) is not None:
             if gives_way:
                 ANSWERS.give_way(lambda: bool(stop[0]))
+            is_free = is_within or (number == 0 and has_place())
             # Between two items, so that no sweep keeps the others of this process waiting.
-            with nullcontext(True) if is_within else _TURNS.turn(stop) as has_turn:
+            with nullcontext(True) if is_free else _TURNS.turn(stop) as has_turn:
                 if has_turn:
                     found[index] = work(items[index], stop)
 
-    with ANSWERS.aside(), ThreadPoolExecutor(workers or _cores()) as pool:
-        running = [pool.submit(take) for _ in range(min(workers or _cores(), len(items)))]
+    count = min(workers or _cores(), len(items))
+    with ThreadPoolExecutor(workers or _cores()) as pool:
+        running = [pool.submit(take, number) for number in range(count)]
         try:
-            while running:
-                done, left = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                running = list(left)
-                if progress is not None:
-                    progress(len(found), len(items))
+            with ANSWERS.aside() if gives_way else nullcontext():
+                while running:
+                    done, left = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                    running = list(left)
+                    if progress is not None:
+                        progress(len(found), len(items))
+                    if running:
+                        ANSWERS.give_way()
         except BaseException:
             stop[0] = 1
             raise

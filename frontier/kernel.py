@@ -470,7 +470,9 @@ def _unless_it_fails(save):
     return saved
 
 
-_inlined = _njit(nogil=True, _nrt=False, forceinline=True)
+_inlined = _njit(
+    nogil=True, _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 @_inlined
@@ -1144,14 +1146,15 @@ def _newest_start(fleet, max_replicas):
 
 
 @_compiled
-def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches, scaler):
+def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches, scaler, at_once):
     """Run the events in order of time and write what happened into the arrays.
 
     Returns `DONE`, `STOPPED`, or one of two after which it goes on from where it was when it is
     called again: `FULL`, with longer tables of sessions, and `PAUSED`, with more requests. It
     pauses before the arrival `UNTIL` and has looked at nothing of that request but its time, so
     that all goes on as if there had been no pause. ``reads`` is a `Chunks`, ``caches`` a `Caches`
-    and ``scaler`` a `Ticks`, or each of them None.
+    and ``scaler`` a `Ticks`, or each of them None. ``at_once`` is None if and only if ``reads`` is
+    not: only of None does numba know in time that a branch need not be compiled.
     """
     arrival_s, decode_step_s, stay_s = requests.arrival_s, kind.decode_step_s, kind.stay_s
     change_s, horizon_s, pack = rules.change_s, rules.horizon_s, rules.pack
@@ -1178,10 +1181,11 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
             count[replica, SESSION] = replica
             owners[replica, 0], owners[replica, 1] = replica, -1
             seconds[replica, ENDED] = np.inf
-            if reads is None:
-                _show(fleet, decode_step_s, root, replica, pack)
+            if at_once is None:
+                if reads is not None:
+                    _show_chunked(fleet, reads, decode_step_s, root, replica, pack)
             else:
-                _show_chunked(fleet, reads, decode_step_s, root, replica, pack)
+                _show(fleet, decode_step_s, root, replica, pack)
             if replica >= rules.pinned_replicas:
                 unlooked = _become_idle(fleet, replica, now, unlooked)
                 if rules.replicas_per_node > 0:
@@ -1236,16 +1240,18 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
                     time[replica, READY_AT] = now
                 else:
                     part = IN_BUSY
-                    if reads is None:
-                        held -= _finish(fleet, decode_step_s, replica, now, fates.finish_s)
+                    if at_once is None:
+                        if reads is not None:
+                            held -= _finish_chunked(
+                                fleet, reads, requests, decode_step_s, replica, now, fates
+                            )
                     else:
-                        held -= _finish_chunked(
-                            fleet, reads, requests, decode_step_s, replica, now, fates
-                        )
-                if reads is None:
-                    _show(fleet, decode_step_s, root, replica, pack)
+                        held -= _finish(fleet, decode_step_s, replica, now, fates.finish_s)
+                if at_once is None:
+                    if reads is not None:
+                        _show_chunked(fleet, reads, decode_step_s, root, replica, pack)
                 else:
-                    _show_chunked(fleet, reads, decode_step_s, root, replica, pack)
+                    _show(fleet, decode_step_s, root, replica, pack)
                 if count[replica, HELD] == 0:
                     _count_seconds(seconds, session, part, time[replica, SINCE], now, horizon_s)
                     time[replica, SINCE] = now
@@ -1413,18 +1419,20 @@ def _run(requests, kind, rules, fleet, fates, sessions, progress, reads, caches,
                 prompt_s = requests.prefill_s[head]
             else:
                 prompt_s = _uncached_prompt_s(caches, requests, replica, head)
-            if reads is None:
+            if at_once is None:
+                if reads is not None:
+                    _take_chunked(fleet, reads, fates, decode_step_s, replica, now, head, prompt_s)
+            else:
                 steps = requests.output_tokens[head] - 1
                 read_s = _take(fleet, decode_step_s, replica, now, head, prompt_s, steps)
                 fates.first_token_s[head] = read_s
                 if read_s - prompt_s > now + NO_WAIT_S:
                     fates.read_wait_s[head] = read_s - prompt_s - now
+            if at_once is None:
+                if reads is not None:
+                    _show_chunked(fleet, reads, decode_step_s, root, replica, pack)
             else:
-                _take_chunked(fleet, reads, fates, decode_step_s, replica, now, head, prompt_s)
-            if reads is None:
                 _show(fleet, decode_step_s, root, replica, pack)
-            else:
-                _show_chunked(fleet, reads, decode_step_s, root, replica, pack)
             there_s = arrival_s[head]  # when there was a ready replica for it
             if head < count[replica, ARRIVED_BEFORE]:
                 there_s = time[replica, READY_AT]
@@ -1580,7 +1588,8 @@ def go_on(
     """
     fleet, sessions, progress, scaler = state
     _check(state, requests, kind, rules, fates, reads, caches)
-    run, options = (requests, kind, rules, fleet, fates), (reads, caches, scaler)
+    run = (requests, kind, rules, fleet, fates)
+    options = (reads, caches, scaler, True if reads is None else None)
     while (outcome := _run(*run, sessions, progress, *options)) == FULL:
         sessions = Sessions(
             owners=np.concatenate((sessions.owners, np.zeros_like(sessions.owners))),

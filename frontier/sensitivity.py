@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from frontier import units
 from frontier.analytic import replica_cycle
 from frontier.billing import HostChoice, HostNeed, host_billed, is_metered
+from frontier.crew import HERE, THREADS
 from frontier.economics import Bar, Crossing, Swing, crossings, flip_value
 from frontier.economics import tornado as tornado_of
 from frontier.errors import InputError
@@ -256,7 +257,17 @@ class Rivals:
     def _simulate(
         self, plans: list[Plan], trace: Trace, change: Change, seed: int, tick: Tick
     ) -> tuple[Outcome, ...]:
-        outcomes = simulate_plans(plans, trace, self._tables, progress=lambda *_: tick())
+        # Most of so many short runs would be waiting for threads to begin and to end.
+        is_short = trace.arrival_s.size <= self._tables.setting("break_even_short_run")
+        if is_short:
+            tick()
+        outcomes = simulate_plans(
+            plans,
+            trace,
+            self._tables,
+            progress=lambda *_: tick(),
+            crew=HERE if is_short else THREADS,
+        )
         if (change.traffic, change.tokens) != (1.0, 1.0):
             for outcome in outcomes:
                 # The traffic is drawn again too: each rate and seed has its own.
@@ -475,8 +486,13 @@ def break_even(
         if progress is not None:
             progress(done, len(factors))
 
+    costs: dict[int, tuple[Outcome, float]] = {}
+
     def cost(outcome: Outcome) -> float:
-        return usd_per_month(outcome, tables, deal)
+        # By the object itself, which is held here, so that no other can take its number.
+        if id(outcome) not in costs:
+            costs[id(outcome)] = outcome, usd_per_month(outcome, tables, deal)
+        return costs[id(outcome)][1]
 
     def zero(factor: float, which: str) -> tuple[float, tuple[Outcome, ...]]:
         if factor == 1.0 and which in now:

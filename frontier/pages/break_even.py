@@ -40,12 +40,15 @@ def render() -> None:
     choices = controls.with_traffic()
     if choices is None:
         return
-    verdict_place = st.container()
+    verdict_place = st.empty()
     study = results.study(choices)
     rivals, line = _draw_rivals(choices, study)
     words = "Serving it at other rates may take some minutes"
     if not results.is_agreed(choices, "break-even", words):
         return
+    if line == AS_SHIPPED and not rivals.mitigations:
+        # One of the two lines says it all; the other is simulated after it stands.
+        _draw_verdict(verdict_place, results.break_even(choices, study))
     key = results.of_study(choices, study, rivals.mitigations, line)
     compared = results.once(
         ("compared", key),
@@ -55,10 +58,7 @@ def render() -> None:
         words=lambda done, of: f"Simulated {done} of {of} rates",
         what="so many rates",
     )
-    with verdict_place:
-        st.subheader(compared.headline, anchor=False)
-        st.markdown(text.said(compared.certainty))
-    ANSWERS.stands()
+    _draw_verdict(verdict_place, compared)
     _draw_rates(compared)
     moved = results.once(
         ("moved", key),
@@ -74,6 +74,13 @@ def render() -> None:
     _draw_utilisation(compared, study)
     used_view.draw(study)
     draw_latency_price(choices, study, compared.zero)
+
+
+def _draw_verdict(place: st.delta_generator.DeltaGenerator, compared: Comparison) -> None:
+    with place.container():
+        st.subheader(compared.headline, anchor=False)
+        st.markdown(text.said(compared.certainty))
+    ANSWERS.stands()
 
 
 def _draw_rivals(choices: Choices, study: Study) -> tuple[Rivals, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from frontier import compiling, spell
-from frontier.answers import ANSWERS
+from frontier.answers import ANSWERS, TICK_S
 from frontier.crew import Progress
 from frontier.pages import controls, server, session, text
 from frontier.pages.controls import Choices
@@ -21,6 +22,7 @@ from frontier.sensitivity import AS_SHIPPED, Rivals
 from frontier.start.labels import STAGE_LABELS
 from frontier.start.stages import ColdStart
 from frontier.study import (
+    Comparison,
     Hanging,
     Simulated,
     Study,
@@ -171,9 +173,17 @@ def once(
     found = find(key)
     if found is not None:
         return found
-    bar = st.progress(0.0, begins)
+    bar, drawn_s = st.progress(0.0, begins), time.monotonic()
+    is_over = server.yield_check()
 
     def progress(done: int, of: int) -> None:
+        nonlocal drawn_s
+        if time.monotonic() < drawn_s + TICK_S:
+            # Drawing is where a new input ends this run; it need not be drawn each time.
+            if is_over is not None:
+                is_over()
+            return
+        drawn_s = time.monotonic()
         session.require_room(what)
         bar.progress(min(1.0, done / max(of, 1)), begins if words is None else words(done, of))
         give_way()
@@ -282,33 +292,40 @@ def rivals(
 
 
 def with_break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -> Study:
-    """Return the study with the break-even rate in its verdict, where that is quick to compute.
+    """Return the study with the break-even rate in its verdict, where that is quick to compute."""
+    if choices.trace.arrival_s.size > study.tables.setting("break_even_most_requests"):
+        return study
+    return with_rate(study, break_even(choices, study, pin=pin))
 
-    It needs other rates of the traffic, so it comes after the first answer, and is kept by all
-    that a bill and the limit depend on.
+
+def break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -> Comparison:
+    """Return scale-to-zero as shipped against always-on at other rates of the traffic.
+
+    It needs so many simulations that it comes after the first answer, and is kept by all that a
+    bill and the limit depend on.
     """
     tables, scenario = study.tables, choices.scenario
-    if choices.trace.arrival_s.size > tables.setting("break_even_most_requests"):
-        return study
     offers = [tables.offers[scenario.serverless_offer]]
     offers += study.deal.shapes(tables.offers[scenario.dedicated_offer], tables)
     rules = [tables.rules_of(offer) for offer in offers]
     terms = (study.limit_s, study.deal, tables.setting("hours_per_month"))
     key = ("rate", *choices.content_under(tables), *terms, *offers, *rules)
-    compared = once(
-        key,
-        lambda progress: compare(
-            study,
-            rivals(choices, pin=pin),
-            AS_SHIPPED,
-            lines=(AS_SHIPPED,),
-            progress=progress,
+    return cast(
+        Comparison,
+        once(
+            key,
+            lambda progress: compare(
+                study,
+                rivals(choices, pin=pin),
+                AS_SHIPPED,
+                lines=(AS_SHIPPED,),
+                progress=progress,
+            ),
+            private=choices.is_private if pin is None else pin.is_private,
+            begins="Looking for the break-even…",
+            what="the break-even",
         ),
-        private=choices.is_private if pin is None else pin.is_private,
-        begins="Looking for the break-even…",
-        what="the break-even",
     )
-    return with_rate(study, compared)
 
 
 def with_known_ranges(choices: Choices, study: Study) -> Study:

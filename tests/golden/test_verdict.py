@@ -54,6 +54,16 @@ def compared(deal=LIST_DEAL):
     return compare(study(deal=deal), rivals(), AS_SHIPPED, lines=(AS_SHIPPED,))
 
 
+def test_the_line_as_shipped_alone_says_what_both_lines_say():
+    """The Break-even page says it before the other line is simulated, and need not take it back."""
+    alone, both = compared(), compare(study(), rivals(), AS_SHIPPED)
+    assert {point.line for point in both.found.points} > {
+        point.line for point in alone.found.points
+    }
+    for name in ("rate", "use", "headline", "certainty", "utilisation"):
+        assert getattr(alone, name) == getattr(both, name), name
+
+
 def test_the_plans_of_the_verdict_are_those_of_its_table():
     """Cheapest within the limit, cheapest at all, as shipped: the least of the rows in question."""
     table, verdict = study().table, study().verdict

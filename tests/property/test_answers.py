@@ -137,7 +137,7 @@ def test_who_comes_next():
     assert answers._next() is after
     answers._under_way = {much}
     assert answers._next() is None
-    after.came_s = much.came_s
+    after.came_s = now_s - answers_room._LONG_PATIENCE_S - 1
     assert answers._next() is after
 
 

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from frontier import crew
 from frontier.crew import Turns, in_threads
 
 GOES_ON = np.zeros(1, dtype=np.uint8)
@@ -93,3 +94,30 @@ def test_work_may_have_work_done_within_its_turn():
         with pytest.raises(KeyError):
             in_threads(fails, range(3))
     assert in_threads(lambda item, _: item, range(3)) == [0, 1, 2]
+
+
+def test_the_thread_that_asks_does_as_threads_do():
+    """Here and in threads each item is worked on once, and the order is theirs."""
+    done: list[tuple[int, int]] = []
+
+    def work(shared, item, stop):
+        time.sleep(0.06)
+        return shared * item
+
+    assert crew.HERE.run(work, 2, range(5), progress=lambda *at: done.append(at)) == [0, 2, 4, 6, 8]
+    assert crew.THREADS.run(work, 2, range(5)) == [0, 2, 4, 6, 8]
+    assert done, "it is heard of within a tenth of a second, and can be stopped there"
+
+
+def test_a_sweep_works_in_the_place_of_who_waits_for_it():
+    """One thread of an answer's sweep needs no turn: it goes on though others hold them all."""
+    with crew.ANSWERS.answer():
+        held = [crew._TURNS.turn(GOES_ON) for _ in range(crew._cores())]
+        for turn in held:
+            turn.__enter__()
+        crew._TURNS._inside.has_turn = False
+        try:
+            assert in_threads(lambda item, _: item, range(3), workers=1) == [0, 1, 2]
+        finally:
+            for turn in held:
+                turn.__exit__(None, None, None)
