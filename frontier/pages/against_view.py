@@ -17,7 +17,7 @@ from frontier.against import (
 )
 from frontier.charts.against_chart import add_pin, against_figure, against_table
 from frontier.errors import FrontierError
-from frontier.pages import link, pins, results, show, text
+from frontier.pages import link, mishap, pins, results, show, text
 from frontier.pages.controls import Choices
 from frontier.study import Study
 
@@ -34,7 +34,9 @@ def draw(choices: Choices) -> None:
             "Pin the present scenario as A, then change what you like in the row above: what is "
             "chosen from then on is B, and this page says what it changes."
         )
-        st.button("Pin as A", icon=":material/push_pin:", on_click=pins.pin, key="pin_here")
+        st.button(
+            "Pin as A", icon=":material/push_pin:", on_click=mishap.safe(pins.pin), key="pin_here"
+        )
         return
     if pin.problem:
         st.subheader("A against B", anchor=False)
@@ -88,7 +90,7 @@ def beside_answer(b: Study) -> None:
             key="to_against",
             type="tertiary",
             icon=":material/arrow_forward:",
-            on_click=link.turn_to,
+            on_click=mishap.safe(link.turn_to),
             # No default: what stands first on that page is none of this module's business.
             args=(link.WHAT_IF, "question", QUESTION, ""),
         )
@@ -118,7 +120,7 @@ def _draw_actions() -> None:
             ("Pin B instead", ":material/push_pin:", pins.pin, "pin_b"),
             ("Unpin", ":material/keep_off:", pins.unpin, "unpin_here"),
         ):
-            st.button(words, icon=icon, on_click=does, key=key)
+            st.button(words, icon=icon, on_click=mishap.safe(does), key=key)
 
 
 def _draw_chart(found: Against) -> None:

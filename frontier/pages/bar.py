@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from frontier.edits import Edit
-from frontier.pages import link, made_with, pins, session, text
+from frontier.pages import link, made_with, mishap, pins, session, text
 
 _SHOWN, _LINK = "bar_shown", "bar_link"
 _CHANGED = "● "
@@ -134,7 +134,7 @@ def chip(
         if keys or cells:
             st.button(
                 "Back to the default" if len(keys) + len(cells) == 1 else "Back to the defaults",
-                on_click=_reset,
+                on_click=mishap.safe(_reset),
                 args=(keys, cells),
                 key=f"reset_{name}",
                 icon=":material/restart_alt:",
@@ -161,7 +161,7 @@ def actions() -> None:
         "Undo",
         icon=":material/undo:",
         help="Take back the last choice",
-        on_click=_undo,
+        on_click=mishap.safe(_undo),
         key="undo",
     )
     keys = link.changed()
@@ -171,7 +171,7 @@ def actions() -> None:
             "Reset",
             icon=":material/restart_alt:",
             help="Back to the default in every chip; marked with a dot is what differs",
-            on_click=_reset,
+            on_click=mishap.safe(_reset),
             args=(keys, cells),
             key="reset",
         )
@@ -188,7 +188,7 @@ def _draw_pin() -> None:
             "Pin as A",
             icon=":material/push_pin:",
             help="Keep this scenario and hold the next ones against it",
-            on_click=pins.pin,
+            on_click=mishap.safe(pins.pin),
             key="pin",
         )
         return
@@ -199,7 +199,7 @@ def _draw_pin() -> None:
             ("Pin this one instead", ":material/push_pin:", pins.pin, "pin_again"),
             ("Unpin", ":material/keep_off:", pins.unpin, "unpin"),
         ):
-            st.button(words, icon=icon, on_click=does, key=key)
+            st.button(words, icon=icon, on_click=mishap.safe(does), key=key)
 
 
 def finish() -> None:

@@ -15,7 +15,7 @@ from frontier.growth import (
     served_apart,
     sharing_in_words,
 )
-from frontier.pages import link, show, text
+from frontier.pages import link, mishap, show, text
 from frontier.study import Study
 from frontier.trace import Together
 
@@ -49,7 +49,7 @@ def draw_counts(together: Together) -> None:
         key="to_by_trace",
         type="tertiary",
         icon=":material/arrow_forward:",
-        on_click=_to_results,
+        on_click=mishap.safe(_to_results),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from frontier.edits import Edit, cell_text
-from frontier.pages import session, text
+from frontier.pages import mishap, session, text
 from frontier.start.labels import STAGE_LABELS
 from frontier.tables import Column, load_columns
 
@@ -68,7 +68,7 @@ def cell_field(table: str, row_key: str, column: str) -> None:
     keep_to(key, _shown(value, described))
     how: dict[str, Any] = {
         "key": key,
-        "on_change": _take,
+        "on_change": mishap.safe(_take),
         "args": (table, row_key, column, key),
         "help": text.money(text.plain(described.description)),
     }

@@ -12,7 +12,7 @@ from frontier.charts.decides_chart import (
     turning_figure,
     turning_table,
 )
-from frontier.pages import link, results, show, text
+from frontier.pages import link, mishap, results, show, text
 from frontier.pages.controls import Choices
 from frontier.ranges.inputs import START
 from frontier.ranges.quantiles import InputRange
@@ -72,7 +72,7 @@ def draw(choices: Choices, study: Study) -> None:
                 "Paste a start-up log",
                 icon=":material/content_paste:",
                 key="to_start_log",
-                on_click=link.go_to,
+                on_click=mishap.safe(link.go_to),
                 args=(_TO_START,),
             )
     st.caption(

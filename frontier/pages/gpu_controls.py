@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from frontier.pages import link, text
+from frontier.pages import link, mishap, text
 from frontier.serving import Fit, fit_of, precisions_of
 from frontier.tables import Example, Tables
 from frontier.trace import Trace
@@ -147,7 +147,7 @@ def _offer_what_fits(tables: Tables, gpu: str, what: Wanted, fits: Mapping[str, 
         for words, choice in ways:
             st.button(
                 text.plain(words),
-                on_click=link.choose,
+                on_click=mishap.safe(link.choose),
                 kwargs=choice,
                 key=f"fit_{words}",
             )

@@ -28,7 +28,7 @@ from frontier.growth import (
     turns,
 )
 from frontier.growth.plan import CALENDAR_MONTHS, hours_of_week
-from frontier.pages import link, results, session, show, text
+from frontier.pages import link, mishap, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.plans.scenario import office_hours
 from frontier.ranges import Ranges, luck_ranges
@@ -81,7 +81,7 @@ def draw(choices: Choices) -> None:
         key="growth_to_break_even",
         type="tertiary",
         icon=":material/arrow_forward:",
-        on_click=link.go_to,
+        on_click=mishap.safe(link.go_to),
         args=("break-even",),
     )
 

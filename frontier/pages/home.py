@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ from frontier.pages import (
     explained,
     link,
     market_view,
+    mishap,
     results,
     session,
     show,
@@ -182,15 +184,13 @@ def _draw_chart(study: Study, chosen: str) -> None:
         marked=study.verdict.marked(),
         chosen_plan_id=chosen,
     )
-    # The framework keeps what is called until the next run: names, and no study.
-    plan_ids = list(study.outcomes)
     with chart_place:
         figure = against_view.with_pin(figure, against_view.of_pin(study))
         show.figure(
             figure,
             key="frontier_chart",
             alt=f"Dollars a month against p99 time to first token. {study.verdict.headline}.",
-            on_select=lambda: _clicked(plan_ids),
+            on_select=mishap.safe(functools.partial(_clicked, list(study.outcomes))),
             selection_mode="points",
         )
     hidden = not_drawn(study.table)

@@ -375,6 +375,8 @@ def part(draw: Callable[P, None]) -> Callable[P, None]:
             st.session_state[_DRAWN] = set()
         place = ANSWERS.answer(server.yield_check()) if is_alone else nullcontext()
         with mishap.boundary(draw.__name__), place:
+            if is_alone:
+                mishap.say_of_callback()
             draw(*args, **kwargs)
             if is_alone:
                 end()

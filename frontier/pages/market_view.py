@@ -38,7 +38,7 @@ from frontier.market import (
     wanted_offers,
     with_range,
 )
-from frontier.pages import controls, explained, link, results, session, show, text
+from frontier.pages import controls, explained, link, mishap, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import MarketStore
 from frontier.shipped import shipped
@@ -137,7 +137,7 @@ def _offer_what_fits(found: Market, choices: Choices, tables: Tables) -> None:
             st.button(
                 text.plain(_label(row)),
                 key=f"nearest_{offer_id}",
-                on_click=focus,
+                on_click=mishap.safe(focus),
                 args=(offer_id,),
                 icon=":material/center_focus_strong:",
             )
@@ -376,7 +376,7 @@ def _focuses(key: str) -> dict[str, Any]:
             if offer_id in session.tables().offers:
                 focus(offer_id)
 
-    return {"on_select": clicked, "selection_mode": "points"}
+    return {"on_select": mishap.safe(clicked), "selection_mode": "points"}
 
 
 def focus(offer_id: str) -> None:
@@ -407,7 +407,7 @@ def _pick_focus(found: Market, ticked: Ticked) -> None:
         key="market_focus",
         format_func=labels.__getitem__,
         placeholder="or click its point or bar",
-        on_change=picked,
+        on_change=mishap.safe(picked),
     )
 
 
@@ -441,13 +441,17 @@ def _draw_table(found: Market, ticked: Ticked, of: Hashable, *, is_all: bool) ->
             key="market_all_button",
             icon=":material/travel_explore:",
             help="This traffic is long: all of them take a while.",
-            on_click=lambda: st.session_state.update(market_all=True),
+            on_click=mishap.safe(_look_at_all),
         )
     with st.expander("Offers as a table", icon=":material/table_rows:"):
         _draw_offers(show.kept("market_offers", of, lambda: _offers(some)))
         answer, hours = answer_of(some), session.tables().setting("hours_per_month")
         st.markdown("\n".join(f"- {text.plain(said)}" for said in sentences(answer, hours)))
         show.download(lambda: market_table(found), "market.csv")
+
+
+def _look_at_all() -> None:
+    st.session_state["market_all"] = True
 
 
 def _offers(some: Market) -> pd.DataFrame:

@@ -1,21 +1,26 @@
 """The errors of a page: foreseen ones as they are written, any other as a sentence and a log entry.
 
 Without this the framework would show a box of its own, which says neither what to do nor what was
-lost. Left out: callbacks, which run before a page is drawn.
+lost. What a callback raises, before a page is drawn, is said at the top of the page that follows.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ParamSpec
 
 import streamlit as st
 
 from frontier.errors import FrontierError
 from frontier.pages import text
 
+P = ParamSpec("P")
+
+_OF_CALLBACK = "mishap_of_callback"
 _log = logging.getLogger(__name__)
 
 
@@ -36,10 +41,45 @@ def boundary(place: str) -> Iterator[None]:
         unforeseen(error, place)
 
 
+def safe(callback: Callable[P, object]) -> Callable[P, None]:
+    """Return a callback whose errors are said by the run that follows; see `say_of_callback`.
+
+    Every callback of a widget goes through this.
+    """
+
+    @functools.wraps(callback)
+    def does(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            callback(*args, **kwargs)
+        except FrontierError as error:
+            st.session_state[_OF_CALLBACK] = str(error), None
+        except Exception as error:
+            st.session_state[_OF_CALLBACK] = "", _logged(error, "a callback")
+
+    return does
+
+
+def say_of_callback() -> None:
+    """Say what the callback of this run raised, if it did."""
+    words, incident = st.session_state.pop(_OF_CALLBACK, ("", None))
+    if words:
+        st.error(text.plain(words), icon=":material/error:")
+    elif incident is not None:
+        _say(incident, "callback")
+
+
 def unforeseen(error: Exception, place: str) -> None:
     """Log an error that is ours and nobody's at the screen, and say how to go on."""
+    _say(_logged(error, place), place)
+
+
+def _logged(error: Exception, place: str) -> str:
     incident = secrets.token_hex(4)
     _log.error("Incident %s in %s", incident, place, exc_info=error)
+    return incident
+
+
+def _say(incident: str, place: str) -> None:
     st.error(
         "Frontier could not draw this: a mistake of ours. Take back the last choice with Undo, or "
         "start again from the default example, which forgets what was uploaded here. The log of "
@@ -49,7 +89,7 @@ def unforeseen(error: Exception, place: str) -> None:
     st.button(
         "Start again",
         icon=":material/restart_alt:",
-        on_click=_start_again,
+        on_click=safe(_start_again),
         key=f"start_again_{place}",
     )
 

@@ -23,7 +23,7 @@ from frontier.models.own import (
     model_from_numbers,
     model_of_link,
 )
-from frontier.pages import link, text
+from frontier.pages import link, mishap, text
 from frontier.serving import precisions_of
 from frontier.tables import Example, Tables, load_tables
 
@@ -103,7 +103,7 @@ def _own_section(own: ReadModel | None) -> None:
         st.markdown(f"**Read as** {text.plain(in_words(own.model))}.")
         for sentence in own.assumed:
             st.caption(text.plain(sentence))
-        st.button("Forget it", on_click=forget_model, key="forget_model")
+        st.button("Forget it", on_click=mishap.safe(forget_model), key="forget_model")
     refused = st.session_state.get(_REFUSED)
     if refused:
         st.error(text.plain(refused), icon=":material/block:")
@@ -118,10 +118,10 @@ def _own_section(own: ReadModel | None) -> None:
             help="Stands beside the weights in the model's repository. Read in memory only.",
         )
         st.text_area("Or paste it", key=_PASTED, height=120)
-        st.button("Use this model", on_click=_use_config, key="use_config")
+        st.button("Use this model", on_click=mishap.safe(_use_config), key="use_config")
         return
     _number_fields()
-    st.button("Use this model", on_click=_use_numbers, key="use_numbers")
+    st.button("Use this model", on_click=mishap.safe(_use_numbers), key="use_numbers")
 
 
 def _number_fields() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from frontier import spell
-from frontier.pages import link, price_controls, session, text
+from frontier.pages import link, mishap, price_controls, session, text
 from frontier.prices import NOT_SOLD, staleness
 from frontier.prices.owned import OWNED_OFFER
 from frontier.serving import Fit
@@ -78,7 +78,7 @@ def offer_section(
         for offer_id in able[:_MOST_OFFERED]:
             st.button(
                 text.money(text.plain(_label(tables.offers[offer_id], gpu, fits))),
-                on_click=link.choose,
+                on_click=mishap.safe(link.choose),
                 kwargs={kind: offer_id},
                 key=f"fit_{offer_id}",
             )

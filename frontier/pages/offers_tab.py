@@ -11,7 +11,16 @@ import streamlit as st
 from frontier import spell
 from frontier.charts.prices_chart import prices_chart_figure, prices_chart_table
 from frontier.edits import EDITABLE, cell_text
-from frontier.pages import cell_controls, controls, link, price_controls, session, show, text
+from frontier.pages import (
+    cell_controls,
+    controls,
+    link,
+    mishap,
+    price_controls,
+    session,
+    show,
+    text,
+)
 from frontier.prices import (
     NOT_SOLD,
     age_days,
@@ -224,7 +233,7 @@ def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
         hide_index=True,
         height="content" if len(found) <= _FEW_ROWS else _HEIGHT_PX,
         key=_SELECTED,
-        on_select=lambda: _choose(keys, row),
+        on_select=mishap.safe(lambda: _choose(keys, row)),
         selection_mode=("single-row-required", "single-cell"),
         placeholder="",
         column_order=[
@@ -337,7 +346,7 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
         if key not in _in_use():
             st.button(
                 "Use this offer on every page",
-                on_click=controls.focus,
+                on_click=mishap.safe(controls.focus),
                 args=(key,),
                 key="focus_offer",
             )

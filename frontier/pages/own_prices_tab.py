@@ -12,7 +12,7 @@ import streamlit as st
 
 from frontier import spell, units
 from frontier.errors import FrontierError
-from frontier.pages import price_controls, session, text
+from frontier.pages import mishap, price_controls, session, text
 from frontier.pages.store import store
 from frontier.prices import REQUIRED, PriceUpload, read_prices, staleness
 from frontier.tables import Offer, Tables, load_tables
@@ -33,7 +33,9 @@ def draw() -> None:
             f"{count} of yours in use: the bar lists them, marked “yours”, under their GPU.",
             icon=":material/check:",
         )
-        st.button("Take them out again", on_click=_use, args=(None,), key="drop_prices")
+        st.button(
+            "Take them out again", on_click=mishap.safe(_use), args=(None,), key="drop_prices"
+        )
     left, right = st.columns([1, 1], gap="large")
     with left:
         file = st.file_uploader(
@@ -143,7 +145,7 @@ def _draw_preview(found: PriceUpload) -> None:
         st.button(
             f"Use {spell.count(len(found.offers), 'offer')}",
             type="primary",
-            on_click=_use,
+            on_click=mishap.safe(_use),
             args=(found,),
             key="use_prices",
         )

@@ -12,7 +12,7 @@ import streamlit as st
 
 from frontier import spell, units
 from frontier.errors import InputError
-from frontier.pages import text
+from frontier.pages import mishap, text
 from frontier.pages.controls import Choices
 from frontier.pages.start_controls import forget_timings, use_timings
 from frontier.plans.scenario import Deployment, deploy
@@ -59,7 +59,9 @@ def draw_box(choices: Choices, deployment: Deployment, tables: Tables) -> Read |
     st.markdown("**Your own start, in place of the model's**")
     if scenario.own_start is not None:
         st.success("Your timings stand for the start on every page.", icon=":material/timer:")
-        st.button("Back to the model's start", on_click=forget_timings, key="own_reset")
+        st.button(
+            "Back to the model's start", on_click=mishap.safe(forget_timings), key="own_reset"
+        )
     pasted = st.text_area(
         "Paste a start-up log, pod events or seconds",
         key="own_text",
@@ -101,7 +103,7 @@ def draw_box(choices: Choices, deployment: Deployment, tables: Tables) -> Read |
     if own != scenario.own_start:
         st.button(
             "Use these timings",
-            on_click=use_timings,
+            on_click=mishap.safe(use_timings),
             args=(own,),
             type="primary",
             key="own_use",

@@ -6,7 +6,7 @@ import streamlit as st
 
 from frontier import spell
 from frontier.edits import Edit, cell_text, is_questioned, problems_of
-from frontier.pages import cell_controls, session, text
+from frontier.pages import cell_controls, mishap, session, text
 
 _COLUMN = "usd_per_gpu_h"
 _WAITING = "prices_waiting"
@@ -34,7 +34,7 @@ def price_field(offer_id: str, *, place: str) -> None:
         "Price ($/GPU-hour)",
         cell_controls.column_of("offers", _COLUMN),
         key=key,
-        on_change=_take,
+        on_change=mishap.safe(_take),
         args=(offer_id, key),
         help=f"For this session, and in its link. Listed: {text.money(_exact(listed))}. Empty the "
         "field to go back to that.",
@@ -51,13 +51,16 @@ def price_field(offer_id: str, *, place: str) -> None:
     with st.container(horizontal=True, gap="small"):
         st.button(
             text.money(f"Use {_exact(waiting)}"),
-            on_click=_confirm,
+            on_click=mishap.safe(_confirm),
             args=(offer_id,),
             key=f"{key}_yes",
             type="primary",
         )
         st.button(
-            text.money(f"Keep {_exact(price)}"), on_click=_keep, args=(offer_id,), key=f"{key}_no"
+            text.money(f"Keep {_exact(price)}"),
+            on_click=mishap.safe(_keep),
+            args=(offer_id,),
+            key=f"{key}_no",
         )
 
 

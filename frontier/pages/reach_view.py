@@ -11,7 +11,7 @@ import streamlit as st
 from frontier import spell
 from frontier.charts.reach_chart import reach_figure, reach_table
 from frontier.ladder import limits_of
-from frontier.pages import controls, link, market_view, results, session, show, text
+from frontier.pages import controls, link, market_view, mishap, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import find, store
 from frontier.reach import (
@@ -173,7 +173,7 @@ def _take_into_focus(found: Trial, limit_s: float, tables: Tables) -> None:
         text.plain(f"Take {place_in_words(place)} into focus"),
         key="reach_focus",
         icon=":material/center_focus_strong:",
-        on_click=_focus,
+        on_click=mishap.safe(_focus),
         args=(place.offer.offer_id, place.gpus, limit_s),
         help="Every page then looks at this offer under this limit. Its plans there are those of "
         "the usual grid; this one lies between them.",

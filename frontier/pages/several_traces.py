@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from frontier.pages import link, text
+from frontier.pages import link, mishap, text
 from frontier.pages.store import store
 from frontier.scope import badge
 from frontier.tables import Tables
@@ -101,7 +101,7 @@ def section(
             type=UPLOAD_TYPES,
             accept_multiple_files=True,
             key=_FIELD,
-            on_change=_forget,
+            on_change=mishap.safe(_forget),
             help="Staging, batch, another product: added up with the first one, served by the "
             "same model on the same replicas, and shown apart.",
         )
@@ -175,7 +175,7 @@ def _kept_files(uploads: Any) -> list[Any]:
     if kept_here:
         names = ", ".join(upload.name for upload in kept_here)
         st.caption(f"In use: {text.plain(names)}")
-        st.button("Remove them", on_click=_forget, key="forget_more_traces")
+        st.button("Remove them", on_click=mishap.safe(_forget), key="forget_more_traces")
     return kept_here
 
 

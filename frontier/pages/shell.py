@@ -83,6 +83,8 @@ def _draw() -> None:
         # Here and not in the pages, so that the choices outlive a change of page.
         st.session_state["choices"] = pins.drawn(controls.scenario_bar)
         notices = st.container()
+        with notices:
+            mishap.say_of_callback()
         say_missing(notices)
         page.run()
     except FrontierError as error:
@@ -103,4 +105,4 @@ def say_missing(place: st.delta_generator.DeltaGenerator) -> None:
     with place:
         for sentence in missing:
             st.error(text.plain(sentence), icon=":material/link_off:")
-        st.button("Go on without", on_click=made_with.forget, key="go_on_without")
+        st.button("Go on without", on_click=mishap.safe(made_with.forget), key="go_on_without")

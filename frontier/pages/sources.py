@@ -13,6 +13,7 @@ from frontier.edits import Edit
 from frontier.pages import (
     cell_controls,
     link,
+    mishap,
     offers_tab,
     own_prices_tab,
     price_controls,
@@ -60,13 +61,15 @@ def _draw_changes() -> None:
             st.button(
                 "Reset",
                 key=f"reset_{number}",
-                on_click=_reset,
+                on_click=mishap.safe(_reset),
                 args=(edit,),
                 help="Take the value of the table again.",
             )
         if len(edits) > _LISTED_CHANGES:
             st.caption(f"and {len(edits) - _LISTED_CHANGES} more")
-        st.button("Reset all", key="reset_all", on_click=_reset, icon=":material/undo:")
+        st.button(
+            "Reset all", key="reset_all", on_click=mishap.safe(_reset), icon=":material/undo:"
+        )
 
 
 def _change_in_words(edit: Edit) -> str:

@@ -9,7 +9,7 @@ from collections import Counter
 import streamlit as st
 
 from frontier.errors import InputError
-from frontier.pages import link, text
+from frontier.pages import link, mishap, text
 from frontier.plans.nodes import CLUSTER_PLATFORM, NodeChoice, provisions, start_changes
 from frontier.start.log import OwnStart
 from frontier.start.own_text import read_own_start_text
@@ -69,7 +69,11 @@ def start_section(
     own = own_start()
     if own is not None:
         st.caption(f":material/timer: Start: your timings ({text.plain(own.model)} on {own.gpu})")
-        st.button("Use the model's start again", on_click=forget_timings, key="forget_timings")
+        st.button(
+            "Use the model's start again",
+            on_click=mishap.safe(forget_timings),
+            key="forget_timings",
+        )
     is_brought = nodes is None or provisions(nodes, tables)
     if nodes is None:
         platform = platform_of(tables.behaviour_of(tables.offers[offer_id]).platform_id, tables)

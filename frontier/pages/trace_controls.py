@@ -21,7 +21,7 @@ import streamlit as st
 from frontier import spell, units
 from frontier.answers import ANSWERS
 from frontier.errors import FrontierError, InputError
-from frontier.pages import link, made_with, session, several_traces, text
+from frontier.pages import link, made_with, mishap, session, several_traces, text
 from frontier.pages.several_traces import FileRead, Several
 from frontier.pages.store import store
 from frontier.scope import badge, date_of
@@ -250,7 +250,7 @@ def _uploaded(tables: Tables) -> Traffic:
         "Trace file",
         type=several_traces.UPLOAD_TYPES,
         key="trace_file",
-        on_change=_forget_upload,
+        on_change=mishap.safe(_forget_upload),
         help="A log of requests as CSV, JSON, JSONL or Parquet; an access log (nginx, Envoy, "
         "Ollama, uvicorn and others); or counts: by the minute from Prometheus, Grafana, "
         "CloudWatch or Datadog, or a table with requests and tokens by hour or day. gzip "
@@ -392,7 +392,7 @@ def _kept(upload: Any) -> Any:
     kept = st.session_state.get(_FILE_KEPT)
     if kept is not None:
         st.caption(f"In use: {text.plain(kept.name)}")
-        st.button("Remove it", on_click=_forget_upload, key="forget_trace")
+        st.button("Remove it", on_click=mishap.safe(_forget_upload), key="forget_trace")
     return kept
 
 
@@ -483,7 +483,7 @@ def _ask(digest: str, question: TraceQuestion, decided: str | None = None) -> No
         index=list(choices).index(given) if given in choices else None,
         format_func=lambda value: text.plain(choices[value]),
         key=key,
-        on_change=remember,
+        on_change=mishap.safe(remember),
     )
 
 
@@ -515,7 +515,7 @@ def _choose_paths(digest: str, found: tuple[PathCount, ...]) -> dict[str, Any]:
                 f"{path} ({spell.count(requests[path], 'request')})"
             ),
             key=key,
-            on_change=remember,
+            on_change=mishap.safe(remember),
         )
     known = {path for path in requests if generates(path)}
     return {} if not chosen or set(chosen) == known else {"paths": tuple(chosen)}
@@ -554,7 +554,7 @@ def _map_columns(digest: str, unknown: UnknownFormat) -> None:
                 format_func=lambda column: text.bare(column) or "None",
                 key=f"column_{digest}_{role}",
             )
-        st.form_submit_button("Read the file", on_click=remember)
+        st.form_submit_button("Read the file", on_click=mishap.safe(remember))
 
 
 def _options(tables: Tables) -> dict[str, Any]:

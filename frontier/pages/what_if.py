@@ -17,6 +17,7 @@ from frontier.pages import (
     growth_view,
     ladder_view,
     link,
+    mishap,
     reach_view,
     reality_view,
     text,
@@ -85,6 +86,6 @@ def next_questions(choices: Choices) -> None:
                 key=f"next_{question.key}",
                 type="tertiary",
                 icon=":material/arrow_forward:",
-                on_click=link.turn_to,
+                on_click=mishap.safe(link.turn_to),
                 args=(link.WHAT_IF, _KEY, question.key, QUESTIONS[0].key),
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import random
+from pathlib import Path
 
 import pytest
 
@@ -157,3 +159,54 @@ def test_an_error_that_nobody_foresaw_is_said_with_a_way_on(open_app, monkeypatc
     assert not app.error
     assert app.number_input(key="limit").value == 2.0
     assert mishap.__doc__
+
+
+def test_what_a_callback_raises_is_said_by_the_page_that_follows(open_app, monkeypatch, caplog):
+    """Our own words as they are; any other as a sentence with an incident."""
+    from frontier.errors import InputError
+    from frontier.pages import home, link
+
+    monkeypatch.undo()
+    monkeypatch.setattr(home, "render", lambda: None)
+    app = open_app(limit="3")
+
+    def fails(error):
+        def fail():
+            raise error
+
+        monkeypatch.setattr(link, "step_back", fail)
+        app.button(key="undo").click().run()
+        assert not app.exception
+        return app.error[0].value
+
+    assert fails(InputError("These go not together.")) == "These go not together\\."
+    said = fails(ZeroDivisionError("of ours"))
+    assert "a mistake of ours" in said
+    assert said.rpartition("incident ")[2].rstrip(".") in caplog.text
+    app.run()
+    assert not app.error, "it is said once"
+
+
+def test_every_callback_goes_through_the_one_that_says_what_it_raises():
+    """Wherever a page names a callback, it is a word of the framework or a call of `safe`."""
+    pages = Path(__file__).parents[2] / "frontier" / "pages"
+    names, seen, bare = ("on_click", "on_change", "on_select"), 0, []
+    for path in pages.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            given = []
+            if isinstance(node, ast.Call):
+                given = [word.value for word in node.keywords if word.arg in names]
+            elif isinstance(node, ast.Dict):
+                given = [
+                    value
+                    for key, value in zip(node.keys, node.values, strict=True)
+                    if isinstance(key, ast.Constant) and key.value in names
+                ]
+            for value in given:
+                seen += 1
+                is_word = isinstance(value, ast.Constant) and value.value in ("rerun", "ignore")
+                is_safe = isinstance(value, ast.Call) and ast.unparse(value.func).endswith("safe")
+                if not is_word and not is_safe:
+                    bare.append(f"{path.name}:{value.lineno}")
+    assert seen > 40
+    assert not bare
