@@ -3,13 +3,14 @@
 Drives a running or a new server over its websocket, as browsers do, and draws nothing:
 
     python -m benchmarks.crowd clicks --people 20 --minutes 3
+    python -m benchmarks.crowd browsers --people 20 --minutes 3
     python -m benchmarks.crowd soak --uploads 200 --people 20 --mb 5
 
 `clicks` prints how long answers took, by what was clicked, the server's processor time for a click,
 whether anybody saw a number of another, and how soon the threads of a sweep end whose person turns
-to another page. `soak` prints the memory of the process before, meanwhile and half a minute after.
-A page has answered when its heading stands; a person clicks every five seconds, but not before the
-answer.
+to another page. `browsers` does the like in a Chromium (`crowd_browsers`). `soak` prints the memory
+of the process before, meanwhile and half a minute after. A page has answered when its heading
+stands; a person clicks every five seconds, but not before the answer.
 """
 
 from __future__ import annotations
@@ -344,12 +345,22 @@ async def _soak(args: argparse.Namespace, pid: int) -> None:
           f"{refused} refused in a sentence, {len(given_up)} not answered in time")  # fmt: skip
 
 
+async def _browsers(args: argparse.Namespace, pid: int) -> None:
+    from benchmarks.crowd_browsers import browsers
+
+    def trace_of(person: int) -> bytes:
+        return _trace(_requests_of(person), person)
+
+    await browsers(args, trace_of, _requests_of, lambda: _cpu_s(pid))
+    print(f"memory at the end: {_rss_mb(pid):.0f} MB")
+
+
 def main() -> None:
     """Run what was asked for, on a server of its own unless a port is given."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=("clicks", "soak"))
+    parser.add_argument("what", choices=("clicks", "browsers", "soak"))
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--uploads", type=int, default=200)
@@ -361,12 +372,15 @@ def main() -> None:
     # As every driver of a server of its own: the check of origins is for browsers.
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(args.port),
-         "--server.headless", "true", "--server.enableXsrfProtection", "false"],
+         "--server.headless", "true",
+         "--server.enableXsrfProtection", str(args.what == "browsers").lower()],
         cwd=_ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         _wait_for(args.port)
-        asyncio.run({"clicks": _clicks, "soak": _soak}[args.what](args, server.pid))
+        asyncio.run(
+            {"clicks": _clicks, "browsers": _browsers, "soak": _soak}[args.what](args, server.pid)
+        )
     finally:
         server.terminate()
         server.wait()

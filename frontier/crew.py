@@ -147,33 +147,46 @@ def in_threads(
     # Who draws has a place, in which one of the threads works while they are waited for.
     has_place = ANSWERS.holder()
 
+    # Set once there is nothing left to take: who still waits for a turn then needs none.
+    over = np.zeros(1, dtype=np.uint8)
+
     def take(number: int) -> None:
-        while not stop[0] and (index := next(waiting, None)) is not None:
+        while not stop[0] and not over[0]:
             if gives_way:
                 ANSWERS.give_way(lambda: bool(stop[0]))
             is_free = is_within or (number == 0 and has_place())
             # Between two items, so that no sweep keeps the others of this process waiting.
-            with nullcontext(True) if is_free else _TURNS.turn(stop) as has_turn:
-                if has_turn:
-                    found[index] = work(items[index], stop)
+            turn = nullcontext(True) if is_free else _TURNS.turn(over, is_first=not gives_way)
+            with turn as has_turn:
+                if not has_turn or stop[0]:
+                    return
+                index = next(waiting, None)
+                if index is None:
+                    over[0] = 1
+                    return
+                found[index] = work(items[index], stop)
 
     count = min(workers or _cores(), len(items))
-    with ThreadPoolExecutor(workers or _cores()) as pool:
-        running = [pool.submit(take, number) for number in range(count)]
-        try:
-            with ANSWERS.aside() if gives_way else nullcontext():
-                while running:
-                    done, left = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-                    running = list(left)
-                    if progress is not None:
-                        progress(len(found), len(items))
-                    if running:
-                        ANSWERS.give_way()
-        except BaseException:
-            stop[0] = 1
-            raise
+    pool = ThreadPoolExecutor(count or 1)
+    running = [pool.submit(take, number) for number in range(count)]
+    try:
+        with ANSWERS.aside() if gives_way else nullcontext():
+            while len(found) < len(items):
+                done, left = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                running = list(left)
+                if progress is not None:
+                    progress(len(found), len(items))
+                if len(found) < len(items):
+                    ANSWERS.give_way()
+    except BaseException:
+        stop[0] = over[0] = 1
+        pool.shutdown()
+        raise
+    # One that waits for a turn in vain goes by itself.
+    over[0] = 1
+    pool.shutdown(wait=False)
     return [found[index] for index in range(len(items))]
 
 
@@ -196,6 +209,7 @@ class Turns:
     def __init__(self, places: int) -> None:
         self._free = places
         self._line: deque[threading.Event] = deque()
+        self._last: deque[threading.Event] = deque()
         self._lock = threading.Lock()
         self._inside = threading.local()
 
@@ -204,9 +218,12 @@ class Turns:
         return getattr(self._inside, "has_turn", False)
 
     @contextmanager
-    def turn(self, stop: NDArray[np.uint8]) -> Iterator[bool]:
-        """Wait for a place and hold it; give whether there is one, which a stop ends early."""
-        has_turn = self._come(stop)
+    def turn(self, stop: NDArray[np.uint8], *, is_first: bool = True) -> Iterator[bool]:
+        """Wait for a place and hold it; give whether there is one, which a stop ends early.
+
+        Who is not among the first waits until none of them does.
+        """
+        has_turn = self._come(stop, self._line if is_first else self._last)
         self._inside.has_turn = has_turn
         try:
             yield has_turn
@@ -215,25 +232,25 @@ class Turns:
             if has_turn:
                 self._leave()
 
-    def _come(self, stop: NDArray[np.uint8]) -> bool:
+    def _come(self, stop: NDArray[np.uint8], line: deque[threading.Event]) -> bool:
         called = threading.Event()
         with self._lock:
             if self._free:
                 self._free -= 1
                 return True
-            self._line.append(called)
+            line.append(called)
         while not called.wait(TICK_S):
             if stop[0]:
                 with self._lock:
                     if not called.is_set():
-                        self._line.remove(called)
+                        line.remove(called)
                         return False
         return True
 
     def _leave(self) -> None:
         with self._lock:
-            if self._line:
-                self._line.popleft().set()
+            if line := self._line or self._last:
+                line.popleft().set()
             else:
                 self._free += 1
 

@@ -1,0 +1,144 @@
+"""The people of `crowd` in real browsers: each with a trace and a limit of their own.
+
+One Chromium with a context for each person. They turn to another page every five seconds, not
+before the heading of the last one stands, and everything that is written on a page is looked
+through for names of files, numbers of requests and limits of others. The machine draws the browsers
+beside the server, so the times say more about the browsers than about the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from playwright.async_api import Page, async_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+_THINK_S, _LONGEST_MS = 5.0, 120_000
+# They come one after another: the scripts of a first visit take seconds of a core to read.
+_APART_S = 4.0
+_TITLES = ("Frontier", "Cold start", "Traffic", "Break-even", "Tail", "Data and sources", "Method")
+# A heading that this run has drawn: what is left of the last one is marked stale.
+_ANSWERED = """(before) => {
+  const fresh = [...document.querySelectorAll('[data-testid=stHeading], [data-testid=stAlert]')]
+    .filter((one) => !one.closest('[data-stale="true"]') && one.offsetParent);
+  return fresh.length > 0 && location.pathname + fresh[0].innerText !== before;
+}"""
+_NOW = """() => {
+  const all = [...document.querySelectorAll('[data-testid=stHeading], [data-testid=stAlert]')]
+    .filter((one) => one.offsetParent);
+  return location.pathname + (all.length ? all[0].innerText : '');
+}"""
+
+
+def _limit_of(person: int) -> int:
+    return 31 + person
+
+
+def _strange(text: str, person: int, people: int, requests_of: Callable[[int], int]) -> list[str]:
+    """Return what a page says that is another's: a file, a number of requests, a limit."""
+    found = []
+    for other in range(people):
+        if other != person:
+            marks = (
+                rf"\bperson{other}\.csv",
+                rf"(?<![\d,]){requests_of(other):,} requests",
+                rf"p99 ≤ {_limit_of(other)} s\b",
+            )
+            found += [f"{person} saw {mark}" for mark in marks if re.search(mark, text)]
+    return found
+
+
+async def _live(
+    page: Page,
+    person: int,
+    people: int,
+    url: str,
+    until: Callable[[], float],
+    content: bytes,
+    requests_of: Callable[[int], int],
+    took: list[float],
+    strange: list[str],
+) -> None:
+    address = f"{url}/traffic?traffic=upload&limit={_limit_of(person)}"
+    await page.goto(address, timeout=_LONGEST_MS, wait_until="commit")
+    chip = page.locator(".st-key-chip_traffic button:visible").first
+    await chip.click(timeout=_LONGEST_MS)
+    field = page.locator("[data-testid=stPopoverBody] input[type=file]").first
+    await field.wait_for(state="attached", timeout=_LONGEST_MS)
+    name = f"person{person}.csv"
+    await field.set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+    await page.wait_for_function(
+        "name => [...document.querySelectorAll('.st-key-chip_traffic button')]"
+        ".some(chip => chip.innerText.includes(name))",
+        arg=name,
+        timeout=_LONGEST_MS,
+    )
+    await page.keyboard.press("Escape")
+    turn = person
+    while until() > 0:
+        begun = time.monotonic()
+        turn += 1
+        before = await page.evaluate(_NOW)
+        title = _TITLES[turn % len(_TITLES)]
+        await page.get_by_role("link", name=title, exact=True).first.click(timeout=_LONGEST_MS)
+        await page.wait_for_function(_ANSWERED, arg=before, timeout=_LONGEST_MS)
+        took.append(time.monotonic() - begun)
+        text = await page.evaluate("document.body.innerText")
+        strange += _strange(text, person, people, requests_of)
+        if name not in text:
+            strange.append(f"{person} did not see {name}")
+        await asyncio.sleep(max(0.0, begun + _THINK_S - time.monotonic()))
+
+
+async def browsers(
+    args: Any,
+    trace_of: Callable[[int], bytes],
+    requests_of: Callable[[int], int],
+    cpu_s: Callable[[], float],
+) -> None:
+    """Let people use the server in browsers, and print what was seen and how long it took."""
+    url, took, strange, broken = f"http://localhost:{args.port}", [], [], []
+    begun_s = cpu_s()
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        ends_s = time.monotonic() + _APART_S * args.people + 60 * args.minutes
+
+        async def arrive(person: int) -> None:
+            await asyncio.sleep(_APART_S * person)
+            context = await browser.new_context(viewport={"width": 1280, "height": 800})
+            try:
+                await _live(
+                    await context.new_page(),
+                    person,
+                    args.people,
+                    url,
+                    lambda: ends_s - time.monotonic(),
+                    trace_of(person),
+                    requests_of,
+                    took,
+                    strange,
+                )
+            except Exception as error:
+                broken.append(f"person {person}: {type(error).__name__}: {str(error)[:200]}")
+            await context.close()
+
+        await asyncio.gather(*(arrive(person) for person in range(args.people)))
+        await browser.close()
+    spent_s = cpu_s() - begun_s
+    print(f"people: {args.people}, broken off: {len(broken)} {broken[:3]}")
+    print(f"pages turned to and read through: {len(took)}")
+    if took:
+        took.sort()
+        print(
+            f"until the heading: median {statistics.median(took):.2f} s, "
+            f"95 % within {took[int(0.95 * (len(took) - 1))]:.2f} s, most {took[-1]:.2f} s"
+        )
+        print(f"processor time of the server: {spent_s / len(took):.2f} s a page")
+    print(f"strange names, counts or limits seen: {len(strange)} {strange[:5]}")
