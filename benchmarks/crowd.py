@@ -317,16 +317,20 @@ async def _soak(args: argparse.Namespace, pid: int) -> None:
         await person.upload(content, "first.csv", stays=False)
     await asyncio.sleep(args.rest)
     before, most, refused, begun = _rss_mb(pid), 0.0, 0, time.perf_counter()
+    given_up: list[str] = []
     left = iter(range(args.uploads))
 
     async def visit(number: int) -> None:
         nonlocal most, refused
         for at in left:
-            async with Person(args.port, number, {"traffic": "upload"}) as person:
-                await person.click(stays=False)
-                own = content + b"604800.%d,1,1\n" % at
-                await person.upload(own, f"{at}.csv", stays=False)
-                refused += any("no room" in error for error in person.errors)
+            try:
+                async with Person(args.port, number, {"traffic": "upload"}) as person:
+                    await person.click(stays=False)
+                    own = content + b"604800.%d,1,1\n" % at
+                    await person.upload(own, f"{at}.csv", stays=False)
+                    refused += any("no room" in error for error in person.errors)
+            except (OSError, websockets.WebSocketException, KeyError) as error:
+                given_up.append(f"{at}: {type(error).__name__}")
             most = max(most, _rss_mb(pid))
             if args.say:
                 print(f"{at} {time.perf_counter() - begun:.0f} s {_rss_mb(pid):.0f} MB", flush=True)
@@ -338,7 +342,7 @@ async def _soak(args: argparse.Namespace, pid: int) -> None:
     print(f"{args.uploads} uploads of {len(content) / 1e6:.1f} MB by {args.people} people: "
           f"{before:.0f} MB before, {most:.0f} MB at most, {at_end:.0f} MB at the end, "
           f"{after:.0f} MB {args.rest:g} s later ({after / before - 1:+.0%}); "
-          f"{refused} refused in a sentence")  # fmt: skip
+          f"{refused} refused in a sentence, {len(given_up)} not answered in time")  # fmt: skip
 
 
 async def _browsers(args: argparse.Namespace, pid: int) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,13 +222,16 @@ def _as_tried(
     """Return results that were computed beforehand as if they had just been simulated."""
     # The first start that would be drawn: a usage holds one, for its shape.
     luck = start_normals(tables)[:1]
+    stages_s: dict[int, NDArray[np.float64]] = {}
     found = []
     for one in ran:
         plan = grid[one.at]
+        if id(plan.start) not in stages_s:
+            stages_s[id(plan.start)] = _shared(plan.start.draw(luck).stage_s[:1])
         usage = usage_of_run(
             plan,
-            np.empty(0, dtype=session_type(len(plan.policy.parked))),
-            plan.start.draw(luck).stage_s[:1],
+            _shared(np.empty(0, dtype=session_type(len(plan.policy.parked)))),
+            stages_s[id(plan.start)],
             horizon_s=trace.horizon_s,
             requests=int(trace.arrival_s.size),
         )
@@ -236,7 +240,7 @@ def _as_tried(
                 plan=plan,
                 latency=one.latency,
                 usage=usage,
-                meters=one.meters,
+                meters=_compact(one.meters),
                 takes=_takes(plan, one.meters),
                 starts=one.starts,
                 busy_share=one.busy_share,
@@ -244,6 +248,28 @@ def _as_tried(
             )
         )
     return tuple(found)
+
+
+def _compact(meters: Meters) -> Meters:
+    """Return meters that share what is the same in many of them, and keep no more alive."""
+    return dataclasses.replace(
+        meters,
+        machine=_shared(meters.machine),
+        started_s=_shared(meters.started_s),
+        ended_s=_shared(meters.ended_s),
+    )
+
+
+def _shared(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an equal array, read-only, that many results have in common."""
+    return _once(array.dtype, array.shape, array.tobytes())
+
+
+@functools.lru_cache(maxsize=1024)
+def _once(dtype: np.dtype[Any], shape: tuple[int, ...], content: bytes) -> NDArray[Any]:
+    if not content:
+        return np.empty(shape, dtype)
+    return np.frombuffer(content, dtype).reshape(shape)
 
 
 def _takes(plan: Plan, meters: Meters) -> tuple[float, float, float]:
@@ -381,7 +407,7 @@ def read_off(
         requests=int(trace.arrival_s.size),
     )
     bare = dataclasses.replace(
-        usage, sessions=sessions[:0].copy(), stage_s=start.stage_s[:1].copy()
+        usage, sessions=_shared(sessions[:0]), stage_s=_shared(start.stage_s[:1])
     )
     starts = int(np.count_nonzero(sessions["cold_start_index"] >= 0))
     busy_share = session_seconds(sessions).busy_share
@@ -390,6 +416,7 @@ def read_off(
         ((_, meters),) = read_meters(usage, contract)
         if meters.machine.size > _FEW_METERS:
             meters = summed(meters, trace.horizon_s)
+        meters = _compact(meters)
         found[metering] = Tried(
             plan=plan,
             latency=latency,

@@ -391,8 +391,8 @@ def _pick_focus(found: Market, ticked: Ticked) -> None:
     if not rows:
         return
 
-    def label(offer_id: str) -> str:
-        return text.bare(_label(rows[offer_id]))
+    # The framework keeps what is called until the next run: words, and no market.
+    labels = {offer_id: text.bare(_label(row)) for offer_id, row in rows.items()}
 
     def picked() -> None:
         offer_id = st.session_state["market_focus"]
@@ -402,10 +402,10 @@ def _pick_focus(found: Market, ticked: Ticked) -> None:
 
     st.selectbox(
         "Look closer at an offer",
-        list(rows),
+        list(labels),
         index=None,
         key="market_focus",
-        format_func=label,
+        format_func=labels.__getitem__,
         placeholder="or click its point or bar",
         on_change=mishap.safe(picked),
     )
