@@ -53,7 +53,7 @@ def test_a_price_typed_while_the_page_still_answers_the_last_one_is_not_overwrit
 
 def test_a_row_of_the_table_is_chosen_by_any_of_its_cells(open_page):
     """A click on a product opens that offer beside the table, with its price in the field."""
-    page = open_page("sources?data_gpus=L40S&data_kinds=serverless")
+    page = open_page("sources?data_gpus=L40S&data_kinds=serverless", stranger=True)
     _field(page).wait_for(timeout=60_000)
     table = page.locator(".st-key-offer_rows canvas").first
     table.wait_for(timeout=60_000)
