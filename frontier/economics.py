@@ -38,8 +38,6 @@ class Tolerance:
 EXACT = Tolerance()
 # Sums of the same dollars in another order differ in their last bits.
 _CENTS_OF_NOTHING = 9
-_EPSILON = float(np.finfo(np.float64).eps)
-_MOST_STEPS = 100
 
 
 def as_fast_as_any(p99_s: ArrayLike, tolerance: Tolerance = EXACT) -> NDArray[np.bool_]:
@@ -259,59 +257,6 @@ class Crossing:
     dearer_above: bool
 
 
-def _root(function: Callable[[float], float], low: float, high: float, width: float) -> float:
-    """Return where a function of opposite signs at the ends of a range is 0, by Brent's method.
-
-    A step goes where a line or a parabola through the last points meets 0 while that closes in
-    quickly enough, else to the middle. scipy.optimize finds the same point, and takes 25 MB to
-    import.
-
-    Parameters
-    ----------
-    width : float
-        Of the range in which the sign is known to change at the end.
-
-    References
-    ----------
-    R. P. Brent, Algorithms for Minimization Without Derivatives (1973), chapter 4.
-    """
-    last, best = low, high
-    last_value, best_value = function(last), function(best)
-    far, far_value = last, last_value
-    step = before = best - last
-    for _ in range(_MOST_STEPS):
-        if last_value and best_value and (last_value < 0) != (best_value < 0):
-            far, far_value = last, last_value
-            step = before = best - last
-        if abs(far_value) < abs(best_value):
-            last, best, far = best, far, best
-            last_value, best_value, far_value = best_value, far_value, best_value
-        least = (width + 4 * _EPSILON * abs(best)) / 2
-        half = (far - best) / 2
-        if best_value == 0 or abs(half) < least:
-            break
-        bold = math.inf
-        if abs(before) > least and abs(best_value) < abs(last_value):
-            if last == far:
-                bold = -best_value * (best - last) / (best_value - last_value)
-            else:
-                to_last = (last_value - best_value) / (last - best)
-                to_far = (far_value - best_value) / (far - best)
-                bold = (
-                    -best_value
-                    * (far_value * to_far - last_value * to_last)
-                    / (to_far * to_last * (far_value - last_value))
-                )
-        if 2 * abs(bold) < min(abs(before), 3 * abs(half) - least):
-            before, step = step, bold
-        else:
-            before = step = half
-        last, last_value = best, best_value
-        best += step if abs(step) > least else math.copysign(least, half)
-        best_value = function(best)
-    return best
-
-
 def crossings(
     difference: Callable[[float], ArrayLike],
     low: float,
@@ -343,6 +288,8 @@ def crossings(
     InputError
         If the range is empty or reaches 0.
     """
+    from scipy.optimize import brentq
+
     if not 0 < low < high < math.inf:
         raise InputError(f"the range must be above 0 and not empty, got {low!r} to {high!r}")
 
@@ -354,7 +301,7 @@ def crossings(
     found = []
     for left in np.flatnonzero(np.sign(values[:-1]) * np.sign(values[1:]) < 0):
         a, b = float(logs[left]), float(logs[left + 1])
-        root = _root(mean_at, a, b, tolerance)
+        root = float(brentq(mean_at, a, b, xtol=tolerance))
         replicates = np.atleast_1d(np.asarray(difference(math.exp(root)), dtype=np.float64))
         slope = (values[left + 1] - values[left]) / (b - a)
         error = (

@@ -8,15 +8,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.optimize import brentq
 
 from frontier.billing import replica_usd_per_h
 from frontier.economics import (
     Swing,
     Tolerance,
-    _root,
     abandon_share,
     as_fast_as_any,
     break_even_value_usd,
@@ -329,24 +325,3 @@ def test_the_value_at_which_the_extra_spend_breaks_even():
     assert break_even_value_usd(300, 160, 10) == pytest.approx(2.0)
     assert break_even_value_usd(-5, 160, 10) == 0.0
     assert break_even_value_usd(300, 10, 10) == math.inf
-
-
-@given(
-    root=st.floats(-3, 3),
-    bend=st.floats(0.01, 5),
-    kind=st.sampled_from(["cubic", "steps", "exponential"]),
-    width=st.sampled_from([1e-12, 1e-6, 1e-3]),
-)
-def test_a_root_is_found_as_scipy_finds_it(root, bend, kind, width):
-    """To the bit, so that no break-even rate depends on which of the two looked."""
-
-    def function(x):
-        away = x - root
-        return {
-            "cubic": away * (1 + bend * away**2),
-            "steps": math.floor(bend * 10 * away) + 0.5,
-            "exponential": math.expm1(bend * away),
-        }[kind]
-
-    low, high = root - 1.3, root + 2.1
-    assert _root(function, low, high, width) == brentq(function, low, high, xtol=width)
