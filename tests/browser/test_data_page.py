@@ -12,7 +12,7 @@ _FIELD = "Price ($/GPU-hour)"
 
 
 def _open(open_page, **how):
-    page = open_page("sources", **how)
+    page = open_page("sources", stranger=True, **how)
     page.get_by_role("tabpanel").get_by_role("spinbutton", name=_FIELD).wait_for(timeout=60_000)
     return page
 
