@@ -15,7 +15,7 @@ run: $(VENV)/.installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 # Each file of tests goes to one of so many processes.
-JOBS ?= 2
+JOBS ?= 3
 
 test: $(VENV)/.installed-dev system-packages
 	$(BIN)/python -m pytest -rs -n $(JOBS)

@@ -8,13 +8,31 @@ import pytest
 
 from frontier.tables import load_tables
 
+# What the shell draws above every page, and no page.
 _BAR = """
 import streamlit as st
-from frontier.pages import controls, link
+from frontier.pages import bar, controls, link, pins, store
+store.begin_run()
 link.begin()
-st.session_state["choices"] = controls.scenario_bar()
+pins.begin()
+st.session_state["choices"] = pins.drawn(controls.scenario_bar)
 link.end()
+bar.finish()
 """
+
+
+@pytest.fixture
+def open_bar():
+    """Give a function that draws the bar alone, at an address."""
+    from streamlit.testing.v1 import AppTest
+
+    def _open(**query):
+        app = AppTest.from_string(_BAR, default_timeout=90)
+        for key, value in query.items():
+            app.query_params[key] = value
+        return app.run()
+
+    return _open
 
 
 def _chips(app) -> dict[str, str]:
@@ -43,9 +61,9 @@ def test_each_chip_shows_its_choice_in_full_words(open_app):
     assert not any("changed" in help_ for help_ in _chips(app))
 
 
-def test_a_changed_choice_is_marked_and_can_be_taken_back(open_app):
+def test_a_changed_choice_is_marked_and_can_be_taken_back(open_bar):
     """The chip says the new value with a mark; its own button goes back to the default."""
-    app = open_app()
+    app = open_bar()
     app.number_input(key="limit").set_value(7.0).run()
     assert _chip(app, "Limit") == "● p99 ≤ 7 s"
     assert "Limit on the p99 time to first token (changed)" in _chips(app)
@@ -55,20 +73,20 @@ def test_a_changed_choice_is_marked_and_can_be_taken_back(open_app):
     assert not app.exception
 
 
-def test_reset_takes_back_every_chip(open_app):
+def test_reset_takes_back_every_chip(open_bar):
     """What a link chose is marked at once, and one button brings the example back."""
-    app = open_app(limit="5", gpu="H200", traffic="steady-chat")
+    app = open_bar(limit="5", gpu="H200", traffic="steady-chat")
     assert sum("changed" in help_ for help_ in _chips(app)) == 3
     app.button(key="reset").click().run()
     assert not app.exception
     assert not any("changed" in help_ for help_ in _chips(app))
     assert app.selectbox(key="gpu").value == "L40S"
-    assert dict(app.query_params) == {"view": "plans"}
+    assert not dict(app.query_params)
 
 
-def test_undo_takes_back_one_choice_after_the_other(open_app):
+def test_undo_takes_back_one_choice_after_the_other(open_bar):
     """Two choices, two steps back; then there is nothing to undo."""
-    app = open_app()
+    app = open_bar()
     app.number_input(key="limit").set_value(7.0).run()
     app.selectbox(key="gpu").set_value("H200").run()
     app.button(key="undo").click().run()
@@ -81,10 +99,10 @@ def test_undo_takes_back_one_choice_after_the_other(open_app):
     assert not app.exception
 
 
-def test_undo_takes_back_a_changed_price(open_app):
+def test_undo_takes_back_a_changed_price(open_bar):
     """A price that came with a link goes with the step before it."""
     offer = load_tables().offers["modal-l40s"]
-    app = open_app(**{"price.modal-l40s": "1.11"})
+    app = open_bar(**{"price.modal-l40s": "1.11"})
     assert "$1.11" in _chip(app, "Offers")
     app.number_input(key="limit").set_value(7.0).run()
     app.button(key="undo").click().run()
@@ -93,10 +111,10 @@ def test_undo_takes_back_a_changed_price(open_app):
 
 
 @pytest.mark.parametrize("chosen", ["modal-l40s", "runpod-flex-l40s"])
-def test_another_gpu_keeps_the_provider(open_app, chosen):
+def test_another_gpu_keeps_the_provider(open_bar, chosen):
     """Who looks at a provider's L40S and chooses its H100 gets the same provider's H100."""
     offers = load_tables().offers
-    app = open_app(serverless=chosen)
+    app = open_bar(serverless=chosen)
     app.selectbox(key="gpu").set_value("H100-SXM-80GB").run()
     assert offers[app.selectbox(key="serverless").value].provider == offers[chosen].provider
     assert offers[app.selectbox(key="serverless").value].gpu == "H100-SXM-80GB"
@@ -192,9 +210,9 @@ def test_an_offer_is_taken_into_focus_from_anywhere():
     assert not app.warning
 
 
-def test_a_price_typed_beside_its_offer_is_marked_and_taken_back(open_app):
+def test_a_price_typed_beside_its_offer_is_marked_and_taken_back(open_bar):
     """The chip shows the new price with a mark; its reset brings the listed one back."""
-    app = open_app()
+    app = open_bar()
     listed = _chip(app, "Offers")
     app.number_input(key="price_bar_modal-l40s").set_value(2.05).run()
     assert not app.exception

@@ -11,7 +11,6 @@ import pytest
 
 from frontier.billing import Contract, Terms, Usage, bill, bill_basis
 from frontier.company import FIELDS, NOBODY, Company, Currency, company_of
-from frontier.economics import SESSION
 from frontier.errors import InputError
 from frontier.finance import (
     Commitment,
@@ -24,6 +23,7 @@ from frontier.finance import (
 )
 from frontier.policy import ScalingPolicy
 from frontier.scope import NOT_BILLED, not_included
+from frontier.simulate import session_type
 from frontier.tables import load_tables
 
 TABLES = load_tables()
@@ -33,7 +33,7 @@ MACHINE = TABLES.offers["crusoe-l40s"]
 
 def always_on(*, discount=None, up_share=1.0, offer=MACHINE, term=12, upfront=0.0, hours=730.0):
     """Make the basis of one machine for a week, under a commitment if there is a discount."""
-    sessions = np.zeros(1, dtype=SESSION)
+    sessions = np.zeros(1, dtype=session_type(0))
     sessions["ended_s"] = up_share * WEEK_S
     sessions["busy_s"] = sessions["idle_s"] = up_share * WEEK_S / 2
     sessions["cold_start_index"] = -1
