@@ -325,7 +325,7 @@ def _gzip(rng, content, other):
     import gzip
 
     if rng.random() < 0.03:  # unpacked by a worker, which costs more than all the rest
-        content[:] = gzip.compress(bytes(content), 1)
+        content[:] = gzip.compress(bytes(content), 1, mtime=0)
         if rng.random() < 0.7:
             _flip(rng, content, other)
 

@@ -92,7 +92,7 @@ def routes(trace):
 
     own = rows("timestamp,prompt_tokens,output_tokens", lambda i, a, b, c: f"{a:.7f},{b},{c}")
     yield "own", own
-    yield "own, gzip", gzip.compress(own)
+    yield "own, gzip", gzip.compress(own, mtime=0)
     yield "own, UTF-16", own.decode().encode("utf-16")
     yield "own, tab", own.replace(b",", b"\t")
     yield "own, semicolon and comma", own.replace(b",", b";").replace(b".", b",")
