@@ -15,7 +15,7 @@ from frontier.policy import ScalingPolicy
 from tests.property.test_simulation import Case, draw_case, draw_case_on_nodes, draw_engine
 from tests.reference import assert_same, simulate
 
-SEEDS = range(500)
+SEEDS = range(1000)
 
 
 def draw_scaler(seed, *, on_grid):
