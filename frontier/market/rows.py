@@ -118,7 +118,8 @@ class Choice:
         if family is SCALE_TO_ZERO:
             return f"scale-to-zero, kept {spell.seconds(rules.idle_timeout_s)}"
         if family is SCHEDULED:
-            most = max(rules.min_replicas, *(least for _, least in rules.schedule))
+            # A trace that lies within the hours has no change of the minimum.
+            most = max((rules.min_replicas, *(least for _, least in rules.schedule)))
             return f"{spell.count(most, 'replica')} in office hours"
         count = spell.count(rules.min_replicas, "replica")
         if rules.min_replicas == rules.max_replicas:

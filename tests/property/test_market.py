@@ -421,3 +421,17 @@ def test_the_best_offer_has_a_range_that_holds_its_figures(kept):
     assert with_range(plain, found, few).p99_range is None
     # Nothing holds the limit: there is no plan to give a range of.
     assert with_range(answer_of(look(1e-4, kept=kept)), found, few).usd_range is None
+
+
+@pytest.mark.parametrize(("schedule", "words"), [((), "2"), (((0.0, 3), (9.0, 1)), "3")])
+def test_office_hours_are_said_of_a_trace_that_lies_within_them(schedule, words):
+    """An hour of traffic at noon has no change of the minimum; its plan has words all the same."""
+    from types import SimpleNamespace
+
+    from frontier.market.rows import Choice
+    from frontier.plans.families import SCHEDULED
+    from frontier.policy import ScalingPolicy
+
+    plan = SimpleNamespace(policy=ScalingPolicy(2, 4, schedule=schedule), family=SCHEDULED)
+    said = Choice.policy_in_short.fget(SimpleNamespace(plan=plan))
+    assert said == f"{words} replicas in office hours"
