@@ -83,6 +83,7 @@ _FEWER_TICKS_S = (
     (0.001, 0.1, 1, 60, 3600, 86400),
     (0.001, 1, 3600, 86400),
 )
+_WIDE_RANGE = 100
 _STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 _CLOCK_STEPS_S = (
     *(step * units.SECONDS_PER_MINUTE for step in (1, 5, 10, 30)),
@@ -208,9 +209,13 @@ def count_ticks(top: float, most: int = 6) -> list[float]:
 
 
 def money_ticks(low_usd: float, high_usd: float) -> tuple[list[float], list[str]]:
-    """Return tick positions [$] on a logarithmic axis and their labels: $500, $1,000, $2,000."""
+    """Return tick positions [$] on a logarithmic axis and their labels: $500, $1,000, $2,000.
+
+    Over more than two decades in steps of 1 and 3, so that the labels have room on a phone.
+    """
     decades = range(math.floor(math.log10(low_usd)), math.ceil(math.log10(high_usd)) + 1)
-    ticks = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
+    digits = (1, 3) if high_usd / low_usd > _WIDE_RANGE else (1, 2, 5)
+    ticks = [digit * 10.0**power for power in decades for digit in digits]
     chosen = [tick for tick in ticks if low_usd <= tick <= high_usd]
     return chosen, [f"${tick:,.0f}" if tick >= 1 else spell.dollars(tick) for tick in chosen]
 

@@ -104,7 +104,7 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
     figure.update_xaxes(
         range=[left - margin, right + margin],
         tickformat="$,.0f",
-        nticks=6,
+        nticks=9,
         zeroline=False,
         title="Scale-to-zero less always-on, a month",
     )

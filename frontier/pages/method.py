@@ -117,8 +117,8 @@ share them, so a difference of two plans has a range of its own.
   drawn. Of less than two days, stretches come from nearby in time. A stretch is at least four times
   as long as a replica is kept idle and takes to start: of too short a trace no range is given.
 - A range of 90 % should hold the long-run value in nine cases of ten. On simulated traffic whose
-  long-run value is known it did in 80 to 98 of 100, 88 on average, least often for costs and where
-  few requests lie beyond the p99.
+  long-run value is known it did in 76 to 98 of 100, 89 on average, least often for costs that few
+  starts decide.
 - Growth over the trace counts as luck. What the inputs leave open is not in it.
 """,
     ),

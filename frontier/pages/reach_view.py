@@ -31,7 +31,6 @@ from frontier.tables import Tables
 from frontier.units import SECONDS_PER_DAY
 
 _ANY, _OWN, _OTHER = "any", "own", "other"
-_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def asks(choices: Choices) -> str:
@@ -197,8 +196,7 @@ def _draw_beside(found: Reached, hours_per_month: float) -> None:
         return spell.dollars(usd / per)
 
     def p99(seconds: float) -> str:
-        words = spell.seconds(seconds) if math.isfinite(seconds) else "refused"
-        return words.replace(" ", _NO_BREAK)
+        return text.unbroken(spell.seconds(seconds) if math.isfinite(seconds) else "refused")
 
     def why(row: Beside) -> str:
         words = "holds it" if row.failure is None else failure_in_words(row.failure)

@@ -28,9 +28,10 @@ from frontier.pages.store import store
 from frontier.plans.families import BOUND
 from frontier.ranges import beyond_in_words, few_beyond
 from frontier.scope import date_of
-from frontier.simulate import RunResult, explain
+from frontier.simulate import RunResult
 from frontier.sweep import Outcome, rerun, rerun_with_instant_starts
 from frontier.trace import Trace
+from frontier.waits import explain
 
 _WINDOWS = {"all": "The whole trace", "hour": "The hour around the p99 request"}
 _LISTED = 20

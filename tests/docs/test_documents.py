@@ -212,3 +212,14 @@ def test_every_command_is_named_beside_its_options():
     prose = re.sub(r"<!-- made.*?<!-- end -->", "", TEXTS["docs/commands.md"], flags=re.DOTALL)
     for name in made().commands():
         assert f"python -m frontier {name.split()[0]}" in prose, name
+
+
+def test_the_method_page_says_how_often_ranges_held_as_their_document_shows():
+    """Least, most and mean of the table in docs/ranges.md stand in the page's one sentence."""
+    rows = [line for line in TEXTS["docs/ranges.md"].splitlines() if line.startswith("| ")]
+    cells = [cell for row in rows for cell in row.split("|")[2:]]
+    held = [int(found[1]) for cell in cells if (found := re.match(r" (\d+)(?: [¹²³⁴])? $", cell))]
+    page = " ".join((ROOT / "frontier/pages/method.py").read_text("utf-8").split())
+    low, high, mean = re.search(r"it did in (\d+) to (\d+) of 100, (\d+) on average", page).groups()
+    assert len(held) > 40
+    assert (int(low), int(high), int(mean)) == (min(held), max(held), round(sum(held) / len(held)))
