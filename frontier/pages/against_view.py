@@ -48,6 +48,7 @@ def draw(choices: Choices) -> None:
         return
     found = against(results.with_break_even(pin.choices, a, pin=pin), b)
     st.subheader(text.said(line(found)), anchor=False)
+    results.answered()
     if not found.inputs:
         st.markdown("Change something in the row above: it is held against A here.")
         _draw_actions()

@@ -22,7 +22,7 @@ from frontier.ladder import (
     unsure,
 )
 from frontier.market import Wanted
-from frontier.pages import link, market_view, session, show, text
+from frontier.pages import link, market_view, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import MarketStore, find, store
 from frontier.ranges import NOT_SURE, Ranges
@@ -62,6 +62,7 @@ def draw(choices: Choices) -> None:
     with answer_place:
         hours = tables.setting("hours_per_month")
         st.subheader(text.plain(headline(found, hours, ticked.noun)), anchor=False)
+        results.answered()
         if more := beneath(found, hours):
             st.markdown(text.plain(more))
         sure_place = st.empty()

@@ -66,6 +66,7 @@ def draw(choices: Choices) -> None:
     hours = tables.setting("hours_per_month")
     with answer_place:
         st.subheader(text.plain(headline(found, hours)), anchor=False)
+        results.answered()
         st.markdown(text.bullets(sentences(found, hours)))
         if found.found is not None:
             _take_into_focus(found.found, limit_s, tables)

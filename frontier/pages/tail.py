@@ -104,6 +104,7 @@ def render() -> None:
     )
     headline, detail = _words(tail, outcome)
     st.subheader(headline, anchor=False)
+    results.answered()
     few = session.tables().setting("ranges_few_beyond")
     st.markdown(f"{detail} {beyond_in_words(few_beyond(outcome.requests, few))}".strip())
     _draw_distribution(tail, outcome, study.limit_s)
