@@ -10,7 +10,7 @@ Drives a running or a new server over its websocket, as browsers do, and draws n
 whether anybody saw a number of another, and how soon the threads of a sweep end whose person turns
 to another page. `browsers` does the like in a Chromium (`crowd_browsers`). `soak` prints the memory
 of the process before, meanwhile and half a minute after. A page has answered when its heading
-stands; a person clicks every five seconds, but not before the answer.
+stands; a person clicks every `--think` seconds, five if nothing is said, but not before the answer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from frontier.pages import shell
 
 _ROOT = Path(__file__).parents[1]
-_THINK_S = 5.0
 _PATIENCE_S = 120.0
 _LOOKED_AT_S = 2.0
 
@@ -252,10 +251,10 @@ async def _clicks(args: argparse.Namespace, pid: int) -> None:
                     took[f"page {path or 'frontier'}"].append(
                         await person.click(stays=False, page=path)
                     )
-                await asyncio.sleep(max(0.0, begun + _THINK_S - time.monotonic()))
+                await asyncio.sleep(max(0.0, begun + args.think - time.monotonic()))
 
     async def arrive(number: int) -> None:
-        await asyncio.sleep(_THINK_S * number / args.people)
+        await asyncio.sleep(args.think * number / args.people)
         try:
             await live(number)
         except Exception as error:
@@ -363,6 +362,8 @@ def main() -> None:
     parser.add_argument("what", choices=("clicks", "browsers", "soak"))
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--think", type=float, default=5.0, help="seconds from click to click")
+    parser.add_argument("--charts", type=int, help="how many of the browsers draw charts")
     parser.add_argument("--uploads", type=int, default=200)
     parser.add_argument("--mb", type=float, default=5.0)
     parser.add_argument("--rest", type=float, default=40.0, help="seconds after the soak")

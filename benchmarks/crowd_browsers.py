@@ -1,9 +1,10 @@
 """The people of `crowd` in real browsers: each with a trace and a limit of their own.
 
-One Chromium with a context for each person. They turn to another page every five seconds, not
+One Chromium with a context for each person. They turn to another page every `--think` seconds, not
 before the heading of the last one stands, and everything that is written on a page is looked
 through for names of files, numbers of requests and limits of others. The machine draws the browsers
-beside the server, so the times say more about the browsers than about the server.
+beside the server, so the times say more about the browsers than about the server; with `--charts`
+only so many of the people get the script that draws charts, which is most of a browser's work.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from typing import Any
 from playwright.async_api import Page, async_playwright
 
 CHROMIUM = "/usr/bin/chromium"
-_THINK_S, _LONGEST_MS = 5.0, 120_000
+_LONGEST_MS = 120_000
 # They come one after another: the scripts of a first visit take seconds of a core to read.
 _APART_S = 4.0
 _TITLES = ("Frontier", "Cold start", "Traffic", "Break-even", "Tail", "Data and sources", "Method")
+_CHARTS = re.compile(r"/PlotlyChart\.")
 # A heading that this run has drawn: what is left of the last one is marked stale.
 _ANSWERED = """(before) => {
   const fresh = [...document.querySelectorAll('[data-testid=stHeading], [data-testid=stAlert]')]
@@ -59,6 +61,7 @@ async def _live(
     people: int,
     url: str,
     until: Callable[[], float],
+    think_s: float,
     content: bytes,
     requests_of: Callable[[int], int],
     took: list[float],
@@ -92,7 +95,7 @@ async def _live(
         strange += _strange(text, person, people, requests_of)
         if name not in text:
             strange.append(f"{person} did not see {name}")
-        await asyncio.sleep(max(0.0, begun + _THINK_S - time.monotonic()))
+        await asyncio.sleep(max(0.0, begun + think_s - time.monotonic()))
 
 
 async def browsers(
@@ -113,6 +116,8 @@ async def browsers(
         async def arrive(person: int) -> None:
             await asyncio.sleep(_APART_S * person)
             context = await browser.new_context(viewport={"width": 1280, "height": 800})
+            if args.charts is not None and person >= args.charts:
+                await context.route(_CHARTS, lambda route: route.abort())
             try:
                 await _live(
                     await context.new_page(),
@@ -120,6 +125,7 @@ async def browsers(
                     args.people,
                     url,
                     lambda: ends_s - time.monotonic(),
+                    args.think,
                     trace_of(person),
                     requests_of,
                     took,

@@ -23,7 +23,8 @@ TICK_S = 0.1
 """How often one who waits looks whether it still should [s]."""
 # How long an answer, or a piece of what comes after one, waits for those before it.
 PATIENCE_S = 2.0
-# How long what comes after an answer waits to be drawn, where other answers never end.
+# How long what comes after an answer waits in all, where other answers never end; from then on it
+# is drawn a quantum at a time.
 _LONG_PATIENCE_S = 10.0
 _QUANTUM_S = 0.5
 
@@ -44,6 +45,8 @@ class _Run:
         Since when it has one now; None if it has none.
     came_s : float
         When it began to wait.
+    waited_s : float
+        How long it has waited in all since its answer stands.
     called : Event
         Set once it has got a place.
     """
@@ -53,11 +56,16 @@ class _Run:
     held_s: float = 0.0
     since_s: float | None = None
     came_s: float = 0.0
+    waited_s: float = 0.0
     called: threading.Event = field(default_factory=threading.Event)
 
     def is_long(self) -> bool:
         """Whether it has had its place for long."""
         return self.since_s is not None and time.monotonic() - self.since_s > _QUANTUM_S
+
+    def patience_s(self) -> float:
+        """How long it may be kept waiting now; what comes after an answer has so long in all."""
+        return max(PATIENCE_S, _LONG_PATIENCE_S - self.waited_s) if self.stands else PATIENCE_S
 
 
 class Answers:
@@ -151,7 +159,10 @@ class Answers:
         if run is None or run.since_s is None:
             if run is None or run.stands:
                 self._wait_for_answers(is_over)
-        elif self._under_way if run.stands else self._waiting and run.is_long():
+        elif run.stands:
+            if self._under_way and (run.is_long() or run.waited_s < _LONG_PATIENCE_S):
+                self.let_others()
+        elif self._waiting and run.is_long():
             self.let_others()
 
     def _wait_for_answers(self, is_over: Callable[[], object] | None) -> None:
@@ -201,15 +212,13 @@ class Answers:
             self._waiting.remove(run)
             self._free -= 1
             run.since_s = time.monotonic()
+            if run.stands:
+                run.waited_s += run.since_s - run.came_s
             run.called.set()
 
     def _next(self) -> _Run | None:
         now_s = time.monotonic()
-        overdue = [
-            run
-            for run in self._waiting
-            if now_s - run.came_s > (_LONG_PATIENCE_S if run.stands else PATIENCE_S)
-        ]
+        overdue = [run for run in self._waiting if now_s - run.came_s > run.patience_s()]
         if overdue:
             return min(overdue, key=lambda run: run.came_s)
         answers = [run for run in self._waiting if not run.stands]

@@ -122,7 +122,8 @@ def code_version() -> str:
 
     digest = hashlib.sha256()
     package = Path(frontier.__file__).parent
-    for path in ("kernel.py", "simulate.py", "sweep.py", "policy.py", "billing/meters.py"):
+    code = ("kernel", "simulate", "serve", "latency", "sweep", "policy", "billing/meters")
+    for path in (f"{name}.py" for name in code):
         digest.update((package / path).read_bytes())
     return f"{frontier.__version__} {digest.hexdigest()[:8]}"
 

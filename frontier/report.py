@@ -33,9 +33,9 @@ from frontier.finance import (
     spread_of,
     usd_per_year,
 )
+from frontier.latency import LatencySummary
 from frontier.ranges import Range, beyond_in_words, few_beyond
 from frontier.scope import INCLUDED, asked, not_included, sources_used
-from frontier.simulate import LatencySummary
 from frontier.study import Study
 from frontier.tables import Source, Tables
 

@@ -40,7 +40,7 @@ from frontier.plans.grid import (
 )
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployment, Scenario, deploy
-from frontier.simulate import simulate_plan
+from frontier.serve import simulate_plan
 from frontier.start.stages import ColdStart
 from frontier.sweep import (
     LIST_DEAL,

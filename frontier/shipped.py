@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from frontier.billing import Meters
 from frontier.held import Held
+from frontier.latency import LatencySummary
 from frontier.plans.plan import Plan
-from frontier.simulate import LatencySummary
 from frontier.sweep import Outcome, start_draws
 from frontier.tables import Tables
 from frontier.tables.reader import DATA_DIR
@@ -41,6 +41,8 @@ FILE = DATA_DIR / "shipped.npz"
 _CODE = (
     "kernel.py",
     "simulate.py",
+    "serve.py",
+    "latency.py",
     "interruptions.py",
     "autoscalers.py",
     "billing/meters.py",

@@ -44,8 +44,8 @@ from frontier.sensitivity import (
     break_even,
     sensitivity,
 )
+from frontier.serve import found_share
 from frontier.shipped import shipped
-from frontier.simulate import found_share
 from frontier.sweep import (
     LIST_DEAL,
     Deal,

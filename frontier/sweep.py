@@ -47,21 +47,12 @@ from frontier.economics import (
 )
 from frontier.errors import InfeasibleError
 from frontier.held import Held
+from frontier.latency import LatencySummary, slowest_of_thousand, summarise
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployed
-from frontier.simulate import (
-    Cancelled,
-    LatencySummary,
-    RunResult,
-    SessionSeconds,
-    Work,
-    Works,
-    session_type,
-    simulate_plan,
-    slowest_of_thousand,
-    summarise,
-)
+from frontier.serve import Work, Works, simulate_plan
+from frontier.simulate import Cancelled, RunResult, SessionSeconds, session_type
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
 from frontier.trace import Trace
@@ -83,7 +74,7 @@ class Outcome:
     stage_s : ndarray, shape (m, 10)
         Wall-clock seconds of each stage of each drawn start [s].
     ttft_of_thousand_s : ndarray, shape (1000,)
-        `simulate.slowest_of_thousand`: from it follows how many requests break any limit [s].
+        `latency.slowest_of_thousand`: from it follows how many requests break any limit [s].
     """
 
     plan: Plan
@@ -379,7 +370,7 @@ def sweep(
 def rerun(outcome: Outcome, trace: Trace, *, finds_all: bool = False) -> RunResult:
     """Simulate one plan again, for the arrays that an outcome does not keep.
 
-    ``finds_all`` is that of `simulate.simulate_plan`.
+    ``finds_all`` is that of `serve.simulate_plan`.
     """
     draws = StartDraws(outcome.stage_s.sum(axis=1), outcome.stage_s)
     return simulate_plan(outcome.plan, trace, draws, finds_all=finds_all)
@@ -672,8 +663,8 @@ def outcome_of(
     ----------
     stop : ndarray of uint8, shape (1,)
         The run ends early soon after another thread has set it, with `simulate.Cancelled`.
-    work : simulate.Work, optional
-        As for `simulate.simulate_plan`.
+    work : serve.Work, optional
+        As for `serve.simulate_plan`.
     """
     if stop[0]:
         raise Cancelled("the sweep was stopped before its end")

@@ -15,17 +15,13 @@ from frontier import spell
 from frontier.billing import bill
 from frontier.company import NOBODY, Company, Currency
 from frontier.finance import columns_of, spread_of
-from frontier.plans.scenario import Scenario
 from frontier.record import html_record
 from frontier.report import report_of
 from frontier.scope import INCLUDED, NOT_BILLED, NOT_SIMULATED
-from frontier.study import default_plan_id, luck_of, simulate, study_of, with_ranges
+from frontier.study import default_plan_id, luck_of, study_of, with_ranges
 from frontier.sweep import LIST_DEAL, Deal
-from frontier.tables import load_tables
-from frontier.trace.generate import generate_trace
+from tests.example import EXAMPLE, TABLES, simulated
 
-TABLES = load_tables()
-EXAMPLE = next(iter(TABLES.examples.values()))
 TODAY = dt.date(2026, 11, 26)
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 UPFRONT = Deal(commitment=TABLES.commitments["preset-50-upfront"])
@@ -44,27 +40,8 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 @functools.cache
-def found():
-    trace = generate_trace(
-        EXAMPLE.preset,
-        seed=EXAMPLE.seed,
-        days=EXAMPLE.days,
-        requests_per_day=EXAMPLE.requests_per_day,
-        tables=TABLES,
-    )
-    scenario = Scenario(
-        EXAMPLE.model,
-        EXAMPLE.precision,
-        EXAMPLE.serverless_offer,
-        EXAMPLE.dedicated_offer,
-        EXAMPLE.slo_p99_ttft_s,
-    )
-    return simulate(scenario, trace, TABLES)
-
-
-@functools.cache
 def study(deal=LIST_DEAL, limit_s=EXAMPLE.slo_p99_ttft_s):
-    return study_of(found(), TABLES, limit_s=limit_s, deal=deal)
+    return study_of(simulated(), TABLES, limit_s=limit_s, deal=deal)
 
 
 def report(of=None, plan_id=None, company=NOBODY):
@@ -184,7 +161,7 @@ def test_the_page_has_every_column_and_row():
         LONG.name,
         f"Prepared by {LONG.prepared_by}",
         "Date and signature",
-        found().trace.digest,
+        simulated().trace.digest,
         "Sentences above are in dollars",
         "1 USD = 16,543.5 IDR, typed in, of 2026-11-26",
     ):

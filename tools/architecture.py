@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "architecture.svg"
 # Each step is carried by an import: the next room imports the one before it.
 WAYS = {
-    "a trace": ("trace", "plans", "simulate", "sweep", "study", "pages"),
+    "a trace": ("trace", "plans", "serve", "sweep", "study", "pages"),
     "a price": ("tables", "billing", "sweep", "study", "report", "pages"),
-    "a start": ("tables", "start", "mitigations", "plans", "simulate", "sweep"),
+    "a start": ("tables", "start", "mitigations", "plans", "serve", "sweep"),
 }
 _COLOURS = {"a trace": "#0072B2", "a price": "#D55E00", "a start": "#009E73"}
 _WIDTH, _HEAD, _FLOOR, _BOX_W, _BOX_H = 860, 120, 52, 96, 30

@@ -1,6 +1,6 @@
 """One plan on requests that come in blocks: `sweep.outcome_of`, without a trace in memory.
 
-What a plan does with a block is what `simulate.simulate_plan` does: the same prompts, overheads,
+What a plan does with a block is what `serve.simulate_plan` does: the same prompts, overheads,
 retries and interruptions, request by request. Of each request that is over its times are counted
 (`tally`) and forgotten. Left out, and refused in a sentence: nodes that are spot machines, whose
 outages hang on sessions that are not over yet.
@@ -23,15 +23,10 @@ from frontier.blocks.tally import Tally
 from frontier.errors import InfeasibleError
 from frontier.held import Held
 from frontier.interruptions import Outages, draw_outages
+from frontier.latency import LatencySummary, thousand_ranks
 from frontier.plans.plan import Plan
-from frontier.simulate import (
-    LatencySummary,
-    RunResult,
-    delayed,
-    ground_of,
-    session_type,
-    thousand_ranks,
-)
+from frontier.serve import delayed
+from frontier.simulate import RunResult, ground_of, session_type
 from frontier.start.stages import StartDraws
 from frontier.sweep import Outcome
 
@@ -91,7 +86,7 @@ class PlanRun:
     ----------
     plan : Plan
     draws : StartDraws
-        As for `simulate.simulate_plan`.
+        As for `serve.simulate_plan`.
     whole : Whole
     most_waiting : int
         More requests than this that wait at a seam end the run: `gave_up` says so.

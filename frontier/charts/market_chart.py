@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,17 @@ from frontier.market import Choice, Market, Row
 from frontier.plans.families import FAMILIES
 
 _HEIGHT_PX = 440
-# About what the plot measures on a page of 1280 px: labels are kept apart by it.
-_PLOT_PX = (460, 350)
+# About what the plot measures on pages of 1280 and of 400 px: labels are kept apart on both.
+_WIDE_PX, _NARROW_PX = (460, 350), (270, 350)
 _CHARACTER_PX, _LINE_PX = 7.0, 15
 # Plans that wait longer than so many times the limit stand at the upper edge, with an arrow.
 _CLIPPED_AT = 100
 _BAR_PX, _MOST_BARS = 30, 12
 _NAMED_SHARE = 0.16
 _CUT_AT = 3
-_PLACES = tuple((8, lower) for lower in (0, -16, 16, -28, 28, -40, 40))
+# Whether to the left, how far from the point and how far below it [px].
+_Place = tuple[bool, int, int]
+_PLACES = tuple((8, lower) for lower in (0, -16, 16, -28, 28, -40, 40, -56, 56, -72, 72))
 
 
 def market_points(market: Market, ticked: Collection[str]) -> pd.DataFrame:
@@ -276,6 +279,51 @@ def _line(points: pd.DataFrame, *, width_px: float, colour: str) -> go.Scatter:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    """What is taken of a plot of some size: boxes of left, upper, right and lower edge [px]."""
+
+    size_px: tuple[int, int]
+    usd_range: tuple[float, float]
+    s_range: tuple[float, float]
+    taken: list[tuple[float, ...]] = field(default_factory=list)
+
+    def spot(self, usd: float, wait_s: float) -> tuple[float, float]:
+        """Return where a point lies, from the left and from above [px]."""
+        across = np.log(usd / self.usd_range[0]) / np.log(self.usd_range[1] / self.usd_range[0])
+        up = np.log(wait_s / self.s_range[0]) / np.log(self.s_range[1] / self.s_range[0])
+        return float(across * self.size_px[0]), float((1 - up) * self.size_px[1])
+
+    def take(self, steps: pd.DataFrame, limit_s: float, label: str) -> None:
+        """Keep free what the chart draws: the limit with its label, the points, the bold line."""
+        limit_at = self.spot(self.usd_range[1], limit_s)[1]
+        right = self.size_px[0]
+        self.taken.append((right - _CHARACTER_PX * len(label), limit_at - 16, right, limit_at))
+        self.taken.append((0.0, limit_at - 2, right, limit_at + 2))
+        for usd, wait_s in zip(steps["usd_per_month"], steps["at_s"], strict=True):
+            across, down = self.spot(usd, wait_s)
+            self.taken.append((across - 6, down - 6, across + 6, down + 6))
+        bold = steps[steps["on_line"] & ~steps["clipped"]].sort_values("usd_per_month")
+        corners = [self.spot(*at) for at in zip(bold["usd_per_month"], bold["at_s"], strict=True)]
+        for (left, upper), (end, lower) in itertools.pairwise(corners):
+            self.taken.append((left, upper - 3, end, upper + 3))
+            self.taken.append((end - 3, upper, end + 3, lower))
+
+    def places(self, words: str, usd: float, wait_s: float) -> dict[_Place, tuple[float, ...]]:
+        """Return the free places of a label by preference, each with the box that it takes."""
+        across, down = self.spot(usd, wait_s)
+        width = _CHARACTER_PX * len(words)
+        sides = (True,) if across + width + 10 > self.size_px[0] else (False, True)
+        free: dict[_Place, tuple[float, ...]] = {}
+        for is_left, (right, lower) in itertools.product(sides, _PLACES):
+            left = across - right - width if is_left else across + right
+            box = (left, down + lower - _LINE_PX / 2, left + width, down + lower + _LINE_PX / 2)
+            inside = box[0] >= 0 and box[1] >= 0 and box[3] <= self.size_px[1]
+            if inside and not any(_touch(box, other) for other in self.taken):
+                free[is_left, right, lower] = box
+        return free
+
+
 def _add_names(
     figure: go.Figure,
     steps: pd.DataFrame,
@@ -284,28 +332,14 @@ def _add_names(
     limit_s: float,
     best: str,
 ) -> None:
-    """Name each ticked provider at the end of its steps, and the winner; none over another."""
+    """Name each ticked provider at the end of its steps, and the winner; none over another.
 
-    def spot(usd: float, wait_s: float) -> tuple[float, float]:
-        across = np.log(usd / usd_range[0]) / np.log(usd_range[1] / usd_range[0])
-        up = np.log(wait_s / s_range[0]) / np.log(s_range[1] / s_range[0])
-        return float(across * _PLOT_PX[0]), float((1 - up) * _PLOT_PX[1])
-
-    limit_at = spot(usd_range[1], limit_s)[1]
+    Where a label is free on a wide page only, it stands there all the same.
+    """
     label = f"limit {spell.seconds(limit_s)}"
-    label_from = _PLOT_PX[0] - _CHARACTER_PX * len(label)
-    taken: list[tuple[float, ...]] = [
-        (label_from, limit_at - 16, _PLOT_PX[0], limit_at),
-        (0.0, limit_at - 2, _PLOT_PX[0], limit_at + 2),
-    ]
-    for usd, wait_s in zip(steps["usd_per_month"], steps["at_s"], strict=True):
-        across, down = spot(usd, wait_s)
-        taken.append((across - 6, down - 6, across + 6, down + 6))
-    bold = steps[steps["on_line"] & ~steps["clipped"]].sort_values("usd_per_month")
-    corners = [spot(*at) for at in zip(bold["usd_per_month"], bold["at_s"], strict=True)]
-    for (left, upper), (right, lower) in itertools.pairwise(corners):
-        taken.append((left, upper - 3, right, upper + 3))
-        taken.append((right - 3, upper, right + 3, lower))
+    wide, narrow = (_Plot(size_px, usd_range, s_range) for size_px in (_WIDE_PX, _NARROW_PX))
+    for plot in (wide, narrow):
+        plot.take(steps, limit_s, label)
     figure.add_annotation(
         x=1,
         xref="paper",
@@ -318,26 +352,28 @@ def _add_names(
     )
 
     def put(words: str, usd: float, wait_s: float, *, bold: bool = False) -> None:
-        across, down = spot(usd, wait_s)
-        width = _CHARACTER_PX * len(words)
-        sides = (True,) if across + width + 10 > _PLOT_PX[0] else (False, True)
-        for is_left, (right, lower) in ((side, place) for side in sides for place in _PLACES):
-            left = across - right - width if is_left else across + right
-            box = (left, down + lower - _LINE_PX / 2, left + width, down + lower + _LINE_PX / 2)
-            inside = box[0] >= 0 and box[1] >= 0 and box[3] <= _PLOT_PX[1]
-            if inside and not any(_touch(box, other) for other in taken):
-                taken.append(box)
-                figure.add_annotation(
-                    x=np.log10(usd),
-                    y=np.log10(wait_s),
-                    text=f"<b>{words}</b>" if bold else words,
-                    showarrow=False,
-                    xanchor="right" if is_left else "left",
-                    xshift=-right if is_left else right,
-                    yshift=-lower,
-                    font={"size": 12},
-                )
-                return
+        on_wide, on_narrow = (plot.places(words, usd, wait_s) for plot in (wide, narrow))
+        place = next((one for one in on_wide if one in on_narrow), next(iter(on_wide), None))
+        if place is None:
+            return
+        wide.taken.append(on_wide[place])
+        if place in on_narrow:
+            narrow.taken.append(on_narrow[place])
+        is_left, right, lower = place
+        figure.add_annotation(
+            x=np.log10(usd),
+            y=np.log10(wait_s),
+            text=f"<b>{words}</b>" if bold else words,
+            ax=-right if is_left else right,
+            ay=lower,
+            xanchor="right" if is_left else "left",
+            arrowhead=0,
+            # A label beside its point needs no line to it.
+            arrowwidth=0.7 if abs(lower) > _LINE_PX + 1 else 0.1,
+            arrowcolor=theme.GREY,
+            standoff=4,
+            font={"size": 12},
+        )
 
     within = steps[(steps["offer_id"] == best) & (steps["p99_ttft_s"] <= limit_s)]
     if len(within):

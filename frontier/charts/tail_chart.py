@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from frontier import spell
 from frontier.charts import theme
-from frontier.simulate import CAUSES, RunResult, TtftParts
+from frontier.simulate import RunResult
 from frontier.trace import Trace
+from frontier.waits import CAUSES, TtftParts
 
 MOST_POINTS = 600
 _HEIGHT_PX = 400
@@ -68,7 +69,7 @@ def tail_table(ttft_s: NDArray[np.float64], cause: NDArray[np.int8]) -> pd.DataF
     ttft_s : ndarray, shape (n,)
         Time to first token; infinite where refused. [s]
     cause : ndarray of int, shape (n,)
-        Index into `simulate.CAUSES`.
+        Index into `waits.CAUSES`.
 
     Returns
     -------
@@ -101,7 +102,7 @@ def slowest_table(
 ) -> pd.DataFrame:
     """Return one row a request: when it came, how long it waited, why, and on what.
 
-    Columns: arrival_s, ttft_s, cause, the parts of `simulate.TtftParts` that add up to it and
+    Columns: arrival_s, ttft_s, cause, the parts of `waits.TtftParts` that add up to it and
     saved_s [s], prompt_tokens, output_tokens.
     """
     return pd.DataFrame(

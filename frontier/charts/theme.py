@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,9 @@ TINT = "rgba(213, 94, 0, 0.08)"
 THRESHOLD = {"color": VERMILION, "width": 1.5, "dash": "dash"}
 """The line of a limit or a break-even."""
 RANGE = "rgba(127, 140, 152, 0.25)"
+
+
+_AXIS = re.compile(r"[xy]axis\d*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ _FEWER_TICKS_S = (
     (0.001, 0.1, 1, 60, 3600, 86400),
     (0.001, 1, 3600, 86400),
 )
+_WIDE_RANGE = 100
 _STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 _CLOCK_STEPS_S = (
     *(step * units.SECONDS_PER_MINUTE for step in (1, 5, 10, 30)),
@@ -203,9 +209,13 @@ def count_ticks(top: float, most: int = 6) -> list[float]:
 
 
 def money_ticks(low_usd: float, high_usd: float) -> tuple[list[float], list[str]]:
-    """Return tick positions [$] on a logarithmic axis and their labels: $500, $1,000, $2,000."""
+    """Return tick positions [$] on a logarithmic axis and their labels: $500, $1,000, $2,000.
+
+    Over more than two decades in steps of 1 and 3, so that the labels have room on a phone.
+    """
     decades = range(math.floor(math.log10(low_usd)), math.ceil(math.log10(high_usd)) + 1)
-    ticks = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
+    digits = (1, 3) if high_usd / low_usd > _WIDE_RANGE else (1, 2, 5)
+    ticks = [digit * 10.0**power for power in decades for digit in digits]
     chosen = [tick for tick in ticks if low_usd <= tick <= high_usd]
     return chosen, [f"${tick:,.0f}" if tick >= 1 else spell.dollars(tick) for tick in chosen]
 
@@ -236,7 +246,10 @@ def _log_axis(low: float, high: float, ticks: list[float], labels: list[str]) ->
 
 def base_layout(figure: go.Figure, *, height_px: int) -> go.Figure:
     """Give a figure the margins, legend, hover and text sizes that all charts have; returns it."""
-    figure.update_layout(
+    axis = {"automargin": True, "tickfont": {"size": TEXT_PX}, "title": {"font": {"size": TEXT_PX}}}
+    return arrange(
+        figure,
+        axes=axis,
         height=height_px,
         font={"size": TEXT_PX},
         # Words that do not fit their bar are left out, not made small.
@@ -253,10 +266,39 @@ def base_layout(figure: go.Figure, *, height_px: int) -> go.Figure:
         },
         dragmode=False,
     )
-    axis = {"automargin": True, "tickfont": {"size": TEXT_PX}, "title": {"font": {"size": TEXT_PX}}}
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
+
+
+def arrange(
+    figure: go.Figure, *, axes: Mapping[str, Any] = MappingProxyType({}), **changes: Any
+) -> go.Figure:
+    """Change the layout of a figure as its own ``update_layout`` does, in a tenth of the time.
+
+    That looks up each property by its path again and again; here each part of the layout is put
+    together first and set once.
+
+    Parameters
+    ----------
+    axes : mapping of str to object
+        What changes on every axis of the figure.
+    **changes
+        Properties of the layout; a mapping changes what it names and leaves the rest. Of parts
+        that are lists each is set as a whole.
+    """
+    layout = figure.layout
+    for name in [name for name in layout if _AXIS.fullmatch(name)] if axes else []:
+        layout[name] = _merged(layout[name].to_plotly_json(), axes)
+    for name, value in changes.items():
+        is_part = isinstance(value, Mapping)
+        layout[name] = _merged(layout[name].to_plotly_json(), value) if is_part else value
     return figure
+
+
+def _merged(kept: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(kept or {})
+    for name, value in changes.items():
+        is_part = isinstance(value, Mapping)
+        merged[name] = _merged(merged.get(name), value) if is_part else value
+    return merged
 
 
 def ink_on(colour: str) -> str:

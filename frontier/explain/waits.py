@@ -23,15 +23,17 @@ from frontier.explain.terms import (
     reference,
     total,
 )
+from frontier.latency import THOUSAND
 from frontier.plans.families import BOUND
 from frontier.scope import date_of
-from frontier.simulate import CAUSES, THOUSAND, RunResult, explain
+from frontier.simulate import RunResult
 from frontier.start.labels import in_sentence
 from frontier.start.stages import STAGES, ColdStart
 from frontier.sweep import Outcome, rerun
 from frontier.tables import Tables
 from frontier.trace import Trace
 from frontier.units import SECONDS_PER_DAY
+from frontier.waits import CAUSES, explain
 
 _TAIL = 99
 _PARTS = {

@@ -24,6 +24,7 @@ from frontier.billing import Bill, Contract, bill, bill_basis, is_metered, usd_o
 from frontier.crew import THREADS, Crew, Progress
 from frontier.economics import as_fast_as_any, cheapest_under, efficient
 from frontier.errors import FrontierError
+from frontier.latency import LatencySummary
 from frontier.market.tried import Alike, Keeps, Key, Results, Tried, key_of, try_plans
 from frontier.market.wanted import (
     EVERYTHING,
@@ -46,7 +47,6 @@ from frontier.plans.scenario import (
 from frontier.prices import age_days, staleness
 from frontier.serving import ServingSpeed
 from frontier.shipped import Shipped
-from frontier.simulate import LatencySummary
 from frontier.start.predict import platform_of
 from frontier.sweep import LIST_DEAL, Deal, tolerance_of
 from frontier.tables import Behaviour, Offer, Tables

@@ -21,22 +21,16 @@ from numpy.typing import NDArray
 from frontier.billing import Contract, Meters, Usage, metering_key, read_meters, summed
 from frontier.crew import THREADS, Crew, Progress
 from frontier.economics import undominated
+from frontier.latency import LatencySummary, summarise
 from frontier.memory import stopwatch
 from frontier.plans.families import DEDICATED
 from frontier.plans.grid import first_look, offer_grid
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Scenario, Supply, deploy_at
+from frontier.serve import simulate_plan
 from frontier.serving import ServingSpeed
 from frontier.shipped import Ran, Shipped
-from frontier.simulate import (
-    Cancelled,
-    LatencySummary,
-    RunResult,
-    session_seconds,
-    session_type,
-    simulate_plan,
-    summarise,
-)
+from frontier.simulate import Cancelled, RunResult, session_seconds, session_type
 from frontier.start.stages import StartDraws
 from frontier.sweep import start_draws, start_normals, usage_of_run
 from frontier.tables import Gpu, Model, Tables

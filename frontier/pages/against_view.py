@@ -22,7 +22,6 @@ from frontier.pages.controls import Choices
 from frontier.study import Study
 
 QUESTION = "against"
-_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def draw(choices: Choices) -> None:
@@ -49,6 +48,7 @@ def draw(choices: Choices) -> None:
         return
     found = against(results.with_break_even(pin.choices, a, pin=pin), b)
     st.subheader(text.said(line(found)), anchor=False)
+    results.answered()
     if not found.inputs:
         st.markdown("Change something in the row above: it is held against A here.")
         _draw_actions()
@@ -154,7 +154,7 @@ def _draw_pair(pair: Pair, found: Against) -> None:
             {
                 "Figure": [one.label for one in rows],
                 **{
-                    name: [text.money(words[at].replace(" ", _NO_BREAK)) for words in words_of]
+                    name: [text.money(text.unbroken(words[at])) for words in words_of]
                     for at, name in enumerate(("A", "B", "B − A"))
                 },
             }

@@ -6,6 +6,8 @@ worth is a layer apart, in `latency_price`.
 
 from __future__ import annotations
 
+import functools
+
 import pandas as pd
 import streamlit as st
 
@@ -18,6 +20,7 @@ from frontier.mitigations.registry import mitigation
 from frontier.pages import controls, decides_view, link, results, show, text, used_view
 from frontier.pages.controls import Choices
 from frontier.pages.latency_price import draw_latency_price
+from frontier.pages.store import find
 from frontier.sensitivity import (
     ALWAYS_ON,
     AS_SHIPPED,
@@ -41,15 +44,19 @@ def render() -> None:
     if choices is None:
         return
     verdict_place = st.empty()
-    study = results.study(choices)
+    say_at_once = functools.partial(_draw_at_once, verdict_place)
+    study = results.study(choices, None if results.is_large(choices) else say_at_once)
     rivals, line = _draw_rivals(choices, study)
     words = "Serving it at other rates may take some minutes"
     if not results.is_agreed(choices, "break-even", words):
         return
+    key = results.of_study(choices, study, rivals.mitigations, line)
+    if find(("compared", key)) is None:
+        # Other rates take long to serve; this one is known.
+        say_at_once(study, is_asked=line == AS_SHIPPED and not rivals.mitigations)
     if line == AS_SHIPPED and not rivals.mitigations:
         # One of the two lines says it all; the other is simulated after it stands.
         _draw_verdict(verdict_place, results.break_even(choices, study))
-    key = results.of_study(choices, study, rivals.mitigations, line)
     compared = results.once(
         ("compared", key),
         lambda progress: compare(study, rivals, line, progress=progress),
@@ -80,6 +87,27 @@ def _draw_verdict(place: st.delta_generator.DeltaGenerator, compared: Comparison
     with place.container():
         st.subheader(compared.headline, anchor=False)
         st.markdown(text.said(compared.certainty))
+    ANSWERS.stands()
+
+
+def _draw_at_once(
+    place: st.delta_generator.DeltaGenerator, study: Study, *, is_asked: bool = True
+) -> None:
+    """Draw what is known before any other rate is served: what the two cost at this one.
+
+    Parameters
+    ----------
+    is_asked : bool
+        Whether scale-to-zero as shipped is the one that is asked about.
+    """
+    zero, rival = study.verdict.shipped, study.verdict.rival
+    with place.container():
+        if zero is None or rival is None or not is_asked:
+            words = study.verdict.answer
+        else:
+            words = gap_sentence(zero.usd_per_month - rival.usd_per_month, zero, rival)
+        st.subheader(text.said(words), anchor=False)
+        st.caption("At which rate the two cost the same takes serving others: looking…")
     ANSWERS.stands()
 
 

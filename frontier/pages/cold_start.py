@@ -14,7 +14,7 @@ from frontier.charts.start_waterfall import (
     start_waterfall_table,
 )
 from frontier.mitigations.base import missing_for
-from frontier.pages import controls, session, show, text
+from frontier.pages import controls, results, session, show, text
 from frontier.pages.autoscaler_view import draw_autoscalers
 from frontier.pages.own_timings import draw_box, draw_read
 from frontier.pages.start_mitigations import draw_tried, tried
@@ -53,6 +53,7 @@ def render() -> None:
     each = tried(choices, deployment, tables)
     with answer:
         st.subheader(_headline(deployment, each.menu, tables), anchor=False)
+    results.answered()
     draw_tried(each, choices, deployment, tables)
     draw_autoscalers(choices, deployment, tables)
 

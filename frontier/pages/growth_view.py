@@ -62,6 +62,7 @@ def draw(choices: Choices) -> None:
     table = growth_table(found)
     with answer_place:
         st.subheader(text.plain(headline(found)), anchor=False)
+        results.answered()
         if before := caution(found):
             st.warning(text.plain(before), icon=":material/hourglass_bottom:")
         st.markdown(text.plain(budget(found)))

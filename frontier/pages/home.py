@@ -10,7 +10,6 @@ import pandas as pd
 import streamlit as st
 
 from frontier import spell, units
-from frontier.answers import ANSWERS
 from frontier.charts.frontier_chart import frontier_figure, frontier_table, not_drawn
 from frontier.charts.theme import BILL_COLOURS, STAGE_COLOURS
 from frontier.errors import FrontierError
@@ -75,9 +74,8 @@ def render() -> None:
     if study is not None:
         study = results.with_known_ranges(choices, study)
         _draw_answer(answer_place, study, pair)
-        ANSWERS.stands()
+        results.answered()
         ranges_place.caption(about_ranges(study.verdict))
-    results.give_way()
     if not is_drawn and (study is None or view == MARKET):
         with market_place:
             market_view.draw(choices, problem)

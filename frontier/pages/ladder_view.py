@@ -23,7 +23,7 @@ from frontier.ladder import (
 )
 from frontier.market import Wanted
 from frontier.memory import stopwatch
-from frontier.pages import link, market_view, session, show, text
+from frontier.pages import link, market_view, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import MarketStore, find, store
 from frontier.ranges import NOT_SURE, Ranges
@@ -63,6 +63,7 @@ def draw(choices: Choices) -> None:
     with answer_place:
         hours = tables.setting("hours_per_month")
         st.subheader(text.plain(headline(found, hours, ticked.noun)), anchor=False)
+        results.answered()
         if more := beneath(found, hours):
             st.markdown(text.plain(more))
         sure_place = st.empty()
@@ -175,14 +176,17 @@ def _draw_table(table: pd.DataFrame, found: Ladder, *, is_last: bool) -> None:
                     f"{spell.seconds(row.reachable_s)}"
                 )
             return "none holds it"
-        return "same as above" if row.same_as_above else f"{row.where}, {row.policy}"
+        if row.same_as_above:
+            return "same as above"
+        return text.unbroken(f"{row.where}, {row.policy}")
 
     def saves(row: Any) -> str:
         if math.isnan(row.saves_usd):
             return ""
         if not row.saves_usd:
             return "nothing"
-        return f"{money(row.saves_usd)} ({spell.percent(round(row.saves_share, 3))})"
+        share = spell.percent(round(row.saves_share, 3))
+        return text.unbroken(f"{money(row.saves_usd)} ({share})")
 
     def luck(row: Any) -> str:
         if not row.with_other_luck:
@@ -198,7 +202,8 @@ def _draw_table(table: pd.DataFrame, found: Ladder, *, is_last: bool) -> None:
         f"Dollars {unit}": [money(row.usd_per_month) for row in rows],
         "Saves": [saves(row) for row in rows],
         "p99": [
-            f"{spell.seconds(row.p99_ttft_s)}{luck(row)}" if row.is_held else "" for row in rows
+            text.unbroken(f"{spell.seconds(row.p99_ttft_s)}{luck(row)}") if row.is_held else ""
+            for row in rows
         ],
         "Over it, of 1,000": [f"{row.over_of_thousand:.0f}" if row.is_held else "" for row in rows],
         "Cheapest on demand": [plan(row) for row in rows],

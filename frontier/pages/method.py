@@ -9,7 +9,7 @@ import streamlit as st
 
 from frontier import spell
 from frontier.charts.validation_chart import validation_figure, validation_table
-from frontier.pages import estimates, session, show, text
+from frontier.pages import estimates, results, session, show, text
 from frontier.pages.method_pictures import (
     draw_bill,
     draw_life,
@@ -200,6 +200,7 @@ _PICTURES: dict[str, Callable[[Tables], None]] = {
 def render() -> None:
     """Draw the page."""
     st.subheader("How the numbers come about", anchor=False)
+    results.answered()
     tables = session.tables()
     for title, body in _SECTIONS:
         st.markdown(f"#### {title}")

@@ -32,7 +32,6 @@ from frontier.tables import Tables
 from frontier.units import SECONDS_PER_DAY
 
 _ANY, _OWN, _OTHER = "any", "own", "other"
-_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def asks(choices: Choices) -> str:
@@ -68,6 +67,7 @@ def draw(choices: Choices) -> None:
     hours = tables.setting("hours_per_month")
     with answer_place:
         st.subheader(text.plain(headline(found, hours)), anchor=False)
+        results.answered()
         st.markdown(text.bullets(sentences(found, hours)))
         if found.found is not None:
             _take_into_focus(found.found, limit_s, tables)
@@ -198,8 +198,7 @@ def _draw_beside(found: Reached, hours_per_month: float) -> None:
         return spell.dollars(usd / per)
 
     def p99(seconds: float) -> str:
-        words = spell.seconds(seconds) if math.isfinite(seconds) else "refused"
-        return words.replace(" ", _NO_BREAK)
+        return text.unbroken(spell.seconds(seconds) if math.isfinite(seconds) else "refused")
 
     def why(row: Beside) -> str:
         words = "holds it" if row.failure is None else failure_in_words(row.failure)

@@ -217,6 +217,12 @@ def of_study(choices: Choices, study: Study, *more: Hashable) -> Hashable:
     return (*choices.content, study.limit_s, study.deal, study.api, Same(study.tables), *more)
 
 
+def answered() -> None:
+    """Say that the answer of this page stands; what is drawn from here on comes after others'."""
+    ANSWERS.stands()
+    give_way()
+
+
 def give_way() -> None:
     """Let others have their answers first, where this person's stands already or takes long."""
     ANSWERS.give_way(server.yield_check())
@@ -234,6 +240,11 @@ def is_simulated(choices: Choices) -> bool:
     return find(("sweep", *choices.content)) is not None
 
 
+def is_large(choices: Choices) -> bool:
+    """Whether the trace is one that is served many times only when asked."""
+    return choices.trace.arrival_s.size > session.tables().setting("break_even_most_requests")
+
+
 def is_agreed(choices: Choices, what: str, words: str) -> bool:
     """Whether to simulate: at once for traces of the usual size, else when asked.
 
@@ -244,9 +255,9 @@ def is_agreed(choices: Choices, what: str, words: str) -> bool:
     words : str
         What is said of a large trace, after its number of requests.
     """
-    size = choices.trace.arrival_s.size
-    if size <= session.tables().setting("break_even_most_requests"):
+    if not is_large(choices):
         return True
+    size = choices.trace.arrival_s.size
     key = f"{what}_agreed".replace("-", "_").replace(" ", "_")
     if st.session_state.get(key) == choices.trace.digest:
         return True

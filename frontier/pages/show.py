@@ -11,9 +11,11 @@ import streamlit as st
 from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90
 
 from frontier import spell
+from frontier.charts import theme
 from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
 from frontier.export import csv_bytes
 from frontier.memory import Store
+from frontier.pages import results
 from frontier.tables import load_tables
 
 T = TypeVar("T")
@@ -53,6 +55,7 @@ def figure(
     **how
         Passed on to ``st.plotly_chart``.
     """
+    results.give_way()
     st.plotly_chart(inked(drawn), key=key, config=_NO_BUTTONS, alt=alt, **how)
     if table is not None and file_name is not None:
         with st.expander("The numbers of this chart"):
@@ -99,10 +102,9 @@ def inked(drawn: go.Figure) -> go.Figure:
     if drawn.layout.font.color == _INK:
         return drawn
     ink = {"color": _INK}
-    drawn.update_layout(font=ink, legend={"font": ink})
-    axis = {"tickfont": ink, "title": {"font": ink}}
-    drawn.update_xaxes(**axis)
-    drawn.update_yaxes(**axis)
+    theme.arrange(
+        drawn, axes={"tickfont": ink, "title": {"font": ink}}, font=ink, legend={"font": ink}
+    )
     for annotation in drawn.layout.annotations:
         if annotation.font.color is None:
             annotation.font.color = _INK

@@ -17,6 +17,7 @@ from frontier.pages import (
     offers_tab,
     own_prices_tab,
     price_controls,
+    results,
     scenario_tab,
     session,
     tables_tab,
@@ -36,6 +37,7 @@ def render() -> None:
     """Draw the page."""
     words, changes = st.columns([3, 1], vertical_alignment="bottom")
     words.subheader("Every number, and where it comes from", anchor=False)
+    results.answered()
     with changes:
         _draw_changes()
     st.markdown(

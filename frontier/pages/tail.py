@@ -28,9 +28,10 @@ from frontier.pages.store import store
 from frontier.plans.families import BOUND
 from frontier.ranges import beyond_in_words, few_beyond
 from frontier.scope import date_of
-from frontier.simulate import RunResult, explain
+from frontier.simulate import RunResult
 from frontier.sweep import Outcome, rerun, rerun_with_instant_starts
 from frontier.trace import Trace
+from frontier.waits import explain
 
 _WINDOWS = {"all": "The whole trace", "hour": "The hour around the p99 request"}
 _LISTED = 20
@@ -103,6 +104,7 @@ def render() -> None:
     )
     headline, detail = _words(tail, outcome)
     st.subheader(headline, anchor=False)
+    results.answered()
     few = session.tables().setting("ranges_few_beyond")
     st.markdown(f"{detail} {beyond_in_words(few_beyond(outcome.requests, few))}".strip())
     _draw_distribution(tail, outcome, study.limit_s)

@@ -20,6 +20,7 @@ _JOINER = "\u2060"
 # What could begin something within a sentence of ours; the rest reads the same as it is.
 _WITHIN = str.maketrans({char: f"\\{char}" for char in "\\`_[]$|~<&"})
 _DOLLAR = re.compile(r"(?<!\\)\$")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def plain(text: str) -> str:
@@ -44,6 +45,14 @@ def said(text: str) -> str:
 def money(text: str) -> str:
     """Return a sentence of ours with its dollar signs kept from starting a formula."""
     return _DOLLAR.sub(r"\\$", text)
+
+
+def unbroken(words: str) -> str:
+    """Return words that a narrow column breaks behind a comma only.
+
+    A table wider than a phone is then pushed aside, where it would stand a word a line.
+    """
+    return words.replace(" ", _NO_BREAK).replace(f",{_NO_BREAK}", ", ")
 
 
 def bullets(sentences: Iterable[str]) -> str:

@@ -50,6 +50,7 @@ def draw(choices: Choices) -> None:
     said = sentences(found, tables)
     with answer_place:
         st.subheader(text.plain(headline(found, tables)), anchor=False)
+        results.answered()
         st.markdown(text.plain(" ".join(said[:_BESIDE])))
     st.markdown(text.bullets(said[_BESIDE:]))
     table = timeouts_table(found)

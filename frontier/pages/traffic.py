@@ -18,7 +18,7 @@ from frontier.charts.prefix_chart import prefix_figure, prefix_table
 from frontier.charts.rate_chart import rate_figure, rate_table
 from frontier.charts.tokens_chart import tokens_figure, tokens_table
 from frontier.errors import FrontierError
-from frontier.pages import by_trace, controls, link, session, show, text
+from frontier.pages import by_trace, controls, link, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import store
 from frontier.pages.traffic_beside import EXACTLY, draw_other_draws, draw_published
@@ -82,6 +82,7 @@ def render() -> None:
         ("traffic", *choices.content, plan_id), lambda: _view(choices, plan_id)
     )
     st.subheader(_headline(view), anchor=False)
+    results.answered()
     _draw_rate(view, trace)
     if choices.together is not None:
         by_trace.draw_counts(choices.together)

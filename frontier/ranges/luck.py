@@ -29,11 +29,13 @@ from frontier import spell
 from frontier.billing import Contract, bill, bill_basis
 from frontier.crew import in_threads
 from frontier.errors import InfeasibleError
+from frontier.latency import summarise
 from frontier.plans.families import FAMILIES
 from frontier.plans.plan import Plan
 from frontier.ranges.facts import LUCK, PlanRange, Range, Ranges, range_about
 from frontier.ranges.resample import Blocks, cut, drawn
-from frontier.simulate import Cancelled, simulate_plan, summarise
+from frontier.serve import simulate_plan
+from frontier.simulate import Cancelled
 from frontier.start.stages import LUCK_COLUMNS, ColdStart, StartDraws
 from frontier.sweep import (
     LIST_DEAL,

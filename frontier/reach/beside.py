@@ -15,7 +15,8 @@ import numpy as np
 
 from frontier.reach.places import Settings
 from frontier.reach.trials import Bench, Trial, allowed_over
-from frontier.simulate import explain, simulate_plan
+from frontier.serve import simulate_plan
+from frontier.waits import explain
 
 PARTS = ("start", "retry", "queue", "prompt")
 # A plan may be found again from a neighbour so often; each time it is cheaper.

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from frontier.crew import in_threads
 from frontier.errors import InfeasibleError
 from frontier.held import Held
+from frontier.latency import LatencySummary
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import week_offset_s
 from frontier.policy import ScalingPolicy
 from frontier.reach.hours import KeptHours
 from frontier.reach.places import Place, Settings, Way, plan_of, ways_of
 from frontier.schedules import weekly_schedule
-from frontier.simulate import LatencySummary, session_type
+from frontier.simulate import session_type
 from frontier.start.stages import STAGES, ColdStart, StartDraws
 from frontier.sweep import Deal, Outcome, bill_outcome, outcome_of, start_draws
 from frontier.tables import Offer, Tables

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from frontier.policy import ScalingPolicy
+from frontier.serve import overheads_s
 from frontier.serving.speed import serving_speed, speed_of_point
-from frontier.simulate import Prefixes, overheads_s, simulate_replicas
+from frontier.simulate import Prefixes, simulate_replicas
 from frontier.tables import ServingPoint, ServingStage, Tables
 from frontier.validation import Comparison
 

@@ -25,7 +25,7 @@ from frontier.plans.families import BOUND
 from frontier.plans.grid import mitigated_plan, most_as_shipped
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
-from frontier.simulate import Work, simulate_plan, work_of
+from frontier.serve import Work, simulate_plan, work_of
 from frontier.start.stages import ColdStart, StartDraws
 from frontier.study import Study
 from frontier.sweep import Deal, start_draws

@@ -27,13 +27,8 @@ from numpy.typing import NDArray
 
 from frontier.plans.plan import Plan
 from frontier.policy import ScalingPolicy
-from frontier.simulate import (
-    RunResult,
-    Work,
-    delayed,
-    prefixes_of,
-    simulate_replicas,
-)
+from frontier.serve import Work, delayed, prefixes_of
+from frontier.simulate import RunResult, simulate_replicas
 from frontier.trace import Trace
 
 # A delay is caught up where the other replica was idle for the longest start, if not before.
@@ -202,7 +197,7 @@ def staying(plan: Plan, trace: Trace, start_s: NDArray[np.float64], work: Work) 
     trace : Trace
     start_s : ndarray, shape (draws,)
         `start.stages.StartDraws.total_s` of the plan [s].
-    work : simulate.Work
+    work : serve.Work
         The trace as the plan's replicas see it.
     """
     policy = plan.policy

@@ -20,12 +20,12 @@ from frontier.billing import (
 )
 from frontier.economics import as_fast_as_any, break_even_value_usd, cheapest_under
 from frontier.errors import FrontierError
+from frontier.latency import THOUSAND
 from frontier.plans.families import DEDICATED, FAMILIES, RESERVED
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
 from frontier.ranges import HOLDS, NOT_SURE, Ranges, few_beyond
 from frontier.serving import precisions_of, serving_speed
-from frontier.simulate import THOUSAND
 from frontier.sweep import Deal, Outcome, tolerance_of
 from frontier.tables import Tables
 from frontier.trace import Trace

@@ -13,6 +13,7 @@ from frontier import spell, units
 from frontier.economics import Swing, break_even_value_usd
 from frontier.sensitivity import ALWAYS_ON, BreakEven, Flip, RatePoint
 from frontier.trace import Trace
+from frontier.verdict.facts import PlanFacts
 
 
 def _requests_per_day(trace: Trace) -> float:
@@ -78,7 +79,7 @@ def how_sure(
     return " ".join(said)
 
 
-def gap_sentence(gap_usd: float, zero: RatePoint, rival: RatePoint) -> str:
+def gap_sentence(gap_usd: float, zero: RatePoint | PlanFacts, rival: RatePoint | PlanFacts) -> str:
     """Return which of the two rivals is the cheaper one here, and by how much a month."""
     cheaper = "always-on" if gap_usd > 0 else "scale-to-zero"
     return (

@@ -55,6 +55,23 @@ def test_the_first_sentence_is_the_break_even_and_this_traffic(page):
     assert "Start time" in set(table["Input"])
 
 
+def test_what_the_two_cost_here_stands_before_other_rates_are_served(page, monkeypatch):
+    """Where serving others ends at once, the page has said which is cheaper as it is."""
+    from frontier.errors import InfeasibleError
+    from frontier.pages import results
+
+    def ends(*_, **__):
+        raise InfeasibleError("no other rate today")
+
+    monkeypatch.setattr(results, "break_even", ends)
+    monkeypatch.setattr("frontier.pages.break_even.find", lambda _: None)
+    app = page()
+    headline = app.subheader[0].value
+    assert headline.startswith("Here scale-to-zero costs ")
+    assert "is cheaper by" in headline
+    assert "looking" in said(app)
+
+
 def test_no_break_even_is_said(page):
     """A GPU of eight that are paid for: no traffic makes that the cheaper plan."""
     app = page(gpu="H100-SXM-80GB", serverless="modal-h100", dedicated="crusoe-h100-8x")

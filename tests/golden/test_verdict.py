@@ -8,45 +8,21 @@ import functools
 import numpy as np
 import pytest
 
-from frontier.plans.scenario import Scenario
 from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, Rivals, break_even, with_gpu_price
-from frontier.study import compare, simulate, study_of, with_rate
+from frontier.study import compare, study_of, with_rate
 from frontier.sweep import LIST_DEAL, Deal, bill_outcome, rerun
-from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
-from frontier.trace.generate import generate_trace
-
-TABLES = load_tables()
-EXAMPLE = next(iter(TABLES.examples.values()))
-
-
-@functools.cache
-def found():
-    trace = generate_trace(
-        EXAMPLE.preset,
-        seed=EXAMPLE.seed,
-        days=EXAMPLE.days,
-        requests_per_day=EXAMPLE.requests_per_day,
-        tables=TABLES,
-    )
-    scenario = Scenario(
-        EXAMPLE.model,
-        EXAMPLE.precision,
-        EXAMPLE.serverless_offer,
-        EXAMPLE.dedicated_offer,
-        EXAMPLE.slo_p99_ttft_s,
-    )
-    return simulate(scenario, trace, TABLES)
+from tests.example import EXAMPLE, TABLES, simulated
 
 
 @functools.cache
 def study(limit_s=EXAMPLE.slo_p99_ttft_s, deal=LIST_DEAL):
-    return study_of(found(), TABLES, limit_s=limit_s, deal=deal)
+    return study_of(simulated(), TABLES, limit_s=limit_s, deal=deal)
 
 
 @functools.cache
 def rivals():
-    return Rivals(found().deployment.scenario, found().trace, TABLES)
+    return Rivals(simulated().deployment.scenario, simulated().trace, TABLES)
 
 
 @functools.cache
@@ -186,7 +162,7 @@ def test_a_line_that_hits_its_cap_ends_there_and_never_wins():
         horizon_s=day_s,
         report=TraceReport("long answers", "s", size, size),
     )
-    scenario = dataclasses.replace(found().deployment.scenario, max_replicas=1)
+    scenario = dataclasses.replace(simulated().deployment.scenario, max_replicas=1)
     own = Rivals(scenario, trace, TABLES)
     capped = break_even(own, line=AS_SHIPPED, limit_s=2.0, tables=TABLES, lines=(AS_SHIPPED,))
     assert capped.capped_from is not None
@@ -212,7 +188,7 @@ def test_the_price_that_flips_the_verdict_does():
     (tipping,) = (one for one in study().verdict.tippings if one.what == "price")
     for factor, expected in ((0.999, "dedicated-1"), (1.001, tipping.plan.plan_id)):
         at = with_gpu_price(TABLES, [EXAMPLE.dedicated_offer], factor * tipping.value / tipping.now)
-        verdict = study_of(found(), at, limit_s=2.0).verdict
+        verdict = study_of(simulated(), at, limit_s=2.0).verdict
         assert verdict.cheapest_within.plan_id == expected
 
 

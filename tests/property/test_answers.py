@@ -141,6 +141,27 @@ def test_who_comes_next():
     assert answers._next() is after
 
 
+def test_what_comes_after_is_kept_waiting_only_so_long_in_all():
+    """Once it has waited its share it waits like an answer, and is drawn a quantum at a time."""
+    answers, now_s = Answers(1), time.monotonic()
+    other = _Run(None, came_s=now_s)
+    after = _Run(None, stands=True, came_s=now_s - answers_room.PATIENCE_S - 1)
+    answers._waiting, answers._under_way = [after, other], {other}
+    assert answers._next() is other
+    after.waited_s = answers_room._LONG_PATIENCE_S
+    assert answers._next() is after
+    begun = []
+    answers.let_others = lambda: begun.append("let others")
+    answers._here.run, after.since_s = after, time.monotonic()
+    answers.give_way()
+    assert not begun, "it has just come back"
+    after.since_s -= answers_room._QUANTUM_S + 1
+    answers.give_way()
+    after.waited_s, after.since_s = 0.0, time.monotonic()
+    answers.give_way()
+    assert begun == ["let others"] * 2
+
+
 def test_a_new_click_leaves_the_line_and_keeps_no_place():
     """What ends the waiting ends the run, and all places are free again."""
     answers = Answers(1)

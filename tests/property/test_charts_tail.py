@@ -18,7 +18,8 @@ from frontier.charts.tail_chart import (
     tail_table,
 )
 from frontier.policy import ParkedTier, ScalingPolicy
-from frontier.simulate import CAUSES, simulate_replicas
+from frontier.simulate import simulate_replicas
+from frontier.waits import CAUSES
 
 RNG_SEED = 7
 

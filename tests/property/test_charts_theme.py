@@ -121,3 +121,35 @@ def test_long_words_of_a_bar_take_a_row_of_the_legend_each(label, columns):
     assert figure.layout.legend.entrywidth == 1 / columns
     rows = -(-3 // columns)
     assert figure.layout.height > figure.layout.margin.b >= 20 * rows
+
+
+def test_arranging_a_figure_is_updating_its_layout():
+    """The same figure comes of it, on each of its axes, whatever it had been told before."""
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    from frontier.charts.theme import arrange
+
+    ink = {"color": "#123456"}
+    axis = {"tickfont": ink, "title": {"font": ink}, "automargin": True}
+    changes = {
+        "height": 300,
+        "font": ink,
+        "legend": {"orientation": "h", "font": {"size": 9}},
+        "margin": {"l": 4},
+        "hovermode": "closest",
+    }
+
+    def drawn(rows: int) -> go.Figure:
+        figure = go.Figure() if rows == 1 else make_subplots(rows=rows, cols=1)
+        figure.add_trace(go.Scatter(x=[1, 2], y=[3, 4]))
+        figure.add_vline(x=1.5)
+        figure.add_annotation(x=1, y=1, text="here")
+        figure.update_layout(margin={"t": 7, "l": 1}, legend={"x": 0.5}, xaxis_title="Rate")
+        return figure
+
+    for rows in (1, 2):
+        other = drawn(rows).update_layout(**changes)
+        other.update_xaxes(**axis)
+        other.update_yaxes(**axis)
+        assert arrange(drawn(rows), axes=axis, **changes).to_dict() == other.to_dict()

@@ -19,22 +19,12 @@ from frontier.crew import THREADS
 from frontier.errors import InputError
 from frontier.market import Wanted, market, market_table
 from frontier.plans.grid import default_grid
-from frontier.plans.scenario import Scenario, deploy
+from frontier.plans.scenario import deploy
 from frontier.sweep import bill_outcome, simulate_plans
-from frontier.tables import load_tables
 from frontier.trace import generate_trace
+from tests.example import EXAMPLE, SCENARIO, TABLES
 
 distributed = pytest.importorskip("distributed")
-
-TABLES = load_tables()
-EXAMPLE = next(iter(TABLES.examples.values()))
-SCENARIO = Scenario(
-    model=EXAMPLE.model,
-    precision=EXAMPLE.precision,
-    serverless_offer=EXAMPLE.serverless_offer,
-    dedicated_offer=EXAMPLE.dedicated_offer,
-    slo_p99_ttft_s=EXAMPLE.slo_p99_ttft_s,
-)
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,16 @@ import math
 import numpy as np
 import pytest
 
+from frontier.latency import summarise
 from frontier.plans.grid import mitigated_plan
 from frontier.plans.scenario import Scenario, deploy
 from frontier.policy import ParkedTier, ScalingPolicy
-from frontier.simulate import CAUSES, explain, simulate_plan, summarise
+from frontier.serve import simulate_plan
 from frontier.start.stages import STAGES, StartDraws
 from frontier.sweep import rerun_with_instant_starts, simulate_plans
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
+from frontier.waits import CAUSES, explain
 
 SCENARIO = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0)
 PARTS = ("start_s", "queue_s", "prompt_s", "overhead_s", "retry_s")

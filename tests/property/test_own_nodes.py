@@ -24,7 +24,7 @@ from frontier.prices.owned import (
 )
 from frontier.scope import asked, included, sources_used
 from frontier.sensitivity import Rivals, sensitivity
-from frontier.simulate import explain, simulate_plan
+from frontier.serve import simulate_plan
 from frontier.start.log import OwnStart
 from frontier.study import content, simulate, study_of
 from frontier.sweep import (
@@ -36,6 +36,7 @@ from frontier.sweep import (
 )
 from frontier.tables import load_columns, load_tables
 from frontier.trace import TraceReport, make_trace
+from frontier.waits import explain
 
 TABLES = load_tables()
 TODAY = dt.date(2026, 11, 26)

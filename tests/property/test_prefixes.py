@@ -15,13 +15,14 @@ from frontier.errors import InputError
 from frontier.plans.grid import dedicated_plans, default_grid, mitigated_plan
 from frontier.plans.scenario import Scenario, deploy
 from frontier.policy import ParkedTier, ScalingPolicy
-from frontier.simulate import explain, found_share, simulate_plan
+from frontier.serve import found_share, simulate_plan
 from frontier.start.stages import STAGES, StartDraws
 from frontier.study import cache_hits
 from frontier.sweep import frontier_table, rerun, sweep
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace, read_trace, superpose, thin, with_cached_share
 from frontier.trace.prefixes import Blocks, moved, of_counts, of_turns, with_prefixes
+from frontier.waits import explain
 
 TABLES = load_tables()
 SCENARIO = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0)

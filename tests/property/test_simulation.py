@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from frontier.errors import InfeasibleError, InputError
+from frontier.latency import summarise
 from frontier.policy import ROUTINGS, NodePool, ParkedTier, ScalingPolicy
-from frontier.simulate import Cancelled, Prefixes, simulate_replicas, summarise
+from frontier.simulate import Cancelled, Prefixes, simulate_replicas
 from tests.reference import assert_same, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -658,7 +659,7 @@ def test_every_percentile_of_a_summary_is_the_one_that_numpy_observes(seed, monk
 
     However many requests are gone through at a time.
     """
-    monkeypatch.setattr("frontier.simulate._PART", 3 + 5 * seed)
+    monkeypatch.setattr("frontier.latency._PART", 3 + 5 * seed)
     rng = np.random.default_rng(seed)
     count = int(rng.integers(1, 60))
     arrival_s = np.sort(rng.uniform(0, 30, count))

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
 import pytest
 
 from frontier.plans.grid import mitigated_plan
-from frontier.plans.scenario import Scenario, deploy
+from frontier.plans.scenario import deploy
 from frontier.sweep import bill_outcome, simulate_plans, start_normals
-from frontier.tables import load_tables
-from frontier.trace.generate import generate_trace
-
-TABLES = load_tables()
-EXAMPLE = next(iter(TABLES.examples.values()))
+from tests.example import EXAMPLE, SCENARIO, TABLES, trace
 
 
 @functools.cache
 def outcome(*changes):
-    trace = generate_trace(
-        EXAMPLE.preset,
-        seed=EXAMPLE.seed,
-        days=EXAMPLE.days,
-        requests_per_day=EXAMPLE.requests_per_day,
-        tables=TABLES,
-    )
-    scenario = Scenario(
-        EXAMPLE.model,
-        EXAMPLE.precision,
-        EXAMPLE.serverless_offer,
-        EXAMPLE.dedicated_offer,
-        EXAMPLE.slo_p99_ttft_s,
-        start_changes=changes,
-    )
-    deployment = deploy(scenario, trace, TABLES)
-    (found,) = simulate_plans([mitigated_plan(deployment, (), TABLES)], trace, TABLES)
+    scenario = dataclasses.replace(SCENARIO, start_changes=changes)
+    deployment = deploy(scenario, trace(), TABLES)
+    (found,) = simulate_plans([mitigated_plan(deployment, (), TABLES)], trace(), TABLES)
     return found
 
 

@@ -22,7 +22,6 @@ from frontier.plans.families import BOUND, DEDICATED, HYBRID
 from frontier.plans.grid import default_grid, first_look
 from frontier.plans.scenario import Scenario, deploy
 from frontier.sensitivity import Change, Rivals, usd_per_month
-from frontier.simulate import explain
 from frontier.sweep import (
     LIST_DEAL,
     Deal,
@@ -36,6 +35,7 @@ from frontier.sweep import (
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
 from frontier.verdict import find_verdict
+from frontier.waits import explain
 
 SCENARIO = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0)
 

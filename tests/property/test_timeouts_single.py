@@ -12,7 +12,8 @@ from frontier.plans.families import SCALE_TO_ZERO
 from frontier.plans.grid import mitigated_plan
 from frontier.plans.scenario import Scenario, deploy
 from frontier.policy import ParkedTier
-from frontier.simulate import RunResult, simulate_plan, work_of
+from frontier.serve import simulate_plan, work_of
+from frontier.simulate import RunResult
 from frontier.start.stages import StartDraws
 from frontier.tables import load_tables
 from frontier.timeouts import single
