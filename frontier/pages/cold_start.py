@@ -114,7 +114,7 @@ def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
         + _on_node_in_words(deployment, tables)
     )
     show.figure(
-        start_waterfall_figure(table),
+        show.built(start_waterfall_figure, table),
         key="start_waterfall",
         alt="A start, stage by stage: "
         + ", ".join(

@@ -221,7 +221,7 @@ def draw_tried(tried: Tried, choices: Choices, deployment: Deployment, tables: T
     points = mitigations_chart_table(offered)
     if not points.empty:
         show.figure(
-            mitigations_chart_figure(points, slo_p99_ttft_s=limit_s),
+            show.built(mitigations_chart_figure, points, slo_p99_ttft_s=limit_s),
             key="mitigations_chart",
             table=tried.table,
             file_name="mitigations.csv",
