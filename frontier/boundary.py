@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from frontier.delimited import is_control
+from frontier.delimited import is_control, not_text
 from frontier.errors import FrontierError, InputError
 
 _P = ParamSpec("_P")
@@ -90,6 +90,24 @@ def hook(function: Callable[_P, _R]) -> Callable[_P, _R]:
             raise _FromHook(error) from error
 
     return passed_on
+
+
+def check_text(content: bytes, what: str) -> None:
+    """Refuse a file whose first bytes show that it is no text.
+
+    Parameters
+    ----------
+    what : str
+        What it should be, as it begins the sentence: "A price table must be CSV text".
+
+    Raises
+    ------
+    InputError
+        If it is something else; the message says what.
+    """
+    kind = not_text(content)
+    if kind is not None:
+        raise InputError(f"{what}; this file is {kind.what}. {kind.instead}")
 
 
 def shown(text: str, longest: int = _LONGEST_SENTENCE) -> str:

@@ -380,11 +380,12 @@ def _break_even(told: argparse.Namespace) -> None:
 
     study, paths = study_told(told, (".csv",))
     scenario = study.deployment.scenario
-    compared = compare(study, Rivals(scenario, study.trace, study.tables), told.line)
+    rivals = Rivals(scenario, study.trace, study.tables)
+    compared = compare(study, rivals, told.line)
     print(compared.headline)
     print(f"  {compared.certainty}")
     print(f"  {compared.utilisation}")
-    moved = what_it_hangs_on(study, compared)
+    moved = what_it_hangs_on(study, rivals, compared)
     print(f"  {gap_sentence(moved.gap_usd, compared.now[told.line], compared.now[ALWAYS_ON])}")
     for flip in moved.flips:
         print(f"  It would flip with: {flip_sentence(flip).replace('**', '')}")

@@ -115,8 +115,8 @@ class Kept:
         """Return what is kept under that key, or None."""
         return self._kept.get(key)
 
-    def put(self, key: Hashable, value: tuple[Tried, ...]) -> None:
-        """Keep a value."""
+    def put(self, key: Hashable, value: tuple[Tried, ...], seconds: float) -> None:
+        """Keep a value, however long it took to make."""
         self._kept[key] = value
 
 

@@ -1,6 +1,7 @@
 """Text files as people save them: encodings, separators, and numbers in the writing of a country.
 
-A file is UTF-8, UTF-16 or UTF-32 where it says so, else UTF-8, else Windows text (cp1252). Which
+A file is UTF-8, UTF-16 or UTF-32 where it says so, else UTF-8, else Windows text (cp1252); what is
+no text at all is named by its first bytes. Which
 mark is the decimal one is decided from all numbers of a file together, never from one cell;
 where they contradict each other, or none of them tells, that is said and not guessed. What the
 columns mean is decided by whoever reads them.
@@ -24,10 +25,67 @@ _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
 )
 _DELIMITERS = ",;\t|"
+_UNPACK, _AS_CSV = "Unpack it first.", "Save the table as CSV."
+_AS_TABLE = "Save the table as CSV, or a trace as Parquet."
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+# What begins so, at which byte.
+_NO_TEXT = (
+    (0, b"PK\x03\x04", "a zip archive or a spreadsheet", "Save the sheet as CSV, or unpack it."),
+    (0, b"PK\x05\x06", "an empty zip archive", "Take the file that should be in it."),
+    (0, b"\xd0\xcf\x11\xe0", "an old spreadsheet", "Save the sheet as CSV."),
+    (0, b"\x93NUMPY", "a NumPy file", _AS_TABLE),
+    (0, b"ARROW1", "an Arrow or Feather file", _AS_TABLE),
+    (0, b"FEA1", "an old Feather file", _AS_TABLE),
+    (0, b"\xff\xff\xff\xff", "an Arrow stream", _AS_TABLE),
+    (0, b"PARE", "an encrypted Parquet file", "Save the table without encryption."),
+    (0, b"Obj\x01", "an Avro file", _AS_TABLE),
+    (0, b"\x89HDF", "an HDF5 file", _AS_TABLE),
+    (0, b"ORC", "an ORC file", _AS_TABLE),
+    (0, b"SQLite format 3", "a database", "Export the table as CSV."),
+    (0, b"%PDF", "a PDF", "Export the table as CSV."),
+    (0, b"{\\rtf", "a document (RTF)", "Save it as plain text."),
+    (0, b"\x89PNG", "a picture", "Export the numbers behind it as CSV."),
+    (0, b"\xff\xd8\xff", "a picture", "Export the numbers behind it as CSV."),
+    (0, b"GIF8", "a picture", "Export the numbers behind it as CSV."),
+    (0, b"GGUF", "the weights of a model", "Take the table or text itself."),
+    (0, b"\x7fELF", "a program", "Take the table or text itself."),
+    (0, _GZIP, "compressed with gzip", _UNPACK),
+    (0, _PARQUET, "a Parquet file", _AS_CSV),
+    (0, b"\x28\xb5\x2f\xfd", "compressed with zstd", _UNPACK),
+    (0, b"\x04\x22\x4d\x18", "compressed with lz4", _UNPACK),
+    (0, b"\xff\x06\x00\x00sNaPpY", "compressed with Snappy", _UNPACK),
+    (0, b"\x1f\x9d", "compressed with compress", _UNPACK),
+    (0, b"BZh", "compressed with bzip2", _UNPACK),
+    (0, b"\xfd7zXZ", "compressed with xz", _UNPACK),
+    (0, b"7z\xbc\xaf", "a 7z archive", _UNPACK),
+    (0, b"Rar!", "a RAR archive", _UNPACK),
+    (257, b"ustar", "a tar archive", _UNPACK),
+)
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+BLANKS_IN_NUMBERS = "[ '’\u00a0\u202f\u2009]"
+"""What may set thousands apart, beside comma and point: a pattern."""
 _GROUPED_BY_SPACE = re.compile(r"\d{1,3}(?:[ '’]\d{3})+(?:[.,]\d+)?")
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " "})
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 _EXPONENT = r"(?:[eE][+-]?\d{1,3})?"
+
+
+@dataclass(frozen=True, slots=True)
+class NotText:
+    """What a file is that is no text, and what to do with it, as parts of a sentence."""
+
+    what: str
+    instead: str
+
+
+def not_text(head: bytes) -> NotText | None:
+    """Return what the beginning of a file shows it to be, None where that may be text."""
+    for at, magic, what, instead in _NO_TEXT:
+        if head.startswith(magic, at):
+            return NotText(what, instead)
+    if _PICKLE.match(head):
+        return NotText("a Python pickle", "It could run code. Save the table as CSV.")
+    return None
 
 
 def decoded(content: bytes) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier.memory import Store
+from frontier.memory import Store, stopwatch
 from frontier.simulate import SessionSeconds, session_seconds
 from frontier.tables import load_tables
 
@@ -66,8 +66,9 @@ class Held:
             return self._rows
         found: Rows | None = _kept().get(self._key)
         if found is None and self._make is not None:
+            taken_s = stopwatch()
             found = self._make()
-            _kept().put(self._key, found)
+            _kept().put(self._key, found, taken_s())
         assert found is not None
         return found
 

@@ -1,11 +1,17 @@
 """Memory of a process that many people share: how much it has, and results kept within bytes.
 
-A store forgets what was used longest ago once what it keeps is larger than it may be; what is in
-use stays, however large. Before new work the process looks at its own size. Near its limit it lets
-go of what was used longest ago in any store, since all of it can be made again, and it refuses in a
-sentence only what has no room beside what is in use. Left out: the size of what others hold beside
-the stores, which shows in the size of the process alone; and every system without /proc, where that
-size is unknown and nothing is refused.
+A store forgets what is least worth its bytes once what it keeps is larger than it may be; what is
+in use stays, however large. Before new work the process looks at its own size. Near its limit it
+lets go of what is least worth its bytes in any store, since all of it can be made again, and it
+refuses in a sentence only what has no room beside what is in use. Left out: the size of what others
+hold beside the stores, which shows in the size of the process alone; and every system without
+/proc, where that size is unknown and nothing is refused.
+
+What a result is worth follows GreedyDual-Size (P. Cao and S. Irani, Cost-aware WWW proxy caching
+algorithms, USENIX Symposium on Internet Technologies and Systems, 1997): the seconds that it took
+to make over its bytes, above a clock that rises to the worth of whatever was forgotten last. So a
+small result that took long outlives large ones that are made quickly, and goes too if nobody uses
+it while others come and go.
 """
 
 from __future__ import annotations
@@ -48,6 +54,12 @@ _CALM_S = 2.0
 # As malloc.h of glibc has it, and what is often set for servers of threads.
 _M_ARENA_MAX, _ARENAS = -8, 2
 _OBJECT_BYTES = 64
+# An array of so many is counted once in a store, however many of its results hold it.
+_LARGE_BYTES = 4096
+# The part of a store that is for what is not in use, however much is.
+_BESIDE = 1 / 8
+# Of what nobody timed: among such the smaller are worth more, as by the least that others take.
+_LEAST_S = 1e-3
 _MOST_LOOKED_AT = 4000
 _NAMES: dict[type, tuple[str, ...] | None] = {}
 _NOTHING = frozenset((type(None), bool, int, float, np.float64, np.int64, type))
@@ -90,8 +102,8 @@ def _machine_mb() -> float:
 def require_room(tables: Tables, what: str) -> None:
     """Raise an `InfeasibleError` where the process is too large for new work.
 
-    Before that it gives back what was used longest ago: some of it from a share of the limit on,
-    all of it at the limit.
+    Before that it gives back what is least worth its bytes: some of it from a share of the limit
+    on, all of it at the limit.
 
     Parameters
     ----------
@@ -113,30 +125,31 @@ def require_room(tables: Tables, what: str) -> None:
 
 
 def _down_to(aim_mb: float, most_mb: float) -> float | None:
-    """Forget what was used longest ago, as far as it brings the size down; return that [MB]."""
+    """Forget what is least worth its bytes, until the size is down; return that [MB]."""
     global _looked_s
     held_mb = resident_mb()
     if held_mb is None or held_mb < aim_mb:
         return held_mb
     if held_mb < most_mb and time.monotonic() < _looked_s + _CALM_S:
         return held_mb
-    _forget_oldest((held_mb - aim_mb) * BYTES_PER_MB)
+    _forget_least((held_mb - aim_mb) * BYTES_PER_MB)
     trim()
     held_mb = resident_mb()
     if held_mb is not None and held_mb >= most_mb:
-        _forget_oldest(math.inf)
+        _forget_least(math.inf)
         give_back()
         held_mb = resident_mb()
     _looked_s = time.monotonic()
     return held_mb
 
 
-def _forget_oldest(size: float) -> None:
-    """Forget so many bytes of what all stores keep, what was used longest ago first."""
-    kept = [one for store in tuple(_STORES) for one in store.by_age()]
-    for _, held, key, store in sorted(kept, key=lambda one: one[0]):
+def _forget_least(size: float) -> None:
+    """Forget so many bytes of what all stores keep, what is least worth them first."""
+    kept = [one for store in tuple(_STORES) for one in store.by_worth()]
+    for worth, held, key, store in sorted(kept, key=lambda one: one[0]):
         if size <= 0:
             return
+        _of_all.raise_to(worth[0])
         store.forget(key)
         size -= held
 
@@ -196,8 +209,18 @@ def size_of(value: Any) -> int:
     Tables are shared by all and count as nothing. Of a result of very many parts the first few
     thousand are looked at.
     """
+    own, large = _parts_of(value)
+    return own + sum(large.values())
+
+
+def _parts_of(value: Any) -> tuple[int, dict[int, int]]:
+    """Return a result's bytes but for its large arrays, and the bytes of each of those by its id.
+
+    Several results may hold the same large array.
+    """
     seen: set[int] = set()
     waiting, total = deque([value]), 0
+    large: dict[int, int] = {}
     # The nearest first: what is large lies near the top of a result.
     while waiting and len(seen) < _MOST_LOOKED_AT:
         one = waiting.popleft()
@@ -207,7 +230,10 @@ def size_of(value: Any) -> int:
         seen.add(id(one))
         total += _OBJECT_BYTES
         if isinstance(one, np.ndarray):
-            total += one.nbytes
+            if one.nbytes >= _LARGE_BYTES:
+                large[id(one)] = one.nbytes
+            else:
+                total += one.nbytes
         elif isinstance(one, bytes | bytearray | str):
             total += len(one)
         elif isinstance(one, dict):
@@ -222,7 +248,7 @@ def size_of(value: Any) -> int:
             total += one.nbytes
         else:
             waiting += list(getattr(one, "__dict__", {}).values())
-    return total
+    return total, large
 
 
 def _names_of(kind: type) -> tuple[str, ...] | None:
@@ -235,8 +261,62 @@ def _names_of(kind: type) -> tuple[str, ...] | None:
     return _NAMES[kind]
 
 
+def stopwatch() -> Callable[[], float]:
+    """Return what says how long something takes that begins now [s].
+
+    No more than the processor time of the process meanwhile: waiting costs nothing. No more than
+    the time either, in which others compute too.
+    """
+    begun_s, used_s = time.monotonic(), time.process_time()
+    return lambda: min(time.monotonic() - begun_s, time.process_time() - used_s)
+
+
+class _Clock:
+    """The worth of what was forgotten last: what is used from then on is worth so much more."""
+
+    __slots__ = ("worth",)
+
+    def __init__(self) -> None:
+        self.worth = 0.0
+
+    def raise_to(self, worth: float) -> None:
+        """Let it be no less than that [s/B]."""
+        self.worth = max(self.worth, worth)
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Kept:
+    """A value of a store.
+
+    Attributes
+    ----------
+    own : int
+        About how many bytes it holds but for its large arrays.
+    large : dict of int to int
+        The bytes of each of those, by its id.
+    seconds : float
+        How long it took to make [s].
+    brought : int
+        How many bytes came into the store with it: all but the arrays that were there already.
+    turn, at : int
+        The turn in which it was used last, and its place among all uses.
+    worth, worth_of_all : float
+        Among what its store keeps and among what all stores keep [s/B].
+    """
+
+    value: Any
+    own: int
+    large: dict[int, int]
+    seconds: float
+    brought: int = 0
+    turn: int = 0
+    at: int = 0
+    worth: float = 0.0
+    worth_of_all: float = 0.0
+
+
 class Store:
-    """A mapping that forgets what was used longest ago once it holds more than so many bytes.
+    """A mapping that forgets what is least worth its bytes once it holds more than so many.
 
     Parameters
     ----------
@@ -250,11 +330,11 @@ class Store:
     def __init__(self, most_mb: float, *, spares_used: bool) -> None:
         self._spares_used = spares_used
         self._most = most_mb * BYTES_PER_MB
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._kept: dict[Hashable, _Kept] = {}
+        self._holders: dict[int, int] = {}
         self._bytes = 0
-        self._used: dict[Hashable, int] = {}
-        self._at: dict[Hashable, int] = {}
         self._turn = 0
+        self._clock = _Clock()
         self._lock = threading.RLock()
         self._making: dict[Hashable, threading.Event] = {}
         _STORES.add(self)
@@ -276,30 +356,46 @@ class Store:
             found = self._kept.get(key)
             if found is None:
                 return None
-            self._kept.move_to_end(key)
-            self._used[key], self._at[key] = self._turn, next(_CLOCK)
-            return found[0]
+            self._use(found)
+            return found.value
 
-    def put(self, key: Hashable, value: Any) -> None:
-        """Keep a value, and forget what there is no room for any more."""
-        self._put(key, value, size_of(value))
+    def put(self, key: Hashable, value: Any, seconds: float = 0.0) -> None:
+        """Keep a value, and forget what there is no room for any more.
+
+        Parameters
+        ----------
+        seconds : float
+            How long it took to make, as a `stopwatch` says it; nothing if nobody knows [s].
+        """
+        self._put(key, _Kept(value, *_parts_of(value), seconds))
 
     def share(self, key: Hashable, other: Store) -> Any | None:
         """Return what another store keeps under that key, and keep it here too; None if nothing."""
         with other._lock:
-            value = other.get(key)
-            size = other._kept[key][1] if value is not None else 0
-        if value is not None:
-            self._put(key, value, size)
-        return value
+            if other.get(key) is None:
+                return None
+            theirs = other._kept[key]
+        self._put(key, _Kept(theirs.value, theirs.own, theirs.large, theirs.seconds))
+        return theirs.value
 
-    def _put(self, key: Hashable, value: Any, size: int) -> None:
+    def _put(self, key: Hashable, kept: _Kept) -> None:
         with self._lock:
             self._drop(key)
-            self._kept[key] = value, size
-            self._bytes += size
-            self._used[key], self._at[key] = self._turn, next(_CLOCK)
-            self._make_room()
+            self._kept[key] = kept
+            kept.brought = kept.own
+            for at, size in kept.large.items():
+                self._holders[at] = self._holders.get(at, 0) + 1
+                if self._holders[at] == 1:
+                    kept.brought += size
+            self._bytes += kept.brought
+            self._use(kept)
+            self._make_room(newest=key)
+
+    def _use(self, kept: _Kept) -> None:
+        kept.turn, kept.at = self._turn, next(_USES)
+        each = max(kept.seconds, _LEAST_S) / max(kept.brought, _OBJECT_BYTES)
+        kept.worth = self._clock.worth + each
+        kept.worth_of_all = _of_all.worth + each
 
     def get_or_make(
         self, key: Hashable, make: Callable[[], Any], tick: Callable[[], object] | None = None
@@ -324,8 +420,9 @@ class Store:
                 if tick is not None:
                     tick()
         try:
+            taken_s = stopwatch()
             kept = make()
-            self.put(key, kept)
+            self.put(key, kept, taken_s())
             return kept
         finally:
             # Who waits looks again, and makes it where this one could not or was stopped.
@@ -338,41 +435,55 @@ class Store:
         with self._lock:
             self._drop(key)
 
-    def by_age(self) -> list[tuple[int, int, Hashable, Store]]:
-        """Return when each value was used last, its bytes, its key and this store."""
+    def by_worth(self) -> list[tuple[tuple[float, int], int, Hashable, Store]]:
+        """Return of each value its worth among all and when it was used, bytes, key and store."""
         with self._lock:
-            return [(self._at[key], size, key, self) for key, (_, size) in self._kept.items()]
+            return [
+                ((one.worth_of_all, one.at), one.brought, key, self)
+                for key, one in self._kept.items()
+            ]
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._kept.clear()
-            self._used.clear()
-            self._at.clear()
+            self._holders.clear()
             self._bytes = 0
 
-    def _is_used(self, key: Hashable) -> bool:
-        if not self._spares_used:
-            return key == next(reversed(self._kept))
+    def _make_room(self, newest: Hashable = None) -> None:
+        if self._bytes <= self._most:
+            return
         # A run that was stopped early has not come to what the one before it used.
-        return self._used[key] >= self._turn - 1
-
-    def _make_room(self) -> None:
-        for key in list(self._kept):
-            if self._bytes <= self._most:
+        spared = self._turn - 1 if self._spares_used else math.inf
+        may_go, own, large = [], 0, {}
+        for key, one in self._kept.items():
+            if one.turn < spared and key != newest:
+                may_go.append((one.worth, one.at, key))
+            else:
+                own += one.own
+                large.update(one.large)
+        most = max(self._most, own + sum(large.values()) + _BESIDE * self._most)
+        for worth, _, key in sorted(may_go, key=lambda one: one[:2]):
+            if self._bytes <= most:
                 return
-            if not self._is_used(key):
-                self._drop(key)
+            self._clock.raise_to(worth)
+            self._drop(key)
 
     def _drop(self, key: Hashable) -> None:
         found = self._kept.pop(key, None)
-        if found is not None:
-            self._bytes -= found[1]
-            del self._used[key], self._at[key]
+        if found is None:
+            return
+        self._bytes -= found.own
+        for at, size in found.large.items():
+            self._holders[at] -= 1
+            if not self._holders[at]:
+                del self._holders[at]
+                self._bytes -= size
 
 
 _STORES: weakref.WeakSet[Store] = weakref.WeakSet()
-_CLOCK = itertools.count()
+_USES = itertools.count()
+_of_all = _Clock()
 _giving, _soon = threading.Lock(), threading.Lock()
 _looked_s = -math.inf
 _trimming: threading.Timer | None = None

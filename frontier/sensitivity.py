@@ -9,9 +9,12 @@ split of one replica's metered seconds. Nothing here is drawn.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import math
+import weakref
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +29,7 @@ from frontier.crew import HERE, THREADS
 from frontier.economics import Bar, Crossing, Swing, crossings, flip_value
 from frontier.economics import tornado as tornado_of
 from frontier.errors import InputError
+from frontier.memory import Store, stopwatch
 from frontier.plans.grid import (
     dedicated_plan,
     dedicated_plans,
@@ -49,12 +53,11 @@ from frontier.sweep import (
     start_normals,
     tolerance_of,
 )
-from frontier.tables import Tables
+from frontier.tables import Tables, load_tables
 from frontier.trace import Trace, make_trace, scale_rate
 
 AS_SHIPPED, CHEAPEST, ALWAYS_ON = "shipped", "cheapest", "always-on"
-# Each is some ten kilobytes; one set of choices needs about five hundred.
-_MOST_OUTCOMES = 2000
+_NUMBERS = itertools.count()
 Tick = Callable[[], None]
 
 
@@ -134,6 +137,9 @@ class AlwaysOn:
 class Rivals:
     """Scale-to-zero and always-on on one trace, simulated when first asked for and then kept.
 
+    What was simulated shares so many bytes with what all other rivals of the process did, and is
+    simulated again where it was forgotten.
+
     Parameters
     ----------
     scenario : Scenario
@@ -158,7 +164,9 @@ class Rivals:
         self.trace = trace
         self.deployment = deploy(self._scenario, trace, tables)
         self._worlds: dict[int, tuple[tuple[float, float], Trace, Deployment]] = {}
-        self._outcomes: dict[tuple[object, ...], Outcome] = {}
+        # What it simulated shares one store with what all others of this process did.
+        self._key, self._keys = next(_NUMBERS), set[Hashable]()
+        weakref.finalize(self, _forget, self._keys).atexit = False
         self._most: dict[tuple[float, float, int], int] = {}
         self._capped: dict[Change, bool] = {}
         self._stage_s: dict[ColdStart, NDArray[np.float64]] = {}
@@ -233,32 +241,38 @@ class Rivals:
         return self._most[key]
 
     def _scaled(self, changes: list[Change], seed: int, tick: Tick) -> tuple[Outcome, ...]:
-        keys = [("zero", change, seed) for change in changes]
-        missing = [index for index, key in enumerate(keys) if key not in self._outcomes]
+        keys = [(self._key, "zero", change, seed) for change in changes]
+        found: list[Outcome | None] = [_kept().get(key) for key in keys]
+        missing = [index for index, outcome in enumerate(found) if outcome is None]
         if missing:
             _, trace, deployment = self._world(changes[0], seed)
             plans = [self._plan(deployment, changes[index]) for index in missing]
-            for index, outcome in zip(
-                missing, self._simulate(plans, trace, changes[0], seed, tick), strict=True
-            ):
-                self._outcomes[keys[index]] = outcome
-        found = tuple(self._outcomes[key] for key in keys)
-        while len(self._outcomes) > _MOST_OUTCOMES:
-            # Every price asks for a few more, close to where its crossing lies.
-            self._outcomes.pop(next(iter(self._outcomes)), None)
-        return found
+            simulated = self._simulate(
+                plans, [keys[index] for index in missing], trace, changes[0], seed, tick
+            )
+            for index, outcome in zip(missing, simulated, strict=True):
+                found[index] = outcome
+        return tuple(outcome for outcome in found if outcome is not None)
 
     def _dedicated(self, change: Change, seed: int, count: int, tick: Tick) -> Outcome:
-        key = ("dedicated", change.traffic, change.tokens, seed, count)
-        if key not in self._outcomes:
+        key = (self._key, "dedicated", change.traffic, change.tokens, seed, count)
+        found: Outcome | None = _kept().get(key)
+        if found is None:
             _, trace, deployment = self._world(change, seed)
             plan = dedicated_plan(deployment.machines, trace, count, self._tables)
-            (self._outcomes[key],) = self._simulate([plan], trace, change, seed, tick)
-        return self._outcomes[key]
+            (found,) = self._simulate([plan], [key], trace, change, seed, tick)
+        return found
 
     def _simulate(
-        self, plans: list[Plan], trace: Trace, change: Change, seed: int, tick: Tick
+        self,
+        plans: list[Plan],
+        keys: list[tuple[object, ...]],
+        trace: Trace,
+        change: Change,
+        seed: int,
+        tick: Tick,
     ) -> tuple[Outcome, ...]:
+        taken_s = stopwatch()
         # Most of so many short runs would be waiting for threads to begin and to end.
         is_short = trace.arrival_s.size <= self._tables.setting("break_even_short_run")
         if is_short:
@@ -277,12 +291,21 @@ class Rivals:
                     _Sessions(outcome.plan, self.trace, change, seed, self._tables)
                 )
         # Drawn anew in each call, and always the same: one copy is enough.
-        return tuple(
+        outcomes = tuple(
             dataclasses.replace(
                 outcome, stage_s=self._stage_s.setdefault(outcome.plan.start, outcome.stage_s)
             )
             for outcome in outcomes
         )
+        each_s = taken_s() / len(outcomes)
+        for key, outcome in zip(keys, outcomes, strict=True):
+            self._keys.add(key)
+            _kept().put(key, outcome, each_s)
+        return outcomes
+
+    def rest(self) -> None:
+        """Let go of the traffic at the rate that was served last; it is drawn again when asked."""
+        self._worlds.clear()
 
     def _world(self, change: Change, seed: int) -> tuple[tuple[float, float], Trace, Deployment]:
         """Return the traffic with that seed, and the deployment that it needs."""
@@ -372,6 +395,17 @@ def usd_per_month(outcome: Outcome, tables: Tables, deal: Deal = LIST_DEAL) -> f
         plan = committed(outcome.plan)
         outcome = outcome if plan is None else dataclasses.replace(outcome, plan=plan)
     return bill_outcome(outcome, tables, deal).usd_per_month(tables.setting("hours_per_month"))
+
+
+@functools.cache
+def _kept() -> Store:
+    """Return what holds the runs at other rates, of all `Rivals` of this process."""
+    return Store(load_tables().setting("store_rates_mb"), spares_used=False)
+
+
+def _forget(keys: set[Hashable]) -> None:
+    for key in keys:
+        _kept().forget(key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -359,9 +359,10 @@ class Comparison:
 
     Attributes
     ----------
-    rivals : Rivals
     line : str
         Which scale-to-zero meets always-on.
+    mitigations : tuple of str
+        Which shorten its starts.
     found : BreakEven
     zero : Outcome
         Scale-to-zero on the traffic as it is.
@@ -375,8 +376,8 @@ class Comparison:
         words.
     """
 
-    rivals: Rivals
     line: str
+    mitigations: tuple[str, ...]
     found: BreakEven
     zero: Outcome
     rate: BreakEvenRate
@@ -424,20 +425,22 @@ def compare(
     plans = {ALWAYS_ON: verdict.rival}
     if not rivals.mitigations:
         plans[AS_SHIPPED] = verdict.shipped
-    found = break_even(
-        rivals,
-        line=line,
-        limit_s=limit_s,
-        tables=tables,
-        deal=study.deal,
-        lines=lines,
-        now={
-            name: study.outcomes[plan.plan_id] for name, plan in plans.items() if plan is not None
-        },
-        progress=progress,
-    )
+    known = {name: study.outcomes[plan.plan_id] for name, plan in plans.items() if plan is not None}
+    try:
+        found = break_even(
+            rivals,
+            line=line,
+            limit_s=limit_s,
+            tables=tables,
+            deal=study.deal,
+            lines=lines,
+            now=known,
+            progress=progress,
+        )
+    finally:
+        rivals.rest()
     now = {point.line: point for point in found.points if point.factor == 1.0}
-    if _is_shipped(study, rivals, line) and verdict.shipped is not None:
+    if _is_shipped(study, rivals.mitigations, line) and verdict.shipped is not None:
         zero = study.outcomes[verdict.shipped.plan_id]
     else:
         kept = Change(idle_timeout_s=now[line].idle_timeout_s, as_shipped=line == AS_SHIPPED)
@@ -447,8 +450,8 @@ def compare(
     if verdict.rival is not None:
         use = utilisation_of(study.facts(zero), verdict.rival, tables)
     return Comparison(
-        rivals=rivals,
         line=line,
+        mitigations=rivals.mitigations,
         found=found,
         zero=zero,
         rate=rate,
@@ -466,9 +469,9 @@ def compare(
     )
 
 
-def _is_shipped(study: Study, rivals: Rivals, line: str) -> bool:
+def _is_shipped(study: Study, mitigations: tuple[str, ...], line: str) -> bool:
     """Whether the scale-to-zero of a comparison is the verdict's own."""
-    return line == AS_SHIPPED and not rivals.mitigations and study.verdict.shipped is not None
+    return line == AS_SHIPPED and not mitigations and study.verdict.shipped is not None
 
 
 def _rate(found: BreakEven, now: dict[str, RatePoint], line: str, trace: Trace) -> BreakEvenRate:
@@ -493,7 +496,7 @@ def _rate(found: BreakEven, now: dict[str, RatePoint], line: str, trace: Trace) 
 
 def with_rate(study: Study, compared: Comparison) -> Study:
     """Return the study whose verdict has the break-even rate, if it is that of its own plans."""
-    if not _is_shipped(study, compared.rivals, compared.line):
+    if not _is_shipped(study, compared.mitigations, compared.line):
         return study
     return dataclasses.replace(study, verdict=with_break_even(study.verdict, compared.rate))
 
@@ -649,18 +652,27 @@ def with_hanging(study: Study, hanging: Hanging) -> Study:
 
 
 def what_it_hangs_on(
-    study: Study, compared: Comparison, *, progress: Progress | None = None
+    study: Study, rivals: Rivals, compared: Comparison, *, progress: Progress | None = None
 ) -> Sensitivity:
-    """Return how the gap between the rivals moves with each input alone, and what would flip it."""
-    return sensitivity(
-        compared.rivals,
-        compared.now[compared.line].idle_timeout_s,
-        as_shipped=compared.line == AS_SHIPPED,
-        limit_s=study.limit_s,
-        tables=study.tables,
-        deal=study.deal,
-        progress=progress,
-    )
+    """Return how the gap between the rivals moves with each input alone, and what would flip it.
+
+    Parameters
+    ----------
+    rivals : Rivals
+        Those that were compared.
+    """
+    try:
+        return sensitivity(
+            rivals,
+            compared.now[compared.line].idle_timeout_s,
+            as_shipped=compared.line == AS_SHIPPED,
+            limit_s=study.limit_s,
+            tables=study.tables,
+            deal=study.deal,
+            progress=progress,
+        )
+    finally:
+        rivals.rest()
 
 
 def default_plan_id(study: Study) -> str:

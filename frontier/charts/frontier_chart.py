@@ -321,8 +321,9 @@ def _cost_range(table: pd.DataFrame) -> tuple[float, float]:
 
 def _is_wide(table: pd.DataFrame) -> bool:
     """Whether costs spread so far that a linear axis would heap them at its left end."""
-    positive = table.loc[table["usd_per_month"] > 0, "usd_per_month"]
-    return bool(len(positive) and positive.max() / positive.min() > 12)
+    usd = table["usd_per_month"]
+    # A logarithmic axis has no place for what costs nothing.
+    return bool(len(usd) and usd.min() > 0 and usd.max() / usd.min() > 12)
 
 
 def _set_axes(figure: go.Figure, table: pd.DataFrame, low_s: float, high_s: float) -> None:

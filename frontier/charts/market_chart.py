@@ -107,13 +107,15 @@ def market_figure(
     figure = go.Figure()
     top_s = min(float(table["p99_ttft_s"].max()), _CLIPPED_AT * limit_s)
     shown = table.assign(
-        clipped=table["p99_ttft_s"] > top_s, at_s=np.minimum(table["p99_ttft_s"], top_s)
+        clipped=table["p99_ttft_s"] > top_s,
+        at_s=np.minimum(table["p99_ttft_s"], top_s),
+        at_usd=theme.on_log(table["usd_per_month"]),
     )
     # What another plan of its provider beats, or what nobody looks at, is background.
     steps = shown[shown["on_steps"]]
     framed = steps if len(steps) else shown
     low_s, high_s = theme.log_range([*framed["at_s"], limit_s], pad=0.1)
-    low_usd, high_usd = theme.log_range([*framed["usd_per_month"]], pad=0.04)
+    low_usd, high_usd = theme.log_range([*framed["at_usd"]], pad=0.04)
     rest = shown[~shown["on_steps"] & ~shown["clipped"]]
     # WebGL points cannot be reached by a screen reader; SVG carries some thousand of them.
     if len(rest):
@@ -145,7 +147,7 @@ def market_figure(
     )
     figure.update_xaxes(
         **theme.money_axis(low_usd, high_usd),
-        title="Dollars a month",
+        title=theme.money_title(framed["usd_per_month"]),
     )
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     return figure.update_layout(showlegend=False)
@@ -241,7 +243,7 @@ def _points(
     points: pd.DataFrame, *, colour: str, size_px: int, opacity: float, symbol: str = "circle"
 ) -> go.Scatter:
     return go.Scatter(
-        x=points["usd_per_month"],
+        x=points["at_usd"],
         y=points["at_s"],
         mode="markers",
         marker={
@@ -270,7 +272,7 @@ def _hover(row: Any) -> str:
 
 def _line(points: pd.DataFrame, *, width_px: float, colour: str) -> go.Scatter:
     return go.Scatter(
-        x=points["usd_per_month"],
+        x=points["at_usd"],
         y=points["at_s"],
         mode="lines",
         line={"shape": "hv", "width": width_px, "color": colour},
@@ -300,11 +302,11 @@ class _Plot:
         right = self.size_px[0]
         self.taken.append((right - _CHARACTER_PX * len(label), limit_at - 16, right, limit_at))
         self.taken.append((0.0, limit_at - 2, right, limit_at + 2))
-        for usd, wait_s in zip(steps["usd_per_month"], steps["at_s"], strict=True):
+        for usd, wait_s in zip(steps["at_usd"], steps["at_s"], strict=True):
             across, down = self.spot(usd, wait_s)
             self.taken.append((across - 6, down - 6, across + 6, down + 6))
         bold = steps[steps["on_line"] & ~steps["clipped"]].sort_values("usd_per_month")
-        corners = [self.spot(*at) for at in zip(bold["usd_per_month"], bold["at_s"], strict=True)]
+        corners = [self.spot(*at) for at in zip(bold["at_usd"], bold["at_s"], strict=True)]
         for (left, upper), (end, lower) in itertools.pairwise(corners):
             self.taken.append((left, upper - 3, end, upper + 3))
             self.taken.append((end - 3, upper, end + 3, lower))
@@ -380,13 +382,13 @@ def _add_names(
         first = within.sort_values("usd_per_month").iloc[0]
         put(
             f"{first['name']}, {spell.dollars(first['usd_per_month'])}",
-            first["usd_per_month"],
+            first["at_usd"],
             first["at_s"],
             bold=True,
         )
     ends = steps.sort_values("usd_per_month").groupby("provider").tail(1)
     for row in ends.itertuples():
-        put(str(row.provider), float(row.usd_per_month), float(row.at_s))
+        put(str(row.provider), float(row.at_usd), float(row.at_s))
 
 
 def _add_rings(figure: go.Figure, points: pd.DataFrame, limit_s: float) -> None:
@@ -398,7 +400,7 @@ def _add_rings(figure: go.Figure, points: pd.DataFrame, limit_s: float) -> None:
     first = pd.concat([within, over]).drop_duplicates("offer_id")
     figure.add_trace(
         go.Scatter(
-            x=first["usd_per_month"],
+            x=first["at_usd"],
             y=first["at_s"],
             mode="markers",
             marker={

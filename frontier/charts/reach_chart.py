@@ -68,10 +68,10 @@ def reach_figure(table: pd.DataFrame, *, limit_s: float) -> go.Figure:
     limit_s : float
         On p99 TTFT [s].
     """
-    found = table[table["is_found"]]
-    drawn = table[np.isfinite(table["p99_ttft_s"]) & (table["usd_per_month"] > 0)]
+    table = table.assign(at_usd=theme.on_log(table["usd_per_month"]))
+    found, drawn = table[table["is_found"]], table[np.isfinite(table["p99_ttft_s"])]
     if len(found):
-        drawn = drawn[drawn["usd_per_month"] <= _MOST_TIMES * found["usd_per_month"].iloc[0]]
+        drawn = drawn[drawn["at_usd"] <= _MOST_TIMES * found["at_usd"].iloc[0]]
     figure = go.Figure()
     for holds, label, colour, symbol in (
         (False, "misses the limit", theme.GREY, "x-thin-open"),
@@ -80,7 +80,7 @@ def reach_figure(table: pd.DataFrame, *, limit_s: float) -> go.Figure:
         rows = drawn[(drawn["holds"] == holds) & ~drawn["is_found"]]
         figure.add_trace(
             go.Scatter(
-                x=rows["usd_per_month"],
+                x=rows["at_usd"],
                 y=rows["p99_ttft_s"],
                 mode="markers",
                 name=label,
@@ -90,12 +90,12 @@ def reach_figure(table: pd.DataFrame, *, limit_s: float) -> go.Figure:
             )
         )
     low_s, high_s = theme.log_range([limit_s, *drawn["p99_ttft_s"]], _PAD)
-    low_usd, high_usd = theme.log_range([*drawn["usd_per_month"]], _PAD)
+    low_usd, high_usd = theme.log_range([*drawn["at_usd"]], _PAD)
     if len(found):
         row = next(found.itertuples())
         figure.add_trace(
             go.Scatter(
-                x=[row.usd_per_month],
+                x=[row.at_usd],
                 y=[row.p99_ttft_s],
                 mode="markers",
                 name="found",
@@ -123,7 +123,7 @@ def reach_figure(table: pd.DataFrame, *, limit_s: float) -> go.Figure:
     )
     return figure.update_xaxes(
         **theme.money_axis(low_usd, high_usd),
-        title="Dollars a month",
+        title=theme.money_title(drawn["usd_per_month"]),
     )
 
 

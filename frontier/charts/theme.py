@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
 
 from frontier import spell, units
 
@@ -221,11 +222,27 @@ def money_ticks(low_usd: float, high_usd: float) -> tuple[list[float], list[str]
 
 
 def log_range(values: list[float], pad: float = 0.08) -> tuple[float, float]:
-    """Return (low, high) that holds all positive values with a margin, in data units."""
-    positive = [value for value in values if 0 < value < math.inf]
+    """Return (low, high) that holds all positive values with a margin, in data units.
+
+    A decade about 1 where none is positive: an axis for nothing that could be drawn on it.
+    """
+    positive = [value for value in values if 0 < value < math.inf] or [0.5, 5.0]
     low, high = min(positive), max(positive)
     margin = max((math.log10(high) - math.log10(low)) * pad, 0.08)
     return 10 ** (math.log10(low) - margin), 10 ** (math.log10(high) + margin)
+
+
+def on_log(usd: ArrayLike) -> NDArray[np.float64]:
+    """Return where dollars stand on a logarithmic axis: what costs nothing, at its left end."""
+    found = np.asarray(usd, dtype=np.float64)
+    positive = found[found > 0]
+    return np.maximum(found, positive.min() / 2 if positive.size else 1.0)
+
+
+def money_title(usd: ArrayLike) -> str:
+    """Return the title of a logarithmic axis of dollars a month."""
+    free = bool((np.asarray(usd, dtype=np.float64) <= 0).any())
+    return "Dollars a month" + (" (at the left end: nothing)" if free else "")
 
 
 def time_axis(low_s: float, high_s: float, most: int | None = None) -> dict[str, Any]:

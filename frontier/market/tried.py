@@ -22,6 +22,7 @@ from frontier.billing import Contract, Meters, Usage, metering_key, read_meters,
 from frontier.crew import THREADS, Crew, Progress
 from frontier.economics import undominated
 from frontier.latency import LatencySummary, summarise
+from frontier.memory import stopwatch
 from frontier.plans.families import DEDICATED
 from frontier.plans.grid import first_look, offer_grid
 from frontier.plans.plan import Plan
@@ -103,8 +104,8 @@ class Keeps(Protocol):
     def get(self, key: Hashable) -> tuple[Tried, ...] | None:
         """Return what is kept under that key, or None."""
 
-    def put(self, key: Hashable, value: tuple[Tried, ...]) -> None:
-        """Keep a value."""
+    def put(self, key: Hashable, value: tuple[Tried, ...], seconds: float) -> None:
+        """Keep a value that took so long to make [s]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,16 +158,17 @@ def try_plans(
     grids, needed = _grids(missing, trace, tables, speeds)
     if shipped is not None and shipped.has(trace):
         for alike, metering in missing:
+            taken_s = stopwatch()
             ran = shipped.group(grids[alike], trace, metering, tables)
             if ran is not None:
                 key = (alike, metering)
                 found[key] = _as_tried(ran, grids[alike], needed[alike], trace, tables)
-                kept.put(key, found[key])
+                kept.put(key, found[key], taken_s())
         missing = [key for key in missing if key not in found]
         if not missing:
             return found
         grids = {alike: grids[alike] for alike, _ in missing}
-    ids = _Ids()
+    taken_s, ids = stopwatch(), _Ids()
     run_of = {
         alike: [_same_run(plan, alike, ids) for plan in grid] for alike, grid in grids.items()
     }
@@ -204,10 +206,11 @@ def try_plans(
         simulate(few)
         first(found | results())
     simulate([key for key in jobs if key not in runs])
-    for key, tried in results().items():
-        found[key] = worth_keeping(tried)
-        kept.put(key, found[key])
-    return found
+    made = {key: worth_keeping(tried) for key, tried in results().items()}
+    each_s = taken_s() / len(made)
+    for key, tried in made.items():
+        kept.put(key, tried, each_s)
+    return found | made
 
 
 def _as_tried(

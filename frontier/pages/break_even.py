@@ -69,7 +69,7 @@ def render() -> None:
     _draw_rates(compared)
     moved = results.once(
         ("moved", key),
-        lambda progress: what_it_hangs_on(study, compared, progress=progress),
+        lambda progress: what_it_hangs_on(study, rivals, compared, progress=progress),
         private=choices.is_private,
         begins="Moving each input…",
         words=lambda done, of: f"Moved {done} of {of} inputs",

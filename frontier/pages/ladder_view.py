@@ -22,6 +22,7 @@ from frontier.ladder import (
     unsure,
 )
 from frontier.market import Wanted
+from frontier.memory import stopwatch
 from frontier.pages import link, market_view, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import MarketStore, find, store
@@ -94,8 +95,9 @@ def draw(choices: Choices) -> None:
         def progress(done: int, total: int) -> None:
             bar.progress(done / total, f"Traffic drawn anew {spell.count(done, 'time')}")
 
+        taken_s = stopwatch()
         luck = luck_of(found, tables, progress=progress)
-        store(private=choices.is_private).put(key, luck)
+        store(private=choices.is_private).put(key, luck, taken_s())
     drawn(luck)
     sure_place.markdown(text.plain(unsure(found, luck)))
 

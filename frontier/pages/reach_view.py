@@ -11,6 +11,7 @@ import streamlit as st
 from frontier import spell
 from frontier.charts.reach_chart import reach_figure, reach_table
 from frontier.ladder import limits_of
+from frontier.memory import stopwatch
 from frontier.pages import controls, link, market_view, mishap, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import find, store
@@ -140,6 +141,7 @@ def _found(
     key = ("reach", *choices.content, *asked, *rows)
     kept = find(key)
     if kept is None:
+        taken_s = stopwatch()
         bar = st.progress(0.0, "Searching…")
 
         def progress(done: int, most: int) -> None:
@@ -162,7 +164,7 @@ def _found(
             )
         finally:
             bar.empty()
-        store(private=choices.is_private).put(key, kept)
+        store(private=choices.is_private).put(key, kept, taken_s())
     return cast(Reached, kept)
 
 

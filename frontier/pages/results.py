@@ -67,11 +67,9 @@ def study(
     key = ("study", *choices.content_under(tables), *terms, dt.date.today())
     # Looked up all the same: what a page uses stays at hand.
     found = simulated(choices, first, pin=pin)
-    kept = find(key)
-    if kept is None:
-        kept = _billed(found, choices, tables)
-        store(private=choices.is_private if pin is None else pin.is_private).put(key, kept)
-    return cast(Study, kept)
+    is_private = choices.is_private if pin is None else pin.is_private
+    made = store(private=is_private).get_or_make(key, lambda: _billed(found, choices, tables))
+    return cast(Study, made)
 
 
 def _billed(found: Simulated, choices: Choices, tables: Tables) -> Study:
@@ -293,13 +291,12 @@ def rivals(
     """
     tables = session.tables() if pin is None else pin.tables
     key = ("rivals", mitigations, *choices.content_under(tables))
-    kept = find(key)
-    if kept is None:
-        # Kept before anything is simulated: what an interruption leaves is not lost.
-        kept = Rivals(choices.scenario, choices.trace, tables, mitigations)
-        is_private = choices.is_private if pin is None else pin.is_private
-        store(private=is_private).put(key, kept)
-    return cast(Rivals, kept)
+    is_private = choices.is_private if pin is None else pin.is_private
+    # Kept before anything is simulated: what an interruption leaves is not lost.
+    made = store(private=is_private).get_or_make(
+        key, lambda: Rivals(choices.scenario, choices.trace, tables, mitigations)
+    )
+    return cast(Rivals, made)
 
 
 def with_break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -> Study:

@@ -97,9 +97,9 @@ class _Both:
         kept = self._own.get(key)
         return self._own.share(key, self._shared) if kept is None else kept
 
-    def put(self, key: Hashable, value: Any) -> None:
-        """Keep a value for all."""
-        self._shared.put(key, value)
+    def put(self, key: Hashable, value: Any, seconds: float = 0.0) -> None:
+        """Keep a value for all; see `Store`."""
+        self._shared.put(key, value, seconds)
         self._own.share(key, self._shared)
 
     def get_or_make(
@@ -147,6 +147,6 @@ class MarketStore:
         kept = self._shared.get(key)
         return self._own.get(key) if kept is None else kept
 
-    def put(self, key: Hashable, value: Any) -> None:
-        """Keep a value, forgetting those used longest ago where there are too many."""
-        self._own.put(key, value)
+    def put(self, key: Hashable, value: Any, seconds: float) -> None:
+        """Keep a value, forgetting those that are least worth their bytes if there are too many."""
+        self._own.put(key, value, seconds)

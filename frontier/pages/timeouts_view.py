@@ -9,6 +9,7 @@ import streamlit as st
 
 from frontier import spell
 from frontier.charts.timeouts_chart import MARKS, timeouts_figure, timeouts_table
+from frontier.memory import stopwatch
 from frontier.pages import results, session, show, text
 from frontier.pages.break_even import pick_start
 from frontier.pages.controls import Choices
@@ -80,6 +81,7 @@ def _runs(choices: Choices, study: Study, mitigations: tuple[str, ...]) -> Timeo
     key = ("timeouts", mitigations, metered, *choices.content)
     kept = find(key)
     if kept is None:
+        taken_s = stopwatch()
         bar = st.progress(0.0, "Trying idle timeouts…")
 
         def progress(done: int, total: int) -> None:
@@ -98,7 +100,7 @@ def _runs(choices: Choices, study: Study, mitigations: tuple[str, ...]) -> Timeo
             )
         finally:
             bar.empty()
-        store(private=choices.is_private).put(key, kept)
+        store(private=choices.is_private).put(key, kept, taken_s())
     found: TimeoutRuns = kept
     return found
 

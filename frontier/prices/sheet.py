@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from frontier.boundary import check_text
 from frontier.delimited import DecimalMark, decimal_mark, decoded, delimiter_of, is_control
 from frontier.errors import InputError
 from frontier.prices.remarks import Remarks, shown
@@ -67,6 +68,7 @@ def read_sheet(content: bytes, tables: Tables, remarks: Remarks) -> Sheet:
             f"A price table may have at most {most_bytes / 1e6:g} MB, this one has "
             f"{len(content) / 1e6:.1f} MB"
         )
+    check_text(content, "A price table must be CSV text")
     try:
         text, encoding = decoded(content)
     except UnicodeDecodeError as error:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from frontier import spell
-from frontier.boundary import reads, shown
+from frontier.boundary import check_text, reads, shown
 from frontier.delimited import DecimalMark, decimal_mark, decoded, delimiter_of
 from frontier.errors import InputError
 from frontier.reality.paid import BESIDE, CREDIT, GPU, WHOLE, PaidBill
@@ -204,11 +204,12 @@ def _cells(content: bytes, tables: Tables) -> list[tuple[int, list[str]]]:
         raise InputError(
             f"A bill may have at most {most / 1e6:g} MB, this one has {len(content) / 1e6:.1f} MB"
         )
+    check_text(content, "A bill must be CSV text")
     try:
         text, _ = decoded(content)
     except UnicodeDecodeError:
         raise InputError("A bill must be CSV text") from None
-    if "\0" in text or content[:2] == b"PK":
+    if "\0" in text:
         raise InputError("A bill must be CSV text; this file is binary. Export it as CSV")
     if not text.strip():
         raise InputError("The bill is empty")

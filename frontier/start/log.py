@@ -18,7 +18,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from frontier.boundary import reads
+from frontier.boundary import check_text, reads
 from frontier.errors import InputError
 from frontier.start import engines, kubernetes
 from frontier.start.labels import STAGE_LABELS, in_sentence
@@ -253,6 +253,8 @@ def read_start_log(text: str | bytes, tables: Tables | None = None) -> StartLog:
             f"The text is larger than {most_bytes / BYTES_PER_MB:g} MB. Keep the lines from the "
             "start of the engine until it is ready."
         )
+    if isinstance(text, bytes):
+        check_text(text, "A start-up log is text")
     log = _read(decode(text), tables)
     longest_s = tables.setting("start_longest_s")
     for name, runs in log.runs_s.items():

@@ -37,6 +37,8 @@ _UNIT_WORDS = {
 _EPOCHS = {"s": (1e9, 1e10), "ms": (1e12, 1e13), "us": (1e15, 1e16), "ns": (1e18, 1e19)}
 # Days since 1899-12-30, as spreadsheets count: 1982 to 2064.
 _SHEET_DAYS = (30_000, 60_000)
+# Years of traffic that may be read: a number that is a date in one of them is no coincidence.
+_CALENDAR = (2015, 2050)
 SHEET_EPOCH_S = -2_209_161_600
 _RESOLUTIONS_S = (3600.0, 60.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 _FEW, _PIECE = 1000, 1 << 20
@@ -104,6 +106,7 @@ def unit_of(
         return known, known == epoch
     if epoch is not None:
         return epoch, True
+    _refuse_calendar_numbers(clock, column)
     span = float(offsets.max() - offsets.min())
     looks_like_sheet = (
         not clock.whole
@@ -164,6 +167,27 @@ def _epoch_beyond_a_gap(clock: Clock, offsets: NDArray[np.float64]) -> str | Non
         return None
     first, last = (_epoch_of(float(clock.origin or 0) + float(beyond[end])) for end in (0, -1))
     return first if first == last else None
+
+
+def _refuse_calendar_numbers(clock: Clock, column: str) -> None:
+    """Refuse dates written as one number, 20260302100000: as seconds they are a century apart."""
+    if not clock.whole:
+        return
+    dates = [_calendar_of(f"{number:.0f}") for number in (clock.smallest, clock.largest)]
+    if dates[0] is not None and dates[1] is not None:
+        raise InputError(
+            f"Numbers in '{column}', such as {clock.smallest:.0f}, look like dates written as one "
+            f"number ({dates[0]:%Y-%m-%d %H:%M:%S}). Write them so, or say which unit they are in."
+        )
+
+
+def _calendar_of(digits: str) -> dt.datetime | None:
+    form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(digits))
+    try:
+        found = None if form is None else dt.datetime.strptime(digits, form)
+    except ValueError:
+        return None
+    return found if found is not None and _CALENDAR[0] <= found.year < _CALENDAR[1] else None
 
 
 def _refuse_two_epochs(clock: Clock, epoch: str, column: str) -> None:

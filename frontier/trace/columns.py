@@ -11,13 +11,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier.delimited import BLANKS_IN_NUMBERS
 from frontier.errors import InputError
-from frontier.trace.time_texts import DateReader
+from frontier.trace.time_texts import IMPOSSIBLE_OFFSET, DateReader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,7 +104,7 @@ class Clock:
             result = self._of_numbers(cells)
         if self.bad is None and np.isnan(result).any():
             at = int(np.flatnonzero(np.isnan(result))[0])
-            text = cells[at].as_py()
+            text = cell_of(cells, at)
             self.bad = (first_row + at, "an empty cell" if text is None else f"'{text}'")
         return result
 
@@ -174,6 +175,9 @@ class Clock:
         import pyarrow.compute as pc
 
         self._reader.note_zones(cells.drop_null()[:_SAMPLE].to_pylist())
+        if self._reader.is_any_impossible:
+            wrong = pc.match_substring_regex(cells, IMPOSSIBLE_OFFSET)
+            cells = pc.if_else(pc.fill_null(wrong, False), None, cells)
         for zone in (None, "UTC"):
             try:
                 dates = pc.cast(cells, pa.timestamp("ns", zone))
@@ -359,6 +363,14 @@ def hashes(cells: pa.Array) -> NDArray[np.uint64]:
     return np.where(pc.equal(text, "").to_numpy(zero_copy_only=False), np.uint64(0), found)
 
 
+def cell_of(cells: pa.Array, at: int) -> Any:
+    """Return one cell, as text where it is a date beyond Python's own."""
+    try:
+        return cells[at].as_py()
+    except (OverflowError, ValueError):
+        return as_text(cells.slice(at, 1))[0].as_py()
+
+
 def as_text(cells: pa.Array) -> pa.Array:
     """Return cells as text, whatever they were."""
     import pyarrow as pa
@@ -435,6 +447,11 @@ def _numbers(cells: pa.Array, decimal_comma: bool) -> tuple[NDArray[np.number], 
         commas = pc.any(pc.match_substring(cells, ",")).as_py()
         grouped = pc.and_(grouped, pa.scalar(bool(commas)))
     cells = pc.if_else(grouped, pc.replace_substring(cells, thousands, ""), cells)
+    spaced = pc.match_substring_regex(
+        cells, rf"^-?\d{{1,3}}({BLANKS_IN_NUMBERS}\d{{3}})+(\{decimal}\d+)?$"
+    )
+    bare = pc.replace_substring_regex(cells, BLANKS_IN_NUMBERS, "")
+    cells = pc.if_else(spaced, bare, cells)
     if decimal_comma:
         cells = pc.replace_substring(cells, ",", ".")
     text = pd.Series(cells.to_pylist(), dtype=object)

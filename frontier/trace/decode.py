@@ -16,6 +16,7 @@ import io
 import json
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from frontier import spell
+from frontier.delimited import delimiter_of, not_text
 from frontier.errors import InputError
 from frontier.trace import access_log, record_documents, series_documents
 from frontier.trace.access_log import LogFormat
@@ -43,26 +46,12 @@ _SAMPLE_RECORDS = 200
 # A column that only some records have (tokens, after health checks) must not be overlooked.
 _SAMPLE_LINES = 10_000
 _HEADER_CHARACTERS = 100_000
+# A header in an encoding of one byte loses its umlauts; what loses more is no text.
+_MOST_LOST = 1 / 3
 # Of rows that can be read there must be one in so many, once very many cannot.
 _HOPELESS_TIMES = 10
 _BAD_LINE = "rows that could not be read as {}"
 
-_REFUSED = (
-    (b"PK\x03\x04", "a zip archive or a spreadsheet", "Save the sheet as CSV, or unpack it first."),
-    (b"PK\x05\x06", "an empty zip archive", "Upload the trace itself."),
-    (b"\xd0\xcf\x11\xe0", "an old spreadsheet", "Save the sheet as CSV."),
-    (b"\x93NUMPY", "a NumPy file", "Save the table as CSV or Parquet."),
-    (b"ARROW1", "an Arrow or Feather file", "Save the table as Parquet."),
-    (b"\x89HDF", "an HDF5 file", "Save the table as CSV or Parquet."),
-    (b"ORC", "an ORC file", "Save the table as CSV or Parquet."),
-    (b"SQLite format 3", "a database", "Export the table as CSV."),
-    (b"%PDF", "a PDF", "Export the table as CSV."),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Decompress it, or use gzip."),
-    (b"BZh", "compressed with bzip2", "Decompress it, or use gzip."),
-    (b"\xfd7zXZ", "compressed with xz", "Decompress it, or use gzip."),
-    (b"7z\xbc\xaf", "a 7z archive", "Unpack it first."),
-)
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 # UTF-32 before UTF-16: the mark of one begins with the mark of the other.
@@ -72,10 +61,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_DELIMITERS = ",;\t|"
 
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
-_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+# Between two documents: blanks, a comma, the mark of RFC 7464.
+_BETWEEN = re.compile(r"[\s,\x1e]*")
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 _JSON_BEGINS = re.compile(r'\{|\[\s*(?:[\[{"\]]|-?\d[\d.eE+-]*\s*[,\]]|$)')
 
 
@@ -115,6 +105,8 @@ class Table:
         Gives the rows of the columns asked for, in batches, once.
     objects, lists, texts : frozenset of str
         Columns that hold an object, a list or text, as far as the first rows show.
+    repeated : frozenset of str
+        Names that several columns have; all but the first got a number.
     decimal_comma : bool
         Cells are separated by something else, so that a comma may be a decimal comma.
     broken : Counter
@@ -123,6 +115,8 @@ class Table:
         Which access log it is, if it is one.
     sample : tuple of tuple of str
         The cells of the first rows, of a CSV file only.
+    ragged : str
+        That most rows have another number of cells than there are names, in words; else empty.
     records : tuple of mapping
         The first rows, of JSON only.
     nested : mapping of str to DataType
@@ -136,10 +130,12 @@ class Table:
     objects: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
+    repeated: frozenset[str] = frozenset()
     decimal_comma: bool = False
     broken: Counter[str] = field(default_factory=Counter)
     log: LogFormat | None = None
     sample: tuple[tuple[str, ...], ...] = ()
+    ragged: str = ""
     records: tuple[Mapping[str, Any], ...] = ()
     nested: Mapping[str, pa.DataType] = field(default_factory=dict)
 
@@ -184,7 +180,8 @@ def open_table(source: Source, caps: Caps, progress: Progress | None = None) -> 
         head = _peek(stream)
         if not head:
             raise InputError("The file is empty.")
-        _refuse(head)
+        if not head.startswith(_PARQUET):
+            _refuse(head)
         if head.startswith(_PARQUET):
             table = _parquet(source, stream, caps, stack)
         else:
@@ -318,14 +315,9 @@ def _peek(stream: io.BufferedReader) -> bytes:
 
 
 def _refuse(head: bytes) -> None:
-    for magic, what, instead in _REFUSED:
-        if head.startswith(magic):
-            raise InputError(f"The file is {what}, which is not read. {instead}")
-    if _PICKLE.match(head):
-        raise InputError(
-            "The file is a Python pickle, which could run code and is not read. "
-            "Save the table as CSV or Parquet."
-        )
+    kind = not_text(head)
+    if kind is not None:
+        raise InputError(f"The file is {kind.what}, which is not read. {kind.instead}")
 
 
 def _as_utf8(stream: io.BufferedReader, head: bytes) -> tuple[io.BufferedReader, bytes]:
@@ -338,7 +330,10 @@ def _as_utf8(stream: io.BufferedReader, head: bytes) -> tuple[io.BufferedReader,
         elif even.count(0) > len(even) / 2 and not odd.count(0):
             encoding = "utf-16-be"
         else:
-            raise InputError("The file is not text, and not Parquet or gzip either.")
+            raise InputError(
+                f"The file is not text (byte {head.index(0) + 1:,} of it is 0), and not Parquet or "
+                "gzip either."
+            )
     stream = io.BufferedReader(_Recoded(stream, encoding or "utf-8"), _HEAD_BYTES)
     head = _peek(stream)
     if head.startswith(codecs.BOM_UTF8):
@@ -379,19 +374,25 @@ def _csv(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
     header = lines[skip]
     if not _printable(header):
         raise InputError("The first line holds nothing that can be read; expected a header.")
+    lost = sum(c == "�" or (c < " " and c != "\t") for c in header)
+    if lost > _MOST_LOST * len(header):
+        raise InputError(
+            f"The first line is no text: {lost:,} of its {len(header):,} characters are none in "
+            "UTF-8. Save the file as UTF-8, or unpack it if it is compressed."
+        )
     if len(header) > _HEADER_CHARACTERS:
         raise InputError(
             f"The first line has more than {_HEADER_CHARACTERS:,} characters; expected the names "
             "of columns."
         )
-    bare = re.sub(r'"[^"]*"', "", header)
-    delimiter = max(_DELIMITERS, key=bare.count)
+    delimiter = delimiter_of(header)
     console = series_documents.console_header(lines[skip:], delimiter)
     if console is None:
         cells = next(csv.reader([header], delimiter=delimiter))
     else:
         cells, skip = console[0], skip + console[1] - 1
-    names = _unique(_printable(cell) for cell in cells)
+    bare = [_printable(cell) for cell in cells]
+    names = _unique(bare)
     if all(re.fullmatch(r"[-+0-9.,:eETZ ]+", name) for name in names):
         raise InputError(
             f"The first line holds values, not names of columns: {header[:80]}. "
@@ -403,10 +404,16 @@ def _csv(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
     except csv.Error:  # a cell longer than any that is looked at here
         rows = []
     _refuse_swallowed(rows, delimiter)
+    full = [len(row) for row in rows if row]
     table = Table(
         "CSV",
         names,
         lambda wanted: iter(()),
+        repeated=frozenset(name for name, number in Counter(bare).items() if number > 1),
+        ragged=""
+        if not full or 2 * full.count(len(names)) >= len(full)
+        else f"Its first line has {spell.count(len(names), 'cell')} and the rows below it have "
+        f"{max(full):,}: names of columns belong in the first line.",
         decimal_comma=delimiter != ",",
         sample=tuple(tuple(row) for row in rows if len(row) == len(names)),
     )
@@ -496,6 +503,8 @@ def _csv_batches(
             raise _hopeless(table.broken) from None
         if table.broken[reason] > caps.rows:
             raise too_many_rows(caps.rows) from None
+        if "skip initial" in str(error):  # the header is all there is, without a line's end
+            return
         if "straddling" in str(error):
             raise InputError(
                 f"Row {row:,} or one after it is longer than {_CSV_BLOCK_BYTES / 1e6:,.0f} MB: "
@@ -591,21 +600,26 @@ def _json_lines_of(text: str, whole: bool) -> list[dict[str, Any]]:
     lines = [line for line in lines if line.strip()][:_SAMPLE_LINES]
     if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines[:2]):
         return []
+    if lines[1].rstrip().endswith(",") and not isinstance(_loads(lines[0]), dict):
+        return []  # the list of a document that begins in the first line
     records = [record for line in lines if isinstance(record := _loads(line), dict)]
     return records if 2 * len(records) >= len(lines) else []
 
 
 def _loads(text: str | bytes) -> Any:
+    """Return what a line holds, None if that is no JSON; a comma may end a line of a list."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
     try:
-        return _parsed(text)
+        return _parsed(text.strip().removesuffix(","))
     except (ValueError, RecursionError):
         return None
 
 
-def _parsed(text: str | bytes) -> Any:
+def _parsed(text: str) -> Any:
     """Return what JSON holds; half a character (a lone surrogate) becomes a question mark."""
     held = json.loads(text)
-    if _HALF_CHARACTER.search(text.encode("utf-8", "replace") if isinstance(text, str) else text):
+    if _HALF_CHARACTER.search(text):
         plain = json.dumps(held, ensure_ascii=False).encode("utf-8", "replace")
         held = json.loads(plain)
     return held
@@ -745,14 +759,14 @@ def _document(stream: io.BufferedReader, caps: Caps) -> Table:
             f"One JSON document of more than {caps.document_bytes / 1e6:,.0f} MB is not read. "
             "Write one record a line (JSON lines), or CSV or Parquet."
         )
-    broken: Counter[str] = Counter()
+    text, broken = content.decode("utf-8", "replace"), Counter[str]()
     try:
-        document = _parsed(content)
+        document = _parsed(text)
     except RecursionError:
         raise InputError("The JSON is nested too deeply to be a trace.") from None
     except json.JSONDecodeError as error:
-        document = []
-        for line in io.BytesIO(content):
+        document = _one_after_another(text)
+        for line in () if document else io.BytesIO(content):
             if line.strip():
                 record = _loads(line)
                 if isinstance(record, dict):
@@ -766,9 +780,12 @@ def _document(stream: io.BufferedReader, caps: Caps) -> Table:
                 f"The file is not valid JSON: {error.msg} in line {error.lineno}."
             ) from error
     except ValueError as error:
-        raise InputError(f"The file is not valid JSON: {_short(error)}") from error
+        raise InputError(
+            "The file cannot be read: one of its numbers has more than "
+            f"{sys.get_int_max_str_digits():,} digits."
+        ) from error
     rows = list(record_documents.rows(document, broken))
-    del document, content
+    del document, content, text
     types = _types(rows)
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
@@ -784,6 +801,20 @@ def _document(stream: io.BufferedReader, caps: Caps) -> Table:
         broken=broken,
         records=tuple(rows[:_SAMPLE_RECORDS]),
     )
+
+
+def _one_after_another(text: str) -> list[Any]:
+    """Return the documents of a text that holds several, as jq writes them; empty if it is none."""
+    decoder, found = json.JSONDecoder(), list[Any]()
+    at = _BETWEEN.match(text).end()  # type: ignore[union-attr]
+    try:
+        while at < len(text):
+            held, end = decoder.raw_decode(text, at)
+            found.append(held)
+            at = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
+    except (ValueError, RecursionError):
+        return []
+    return list(_parsed(json.dumps(found))) if _HALF_CHARACTER.search(text) else found
 
 
 def _as_columns(rows: Iterable[Mapping[str, Any]], wanted: Sequence[str]) -> dict[str, pa.Array]:

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _LONGEST_NAME = 200
+_MOST_REPEATED = 1000
+REPEATED_NAMES = "rows that repeat the header"
 
 
 def _as_shown(read: Callable[_P, Trace]) -> Callable[_P, Trace]:
@@ -222,6 +224,8 @@ def read_trace(
                 )
                 return expand(series, draw=draw, fill=fill, max_rows=caps.rows, tables=tables)
         layout, counting = found or _layout(table, columns)
+        if columns is None:
+            _refuse_repeated(table, layout, counting)
         findings = Findings()
         held = None if counting is None else BucketCells(counting, table.decimal_comma)
         rows = _collect(table, layout, held, both_zero, caps, findings, web, tables)
@@ -305,6 +309,19 @@ def _layout(table: Table, told: Mapping[str, str] | None) -> tuple[Layout, Count
     return found
 
 
+def _refuse_repeated(table: Table, layout: Layout, counting: Counting | None) -> None:
+    """Ask which column is meant where two have the name that a format knows."""
+    used = (*layout.columns(), *(counting.columns() if counting else ()))
+    for name in used:
+        if name in table.repeated:
+            raise UnknownFormat(
+                f"The file has several columns named '{name}'. Say which is meant: the second is "
+                f"called '{name}.2' here.",
+                table.names,
+                formats.suggested(table),
+            )
+
+
 def _unknown(table: Table) -> InputError:
     if not table.names:
         return InputError("The file holds no records.")
@@ -328,6 +345,8 @@ def _unknown(table: Table) -> InputError:
         else "If each row is a request all the same, say which column is the time of arrival."
     )
     what = "" if kind is None else f" This looks like {kind[0]}. {kind[1]}"
+    if table.ragged:
+        what += f" {table.ragged}"
     return UnknownFormat(f"No known format has these columns: {found}.{what} {say}", table.names,
                          guess)  # fmt: skip
 
@@ -451,6 +470,9 @@ def _cells(
 
         cells = pc.if_else(pa.array(keep), cells, pa.scalar(None, cells.type))
     time = clock.offsets(cells, batch.first_row)
+    bad = np.isnan(time) & keep
+    if bad.any():
+        drop(_repeats_names(batch, layout, bad), REPEATED_NAMES)
     drop(np.isnan(time), BAD_TIME)
     if layout.duration is not None:
         spent = columns.numbers(batch.columns[layout.duration], table.decimal_comma)
@@ -478,6 +500,32 @@ def _cells(
     if both_zero != "keep" and not may_be_buckets:
         drop((prompts == 0) & (outputs == 0), NO_TOKENS)
     return keep, time, prompts, outputs, cached
+
+
+def _repeats_names(batch: Batch, layout: Layout, bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which rows repeat the header, as in files that were put one after the other.
+
+    Raises
+    ------
+    InputError
+        If one is another header: below it the columns mean something else.
+    """
+    repeats = np.zeros(batch.rows, dtype=bool)
+    names = {name: batch.columns[name] for name in dict.fromkeys(layout.columns())}
+    for at in np.flatnonzero(bad)[:_MOST_REPEATED]:
+        held = {
+            name: str(columns.cell_of(cells, int(at))).strip("\ufeff ")
+            for name, cells in names.items()
+        }
+        if held[layout.time] != layout.time and held[layout.time] not in names:
+            continue
+        if any(cell != name for name, cell in held.items()):
+            raise InputError(
+                f"Row {batch.first_row + int(at):,} is a header again, with its columns in another "
+                "order. Read the files apart, or bring their columns into one order."
+            )
+        repeats[at] = True
+    return repeats
 
 
 def _token_cells(batch: Batch, layout: Layout) -> tuple[pa.Array | None, ...]:
@@ -513,4 +561,7 @@ def _check_times(
         findings.notes.append(f"{what} {bad:,} of {read:,} rows skipped.")
     findings.notes.extend(examples.values())
     if size == 0:
-        raise InputError(f"None of the {read:,} rows is a request: {findings.reasons()}.")
+        shown_rows = " ".join(("", *examples.values()))
+        raise InputError(
+            f"None of the {read:,} rows is a request: {findings.reasons()}.{shown_rows}"
+        )

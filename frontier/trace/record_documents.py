@@ -19,6 +19,7 @@ from frontier.trace import series_documents
 
 # Nothing that is read lies deeper; a hostile file may.
 _DEEPEST = 8
+_LEAST_COLUMNS = 2
 _ENVELOPES = ("attributes", "jsonPayload", "_source", "@message")
 _PAIRS = ("attributes", "tags")
 _LINES = ("message", "@message", "log", "line", "_raw", "textPayload")
@@ -37,6 +38,7 @@ def rows(document: Any, broken: Counter[str]) -> Iterator[Row]:
 
     Items of a list that are no records are counted in ``broken``.
     """
+    document = _of_a_table(document)
     if isinstance(document, list):
         for item in document:
             if isinstance(item, list):
@@ -61,6 +63,42 @@ def rows(document: Any, broken: Counter[str]) -> Iterator[Row]:
         yield from rows(next(iter(wrapped.values())), broken)
     else:
         yield from flatten(document)
+
+
+def _of_a_table(document: Any) -> Any:
+    """Return a table that was written as JSON as its records; all else as it is.
+
+    Tables are written by columns ({"time": [...], "tokens": [...]}), as pandas does by columns or
+    rows ({"time": {"0": ...}}, {"0": {"time": ...}}, {"columns": [...], "data": [...]}), or as
+    lists of which the first holds the names.
+    """
+    if isinstance(document, list) and document and isinstance(document[0], list):
+        names, cells = document[0], document[1:]
+    elif not isinstance(document, dict) or len(document) < _LEAST_COLUMNS:
+        return document
+    elif isinstance(document.get("columns"), list) and isinstance(document.get("data"), list):
+        names, cells = document["columns"], document["data"]
+    elif all(isinstance(cell, list) for cell in document.values()):
+        columns = list(document.values())
+        if any(len(cell) != len(columns[0]) for cell in columns):
+            return document
+        names, cells = list(document), list(map(list, zip(*columns, strict=True)))
+    elif all(isinstance(cell, dict) for cell in document.values()):
+        (first, *others) = document.values()
+        if not first or any(cell.keys() != first.keys() for cell in others):
+            return document
+        if all(key.isdigit() for key in document):
+            return list(document.values())
+        if not all(key.isdigit() for key in first):
+            return document
+        names, cells = list(document), [[cell[at] for cell in document.values()] for at in first]
+    else:
+        return document
+    are_names = all(isinstance(name, str) for name in names) and len(names) >= _LEAST_COLUMNS
+    are_rows = all(isinstance(row, list) and len(row) == len(names) for row in cells)
+    if not are_names or not are_rows or any(isinstance(c, list | dict) for r in cells for c in r):
+        return document
+    return [dict(zip(names, row, strict=True)) for row in cells]
 
 
 def flatten(record: Mapping[str, Any]) -> Iterator[Row]:

@@ -54,6 +54,10 @@ _ZONE_AT_END = re.compile(
     rf"(?::\d\d|T\d{{6}})(?:[.,]\d+)?(?:\s*[ap]\.?m\.?)?{_ZONE}\s*$", re.IGNORECASE
 )
 _UTC = "UTC"
+# No clock is further from UTC than UTC+14, and none by sixty minutes.
+_MOST_OFFSET_S = 15 * 3600
+IMPOSSIBLE_OFFSET = r"\d:\d\d(:\d\d([.,]\d+)?)?\s*[+-](1[6-9]|[2-9]\d|\d\d:?[6-9])\d*:?\d*\b"
+"""What Arrow reads as a zone and is none, such as +99:99."""
 
 
 @dataclass(slots=True)
@@ -68,11 +72,14 @@ class DateReader:
         Whether 03/04 is the third of April; None until a cell tells.
     unzoned : bool
         Whether some date with a clock named no zone.
+    is_any_impossible : bool
+        Whether some zone noted is none, such as +99:99.
     """
 
     zones: dict[str, None] = field(default_factory=dict)
     day_first: bool | None = None
     unzoned: bool = False
+    is_any_impossible: bool = False
 
     def read(self, texts: Sequence[str | None]) -> list[int | None]:
         """Return nanoseconds since 1970, None where a text is no date.
@@ -95,8 +102,10 @@ class DateReader:
                 continue
             if (zone := _zone(match)) is None:
                 self.unzoned = True
-            else:
+            elif is_zone(zone):
                 self.zones.setdefault(zone)
+            else:
+                self.is_any_impossible = True
 
     def _match(self, text: str) -> re.Match[str] | None:
         text = " ".join(text.split())
@@ -138,10 +147,19 @@ class DateReader:
         except ValueError:
             return None
         zone = _zone(match)
+        if not is_zone(zone):
+            return None
         if zone is not None:
             self.zones.setdefault(zone)
         seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset_s(zone)
         return seconds * _NS_PER_S + int((held.get("f") or "0").ljust(9, "0"))
+
+
+def is_zone(zone: str | None) -> bool:
+    """Whether some clock may be that far from UTC; a clock without a zone is none's."""
+    return abs(offset_s(zone)) < _MOST_OFFSET_S and (
+        zone is None or zone[-2:-1] < "6" or zone == _UTC
+    )
 
 
 def offset_s(zone: str | None) -> int:

@@ -83,7 +83,7 @@ def test_the_filter_ticks_other_offers(open_app):
 @pytest.fixture(scope="module")
 def found():
     class Kept(dict):
-        def put(self, key, value):
+        def put(self, key, value, seconds):
             self[key] = value
 
     generator = np.random.default_rng(1)

@@ -99,7 +99,7 @@ REFUSED = {
     ),
     "nothing but hosts": (f"{SKY}\nn2-standard-4,,,1,\n", "no row that can be used.*no GPU .row 2"),
     "UTF-16 cut off": (b"\xff\xfep\x00r", "byte 4 is not utf-16"),
-    "a picture": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary"),
+    "a picture": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is a picture"),
     "no bytes at all": (b"", "no rows"),
     "one byte that is no text": (b"\x81", "byte 0 is not"),
     "blanks": ("\u00a0\u00a0\n \n", "no rows|missing"),

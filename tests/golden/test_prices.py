@@ -239,7 +239,7 @@ def test_names_may_not_come_twice():
         (b"provider,provider,price,unit\nAcme,Acme,1,2\n", "two columns 'provider'"),
         (b"\xff\xfe\x00", "byte 2 is not utf-16"),
         (b"provider,gpu,price,unit\nA\x81,L4,1,gpu hour\n", "byte 25 is not"),
-        (b"PK\x03\x04\x00\x00", "binary"),
+        (b"PK\x03\x04\x00\x00", "a zip archive"),
         (b'provider,gpu\n"Acme,L40S\n', "price table"),
         (b"x" * 5_000_001, "at most 5 MB"),
         (b"provider,gpu,price,unit\n" + b"A,L4,1,gpu hour\n" * 20_001, "at most 20,000 rows"),

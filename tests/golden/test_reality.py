@@ -198,7 +198,7 @@ def test_an_unknown_bill_is_asked_for_its_columns():
     ("content", "said"),
     [
         (b"", "empty"),
-        (b"PK\x03\x04\0\0", "binary"),
+        (b"PK\x03\x04\0\0", "a zip archive"),
         (b'[{"amount": 1}]', "JSON"),
         (MODAL.splitlines()[0].encode(), "no rows"),
         (MODAL.replace("11.5", "free").encode(), "line 2: expected what was paid"),

@@ -27,7 +27,7 @@ SOME = Wanted(providers=("Modal", "Crusoe", "Cerebrium", "Koyeb", "Lambda"))
 
 
 class Kept(dict):
-    def put(self, key, value):
+    def put(self, key, value, seconds):
         self[key] = value
 
 

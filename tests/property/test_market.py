@@ -58,7 +58,7 @@ TRACE = _trace()
 class Kept(dict):
     """Keeps all, and counts what is new."""
 
-    def put(self, key, value):
+    def put(self, key, value, seconds):
         self[key] = value
 
 

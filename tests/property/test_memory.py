@@ -41,7 +41,7 @@ def test_the_size_of_a_result_is_that_of_its_arrays():
 
 @given(sizes=st.lists(st.integers(0, 14), min_size=1, max_size=20), spares=st.booleans())
 def test_a_store_keeps_to_its_bytes(sizes, spares):
-    """Whatever is put, beyond what is in use it holds no more than it may, the newest first."""
+    """Whatever is put: no more than it may hold, or an eighth of that beyond what is in use."""
     kept = Store(_SMALL_MB, spares_used=spares)
     for key, kb in enumerate(sizes):
         kept.begin_turn()
@@ -49,7 +49,8 @@ def test_a_store_keeps_to_its_bytes(sizes, spares):
         assert kept.get(key) is not None
         used = 2 if spares else 1
         newest = sum(size_of(_result(one)) for one in sizes[max(0, key + 1 - used) : key + 1])
-        assert kept.held_bytes <= max(_SMALL_MB * BYTES_PER_MB, newest)
+        most = _SMALL_MB * BYTES_PER_MB
+        assert kept.held_bytes <= max(most, newest + most / 8)
     kept.clear()
     assert kept.held_bytes == 0
 
@@ -64,6 +65,70 @@ def test_what_is_in_use_stays_however_large():
         assert kept.get("a") is not None
         assert kept.get("b") is not None
     assert kept.get("c") is None
+
+
+@given(large=st.lists(st.integers(2, 9), min_size=1, max_size=30), spares=st.booleans())
+def test_a_small_result_that_took_long_outlives_large_ones_made_quickly(large, spares):
+    """However many come and go after it was used last, as long as they are worth less a byte."""
+    kept = Store(_SMALL_MB, spares_used=spares)
+    kept.put("dear", _result(1), seconds=1000.0)
+    for key, kb in enumerate(large):
+        kept.begin_turn()
+        kept.put(key, _result(kb), seconds=1.0)
+    assert kept.get("dear") is not None
+
+
+def test_what_nobody_uses_goes_in_the_end():
+    """However long it took: what comes and goes meanwhile raises what a new result is worth."""
+    kept, used = Store(_SMALL_MB, spares_used=False), 0
+    kept.put("dear", _result(1), seconds=1000.0)
+    kept.put("dear and used", _result(1), seconds=1000.0)
+    while kept.by_worth() and any(key == "dear" for _, _, key, _ in kept.by_worth()):
+        kept.get("dear and used")
+        kept.put(used, _result(4), seconds=100.0)
+        used += 1
+        assert used < 1000
+    # No sooner than by the worth of what went before it.
+    assert used > 10
+    assert kept.get("dear and used") is not None
+
+
+def test_what_nobody_timed_goes_largest_first_and_longest_ago():
+    """Among results of which only bytes are known, and of equal ones as they were used."""
+    kept = Store(_SMALL_MB, spares_used=False)
+    for key, kb in (("large", 4), ("small", 1), ("old", 2), ("new", 2), ("one more", 3)):
+        kept.put(key, _result(kb))
+    assert kept.get("large") is None
+    kept.put("again", _result(3))
+    kept.put("and again", _result(2))
+    assert [kept.get(key) is None for key in ("one more", "old", "new")] == [True, True, False]
+
+
+def test_an_array_that_several_results_hold_counts_once():
+    """Until the last of them goes; what goes alone gives back only what is its own."""
+    kept, array = Store(1.0, spares_used=False), np.zeros(100_000, dtype=np.uint8)
+    kept.put("one", _Result(array))
+    alone = kept.held_bytes
+    kept.put("two", _Result(array, others=(np.zeros(10_000, dtype=np.uint8),)))
+    assert alone + 10_000 <= kept.held_bytes < alone + 11_000
+    kept.forget("one")
+    assert 110_000 <= kept.held_bytes < 111_000
+    kept.put("two", _Result(array))
+    assert kept.held_bytes == alone
+    kept.forget("two")
+    assert kept.held_bytes == 0
+
+
+def test_waiting_and_the_work_of_others_make_nothing_dear(monkeypatch):
+    """What a maker took is no more than time went by, and no more than the process worked."""
+    clock = SimpleNamespace(monotonic=lambda: now[0], process_time=lambda: now[1])
+    monkeypatch.setattr(memory, "time", clock)
+    now = [0.0, 0.0]
+    taken_s = memory.stopwatch()
+    now = [10.0, 3.0]
+    assert taken_s() == 3.0
+    now = [10.0, 18.0]
+    assert taken_s() == 10.0
 
 
 def test_what_many_ask_for_is_made_once():
@@ -146,6 +211,20 @@ def test_near_its_limit_a_process_forgets_what_was_used_longest_ago(monkeypatch)
     # Of 250 MB it aims at 85 %: 190 and two results.
     assert [mine.get(number) is None for number in range(3)] == [False, True, True]
     assert [theirs.get(number) is None for number in range(3)] == [True, True, False]
+
+
+def test_near_its_limit_a_process_forgets_what_is_least_worth_its_bytes(monkeypatch):
+    """In whatever store it lies, before what took longer a byte and was used longer ago."""
+    mine, theirs = Store(1000.0, spares_used=True), Store(1000.0, spares_used=False)
+    _process(monkeypatch, [mine, theirs], besides_mb=190.0)
+    mine.put("dear", _result(10_000), seconds=9.0)
+    theirs.put("dearer", _result(10_000), seconds=10.0)
+    theirs.put("cheap", _result(15_000), seconds=8.0)
+    mine.put("cheaper", _result(20_000), seconds=8.0)
+    memory.require_room(load_tables(), "this")
+    # Of 250 MB it aims at 85 %: 190 and two results.
+    assert [mine.get(key) is None for key in ("dear", "cheaper")] == [False, True]
+    assert [theirs.get(key) is None for key in ("dearer", "cheap")] == [False, True]
 
 
 def test_a_process_that_is_too_large_refuses_in_a_sentence(monkeypatch):

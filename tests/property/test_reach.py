@@ -112,7 +112,7 @@ def grids():
     """Return the market of a few offers: the best plan of each one's grid."""
 
     class Kept(dict):
-        def put(self, key, value):
+        def put(self, key, value, seconds):
             self[key] = value
 
     kept = Kept()
