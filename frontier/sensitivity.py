@@ -168,6 +168,7 @@ class Rivals:
         self._key, self._keys = next(_NUMBERS), set[Hashable]()
         weakref.finalize(self, _forget, self._keys).atexit = False
         self._most: dict[tuple[float, float, int], int] = {}
+        self._capped: dict[Change, bool] = {}
         self._stage_s: dict[ColdStart, NDArray[np.float64]] = {}
         self.idle_timeout_s = default_idle_timeout_s(self.deployment.serverless.behaviour, tables)
         self.idle_timeouts_s = idle_timeouts_s(self.deployment.serverless.behaviour, tables)
@@ -221,12 +222,13 @@ class Rivals:
 
     def is_capped(self, change: Change) -> bool:
         """Whether scale-to-zero may have fewer replicas than the busiest minute keeps busy."""
-        for seed in self.seeds(change):
-            _, _, deployment = self._world(change, seed)
-            policy = self._plan(deployment, change).policy
-            if policy.max_replicas < deployment.busiest_replicas:
-                return True
-        return False
+        if change not in self._capped:
+            self._capped[change] = any(self._is_capped(change, seed) for seed in self.seeds(change))
+        return self._capped[change]
+
+    def _is_capped(self, change: Change, seed: int) -> bool:
+        _, _, deployment = self._world(change, seed)
+        return self._plan(deployment, change).policy.max_replicas < deployment.busiest_replicas
 
     def _most_dedicated(self, change: Change, seed: int) -> int:
         """Return how many always-on replicas may be tried."""

@@ -8,6 +8,7 @@ share one seeded array of cold starts, so that they differ by policy and not by 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -245,10 +246,17 @@ def tolerance_of(tables: Tables) -> Tolerance:
 
 def start_normals(tables: Tables) -> NDArray[np.float64]:
     """Return the standard normals, shape (draws, 12), from which every plan draws its starts."""
-    generator = np.random.default_rng(int(tables.setting("start_seed")))
-    draws = int(tables.setting("start_draws"))
+    return _normals(int(tables.setting("start_seed")), int(tables.setting("start_draws")))
+
+
+@functools.lru_cache(maxsize=4)
+def _normals(seed: int, draws: int) -> NDArray[np.float64]:
+    generator = np.random.default_rng(seed)
     stages = generator.standard_normal((draws, len(STAGES)))
-    return np.hstack((stages, generator.standard_normal((draws, LUCK_COLUMNS - len(STAGES)))))
+    luck = generator.standard_normal((draws, LUCK_COLUMNS - len(STAGES)))
+    normals = np.hstack((stages, luck))
+    normals.setflags(write=False)
+    return normals
 
 
 def simulate_plans(

@@ -129,7 +129,7 @@ def _draw_chart(found: Against) -> None:
         st.info("Neither has a plan that serves the traffic.", icon=":material/info:")
         return
     show.figure(
-        against_figure(table, limits_s=(found.a.limit_s, found.b.limit_s)),
+        show.built(against_figure, table, limits_s=(found.a.limit_s, found.b.limit_s)),
         key="against_chart",
         alt=f"Efficient plans of A and B, dollars a month against p99. {line(found)}",
         table=table,

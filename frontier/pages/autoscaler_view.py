@@ -67,7 +67,7 @@ def draw_autoscalers(choices: Choices, deployment: Deployment, tables: Tables) -
     if table.empty:
         return
     show.figure(
-        autoscalers_chart_figure(table, slo_p99_ttft_s=limit_s),
+        show.built(autoscalers_chart_figure, table, slo_p99_ttft_s=limit_s),
         key="autoscalers",
         alt="p99 and dollars a month of one plan under each autoscaler: "
         + "; ".join(

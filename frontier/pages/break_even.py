@@ -169,8 +169,12 @@ def _draw_rates(compared: Comparison) -> None:
         ]
     )
     show.figure(
-        break_even_figure(
-            table, found.crossings, requests_per_day=requests_per_day, line=compared.line
+        show.built(
+            break_even_figure,
+            table,
+            found.crossings,
+            requests_per_day=requests_per_day,
+            line=compared.line,
         ),
         key="break_even_chart",
         table=pd.concat([table, crossing_rows], ignore_index=True) if len(crossing_rows) else table,
@@ -212,7 +216,7 @@ def _draw_utilisation(compared: Comparison, study: Study) -> None:
         tables.sources[source_id].url if source_id else "" for source_id in table["source_id"]
     ]
     show.figure(
-        utilisation_figure(table),
+        show.built(utilisation_figure, table),
         key="utilisation_chart",
         table=table,
         file_name="utilisation.csv",
@@ -245,7 +249,7 @@ def _draw_sensitivity(moved: Sensitivity, compared: Comparison) -> None:
     ]
     table["flips_at"] = table["key"].map({flip.swing.key: flip.value for flip in moved.flips})
     show.figure(
-        tornado_figure(table, shown),
+        show.built(tornado_figure, table, shown),
         key="tornado_chart",
         table=table,
         file_name="sensitivity.csv",

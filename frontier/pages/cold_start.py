@@ -17,7 +17,7 @@ from frontier.mitigations.base import missing_for
 from frontier.pages import controls, results, session, show, text
 from frontier.pages.autoscaler_view import draw_autoscalers
 from frontier.pages.own_timings import draw_box, draw_read
-from frontier.pages.start_mitigations import draw_tried, tried
+from frontier.pages.start_mitigations import ask, draw_tried, tried
 from frontier.pages.store import store
 from frontier.plans.grid import mitigated_plan
 from frontier.plans.menu import Menu
@@ -50,10 +50,11 @@ def render() -> None:
     if read is not None:
         draw_read(read)
     st.subheader("What shortens it", anchor=False)
-    each = tried(choices, deployment, tables)
+    asked = ask(choices, deployment, tables)
     with answer:
-        st.subheader(_headline(deployment, each.menu, tables), anchor=False)
+        st.subheader(_headline(deployment, asked.menu, tables), anchor=False)
     results.answered()
+    each = tried(asked, choices, deployment, tables)
     draw_tried(each, choices, deployment, tables)
     draw_autoscalers(choices, deployment, tables)
 
@@ -113,7 +114,7 @@ def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
         + _on_node_in_words(deployment, tables)
     )
     show.figure(
-        start_waterfall_figure(table),
+        show.built(start_waterfall_figure, table),
         key="start_waterfall",
         alt="A start, stage by stage: "
         + ", ".join(

@@ -41,7 +41,8 @@ def draw(choices: Choices, study: Study) -> None:
         with left:
             st.markdown("**Which input settles how much**")
             show.figure(
-                decides_figure(
+                show.built(
+                    decides_figure,
                     table[table["low"] < table["high"]],
                     wrong_share=1.0 - within.share(within.choices[0]),
                 ),
@@ -55,7 +56,7 @@ def draw(choices: Choices, study: Study) -> None:
             st.markdown(f"**What wins, by {spell.lower_first(one.label)}**")
             turning = turning_table(found, one.key, hanging.named)
             show.figure(
-                turning_figure(turning, one),
+                show.built(turning_figure, turning, one),
                 key="turning_chart",
                 table=turning,
                 file_name="what_wins.csv",

@@ -68,7 +68,7 @@ def draw(choices: Choices) -> None:
         st.markdown(text.plain(budget(found)))
     with chart_place:
         show.figure(
-            growth_figure(table, turns(found)),
+            show.built(growth_figure, table, turns(found)),
             key="growth_chart",
             alt=f"Dollars a month by plan, month by month. {headline(found)} {budget(found)}",
         )

@@ -67,7 +67,7 @@ def render() -> None:
                 is_drawn = True
         else:
             estimates.draw_until_simulated(answer_place, choices)
-        study = results.study(choices, lambda found: _draw_answer(answer_place, found, pair))
+        study = results.study(choices, functools.partial(_draw_first, answer_place, pair))
     except FrontierError as error:
         # Other offers may still run the model: the market shows them, with what is wrong here.
         problem = str(error)
@@ -153,6 +153,12 @@ def _draw_answer(place: st.delta_generator.DeltaGenerator, study: Study, pair: s
             st.markdown(text.said(study.verdict.beside))
         st.caption(text.said(study.verdict.below))
         cards.draw(study.verdict)
+
+
+def _draw_first(place: st.delta_generator.DeltaGenerator, pair: str, study: Study) -> None:
+    """Draw the answer of a first look; the whole comparison comes after the answers of others."""
+    _draw_answer(place, study, pair)
+    results.answered()
 
 
 def _clicked(plan_ids: list[str]) -> None:

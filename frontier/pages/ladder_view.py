@@ -110,7 +110,7 @@ def _draw_chart(table: pd.DataFrame, found: Ladder, *, is_last: bool) -> None:
         )
         return
     show.figure(
-        ladder_figure(table, ladder_steps(found)),
+        show.built(ladder_figure, table, ladder_steps(found)),
         # Streamlit wants another key for each drawing within one run.
         key="ladder_chart" if is_last else "ladder_chart_first",
         alt="Dollars a month of the cheapest plan under each limit: "

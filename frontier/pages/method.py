@@ -224,7 +224,11 @@ def _draw_validation() -> None:
         "`python -m frontier validate all`."
     )
     table = validation_table(rows)
-    show.figure(validation_figure(table), key="validation_chart", alt=_in_words(overall(rows)))
+    show.figure(
+        show.built(validation_figure, table, shared=True),
+        key="validation_chart",
+        alt=_in_words(overall(rows)),
+    )
     st.table(
         pd.DataFrame(
             [

@@ -10,7 +10,7 @@ from frontier.charts.replica_life_chart import replica_life_figure, replica_life
 from frontier.charts.session_bill_chart import session_bill_figure, session_bill_table
 from frontier.charts.start_shapes_chart import start_shapes_figure, start_shapes_table
 from frontier.charts.theme import BILL_COLOURS
-from frontier.pages import link, show, text
+from frontier.pages import link, session, show, text
 from frontier.sensitivity import metered_hour
 from frontier.start.stages import ColdStart
 from frontier.tables import Tables
@@ -34,7 +34,9 @@ def draw_life(tables: Tables) -> None:
     )
     st.markdown(f"**The life of one replica.** {words}")
     show.figure(
-        replica_life_figure(table, horizon_s=result.horizon_s),
+        show.built(
+            replica_life_figure, table, horizon_s=result.horizon_s, shared=not session.is_changed()
+        ),
         key="life_chart",
         table=table,
         file_name="replica_life.csv",
@@ -57,7 +59,7 @@ def draw_start_shapes(tables: Tables) -> None:
         "as the longest of them."
     )
     show.figure(
-        start_shapes_figure(table),
+        show.built(start_shapes_figure, table, shared=not session.is_changed()),
         key="shapes_chart",
         table=table,
         file_name="start_shapes.csv",
@@ -79,7 +81,7 @@ def draw_bill(tables: Tables) -> None:
     )
     st.markdown(text.money(f"**From stretches to dollars.** The same replica, billed. {words}"))
     show.figure(
-        session_bill_figure(table),
+        show.built(session_bill_figure, table, shared=not session.is_changed()),
         key="session_bill_chart",
         table=table,
         file_name="session_bill.csv",

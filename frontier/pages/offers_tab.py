@@ -388,7 +388,7 @@ def _draw_chart(found: pd.DataFrame, tables: Tables) -> None:
     lowest = table.drop_duplicates("row")
     other = "provider" if by == "gpu" else "gpu"
     show.figure(
-        prices_chart_figure(table),
+        show.built(prices_chart_figure, table),
         key="prices_chart",
         alt="Lowest price of a GPU-hour. "
         + ", ".join(

@@ -80,7 +80,7 @@ def draw(choices: Choices) -> None:
         with chart_place:
             st.markdown("**Every plan that was simulated**")
             show.figure(
-                reach_figure(table, limit_s=limit_s),
+                show.built(reach_figure, table, limit_s=limit_s),
                 key="reach_chart",
                 alt="Dollars a month against p99 of every plan simulated. "
                 + headline(found, hours),

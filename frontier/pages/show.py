@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import pickle
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
 
@@ -97,6 +100,31 @@ def kept(name: str, of: Hashable, build: Callable[[], T]) -> T:
     return cast(T, store.get_or_make((name, of), make))
 
 
+def built(make: Callable[..., go.Figure], *of: Any, shared: bool = False, **how: Any) -> go.Figure:
+    """Return the figure that a chart makes of its table, built anew only where either has changed.
+
+    Parameters
+    ----------
+    make : callable
+        The chart's function of figures; what it is given is part of the key, by a digest.
+    shared : bool
+        Whether it shows nothing of anybody's own, so that one is enough for all.
+    """
+    try:
+        content = pickle.dumps((of, how))
+    except (pickle.PicklingError, TypeError, AttributeError):
+        return make(*of, **how)
+    key = hashlib.blake2b(content).digest()
+    if shared:
+        return cast(go.Figure, _for_all().get_or_make((make, key), lambda: inked(make(*of, **how))))
+    return kept(make.__name__, key, lambda: make(*of, **how))
+
+
+@functools.cache
+def _for_all() -> Store:
+    return Store(load_tables().setting("store_figures_mb"), spares_used=False)
+
+
 def inked(drawn: go.Figure) -> go.Figure:
     """Give all text outside the marks of a figure the colour of the page's text; returns it."""
     if drawn.layout.font.color == _INK:
@@ -133,8 +161,11 @@ def parts(
     if table.empty:
         return False
     figure(
-        stacked_bar_figure(
-            table, colours=colours, shown=[written(amount) for amount in table["amount"]]
+        built(
+            stacked_bar_figure,
+            table,
+            colours=colours,
+            shown=[written(amount) for amount in table["amount"]],
         ),
         key=key,
         alt=f"{title}: "

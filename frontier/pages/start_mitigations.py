@@ -38,37 +38,50 @@ _NUMBERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """Each usable mitigation alone, simulated on the traffic."""
+class Asked:
+    """What there is to try, and all that it depends on."""
 
     menu: Menu
     key: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Each usable mitigation alone, simulated on the traffic."""
+
+    asked: Asked
     base: Outcome
     outcomes: dict[str, Outcome]
     table: pd.DataFrame
 
 
-def tried(choices: Choices, deployment: Deployment, tables: Tables) -> Tried:
-    """Ask for the numbers to try; return what each usable mitigation alone does."""
-    trace = choices.trace
+def ask(choices: Choices, deployment: Deployment, tables: Tables) -> Asked:
+    """Ask for the numbers to try; return the mitigations with them, nothing simulated yet."""
     held, windows = _inputs(tables)
-    kept = store(private=choices.is_private)
     key = ("mitigations", *choices.content, held, windows)
-    menu = kept.get_or_make(
+    menu = store(private=choices.is_private).get_or_make(
         (*key, "menu"),
         lambda: mitigation_menu(
             deployment,
-            trace,
+            choices.trace,
             tables,
             asleep_held_fraction=held,
             warm_windows=windows,
         ),
     )
+    return Asked(menu, key)
+
+
+def tried(asked: Asked, choices: Choices, deployment: Deployment, tables: Tables) -> Tried:
+    """Return what each usable mitigation alone does."""
+    menu, trace = asked.menu, choices.trace
     plans = [
         mitigated_plan(deployment, chosen, tables)
         for chosen in ((), *((item,) for item in menu.usable.values()))
     ]
-    base, *outcomes = kept.get_or_make(key, lambda: _simulate(plans, trace, tables))
+    base, *outcomes = store(private=choices.is_private).get_or_make(
+        asked.key, lambda: _simulate(plans, trace, tables)
+    )
     by_option = dict(zip(menu.usable, outcomes, strict=True))
     platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
     table = pd.DataFrame(
@@ -92,7 +105,7 @@ def tried(choices: Choices, deployment: Deployment, tables: Tables) -> Tried:
             ),
         ]
     ).fillna({"needs": "", "not_together_with": "", "numbers_from": ""})
-    return Tried(menu, key, base, by_option, table)
+    return Tried(asked, base, by_option, table)
 
 
 def _inputs(tables: Tables) -> tuple[float, tuple[tuple[float, float], ...]]:
@@ -208,7 +221,7 @@ def draw_tried(tried: Tried, choices: Choices, deployment: Deployment, tables: T
     points = mitigations_chart_table(offered)
     if not points.empty:
         show.figure(
-            mitigations_chart_figure(points, slo_p99_ttft_s=limit_s),
+            show.built(mitigations_chart_figure, points, slo_p99_ttft_s=limit_s),
             key="mitigations_chart",
             table=tried.table,
             file_name="mitigations.csv",
@@ -293,7 +306,7 @@ def _draw_apart(tried: Tried, provider: str) -> None:
             "p99 TTFT": "—",
             "A month": "—",
         }
-        for option, reason in tried.menu.refused.items()
+        for option, reason in tried.asked.menu.refused.items()
     ]
     if not rows:
         return
@@ -315,7 +328,7 @@ def _details(row: Any) -> str:
 def _draw_combination(
     tried: Tried, choices: Choices, deployment: Deployment, tables: Tables
 ) -> None:
-    usable = tried.menu.usable
+    usable = tried.asked.menu.usable
     labels = {
         row.option: row.label + (f" (needs {row.needs})" if row.needs else "")
         for row in tried.table.iloc[1:].itertuples()
@@ -335,7 +348,7 @@ def _draw_combination(
         st.error(text.plain(str(error)), icon=":material/block:")
         return
     (outcome,) = store(private=choices.is_private).get_or_make(
-        (*tried.key, tuple(sorted(chosen))),
+        (*tried.asked.key, tuple(sorted(chosen))),
         lambda: simulate_plans([plan], choices.trace, tables),
     )
     row = _row("", "", outcome, tried.base, tables, choices.deal)

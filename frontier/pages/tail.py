@@ -244,7 +244,7 @@ def _draw_distribution(tail: Tail, outcome: Outcome, slo_p99_ttft_s: float) -> N
     latency = outcome.latency
     named = {"Median": latency.p50_ttft_s, "p95": latency.p95_ttft_s, "p99": latency.p99_ttft_s}
     show.figure(
-        tail_figure(tail.points, slo_p99_ttft_s=slo_p99_ttft_s),
+        show.built(tail_figure, tail.points, slo_p99_ttft_s=slo_p99_ttft_s),
         key="tail_chart",
         table=tail.points,
         file_name="tail.csv",
@@ -316,7 +316,7 @@ def _in_flight(
         f"on average {spell.significant(average)}."
     )
     return (
-        in_flight_figure(table, t0_utc=date_of(trace)),
+        show.built(in_flight_figure, table, t0_utc=date_of(trace)),
         summary,
         f"Each step is the most at one moment of {width}. A replica slows down with each request "
         "it holds, and reads one prompt at a time: it may be slow long before it is full.",
@@ -339,7 +339,7 @@ def _replicas(
         + f"; {spell.significant(means['in_system'])} requests in flight."
     )
     return (
-        replicas_figure(table, t0_utc=date_of(trace)),
+        show.built(replicas_figure, table, t0_utc=date_of(trace)),
         summary,
         f"Each step is an average over {width}."
         + (

@@ -57,7 +57,8 @@ def draw(choices: Choices) -> None:
     rival = found.always_on
     with chart_place:
         show.figure(
-            timeouts_figure(
+            show.built(
+                timeouts_figure,
                 table,
                 limit_s=found.limit_s,
                 always_on=None

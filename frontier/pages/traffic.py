@@ -173,7 +173,7 @@ def _draw_rate(view: View, trace: Trace) -> None:
     width_s = float((view.rate["to_s"] - view.rate["from_s"]).max())
     most = int(view.rate["requests"].max())
     show.figure(
-        rate_figure(view.rate, t0_utc=date_of(trace)),
+        show.built(rate_figure, view.rate, t0_utc=date_of(trace)),
         key="rate_chart",
         table=view.rate,
         file_name="rate.csv",
@@ -212,7 +212,11 @@ def _draw_hours(view: View, trace: Trace) -> None:
     observed = view.hours.dropna(subset=["requests_per_h"])
     busiest = observed.loc[observed["requests_per_h"].idxmax()]
     show.figure(
-        hour_of_week_figure(view.hours, clock="as generated" if date_of(trace) is None else "UTC"),
+        show.built(
+            hour_of_week_figure,
+            view.hours,
+            clock="as generated" if date_of(trace) is None else "UTC",
+        ),
         key="hour_of_week_chart",
         table=view.hours,
         file_name="hour_of_week.csv",
@@ -238,7 +242,7 @@ def _draw_gaps(view: View, trace: Trace) -> None:
         )
     )
     show.figure(
-        gaps_figure(view.gaps, bucket_s=bucket_s),
+        show.built(gaps_figure, view.gaps, bucket_s=bucket_s),
         key="gaps_chart",
         table=view.gaps,
         file_name="gaps.csv",
@@ -334,7 +338,7 @@ def _draw_tokens(view: View) -> None:
         return
     with right:
         show.figure(
-            tokens_figure(view.tokens),
+            show.built(tokens_figure, view.tokens),
             key="tokens_chart",
             table=view.tokens,
             file_name="tokens.csv",
@@ -357,7 +361,7 @@ def _draw_prefixes(view: View, trace: Trace) -> None:
         f"finds {spell.percent(always)}."
     )
     show.figure(
-        prefix_figure(view.prefixes),
+        show.built(prefix_figure, view.prefixes),
         key="prefix_chart",
         table=view.prefixes,
         file_name="prefixes.csv",

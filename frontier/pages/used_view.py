@@ -51,7 +51,7 @@ def draw(study: Study) -> None:
         return
     if used.is_always_on:
         show.figure(
-            used_figure(used_table(used, apis), requests_per_day=used.requests_per_day),
+            show.built(used_figure, used_table(used, apis), requests_per_day=used.requests_per_day),
             key="used_chart",
             table=used_table(used, apis),
             file_name="reserved_and_used.csv",

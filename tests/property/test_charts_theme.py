@@ -170,3 +170,32 @@ def test_what_costs_nothing_stands_left_of_all_that_costs():
     assert at[0] < at[1] == 3.0
     assert (theme.on_log([0.0, 0.0]) > 0).all()
     assert theme.money_title([1.0]) == "Dollars a month"
+
+
+def test_a_figure_is_built_anew_where_its_table_or_what_it_is_told_has_changed(monkeypatch):
+    """Twice the same is built once; another number, another word or another chart is another."""
+    import pandas as pd
+    import plotly.graph_objects as go
+
+    from frontier.pages import show
+
+    monkeypatch.setattr(show.st, "session_state", {})
+    calls = []
+
+    def chart(table, *, title="", shown=None):
+        calls.append((table["y"].tolist(), title))
+        return go.Figure(go.Bar(y=table["y"]), layout={"title": title})
+
+    def table(*y: float) -> pd.DataFrame:
+        return pd.DataFrame({"y": y})
+
+    first = show.built(chart, table(1.0, 2.0), title="a")
+    assert show.built(chart, table(1.0, 2.0), title="a") is first
+    assert len(calls) == 1
+    assert show.built(chart, table(1.0, 2.5), title="a") is not first
+    assert show.built(chart, table(1.0, 2.0), title="b") is not first
+    assert len(calls) == 3
+    # What cannot be told from another is built each time.
+    for _ in range(2):
+        show.built(chart, table(1.0, 2.0), title="a", shown=lambda: None)
+    assert len(calls) == 5
