@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -25,7 +26,7 @@ from frontier.reality import (
 )
 from frontier.study import simulate, study_of
 from frontier.tables import load_tables
-from frontier.trace import generate_trace, scale_rate
+from frontier.trace import TraceReport, generate_trace, make_trace, scale_rate
 
 TABLES = load_tables()
 SCENARIO = Scenario(
@@ -291,6 +292,20 @@ def test_changed_traffic_is_found_again(study):
     found = {one.name: one for one in compare_bill(study, plan_id, paid).candidates}
     assert found["Traffic"].is_plausible
     assert found["Traffic"].value == pytest.approx(2 * found["Traffic"].predicted, rel=0.05)
+
+
+def test_a_bill_beside_two_requests_says_that_their_traffic_was_not_tried():
+    """A tenth of two requests is none: the other inputs are held against the bill all the same."""
+    trace = make_trace(
+        "two", np.array([0.0, 600.0]), np.full(2, 500), np.full(2, 50), horizon_s=600.0,
+        report=TraceReport("test"),
+    )  # fmt: skip
+    few = study_of(simulate(SCENARIO, trace, TABLES), TABLES, limit_s=2.0)
+    found = compare_bill(few, shipped(few), paid_of(5000.0, hours=730))
+    by_name = {one.name: one for one in found.candidates}
+    assert by_name["Traffic"].value is None
+    assert "none is left" in by_name["Traffic"].why
+    assert by_name["Price"].value is not None
 
 
 def test_starts_that_took_longer_are_found_again(study):
