@@ -107,7 +107,7 @@ def _draws_alike(scenario):
 
 
 class _Kept(dict):
-    def put(self, key, value, seconds):
+    def put(self, key, value, seconds=0.0):
         self[key] = value
 
 
