@@ -79,7 +79,9 @@ class Held:
         self._make, rows = make, self._rows
         if rows is not None:
             self._rows = None
-            _kept().put(self._key, rows)
+            # More than all may keep waits until somebody looks at it.
+            if rows.nbytes <= _kept().most_bytes:
+                _kept().put(self._key, rows)
             weakref.finalize(self, _kept().forget, self._key).atexit = False
 
     def read(self, key: Hashable, read: Callable[[], Any]) -> Any:

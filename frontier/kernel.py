@@ -1591,11 +1591,16 @@ def go_on(
     run = (requests, kind, rules, fleet, fates)
     options = (reads, caches, scaler, True if reads is None else None)
     while (outcome := _run(*run, sessions, progress, *options)) == FULL:
-        sessions = Sessions(
-            owners=np.concatenate((sessions.owners, np.zeros_like(sessions.owners))),
-            seconds=np.concatenate((sessions.seconds, np.zeros_like(sessions.seconds))),
-        )
+        # What is zero and was never written takes no memory.
+        sessions = Sessions(*(_longer(table) for table in sessions))
     return outcome, state._replace(sessions=sessions)
+
+
+def _longer(table: NDArray[Any]) -> NDArray[Any]:
+    """Return a table with as many rows again, all zero."""
+    found = np.zeros((2 * len(table), *table.shape[1:]), table.dtype)
+    found[: len(table)] = table
+    return found
 
 
 def _check(

@@ -26,15 +26,15 @@ import threading
 import time
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from frontier.errors import InfeasibleError
-from frontier.tables import Tables
+from frontier.tables import Tables, load_tables
 from frontier.units import BYTES_PER_MB
 
 LIMIT = "FRONTIER_MEMORY_MB"
@@ -61,6 +61,8 @@ _BESIDE = 1 / 8
 # Of what nobody timed: among such the smaller are worth more, as by the least that others take.
 _LEAST_S = 1e-3
 _MOST_LOOKED_AT = 4000
+# Work of less never waits for room.
+_SMALL_WORK_BYTES = 16_000_000
 _NAMES: dict[type, tuple[str, ...] | None] = {}
 _NOTHING = frozenset((type(None), bool, int, float, np.float64, np.int64, type))
 
@@ -274,6 +276,43 @@ def _names_of(kind: type) -> tuple[str, ...] | None:
     return _NAMES[kind]
 
 
+@contextmanager
+def room_for(size: float, is_over: Callable[[], object]) -> Iterator[None]:
+    """Do something that needs so many bytes when they are there beside what others need.
+
+    What is alone begins however little there is.
+
+    Parameters
+    ----------
+    is_over : callable
+        Asked ten times a second while this waits; true ends the waiting.
+    """
+    if size < _SMALL_WORK_BYTES:
+        yield
+        return
+    with _room:
+        while not _has_room(size) and _at_work and not is_over():
+            _room.wait(_TICK_S)
+        _at_work.append(size)
+    try:
+        yield
+    finally:
+        with _room:
+            _at_work.remove(size)
+            _room.notify_all()
+
+
+def _has_room(size: float) -> bool:
+    """Return whether so many bytes are left below the limit when all that is begun has its own."""
+    held_mb, most_mb = resident_mb(), limit_mb(load_tables())
+    needed_mb = (sum(_at_work) + size) / BYTES_PER_MB
+    if held_mb is None or held_mb + needed_mb <= most_mb:
+        return True
+    # What was given back to the C library counts as the process's own until this.
+    trim()
+    return (resident_mb() or 0.0) + needed_mb <= most_mb
+
+
 def stopwatch() -> Callable[[], float]:
     """Return what says how long something takes that begins now [s].
 
@@ -356,6 +395,11 @@ class Store:
     def held_bytes(self) -> int:
         """About how many bytes it keeps."""
         return self._bytes
+
+    @property
+    def most_bytes(self) -> float:
+        """How many bytes it may keep."""
+        return self._most
 
     def begin_turn(self) -> None:
         """Say that what is in use begins anew: a page is drawn again."""
@@ -500,5 +544,7 @@ _of_all = _Clock()
 _giving, _soon = threading.Lock(), threading.Lock()
 # Whole collections: who asked for one, in numbers, and up to which number it was done.
 _collecting, _asked, _collected = threading.Lock(), itertools.count(1), 0
+_room = threading.Condition()
+_at_work: list[float] = []
 _looked_s = -math.inf
 _trimming: threading.Timer | None = None

@@ -645,7 +645,8 @@ def swings(
 
     Prices by the price band; cores and host memory, where either offer meters them, by a factor;
     the start from its 10th to its 90th percentile; the idle timeout over the provider's range;
-    traffic, tokens and target concurrency by the settings. An input without a range is left out.
+    traffic (up alone where there are few requests), tokens and target concurrency by the settings.
+    An input without a range is left out.
     """
     setting, deployment = tables.setting, rivals.deployment
     serverless, dedicated = deployment.serverless.offer_id, deployment.dedicated.offer_id
@@ -690,7 +691,11 @@ def swings(
             idle_timeout_s,
             max(timeouts_s, default=0.0),
         ),
-        times("traffic", "Traffic", "requests/day", rate, factor),
+        _clipped(
+            times("traffic", "Traffic", "requests/day", rate, factor),
+            rate * min(1.0, setting("swing_least_requests") / _kept_together(trace)),
+            math.inf,
+        ),
         around("tokens", "Tokens", "tokens/request", tokens, setting("token_swing")),
         _clipped(
             times(
@@ -706,6 +711,11 @@ def swings(
         *_host_swings(rivals, tables, deal),
     )
     return tuple(swing for swing in found if 0 < swing.low < swing.high and swing.base > 0)
+
+
+def _kept_together(trace: Trace) -> int:
+    """Return how many parts of a trace are left out each alone: conversations, else requests."""
+    return trace.arrival_s.size if trace.session_id is None else np.unique(trace.session_id).size
 
 
 def _metered_side(rivals: Rivals, tables: Tables) -> tuple[str, HostNeed | None]:

@@ -131,12 +131,16 @@ class Work:
         )
 
 
-def work_of(speed: ServingSpeed, trace: Trace) -> Work:
-    """Return a trace as replicas of that speed see it."""
+def work_of(
+    speed: ServingSpeed, trace: Trace, output_tokens: NDArray[np.int64] | None = None
+) -> Work:
+    """Return a trace as replicas of that speed see it; its ``output_tokens`` may be at hand."""
+    prefill_s = speed.prefill_s(trace.prompt_tokens)
+    prefill_s -= speed.overhead_s
     return Work(
         trace.arrival_s,
-        speed.prefill_s(trace.prompt_tokens) - speed.overhead_s,
-        trace.output_tokens.astype(np.int64),
+        prefill_s,
+        trace.output_tokens.astype(np.int64) if output_tokens is None else output_tokens,
         speed.chunks(trace.prompt_tokens),
     )
 
@@ -162,7 +166,9 @@ class Works:
         )
         with self._lock:
             if key not in self._made:
-                self._made[key] = work_of(speed, trace)
+                # The same for all speeds.
+                tokens = next((work.output_tokens for work in self._made.values()), None)
+                self._made[key] = work_of(speed, trace, tokens)
             return self._made[key]
 
 

@@ -463,6 +463,8 @@ def simulate_replicas(
     served_s = fates.finish_s[~rejected] if any_rejected else fates.finish_s
     last_s = max(float(horizon_s), float(served_s.max(initial=0.0)))
     sessions = sessions_from(owners, seconds, last_s=last_s)
+    # As large as what was made of it.
+    del owners, seconds
     ttft_s = fates.first_token_s - arrival_s
     prompt_s = prefill_s if caches is None else caches.prompt_s
     if any_rejected:
@@ -600,10 +602,10 @@ def sessions_from(
 
     sessions = np.empty(len(seconds), dtype=session_type(seconds.shape[1] - IN_TIERS))
     sessions["replica"], sessions["cold_start_index"] = owners.T
-    sessions["started_s"], sessions["ready_s"], ended_s = seconds.T[:IN_START]
+    sessions["started_s"], sessions["ready_s"], sessions["ended_s"] = seconds.T[:IN_START]
     # One that never ends may have become ready after everything else was over.
-    never_s = np.maximum(sessions["ready_s"], last_s)
-    sessions["ended_s"] = np.where(np.isinf(ended_s), never_s, ended_s)
+    endless = np.isinf(sessions["ended_s"])
+    sessions["ended_s"][endless] = np.maximum(sessions["ready_s"][endless], last_s)
     for name, column in (("starting_s", IN_START), ("busy_s", IN_BUSY), ("idle_s", IN_IDLE)):
         sessions[name] = seconds[:, column]
     sessions["parked_s"] = seconds[:, IN_TIERS:]

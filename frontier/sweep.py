@@ -49,6 +49,7 @@ from frontier.economics import (
 from frontier.errors import InfeasibleError
 from frontier.held import Held
 from frontier.latency import LatencySummary, slowest_of_thousand, summarise
+from frontier.memory import room_for
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployed
@@ -232,6 +233,9 @@ class TokenApi:
     cached_share: float = 0.0
 
 
+# What a run has at hand of each at its peak: waits and times, sessions as they come and as they
+# are kept, or kept and metered.
+_REQUEST_BYTES, _SESSION_BYTES = 90, 130
 _NO_SESSIONS = np.empty(0, dtype=session_type(0))
 
 
@@ -342,13 +346,14 @@ class _Sessions:
 
 def _simulate(shared: _Shared, item: _Run, stop: NDArray[np.uint8]) -> Outcome:
     (trace, draws, works), (plan, index, billed) = shared, item
-    outcome = outcome_of(plan, trace, draws[index], stop, works.of(plan.speed, trace))
-    # Read while the sessions are at hand: those of a long trace do not all fit in memory.
-    for other, contracts in billed:
-        for contract in contracts:
-            # What no machine of an offer can hold is said where it is billed.
-            with suppress(InfeasibleError):
-                dataclasses.replace(outcome, plan=other).meters(contract)
+    with room_for(run_bytes(plan, trace), lambda: stop[0]):
+        outcome = outcome_of(plan, trace, draws[index], stop, works.of(plan.speed, trace))
+        # Read while the sessions are at hand: those of a long trace do not all fit in memory.
+        for other, contracts in billed:
+            for contract in contracts:
+                # What no machine of an offer can hold is said where it is billed.
+                with suppress(InfeasibleError):
+                    dataclasses.replace(outcome, plan=other).meters(contract)
     outcome.held.can_make(_Sessions(plan, trace, draws[index]))
     return dataclasses.replace(outcome, stage_s=outcome.stage_s[:0])
 
@@ -656,6 +661,14 @@ def host_need(deployed: Deployed, tables: Tables) -> HostNeed:
     return HostNeed(
         deployed.speed.gpus_per_replica, inputs.weights_gib, inputs.weights_stay(tables)
     )
+
+
+def run_bytes(plan: Plan, trace: Trace) -> int:
+    """Return about how much memory a run takes at most, by the gaps in which replicas end [B]."""
+    policy, sessions = plan.policy, 0
+    if policy.min_replicas < policy.max_replicas:
+        sessions = int(np.count_nonzero(np.diff(trace.arrival_s) > policy.idle_timeout_s))
+    return _REQUEST_BYTES * trace.arrival_s.size + _SESSION_BYTES * sessions
 
 
 def outcome_of(

@@ -25,7 +25,7 @@ from frontier.trace import Trace, example_trace
 class _Kept(dict):
     """All that a market simulates, by key."""
 
-    def put(self, key: Hashable, value: tuple[Tried, ...]) -> None:
+    def put(self, key: Hashable, value: tuple[Tried, ...], seconds: float = 0.0) -> None:
         """Keep a value."""
         self[key] = value
 

@@ -41,6 +41,8 @@ METERED = ("busy", "idle", "starting", "parked", "rounding", "unused", "empty")
 # A meter reading within a nanosecond of a whole number of increments is that number: without
 # this, 0.1 s steps would round up on the last bit of a float.
 _SLACK_S = 1e-9
+# Sessions that are metered at a time.
+_PART = 1 << 16
 _NO_STANDING = Standing()
 
 
@@ -240,6 +242,10 @@ def _meter(
 ) -> Meters:
     """Return the meters of one pool: seconds of its sessions by line, rounded and on machines."""
     offer, rules, policy = contract.offer, contract.rules, usage.policy
+    are_apart = offer.kind == "serverless" and nodes is None
+    are_apart = are_apart and policy.scale_down != "half_per_window"
+    if are_apart and not contract.terms.interruptions_per_h and sessions.size > _PART:
+        return _meter_in_parts(sessions, usage, contract)
     gpus_per_replica, horizon_s = usage.gpus_per_replica, usage.horizon_s
     gpus, per_machine = machine_shape(offer, gpus_per_replica)
     if nodes is not None:
@@ -258,15 +264,13 @@ def _meter(
     busy = sessions["busy_s"]
     idle = sessions["idle_s"]
     parked = sessions["parked_s"] @ np.array([tier.held_fraction for tier in policy.parked])
-    held_s = float(starting.sum() + busy.sum() + idle.sum() + sessions["parked_s"].sum())
     if policy.scale_down == "half_per_window" and 0 < policy.idle_timeout_s < math.inf:
         extra = _half_per_window_s(sessions, policy.idle_timeout_s, horizon_s)
         idle = idle + extra
         ended = ended + extra
     if not rules.bills_idle:
         idle = np.zeros_like(idle)
-    starts = int(np.count_nonzero(sessions["cold_start_index"] >= 0))
-    extra_start_gpu_s = starts * usage.standing.gpu_s_per_start
+    extra_start_gpu_s = _extra_start_gpu_s(sessions, usage)
 
     if offer.kind == "serverless":
         machine = sessions["replica"].astype(np.int64)
@@ -333,8 +337,42 @@ def _meter(
         ended_s=ended,
         gpu_s=gpu_s,
         extra_start_gpu_s=extra_start_gpu_s,
-        held_s=held_s,
+        held_s=_held_s(sessions),
     )
+
+
+def _meter_in_parts(sessions: NDArray[np.void], usage: Usage, contract: Contract) -> Meters:
+    """Return `_meter` of replicas that no other shares a machine with, some sessions at a time.
+
+    Of so many sessions what lies between takes more memory than the meters.
+    """
+    found = Meters(
+        gpus=machine_shape(contract.offer, usage.gpus_per_replica)[0],
+        machine=np.empty(sessions.size, dtype=np.int64),
+        started_s=sessions["started_s"],
+        ended_s=np.empty(sessions.size),
+        gpu_s=np.empty((len(METERED), sessions.size)),
+        extra_start_gpu_s=_extra_start_gpu_s(sessions, usage),
+        held_s=_held_s(sessions),
+    )
+    for start in range(0, sessions.size, _PART):
+        part = slice(start, start + _PART)
+        meters = _meter(sessions[part], usage, contract, None)
+        found.machine[part], found.ended_s[part] = meters.machine, meters.ended_s
+        found.gpu_s[:, part] = meters.gpu_s
+    return found
+
+
+def _held_s(sessions: NDArray[np.void]) -> float:
+    """Return the seconds that all sessions are held or parked [s]."""
+    held = sum(sessions[part].sum() for part in ("starting_s", "busy_s", "idle_s", "parked_s"))
+    return float(held)
+
+
+def _extra_start_gpu_s(sessions: NDArray[np.void], usage: Usage) -> float:
+    """Return the GPU-seconds that mitigations burn beside the replicas' own starts [s]."""
+    starts = int(np.count_nonzero(sessions["cold_start_index"] >= 0))
+    return starts * usage.standing.gpu_s_per_start
 
 
 def _stage_flags(rules: ProviderRules) -> NDArray[np.float64]:

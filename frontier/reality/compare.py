@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from frontier import spell
 from frontier.billing import GPU_LINES, METERED, BillBasis, bill
 from frontier.crew import Progress
+from frontier.errors import InputError
 from frontier.reality.paid import CREDIT, FEE, GPU, HOST, STORAGE, PaidBill
 from frontier.study import Study
 from frontier.sweep import Outcome, basis_of_outcome, simulate_plans
@@ -374,7 +375,10 @@ def _traffic(asked: _Asked, spans: float, progress: Progress | None) -> Candidat
         return math.fsum(_hours_of(basis, spans).values())
 
     low, high = 1 / limit, limit
-    lowest, highest = comes_to(low), comes_to(high)
+    try:
+        lowest, highest = comes_to(low), comes_to(high)
+    except InputError as error:  # of a handful of requests thinning may leave none
+        return told(None, False, f"Not tried: {spell.lower_first(str(error))}")
     if abs(highest - lowest) <= asked.same * max(abs(highest), abs(lowest)):
         return told(None, False, "This plan takes the same whatever the traffic.")
     if not min(lowest, highest) <= target <= max(lowest, highest):

@@ -74,6 +74,7 @@ class _Charge:
     currency: str
     start: dt.datetime | None
     end: dt.datetime | None
+    dated: str
 
 
 @reads("The bill")
@@ -144,9 +145,9 @@ def read_bill(
     rows = list(_rows(header, body, known))
     numbers = _decimal_mark(rows, known)
     preamble_currency = _preamble_currency(lines, at)
-    charges = []
+    charges, most = [], tables.setting("bill_most_amount")
     for number, cells in rows:
-        kept = _charge(number, cells, header, known, numbers, preamble_currency, dropped)
+        kept = _charge(number, cells, header, known, numbers, preamble_currency, dropped, most)
         if kept is not None:
             if only and only.casefold() not in " ".join(cells.values()).casefold():
                 dropped.setdefault(f"without “{shown(only, 40)}”", []).append(kept.usd)
@@ -322,6 +323,7 @@ def _charge(
     numbers: DecimalMark,
     currency: str,
     dropped: dict[str, list[float]],
+    most: float,
 ) -> _Charge | None:
     """Return a row as a charge; None for one that is no charge, which is counted."""
     is_wide = known.layout == "wide"
@@ -339,17 +341,29 @@ def _charge(
         dropped.setdefault("rows without a cost", []).append(0.0)
         return None
     usd = numbers.number(_bare(cost)) if numbers.mark else _open_number(cost, number)
+    amount = _first(cells, known.quantity) if known.quantity else ""
+    quantity = numbers.number(_bare(amount)) if amount and numbers.mark else math.nan
     if not math.isfinite(usd):
         raise InputError(
             f"The bill, line {number}: expected what was paid as a number, found "
             f"'{shown(cost, 60)}'"
         )
-    amount = _first(cells, known.quantity) if known.quantity else ""
-    quantity = numbers.number(_bare(amount)) if amount and numbers.mark else math.nan
+    for text, value in ((cost, usd), (amount, quantity)):
+        if abs(value) > most:
+            raise InputError(
+                f"The bill, line {number}: {shown(text, 60)} is more than {most:g}, which no bill "
+                "comes to"
+            )
     code = _first(cells, (*known.currency, "Currency")) or known.fixed_currency or currency
     if not code:
         code = _symbol(cost, header, known) or "USD"
-    start = _moment(cells["start"] if is_wide else _first(cells, known.start))
+    dated = cells["start"] if is_wide else _first(cells, known.start)
+    start = _moment(dated)
+    end = _end(_first(cells, known.end)) if known.end else None
+    if start is not None and end is not None and end < start - dt.timedelta(seconds=1):
+        raise InputError(
+            f"The bill, line {number}: it ends ({end:%Y-%m-%d}) before it begins ({start:%Y-%m-%d})"
+        )
     return _Charge(
         usd=usd,
         words=words,
@@ -357,7 +371,8 @@ def _charge(
         unit=known.fixed_unit or _first(cells, known.unit),
         currency=code.upper(),
         start=start,
-        end=_end(_first(cells, known.end)) if known.end else None,
+        end=end,
+        dated=dated,
     )
 
 
@@ -469,6 +484,12 @@ def _hours(charges: Sequence[_Charge], tables: Tables, assumed: list[str]) -> tu
     """Return the hours that a bill covers, and from when to when."""
     starts = [charge.start for charge in charges if charge.start is not None]
     month_h = tables.setting("hours_per_month")
+    unread = next((charge.dated for charge in charges if charge.dated.strip()), "")
+    if unread and not starts:
+        raise InputError(
+            f"The bill was not read: no date of it can be, such as '{shown(unread, 40)}'. Write "
+            "dates as 2026-10-31"
+        )
     if not starts:
         assumed.append(f"The bill has no dates: it is taken for a month of {month_h:g} hours")
         return month_h, ""
@@ -481,6 +502,12 @@ def _hours(charges: Sequence[_Charge], tables: Tables, assumed: list[str]) -> tu
         assumed.append(f"The bill has one date: it is taken for the whole month of {days} days")
         return float(days * _HOURS_PER_DAY), f"{first:%B %Y}"
     covered = (last.date() - first.date()).days + 1
+    longest = tables.setting("bill_most_days")
+    if covered > longest:
+        raise InputError(
+            f"The bill covers {covered:,} days, from {first:%Y-%m-%d} to {last:%Y-%m-%d}; at most "
+            f"{longest:,.0f} are read. Check its dates, or give one month"
+        )
     if covered < days:
         assumed.append(
             f"The bill covers {spell.count(covered, 'day')} of {days}, from {first:%Y-%m-%d} to "

@@ -408,6 +408,12 @@ def _trace(
             f"Times are rounded to {step}: bursts inside {step} are spread evenly; p99 below "
             f"{step} is not reliable."
         )
+    elif resolution_s >= tables.setting("trace_coarse_s") and (np.diff(arrival_s) == 0).any():
+        step = spell.seconds(resolution_s)
+        findings.notes.append(
+            f"Every time is a multiple of {step}: requests of one {step} are served as if they "
+            "came at once. Export times with seconds, if there are any."
+        )
     prompt = _filled(rows.prompt[which], fill[0], "prompt")
     output = _filled(rows.output[which], fill[1], "output")
     _say_missing(rows, fill, findings)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -311,15 +312,20 @@ def _layout(table: Table, told: Mapping[str, str] | None) -> tuple[Layout, Count
 
 def _refuse_repeated(table: Table, layout: Layout, counting: Counting | None) -> None:
     """Ask which column is meant where two have the name that a format knows."""
+    if table.kind != "CSV":
+        return
     used = (*layout.columns(), *(counting.columns() if counting else ()))
+    alike = Counter(map(formats.fold, table.names))
     for name in used:
         if name in table.repeated:
-            raise UnknownFormat(
-                f"The file has several columns named '{name}'. Say which is meant: the second is "
-                f"called '{name}.2' here.",
-                table.names,
-                formats.suggested(table),
-            )
+            which = f"several columns named '{name}'. Say which is meant: the second is called "
+            which += f"'{name}.2' here."
+        elif alike[formats.fold(name)] > 1:
+            others = [n for n in table.names if formats.fold(n) == formats.fold(name)]
+            which = f"the columns {formats.listed(tuple(others))}. Say which of them is meant."
+        else:
+            continue
+        raise UnknownFormat(f"The file has {which}", table.names, formats.suggested(table))
 
 
 def _unknown(table: Table) -> InputError:

@@ -293,6 +293,13 @@ def _window(parts: Sequence[_Part], spans: str | None, tables: Tables) -> tuple[
         return begin_s, end_s, spans
     if spans == REPEAT:
         return first.begin_s, first.end_s, spans
+    most_days = tables.setting("trace_most_days")
+    if whole_s > most_days * SECONDS_PER_DAY:
+        raise InputError(
+            f"By their dates the traces lie {seconds(whole_s)} apart, end to end; at most "
+            f"{seconds(most_days * SECONDS_PER_DAY)} are read. Align them by the hour of the week, "
+            "or let all begin at one time."
+        )
     return min(part.begin_s for part in parts), max(part.end_s for part in parts), spans
 
 

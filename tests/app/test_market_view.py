@@ -147,3 +147,18 @@ def test_nothing_on_the_market_is_drawn_without_points(found):
 
     none = dataclasses.replace(found, rows=())
     assert market_points(none, set()).empty
+
+
+@pytest.mark.parametrize("free", ["all", "some"])
+def test_an_offer_that_costs_nothing_has_a_place_on_the_chart(found, free):
+    """Little traffic is paid by monthly credits: $0, which a logarithmic axis has no place for."""
+    points = market_points(found, {row.offer.offer_id for row in found.rows})
+    cheapest = points["usd_per_month"] <= points["usd_per_month"].min()
+    points["usd_per_month"] = points["usd_per_month"].where((free == "some") & ~cheapest, 0.0)
+    best = points["offer_id"].iloc[0]
+    figure = market_figure(points, limit_s=2.0, focused=("modal-l40s",), best=best)
+    low, high = figure.layout.xaxis.range
+    drawn = np.log10(np.concatenate([np.asarray(trace.x, float) for trace in figure.data]))
+    assert low <= drawn.min()
+    assert drawn.max() <= high + 5  # what costs many times as much lies beyond
+    assert "$0 at the left end" in figure.layout.xaxis.title.text

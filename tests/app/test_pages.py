@@ -51,13 +51,11 @@ def _run_page(module: str, traffic: str, **query: str):
 
 
 def test_changing_the_limit_simulates_nothing_again(open_app, monkeypatch):
-    """The limit is no part of a simulation: moving it re-reads kept outcomes."""
+    """The limit is no part of a simulation: no plan is tried anew (forgotten sessions may be)."""
     app = open_app()
     calls = []
-    original = sweep.simulate_plan
-    monkeypatch.setattr(
-        sweep, "simulate_plan", lambda *a, **k: calls.append(1) or original(*a, **k)
-    )
+    original = sweep.outcome_of
+    monkeypatch.setattr(sweep, "outcome_of", lambda *a, **k: calls.append(1) or original(*a, **k))
     app.number_input(key="limit").set_value(300.0).run()
     assert not app.exception
     assert "scale-to-zero on Modal L40S" in app.subheader[0].value

@@ -6,134 +6,56 @@ import ast
 import random
 from pathlib import Path
 
-import pytest
-
-from frontier.pages import link, link_names, shell
+from frontier.pages import shell
 from frontier.pages.sources import _TABS
-from frontier.tables import load_tables
+from tests.fuzz_links import FIVE, LITTLE, Seen, acted_on, link_of, run
 
-# All links in one run of a script, each with a session of its own: what a run costs of itself is
-# paid once. A link is drawn again where the bar asks for it, as the server would.
-_SCRIPT = """
-import importlib
-import streamlit as st
-from streamlit.runtime.scriptrunner import RerunException, get_script_run_ctx
-from frontier.errors import FrontierError
-from frontier.pages import bar, controls, link, pins
-asked, modules = st.session_state["test_link"], st.session_state["test_modules"]
-
-def again():
-    shared = get_script_run_ctx().shared
-    for name in ("widget_ids_this_run", "widget_user_keys_this_run"):
-        setattr(shared, name, type(getattr(shared, name))())
-
-def opened(query, pages):
-    link._address = lambda: dict(query)
-    link._write = lambda parameters: None
-    for turn in range(4):
-        again()
-        try:
-            with st.container():
-                link.begin()
-                pins.begin()
-                st.session_state["choices"] = pins.drawn(controls.scenario_bar)
-                for module in pages:
-                    again()
-                    link.keep()
-                    importlib.import_module(f"frontier.pages.{module}").render()
-                link.end()
-                bar.finish()
-            return
-        except FrontierError as error:
-            st.error(str(error))
-            return
-        except RerunException:
-            pass
-        get_script_run_ctx().script_requests._state = type(
-            get_script_run_ctx().script_requests._state).CONTINUE
-
-for query, pages in zip(asked, modules, strict=True):
-    for key in list(st.session_state):
-        if not key.startswith("test_"):
-            del st.session_state[key]
-    try:
-        opened(query, pages)
-    except Exception as error:
-        error.add_note(repr({key: value[:80] for key, value in query.items()}))
-        raise
-"""
 _SEED = 20261126
 _BARS, _PAGES = 10, 1
-_FIVE = "image-cache,image-streaming,weight-cache,weight-streamer,multi-tier"
-_VALUES = (
-    "", "0", "1", "-1", "2", "0.5", "100", "9" * 400, "1e308", "1e-320", "nan", "-inf", "1_0", "٣",
-    "x" * 100_000, '"', "'", "a,b", _FIVE, "\ud800", "\x00", "&lt;b&gt;", "[1](2)",
-    "https://evil.example/login", ":material/home:", "$x$",
-    "2026-02-30", "0001-01-01", "9999-12-31", "own", "true", "upload", "nodes", "1e17", "0.0000001",
-)  # fmt: skip
+_HINDERS = {"model", "precision", "gpu", "replica_gpus", "traffic", "place", "serverless",
+            "dedicated", "node_offer", "owned", "factor"}  # fmt: skip
 
 
-def _values(name: str) -> tuple[str, ...]:
-    """Return what may stand there, half of it what such a choice is likely to know."""
-    tables = load_tables()
-    rows = {"model": tables.models, "gpu": tables.gpus, "autoscaler": tables.autoscalers,
-            "serverless": tables.offers, "dedicated": tables.offers, "node_offer": tables.offers,
-            "traffic": tables.trace_presets}  # fmt: skip
-    return tuple(rows[name])[:40] if name in rows else _VALUES
-
-
-def _link(draw: random.Random) -> dict[str, str]:
-    more = ("price.modal-l40s", "price.nix", "launch1_month", "foo", "")
-    names = [*sorted(link_names._NAMES), *more]
-    found = {}
-    for name in draw.choices(names, k=draw.choice((1, 2, 5, 12))):
-        found[name] = draw.choice(_values(name) if draw.random() < 0.5 else _VALUES)
-    return found
-
-
-def _run(asked, modules):
-    from streamlit.testing.v1 import AppTest
-
-    app = AppTest.from_string(_SCRIPT, default_timeout=120)
-    app.session_state["test_link"], app.session_state["test_modules"] = asked, modules
-    with pytest.MonkeyPatch.context() as patch:
-        # The script puts its links in their place.
-        for name in ("_address", "_write"):
-            patch.setattr(link, name, getattr(link, name))
-        return app.run()
-
-
-# Little traffic: what is drawn does not depend on how much is simulated.
-_LITTLE = {"days": "0.25", "requests_per_day": "40"}
+def _run(asked, modules, seen=None):
+    app, told = run(asked, modules, seen)
+    assert not app.exception, (_SEED, [error.value for error in app.exception])
+    assert not told
+    assert not acted_on(app)
+    return app
 
 
 def test_random_links_open_the_bar_and_every_page():
-    """Parameters of every kind: known and unknown names, huge and empty values, half characters."""
-    draw = random.Random(_SEED)
-    asked = [_link(draw) for _ in range(_BARS)]
+    """Parameters of every kind: what nobody means, and right values in odd combinations.
+
+    ``make fuzz-links N=`` opens more.
+    """
+    draw, seen = random.Random(_SEED), Seen()
     pages = [module for _, _, module, _ in shell.PAGES]
     whole = [
-        {**_link(draw), **_LITTLE, "question": "hold", "view": "plans", "data_tab": tab}
+        # A scenario that can run, so that all of each page is drawn.
+        {name: value for name, value in link_of(draw, seen).items() if name not in _HINDERS}
+        | LITTLE
+        | {"question": "hold", "view": "plans", "data_tab": tab}
         for tab in draw.sample(list(_TABS), _PAGES)
     ]
-    app = _run([*asked, *whole], [[]] * _BARS + [pages] * _PAGES)
-    assert not app.exception, (_SEED, [error.value for error in app.exception])
+    _run(whole, [pages] * _PAGES, seen)
+    assert len(seen.options) + len(seen.bounds) > 50
+    _run([link_of(draw, seen) for _ in range(_BARS)], [[]] * _BARS, seen)
 
 
 def test_links_that_once_ended_in_a_box_of_errors():
     """Whole numbers without end, more choices than may be made, days without a calendar."""
     asked = [
-        {"seed": "9" * 400, "mitigations": _FIVE},
+        {"seed": "9" * 400, "mitigations": FIVE},
         {"draws": "0", "credit": "1", "storage": "x", "vcpus": "1e17"},
     ]
     page = {"currency": "EUR", "rate_on": "0001-01-01", "view": "plans", "detail": "Take away"}
-    app = _run([*asked, page | _LITTLE], [[], [], ["home"]])
-    assert not app.exception
+    _run([*asked, page | LITTLE], [[], [], ["home"]])
 
 
 def test_a_link_with_a_name_of_nothing_says_so_and_loses_it(open_app):
     """The warning names it, as text; the address is without it and keeps the rest."""
-    app = open_app(foo="1", limit="3", model="https://evil.example/login", **_LITTLE)
+    app = open_app(foo="1", limit="3", model="https://evil.example/login", **LITTLE)
     said = [warning.value for warning in app.warning]
     assert any("“foo”" in sentence for sentence in said)
     assert "://" not in " ".join(said).replace("\\", "")

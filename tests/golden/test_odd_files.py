@@ -105,6 +105,21 @@ def test_which_of_two_columns_of_one_name_is_meant_is_asked(name):
     assert _read(_csv([f"{line},7,8" for line in LINES], f"{HEADER},x,x")).span_s == 180
 
 
+def test_columns_that_differ_in_case_alone_are_asked_about():
+    """Prompt_Tokens beside prompt_tokens: neither is taken without a word."""
+    content = _csv([f"{line},7" for line in LINES], f"{HEADER},Prompt-Tokens")
+    with pytest.raises(UnknownFormat, match="the columns prompt_tokens, Prompt-Tokens"):
+        _read(content)
+
+
+def test_times_of_whole_hours_are_said_to_be_so():
+    """Requests of an hour arrive at once in such a file, whatever they did."""
+    hours = [f"2026-03-02T{hour:02}:00:00Z,100,10" for hour in (0, 1, 1, 2, 5, 9, 9, 20)]
+    assert any("multiple of 1 h: requests" in note for note in _read(_csv(hours)).report.notes)
+    apart = _read(_csv(sorted(set(hours))))
+    assert not any("multiple of" in note for note in apart.report.notes)
+
+
 @pytest.mark.parametrize("digits", ["20260302", "202603021000", "20260302100000"])
 def test_dates_written_as_one_number_are_no_seconds(digits):
     """20260302100310 would lie 41 s after 20260302100259; a unit that is told is believed."""

@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -25,7 +26,7 @@ from frontier.reality import (
 )
 from frontier.study import simulate, study_of
 from frontier.tables import load_tables
-from frontier.trace import generate_trace, scale_rate
+from frontier.trace import TraceReport, generate_trace, make_trace, scale_rate
 
 TABLES = load_tables()
 SCENARIO = Scenario(
@@ -293,6 +294,20 @@ def test_changed_traffic_is_found_again(study):
     assert found["Traffic"].value == pytest.approx(2 * found["Traffic"].predicted, rel=0.05)
 
 
+def test_a_bill_beside_two_requests_says_that_their_traffic_was_not_tried():
+    """A tenth of two requests is none: the other inputs are held against the bill all the same."""
+    trace = make_trace(
+        "two", np.array([0.0, 600.0]), np.full(2, 500), np.full(2, 50), horizon_s=600.0,
+        report=TraceReport("test"),
+    )  # fmt: skip
+    few = study_of(simulate(SCENARIO, trace, TABLES), TABLES, limit_s=2.0)
+    found = compare_bill(few, shipped(few), paid_of(5000.0, hours=730))
+    by_name = {one.name: one for one in found.candidates}
+    assert by_name["Traffic"].value is None
+    assert "none is left" in by_name["Traffic"].why
+    assert by_name["Price"].value is not None
+
+
 def test_starts_that_took_longer_are_found_again(study):
     """Seconds of starts beyond the prediction, at the price of what is held: exactly those."""
     plan_id = shipped(study)
@@ -375,3 +390,42 @@ def test_the_command_prints_the_answer_and_writes_the_lines(tmp_path, capsys):
     assert "1 row read = 1 kept" in said
     lines = pd.read_csv(io.BytesIO(out.read_bytes()))
     assert lines.loc[lines["line"] == "All", "paid"].iloc[0] == 812.4
+
+
+def _aws(start="2026-10-01", end="2026-10-16", amount="360", cost="669.96"):
+    header = AWS.splitlines()[0]
+    names = header.decode().split(",") if isinstance(header, bytes) else header.split(",")
+    held = {
+        "lineItem/LineItemType": "Usage", "lineItem/UsageStartDate": start,
+        "lineItem/UsageEndDate": end, "lineItem/ProductCode": "AmazonEC2",
+        "lineItem/UsageType": "BoxUsage:g6e.xlarge", "lineItem/UsageAmount": amount,
+        "pricing/unit": "Hrs", "lineItem/CurrencyCode": "USD", "lineItem/UnblendedCost": cost,
+    }  # fmt: skip
+    return "\n".join((",".join(names), ",".join(held.get(name, "") for name in names))).encode()
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"start": "2026-10-16", "end": "2026-10-01T00:00:00Z"}, "line 2: it ends .* before it"),
+        ({"start": "1970-01-01", "end": "2026-10-31"}, "covers 20,75. days, from 1970-01-01"),
+        (
+            {"start": "13/10/2026", "end": "16/10/2026"},
+            "no date of it can be, such as '13/10/2026'",
+        ),
+        ({"start": "1790812800", "end": "1792108800"}, "no date of it can be"),
+        ({"cost": "1e308"}, "line 2: 1e308 is more than 1e.12"),
+        ({"amount": "1e300"}, "line 2: 1e300 is more than 1e.12"),
+    ],
+)
+def test_dates_and_amounts_that_no_bill_has_are_refused(row, said):
+    """Never taken for a month of their own: what is scaled to a month hangs on them."""
+    assert read_bill(_aws(), TABLES).hours == 16 * 24
+    with pytest.raises(InputError, match=said):
+        read_bill(_aws(**row), TABLES)
+
+
+def test_a_bill_without_any_date_is_a_month_and_says_so():
+    """Empty cells are no dates that could not be read."""
+    found = read_bill(_aws(start="", end=""), TABLES)
+    assert any("no dates" in sentence for sentence in found.assumed)

@@ -259,6 +259,17 @@ def test_swings_hold_their_base_and_follow_the_provider_s_range(rivals):
     assert found["traffic"].base == pytest.approx(500)
 
 
+@pytest.mark.parametrize("requests", [2, 3, 15])
+def test_of_a_handful_of_requests_traffic_is_moved_up_alone(requests):
+    """Half of two requests may be none at all: their sensitivity is found all the same."""
+    few = Rivals(SCENARIO, poisson(requests, days=1.0), TABLES)
+    (traffic,) = (swing for swing in swings(few, 60.0, TABLES) if swing.key == "traffic")
+    assert traffic.low == traffic.base < traffic.high
+    if requests == 2:
+        moved = sensitivity(few, 60.0, as_shipped=True, limit_s=LIMIT_S, tables=TABLES)
+        assert {bar.swing.key for bar in moved.bars} >= {"traffic", "tokens", "start"}
+
+
 def test_scaled_inputs_keep_what_they_are():
     """A start twice as long has twice every draw; tokens scale and an answer keeps one token."""
     rivals = Rivals(SCENARIO, poisson(50), TABLES)

@@ -167,3 +167,16 @@ def test_a_machine_that_its_replica_fills_has_no_unused_gpu(busy_s, started_s, m
     row["busy_s"], row["idle_s"], row["cold_start_index"] = busy_s, more_s, -1
     cost = bill_of(row, TABLES.offers["crusoe-l40s"])
     assert cost.lines["unused GPUs"] == 0.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(runs(), st.sampled_from([o for o in TABLES.offers.values() if o.kind == "serverless"]))
+def test_meters_read_a_few_sessions_at_a_time_are_the_same(sessions, offer):
+    """Sums of all are taken over all, so that a bill in parts is that of the whole to the bit."""
+    from frontier.billing import meters
+
+    whole = basis_of(sessions, offer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meters, "_PART", 3)
+        parts = basis_of(sessions, offer)
+    assert bill(parts) == bill(whole)

@@ -155,6 +155,23 @@ def test_arranging_a_figure_is_updating_its_layout():
         assert arrange(drawn(rows), axes=axis, **changes).to_dict() == other.to_dict()
 
 
+@pytest.mark.parametrize("values", [[], [0.0], [float("inf")], [-1.0, float("nan")]])
+def test_an_axis_for_nothing_is_an_axis(values):
+    """Where nothing can be drawn there is a chart without points, and no error."""
+    low, high = theme.log_range(values)
+    assert 0 < low < high
+    assert theme.money_axis(low, high)["tickvals"]
+    assert theme.time_axis(low, high)["tickvals"]
+
+
+def test_what_costs_nothing_stands_left_of_all_that_costs():
+    """And where all is free, somewhere."""
+    at = theme.on_log([0.0, 3.0, 30.0])
+    assert at[0] < at[1] == 3.0
+    assert (theme.on_log([0.0, 0.0]) > 0).all()
+    assert theme.money_title([1.0]) == "Dollars a month"
+
+
 def test_a_figure_is_built_anew_where_its_table_or_what_it_is_told_has_changed(monkeypatch):
     """Twice the same is built once; another number, another word or another chart is another."""
     import pandas as pd

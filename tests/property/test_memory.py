@@ -350,3 +350,31 @@ def test_many_who_ask_at_once_have_one_collection_between_them(monkeypatch):
         thread.join()
     assert len(begun) == 2
     assert begun[1] > asked_s
+
+
+def test_large_work_waits_for_room_beside_other_work_and_alone_never(monkeypatch):
+    """Two at a time where both fit below the limit; a stop ends the waiting."""
+    _process(monkeypatch, [], besides_mb=100.0)
+    order, begun = [], threading.Event()
+    never = lambda: False  # noqa: E731
+
+    def second(size):
+        begun.set()
+        with memory.room_for(size, never):
+            order.append("second")
+
+    with memory.room_for(300e6, never):
+        order.append("alone")
+        with memory.room_for(1e6, never):
+            order.append("small")
+        waiting = threading.Thread(target=second, args=(50e6,))
+        waiting.start()
+        begun.wait(10)
+        with memory.room_for(50e6, lambda: True):
+            order.append("stopped")
+        order.append("first ends")
+    waiting.join(10)
+    assert order == ["alone", "small", "stopped", "first ends", "second"]
+    with memory.room_for(50e6, never), memory.room_for(50e6, lambda: pytest.fail("waits")):
+        order.append("both")
+    assert memory._at_work == []

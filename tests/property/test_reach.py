@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from frontier.charts.reach_chart import reach_figure, reach_table
+from frontier.charts.theme import on_log
 from frontier.errors import InfeasibleError
 from frontier.market import Wanted, market
 from frontier.plans.scenario import Scenario
@@ -314,5 +315,16 @@ def test_the_chart_has_every_plan_and_marks_the_one_found(found):
     assert best["usd_per_month"] == table.loc[table["holds"], "usd_per_month"].min()
     figure = reach_figure(table, limit_s=2.0)
     drawn = {(x, y) for part in figure.data for x, y in zip(part.x, part.y, strict=True)}
-    assert drawn <= set(zip(table["usd_per_month"], table["p99_ttft_s"], strict=True))
+    assert drawn <= set(zip(on_log(table["usd_per_month"]), table["p99_ttft_s"], strict=True))
     assert (best["usd_per_month"], best["p99_ttft_s"]) in drawn
+
+
+@pytest.mark.parametrize("at", ["found", "all"])
+def test_a_plan_that_costs_nothing_is_drawn_as_well(found, at):
+    """A credit may pay for all of it: the star stands at the left end of the axis of dollars."""
+    table = reach_table(found)
+    table.loc[table["is_found"] | (at == "all"), "usd_per_month"] = 0.0
+    figure = reach_figure(table, limit_s=2.0)
+    assert all(x > 0 for part in figure.data for x in part.x)
+    (star,) = (part for part in figure.data if part.name == "found")
+    assert len(star.x) == 1

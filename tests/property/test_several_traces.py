@@ -268,3 +268,17 @@ def test_apart_each_is_its_own_study(shared):
     words = sharing_in_words(found, 2.0)
     more = found.usd_apart - found.together.usd_per_month
     assert ("cheaper" if more > 0 else "dearer") in words
+
+
+def test_traces_of_other_years_are_not_added_up_over_all_the_years_between():
+    """A bill of ten years of silence would be one of nothing: they are aligned otherwise."""
+    old, new = (
+        make_trace(
+            name, np.array([0.0, 60.0]), np.full(2, 10), np.full(2, 10), horizon_s=60.0,
+            t0_utc=dt.datetime(year, 3, 2, tzinfo=dt.UTC), report=TraceReport("test"),
+        )
+        for name, year in (("old", 2020), ("new", 2031))
+    )  # fmt: skip
+    with pytest.raises(InputError, match="apart, end to end"):
+        add_up([("old", old), ("new", new)], align=CLOCK, spans=SILENT)
+    assert add_up([("old", old), ("new", new)], align=START, spans=SILENT).trace.span_s == 60.0

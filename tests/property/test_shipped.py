@@ -107,7 +107,8 @@ def _draws_alike(scenario):
 
 
 class _Kept(dict):
-    put = dict.__setitem__
+    def put(self, key, value, seconds=0.0):
+        self[key] = value
 
 
 @pytest.fixture
