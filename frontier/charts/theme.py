@@ -242,7 +242,7 @@ def on_log(usd: ArrayLike) -> NDArray[np.float64]:
 def money_title(usd: ArrayLike) -> str:
     """Return the title of a logarithmic axis of dollars a month."""
     free = bool((np.asarray(usd, dtype=np.float64) <= 0).any())
-    return "Dollars a month" + (" (at the left end: nothing)" if free else "")
+    return "Dollars a month" + (" ($0 at the left end)" if free else "")
 
 
 def time_axis(low_s: float, high_s: float, most: int | None = None) -> dict[str, Any]:

@@ -161,4 +161,4 @@ def test_an_offer_that_costs_nothing_has_a_place_on_the_chart(found, free):
     drawn = np.log10(np.concatenate([np.asarray(trace.x, float) for trace in figure.data]))
     assert low <= drawn.min()
     assert drawn.max() <= high + 5  # what costs many times as much lies beyond
-    assert "at the left end: nothing" in figure.layout.xaxis.title.text
+    assert "$0 at the left end" in figure.layout.xaxis.title.text
