@@ -240,7 +240,16 @@ def _parts_of(value: Any) -> tuple[int, dict[int, int]]:
     while waiting and len(seen) < _MOST_LOOKED_AT:
         one = waiting.popleft()
         kind = type(one)
-        if kind in _NOTHING or id(one) in seen or kind is Tables or callable(one):
+        if id(one) in seen or kind in _NOTHING:
+            continue
+        # Most are of kinds whose parts are known by now; shared tables and functions never are.
+        if names := _NAMES.get(kind):
+            seen.add(id(one))
+            total += _OBJECT_BYTES
+            parts = [getattr(one, name, None) for name in names]
+            waiting += [part for part in parts if type(part) not in _NOTHING]
+            continue
+        if kind is Tables or callable(one):
             continue
         seen.add(id(one))
         total += _OBJECT_BYTES
@@ -252,13 +261,13 @@ def _parts_of(value: Any) -> tuple[int, dict[int, int]]:
         elif isinstance(one, bytes | bytearray | str):
             total += len(one)
         elif isinstance(one, dict):
-            waiting += [*one.keys(), *one.values()]
+            waiting += [part for part in (*one.keys(), *one.values()) if type(part) not in _NOTHING]
         elif isinstance(one, tuple | list | set | frozenset | OrderedDict):
-            waiting += one
-        elif hasattr(one, "memory_usage"):
-            total += int(np.sum(one.memory_usage()))
+            waiting += [part for part in one if type(part) not in _NOTHING]
         elif (names := _names_of(kind)) is not None:
             waiting += [getattr(one, name, None) for name in names]
+        elif hasattr(one, "memory_usage"):
+            total += int(np.sum(one.memory_usage()))
         elif isinstance(one, memoryview):
             total += one.nbytes
         else:
