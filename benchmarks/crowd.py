@@ -370,10 +370,11 @@ def main() -> None:
     parser.add_argument("--say", action="store_true", help="the size after each upload")
     parser.add_argument("--port", type=int, default=8602)
     args = parser.parse_args()
-    # As every driver of a server of its own: the check of origins is for browsers.
+    # As every driver of a server of its own: the check of origins is for browsers. Files are not
+    # watched, as docs/deployment.md has it: the watcher looks through all modules for each session.
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(args.port),
-         "--server.headless", "true",
+         "--server.headless", "true", "--server.fileWatcherType", "none",
          "--server.enableXsrfProtection", str(args.what == "browsers").lower()],
         cwd=_ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -106,6 +106,7 @@ class Answers:
             self._here.run = None
             with self._changed:
                 self._under_way.discard(run)
+                self._changed.notify_all()
                 self._leave(run)
 
     def stands(self) -> None:
@@ -115,6 +116,7 @@ class Answers:
             run.stands = True
             with self._changed:
                 self._under_way.discard(run)
+                self._changed.notify_all()
                 self._call()
 
     def comes_after(self) -> bool:
@@ -207,7 +209,6 @@ class Answers:
 
     def _call(self) -> None:
         """Give the free places to who comes next."""
-        self._changed.notify_all()
         while self._free and (run := self._next()) is not None:
             self._waiting.remove(run)
             self._free -= 1

@@ -264,7 +264,7 @@ def _reach(told: argparse.Namespace) -> None:
 
 
 def _sweep(told: argparse.Namespace) -> None:
-    from frontier.sensitivity import AS_SHIPPED, Rivals
+    from frontier.rivals import AS_SHIPPED, Rivals
     from frontier.study import (
         compare,
         default_plan_id,
@@ -374,7 +374,7 @@ def _break_even(told: argparse.Namespace) -> None:
     from frontier.charts.break_even_chart import break_even_table
     from frontier.export import csv_bytes
     from frontier.finance import apis_of, used_in_words, used_of
-    from frontier.sensitivity import ALWAYS_ON, Rivals
+    from frontier.rivals import ALWAYS_ON, Rivals
     from frontier.study import compare, what_it_hangs_on
     from frontier.verdict import flip_sentence, gap_sentence
 

@@ -175,11 +175,24 @@ def spare_the_lasting() -> None:
 
 
 def give_back() -> None:
-    """Give what is free back to the system, what only refers to itself among it."""
-    gc.unfreeze()
-    gc.collect()
-    spare_the_lasting()
-    trim()
+    """Give what is free back to the system, what only refers to itself among it.
+
+    A collection of all there is holds up whoever computes, for up to a second. Who asks for one
+    while it goes on gets the next, and one is enough for all of them.
+    """
+    global _collected
+    with _soon:
+        asked = next(_asked)
+    with _collecting:
+        if _collected >= asked:
+            return
+        with _soon:
+            newest = next(_asked)
+        gc.unfreeze()
+        gc.collect()
+        spare_the_lasting()
+        trim()
+        _collected = newest
 
 
 def trim_soon() -> None:
@@ -529,6 +542,8 @@ _STORES: weakref.WeakSet[Store] = weakref.WeakSet()
 _USES = itertools.count()
 _of_all = _Clock()
 _giving, _soon = threading.Lock(), threading.Lock()
+# Whole collections: who asked for one, in numbers, and up to which number it was done.
+_collecting, _asked, _collected = threading.Lock(), itertools.count(1), 0
 _room = threading.Condition()
 _at_work: list[float] = []
 _looked_s = -math.inf

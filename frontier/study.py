@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from frontier import units
 from frontier.billing import Bill, BillBasis
+from frontier.break_even import BreakEven, RatePoint, break_even
 from frontier.crew import THREADS, Crew, Progress
 from frontier.plans.families import FAMILIES, SCHEDULED
 from frontier.plans.grid import (
@@ -31,19 +32,9 @@ from frontier.ranges import LUCK, Ranges, luck_ranges
 from frontier.ranges.decides import Decides, decide
 from frontier.ranges.inputs import input_ranges
 from frontier.ranges.worlds import kind_of
+from frontier.rivals import ALWAYS_ON, AS_SHIPPED, CHEAPEST, Change, Rivals
 from frontier.scope import included
-from frontier.sensitivity import (
-    ALWAYS_ON,
-    AS_SHIPPED,
-    CHEAPEST,
-    BreakEven,
-    Change,
-    RatePoint,
-    Rivals,
-    Sensitivity,
-    break_even,
-    sensitivity,
-)
+from frontier.sensitivity import Sensitivity, sensitivity
 from frontier.serve import found_share
 from frontier.shipped import shipped
 from frontier.sweep import (
@@ -415,7 +406,7 @@ def compare(
     rivals : Rivals
         Of the study's scenario; what it has simulated stays in it.
     line : str
-        `sensitivity.AS_SHIPPED` or `CHEAPEST`.
+        `rivals.AS_SHIPPED` or `CHEAPEST`.
     lines : tuple of str
         Which of the two are computed at each rate; ``line`` is one of them.
     progress : callable, optional

@@ -16,9 +16,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from frontier import spell
+from frontier.break_even import RatePoint
 from frontier.charts import theme
 from frontier.economics import Crossing
-from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, CHEAPEST, RatePoint
+from frontier.rivals import ALWAYS_ON, AS_SHIPPED, CHEAPEST
 
 _HEIGHT_PX = 400
 _MARKS = {

@@ -15,7 +15,7 @@ import numpy as np
 
 from frontier import spell
 from frontier.errors import FrontierError
-from frontier.sensitivity import scaled_start
+from frontier.rivals import scaled_start
 from frontier.study import Study
 from frontier.sweep import Outcome, simulate_plans, start_normals
 from frontier.trace.reshape import scale_rate

@@ -21,13 +21,8 @@ from frontier.pages import controls, decides_view, link, results, show, text, us
 from frontier.pages.controls import Choices
 from frontier.pages.latency_price import draw_latency_price
 from frontier.pages.store import find
-from frontier.sensitivity import (
-    ALWAYS_ON,
-    AS_SHIPPED,
-    CHEAPEST,
-    Rivals,
-    Sensitivity,
-)
+from frontier.rivals import ALWAYS_ON, AS_SHIPPED, CHEAPEST, Rivals
+from frontier.sensitivity import Sensitivity
 from frontier.study import Comparison, Study, compare, what_it_hangs_on
 from frontier.verdict import (
     flip_sentence,

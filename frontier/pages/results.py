@@ -18,7 +18,7 @@ from frontier.pages import controls, server, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.pins import Pin
 from frontier.pages.store import find, store
-from frontier.sensitivity import AS_SHIPPED, Rivals
+from frontier.rivals import AS_SHIPPED, Rivals
 from frontier.start.labels import STAGE_LABELS
 from frontier.start.stages import ColdStart
 from frontier.study import (

@@ -37,7 +37,8 @@ from frontier.ranges.inputs import (
 )
 from frontier.ranges.luck import OtherLuck, other_luck
 from frontier.ranges.quantiles import InputRange
-from frontier.sensitivity import scaled_start, with_gpu_price
+from frontier.rivals import scaled_start
+from frontier.sensitivity import with_gpu_price
 from frontier.start.stages import ColdStart, StartDraws
 from frontier.sweep import Deal, Outcome, bill_outcome, outcome_of, start_normals
 from frontier.tables import Tables

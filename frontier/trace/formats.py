@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from frontier.errors import InputError
-from frontier.trace.decode import Table
+from frontier.trace.raw_table import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,8 +10,10 @@ import math
 from collections.abc import Mapping
 
 from frontier import spell, units
+from frontier.break_even import BreakEven, RatePoint
 from frontier.economics import Swing, break_even_value_usd
-from frontier.sensitivity import ALWAYS_ON, BreakEven, Flip, RatePoint
+from frontier.rivals import ALWAYS_ON
+from frontier.sensitivity import Flip
 from frontier.trace import Trace
 from frontier.verdict.facts import PlanFacts
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from frontier import spell
+from frontier.break_even import BreakEven, RatePoint
 from frontier.economics import Crossing, Swing
 from frontier.plans.families import (
     DEDICATED,
@@ -24,7 +25,8 @@ from frontier.plans.families import (
     WARM_POOL,
 )
 from frontier.ranges import LUCK, PlanRange, Range, Ranges
-from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, BreakEven, Flip, RatePoint
+from frontier.rivals import ALWAYS_ON, AS_SHIPPED
+from frontier.sensitivity import Flip
 from frontier.trace import TraceReport, make_trace
 from frontier.verdict import (
     BreakEvenRate,

@@ -8,7 +8,9 @@ import functools
 import numpy as np
 import pytest
 
-from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, Rivals, break_even, with_gpu_price
+from frontier.break_even import break_even
+from frontier.rivals import ALWAYS_ON, AS_SHIPPED, Rivals
+from frontier.sensitivity import with_gpu_price
 from frontier.study import compare, study_of, with_rate
 from frontier.sweep import LIST_DEAL, Deal, bill_outcome, rerun
 from frontier.trace import TraceReport, make_trace

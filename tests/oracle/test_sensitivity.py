@@ -8,27 +8,24 @@ import math
 import numpy as np
 import pytest
 
-from frontier import sensitivity as module
+from frontier import rivals as module
 from frontier.billing import GPU_LINES
+from frontier.break_even import break_even, rate_range
 from frontier.errors import InputError
 from frontier.plans.scenario import Scenario
 from frontier.policy import ScalingPolicy
-from frontier.sensitivity import (
+from frontier.rivals import (
     ALWAYS_ON,
     AS_SHIPPED,
     CHEAPEST,
     UNCHANGED,
     Change,
     Rivals,
-    break_even,
-    metered_hour,
-    rate_range,
     scaled_start,
     scaled_tokens,
-    sensitivity,
-    swings,
     usd_per_month,
 )
+from frontier.sensitivity import metered_hour, sensitivity, swings
 from frontier.simulate import Cancelled, simulate_replicas
 from frontier.sweep import Deal, bill_outcome, tolerance_of
 from frontier.tables import load_tables
@@ -351,9 +348,9 @@ def test_work_that_takes_no_time_is_refused(work_s):
 
 def test_cores_and_memory_are_bars_that_move_the_bill_of_the_replica_alone(rivals):
     """Halved and doubled at Modal: the gap moves by their price for each billed second."""
-    found = module.sensitivity(rivals, rivals.idle_timeout_s, limit_s=LIMIT_S, tables=TABLES)
+    found = sensitivity(rivals, rivals.idle_timeout_s, limit_s=LIMIT_S, tables=TABLES)
     bars = {bar.swing.key: bar for bar in found.bars}
-    (outcome,) = rivals.scale_to_zero(module.UNCHANGED)
+    (outcome,) = rivals.scale_to_zero(UNCHANGED)
     bill = bill_outcome(outcome, TABLES)
     months = outcome.horizon_s / (TABLES.setting("hours_per_month") * 3600)
     for key, usd_per_s in (("vcpus", 0.00000655), ("ram_gib", 0.00000222)):
@@ -368,6 +365,6 @@ def test_cores_and_memory_are_bars_that_move_the_bill_of_the_replica_alone(rival
 def test_an_offer_that_includes_cores_has_no_bars_for_them():
     """Koyeb's price has them in it."""
     scenario = dataclasses.replace(SCENARIO, serverless_offer="koyeb-l40s")
-    koyeb = module.Rivals(scenario, poisson(500), TABLES)
-    keys = {swing.key for swing in module.swings(koyeb, 60.0, TABLES)}
+    koyeb = Rivals(scenario, poisson(500), TABLES)
+    keys = {swing.key for swing in swings(koyeb, 60.0, TABLES)}
     assert not keys & {"vcpus", "ram_gib"}

@@ -34,7 +34,8 @@ from frontier.trace import TraceQuestion, apart, read_trace
 ROOT = Path(__file__).resolve().parents[2] / "frontier"
 HEADER = b"timestamp,prompt_tokens,output_tokens\n"
 # Takes what another reader has opened and bounded.
-INSIDE = {"records", "decoded", "decode", "read_sheet", "open_table", "check_text", "not_text"}
+INSIDE = {"records", "decoded", "decode", "read_sheet", "open_table", "check_text", "not_text",
+          "opened", "refuse_no_text", "parquet_table"}  # fmt: skip
 TAKES_BYTES = ("bytes", "Source", "BinaryIO")
 SHARED = ROOT.parent / ".." / "shared" / "cases" / "hostile"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from frontier.break_even import RatePoint
 from frontier.charts.break_even_chart import break_even_figure, break_even_table
 from frontier.charts.tornado_chart import tornado_figure, tornado_table
 from frontier.charts.utilisation_chart import utilisation_figure, utilisation_table
 from frontier.economics import Bar, Crossing, Swing
-from frontier.sensitivity import ALWAYS_ON, AS_SHIPPED, CHEAPEST, RatePoint
+from frontier.rivals import ALWAYS_ON, AS_SHIPPED, CHEAPEST
 from frontier.tables import load_tables
 
 TABLES = load_tables()

@@ -16,7 +16,7 @@ from frontier.ranges.decides import NOTHING_HOLDS, OneLog, decide
 from frontier.ranges.inputs import DEDICATED_PRICE, LUCK_OF_TRAFFIC, START
 from frontier.ranges.quantiles import InputRange
 from frontier.ranges.worlds import kind_of
-from frontier.sensitivity import scaled_start
+from frontier.rivals import scaled_start
 from frontier.study import simulate, study_of, what_decides, with_hanging
 from frontier.sweep import start_normals
 from frontier.tables import load_tables

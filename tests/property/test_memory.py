@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -322,6 +323,33 @@ def test_who_leaves_takes_their_results_along(monkeypatch):
     asyncio.run(leave())
     assert [one.results.held_bytes for one in own] == [0, 0]
     assert closed == ["gone"]
+
+
+def test_many_who_ask_at_once_have_one_collection_between_them(monkeypatch):
+    """Whoever asks while one goes on gets one that began after; twenty do not make twenty."""
+    begun, first_goes_on, may_end = [], threading.Event(), threading.Event()
+
+    def collect():
+        begun.append(time.monotonic())
+        first_goes_on.set()
+        may_end.wait(10)
+
+    monkeypatch.setattr(memory.gc, "collect", collect)
+    monkeypatch.setattr(memory.gc, "unfreeze", lambda: None)
+    monkeypatch.setattr(memory.gc, "freeze", lambda: None)
+    first = threading.Thread(target=memory.give_back)
+    first.start()
+    assert first_goes_on.wait(10)
+    asked_s = time.monotonic()
+    others = [threading.Thread(target=memory.give_back) for _ in range(20)]
+    for thread in others:
+        thread.start()
+    time.sleep(0.1)
+    may_end.set()
+    for thread in (first, *others):
+        thread.join()
+    assert len(begun) == 2
+    assert begun[1] > asked_s
 
 
 def test_large_work_waits_for_room_beside_other_work_and_alone_never(monkeypatch):

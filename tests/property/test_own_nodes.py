@@ -22,8 +22,9 @@ from frontier.prices.owned import (
     owned_from_text,
     with_owned,
 )
+from frontier.rivals import Rivals
 from frontier.scope import asked, included, sources_used
-from frontier.sensitivity import Rivals, sensitivity
+from frontier.sensitivity import sensitivity
 from frontier.serve import simulate_plan
 from frontier.start.log import OwnStart
 from frontier.study import content, simulate, study_of

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frontier import held, sensitivity
+from frontier import held
+from frontier import rivals as rivals_module
 from frontier.billing import Terms, bill
 from frontier.charts.frontier_chart import frontier_figure
 from frontier.charts.frontier_chart import frontier_table as chart_points
@@ -21,7 +22,7 @@ from frontier.errors import InfeasibleError, InputError
 from frontier.plans.families import BOUND, DEDICATED, HYBRID
 from frontier.plans.grid import default_grid, first_look
 from frontier.plans.scenario import Scenario, deploy
-from frontier.sensitivity import Change, Rivals, usd_per_month
+from frontier.rivals import Change, Rivals, usd_per_month
 from frontier.sweep import (
     LIST_DEAL,
     Deal,
@@ -355,7 +356,7 @@ def test_outcomes_that_go_take_their_sessions_along(deployment, trace, tables):
 def test_runs_at_other_rates_are_simulated_again_to_the_bit_and_go_with_who_asked():
     """What a store forgets of `Rivals` is made anew; of rivals that are gone nothing stays."""
     gc.collect()
-    sensitivity._kept().clear()
+    rivals_module._kept().clear()
     rng = np.random.default_rng(6)
     rivals = Rivals(
         SCENARIO, make(np.sort(rng.uniform(0, 86_400, 60)), horizon_s=86_400.0), load_tables()
@@ -363,9 +364,9 @@ def test_runs_at_other_rates_are_simulated_again_to_the_bit_and_go_with_who_aske
     change = Change(traffic=1.5)
     zero, fixed = rivals.scale_to_zero(change), rivals.always_on(change, 2.0).outcomes
     assert all(map(operator.is_, rivals.scale_to_zero(change), zero))
-    held = sensitivity._kept().held_bytes
+    held = rivals_module._kept().held_bytes
     assert held > 0
-    sensitivity._kept().clear()
+    rivals_module._kept().clear()
     rivals.rest()
     again = (*rivals.scale_to_zero(change), *rivals.always_on(change, 2.0).outcomes)
     for one, other in zip(again, (*zero, *fixed), strict=True):
@@ -375,4 +376,4 @@ def test_runs_at_other_rates_are_simulated_again_to_the_bit_and_go_with_who_aske
         assert usd_per_month(one, load_tables()) == usd_per_month(other, load_tables())
     del rivals, again, one
     gc.collect()
-    assert sensitivity._kept().held_bytes == 0
+    assert rivals_module._kept().held_bytes == 0

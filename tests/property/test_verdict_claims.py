@@ -19,7 +19,7 @@ from frontier import spell
 from frontier.billing import Terms
 from frontier.errors import FrontierError
 from frontier.plans.scenario import Scenario
-from frontier.sensitivity import AS_SHIPPED, Rivals
+from frontier.rivals import AS_SHIPPED, Rivals
 from frontier.study import Simulated, compare, simulate, study_of, with_rate
 from frontier.sweep import Deal, rerun
 from frontier.tables import load_tables
