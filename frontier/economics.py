@@ -160,12 +160,16 @@ def needed_sessions(
     finish_s = np.asarray(finish_s, dtype=np.float64)
     if not np.all(np.isfinite(finish_s)):
         raise InputError("the clairvoyant bound needs a run in which no request was rejected")
-    times = np.concatenate([arrival_s, finish_s])
-    steps = np.repeat([1, -1], arrival_s.size)
+    times = np.concatenate([finish_s, arrival_s])
     # Finishes before arrivals at one instant: a replica handed over needs no second one.
-    order = np.lexsort((steps, times))
+    order = np.argsort(times, kind="stable")
     times = times[order]
-    needed = np.ceil(np.cumsum(steps[order]) / concurrency).astype(np.int64)
+    needed = np.where(order < finish_s.size, -1.0, 1.0)
+    del order
+    # Whole numbers, which a float holds exactly.
+    np.cumsum(needed, out=needed)
+    needed /= concurrency
+    np.ceil(needed, out=needed)
     rows = []
     for level in range(1, int(needed.max(initial=0)) + 1):
         edges = np.diff((needed >= level).astype(np.int8), prepend=0)
@@ -177,7 +181,7 @@ def needed_sessions(
         part["busy_s"] = _within(begins, ends, horizon_s)
         part["cold_start_index"] = -1
         rows.append(part)
-    return np.concatenate(rows) if rows else np.zeros(0, dtype=session_type(0))
+    return _joined(rows)
 
 
 def kept_sessions(
@@ -215,8 +219,9 @@ def kept_sessions(
     # A gap is kept if its idle seconds cost no more than a start.
     longest_kept_s = billed_start_s / idle_rate_factor if idle_rate_factor > 0 else math.inf
     rows = []
-    for replica in np.unique(needed["replica"]):
-        own = needed[needed["replica"] == replica]
+    replicas = np.unique(needed["replica"])
+    for replica in replicas:
+        own = needed if replicas.size == 1 else needed[needed["replica"] == replica]
         gaps = own["ready_s"][1:] - own["ended_s"][:-1]
         splits = np.flatnonzero(gaps > longest_kept_s)
         first = np.concatenate([[0], splits + 1])
@@ -234,8 +239,16 @@ def kept_sessions(
         part["cold_start_index"] = np.where(in_time, 0, -1)
         part["started_s"] = np.where(in_time, part["started_s"], part["ready_s"])
         part["starting_s"] = np.where(in_time, part["starting_s"], 0.0)
-        rows.append(part[part["started_s"] < horizon_s])
-    return np.concatenate(rows) if rows else np.zeros(0, dtype=session_type(0))
+        is_in_time = part["started_s"] < horizon_s
+        rows.append(part if is_in_time.all() else part[is_in_time])
+    return _joined(rows)
+
+
+def _joined(rows: list[NDArray[np.void]]) -> NDArray[np.void]:
+    """Return sessions of several replicas as one array; those of one are not copied."""
+    if not rows:
+        return np.zeros(0, dtype=session_type(0))
+    return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1508,9 +1508,10 @@ def run_replicas(
     state = begin(kind, rules, max_replicas=max_replicas, requests=n, stop=stop, scaler=scaler)
     fates = no_fates(n)
     outcome, state = go_on(state, requests, kind, rules, fates, reads, caches)
-    begun = state.progress.slots[SESSIONS]
-    owners, seconds = state.sessions
-    return outcome == DONE, fates, Sessions(owners[:begun], seconds[:begun])
+    begun = int(state.progress.slots[SESSIONS])
+    for table in state.sessions:
+        table.resize((begun, table.shape[1]), refcheck=False)
+    return outcome == DONE, fates, state.sessions
 
 
 def begin(

@@ -151,7 +151,8 @@ from frontier.tables import load_tables
 if TYPE_CHECKING:
     from frontier.kernel import Replicas, Rules, Ticks
 
-_ALL = slice(None)
+# Sessions that are taken over from the kernel at a time.
+_PART = 1 << 16
 
 
 class Cancelled(Exception):
@@ -462,9 +463,7 @@ def simulate_replicas(
     any_rejected = bool(rejected.any())
     served_s = fates.finish_s[~rejected] if any_rejected else fates.finish_s
     last_s = max(float(horizon_s), float(served_s.max(initial=0.0)))
-    sessions = sessions_from(owners, seconds, last_s=last_s)
-    # As large as what was made of it.
-    del owners, seconds
+    sessions = _drained(owners, seconds, last_s=last_s)
     ttft_s = fates.first_token_s - arrival_s
     prompt_s = prefill_s if caches is None else caches.prompt_s
     if any_rejected:
@@ -584,6 +583,25 @@ def keeps_cache(policy: ScalingPolicy) -> NDArray[np.bool_]:
     # What was lost on the way to a tier is not there in it either.
     found: NDArray[np.bool_] = np.logical_and.accumulate(keeps)
     return found
+
+
+def _drained(
+    owners: NDArray[np.int64], seconds: NDArray[np.float64], *, last_s: float
+) -> NDArray[np.void]:
+    """Return `sessions_from` of tables that are used up by it: both at once take twice the memory.
+
+    Of the last ones first, so that the tables shrink where they are.
+    """
+    from frontier.kernel import IN_TIERS
+
+    count, columns = seconds.shape
+    sessions = np.empty(count, dtype=session_type(columns - IN_TIERS))
+    for start in reversed(range(0, count, _PART)):
+        part = slice(start, start + _PART)
+        sessions[part] = sessions_from(owners[part], seconds[part], last_s=last_s)
+        owners.resize((start, 2), refcheck=False)
+        seconds.resize((start, columns), refcheck=False)
+    return sessions
 
 
 def sessions_from(

@@ -235,7 +235,7 @@ class TokenApi:
 
 # What a run has at hand of each at its peak: waits and times, sessions as they come and as they
 # are kept, or kept and metered.
-_REQUEST_BYTES, _SESSION_BYTES = 90, 130
+_REQUEST_BYTES, _SESSION_BYTES = 90, 110
 _NO_SESSIONS = np.empty(0, dtype=session_type(0))
 
 
@@ -633,7 +633,9 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
         is_provider_default=False,
     )
     stage_s = np.array([list(plan.start.wall_s.values())] * (1 if nodes is None else 2))
-    return dataclasses.replace(largest, plan=plan, held=Held(needed(), needed), stage_s=stage_s)
+    with room_for((_REQUEST_BYTES + _SESSION_BYTES) * trace.arrival_s.size, lambda: False):
+        held = Held(needed(), needed)
+    return dataclasses.replace(largest, plan=plan, held=held, stage_s=stage_s)
 
 
 def settled(outcome: Outcome, tables: Tables) -> Outcome:

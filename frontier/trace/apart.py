@@ -35,7 +35,7 @@ from frontier.tables import Tables, load_tables
 from frontier.trace.model import Trace, TraceQuestion, UnknownFormat
 
 if TYPE_CHECKING:
-    from frontier.trace.decode import Progress, Source
+    from frontier.trace.streams import Progress, Source
 
 _P = ParamSpec("_P")
 _ROOT = Path(__file__).parents[2]

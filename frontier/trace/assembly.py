@@ -19,9 +19,9 @@ from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace import buckets, checks, columns, prefixes
 from frontier.trace.checks import Findings
-from frontier.trace.decode import Table
 from frontier.trace.formats import Layout
 from frontier.trace.model import PathCount, Trace, TraceQuestion, TraceReport, make_trace
+from frontier.trace.raw_table import Table
 
 BAD_TIME = "rows whose time could not be read"
 BAD_TOKENS = "rows whose token counts are negative, fractional or no number"

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontier.errors import InputError
-from frontier.trace.decode import Table
 from frontier.trace.formats import SYNONYMS, Layout, Names, fold
+from frontier.trace.raw_table import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -27,11 +27,11 @@ from frontier.trace.bucket_columns import (
 )
 from frontier.trace.checks import Findings
 from frontier.trace.columns import Clock, Codes
-from frontier.trace.decode import Batch, Table
 from frontier.trace.expansion import RateSeries
 from frontier.trace.formats import Layout, suggested
 from frontier.trace.model import Decided, TraceQuestion, TraceReport, UnknownFormat
 from frontier.trace.rate_series import fill_missing
+from frontier.trace.raw_table import Batch, Table
 
 REQUESTS, BUCKETS = ROWS_ARE = ("requests", "buckets")
 _FEWEST_ROWS = 24

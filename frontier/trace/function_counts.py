@@ -10,11 +10,11 @@ from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace.checks import Findings
 from frontier.trace.columns import MISSING, Codes, numbers
-from frontier.trace.decode import Table, too_many_rows
 from frontier.trace.expansion import RateSeries
 from frontier.trace.formats import listed
 from frontier.trace.model import TraceQuestion
 from frontier.trace.rate_layouts import RateLayout, report_of
+from frontier.trace.raw_table import Table, too_many_rows
 
 
 def read_functions(

@@ -19,8 +19,8 @@ from frontier.trace import (
     formats_web,
     prefixes,
 )
-from frontier.trace.decode import Table
 from frontier.trace.formats import Layout, Names, fold
+from frontier.trace.raw_table import Table
 
 FORMATS: tuple[Callable[[Names], Layout | None], ...] = (
     formats.azure_llm,

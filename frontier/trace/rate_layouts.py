@@ -17,9 +17,9 @@ from frontier.errors import InputError
 from frontier.trace import metrics, quantities, series_documents
 from frontier.trace.checks import Findings
 from frontier.trace.columns import Clock
-from frontier.trace.decode import Table
 from frontier.trace.formats import SYNONYMS, Names, fold
 from frontier.trace.model import TraceReport
+from frontier.trace.raw_table import Table
 
 OWN = "rate table"
 PANEL = "time and value (Prometheus, Grafana)"

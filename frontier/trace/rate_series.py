@@ -22,12 +22,12 @@ from frontier.tables import Tables
 from frontier.trace import checks, metrics
 from frontier.trace.checks import Findings
 from frontier.trace.columns import Clock
-from frontier.trace.decode import Table
 from frontier.trace.expansion import RateSeries
 from frontier.trace.function_counts import read_functions
 from frontier.trace.model import Decided, TraceQuestion
 from frontier.trace.paths import PathFilter
 from frontier.trace.rate_layouts import OWN, RateLayout, report_of
+from frontier.trace.raw_table import Table
 from frontier.trace.samples import (
     Samples,
     check_times,

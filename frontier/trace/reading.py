@@ -48,11 +48,13 @@ from frontier.trace.assembly import (
 from frontier.trace.bucket_columns import Counting
 from frontier.trace.buckets import BucketCells
 from frontier.trace.checks import Findings
-from frontier.trace.decode import Batch, Caps, Progress, Source, Table, open_table, too_many_rows
+from frontier.trace.decode import open_table
 from frontier.trace.expansion import expand
 from frontier.trace.formats import Layout
 from frontier.trace.model import Trace, UnknownFormat
 from frontier.trace.paths import OTHER_PATHS, PathFilter
+from frontier.trace.raw_table import Batch, Caps, Table, too_many_rows
+from frontier.trace.streams import Progress, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa

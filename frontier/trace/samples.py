@@ -17,9 +17,9 @@ from frontier.tables import Tables
 from frontier.trace import metrics, quantities
 from frontier.trace.checks import Findings
 from frontier.trace.columns import MISSING, Clock, Codes, numbers
-from frontier.trace.decode import Table, too_many_rows
 from frontier.trace.model import UnknownFormat
 from frontier.trace.rate_layouts import RateLayout, is_name
+from frontier.trace.raw_table import Table, too_many_rows
 from frontier.trace.which_series import Chosen
 
 _MOST_COUNTED = 2.0**53  # above it floats skip whole numbers

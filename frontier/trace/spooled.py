@@ -39,10 +39,11 @@ from frontier.trace import (
     reading,
 )
 from frontier.trace.checks import Findings
-from frontier.trace.decode import Caps, Table, open_table, too_many_rows
+from frontier.trace.decode import open_table
 from frontier.trace.formats import Layout
 from frontier.trace.model import Trace, TraceReport
 from frontier.trace.paths import PathFilter
+from frontier.trace.raw_table import Caps, Table, too_many_rows
 
 Progress = Callable[[int, int], None]
 
