@@ -102,7 +102,7 @@ def _draw_at_once(
         else:
             words = gap_sentence(zero.usd_per_month - rival.usd_per_month, zero, rival)
         st.subheader(text.said(words), anchor=False)
-        st.caption("At which rate the two cost the same takes serving others: looking…")
+        st.caption("Serving this traffic at other rates, to find where the two cost the same…")
     ANSWERS.stands()
 
 

@@ -13,6 +13,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -350,14 +351,21 @@ def _file(upload: Any, options: Mapping[str, Any], tables: Tables) -> FileRead:
             how |= _choose_paths(digest, paths[digest])
 
     def read(draw: int, progress: Callable[[int, int], None] | None = None) -> Trace:
-        return read_trace(
-            upload.getbuffer(),
-            name=upload.name,
-            draw=draw,
-            progress=progress,
-            tables=tables,
-            **{**how, **answers},
-        )
+        content = upload.getbuffer()
+        try:
+            return read_trace(
+                content,
+                name=upload.name,
+                draw=draw,
+                progress=progress,
+                tables=tables,
+                **{**how, **answers},
+            )
+        finally:
+            # Python 3.13 complains of a file that is let go of while a view of it lives on, as
+            # the frames of an error keep it.
+            with suppress(BufferError):
+                content.release()
 
     key = ("read", digest, upload.name, tuple(sorted(answers.items())), repr(sorted(how.items())))
     try:

@@ -160,6 +160,7 @@ class Names:
 
 _IGNORED = re.compile(r"[\s_\-]+")
 _SHORT = 64
+_MOST_PARTS = 32
 
 
 def fold(name: str) -> str:
@@ -478,13 +479,14 @@ def private_columns(table: Table, layout: Layout) -> tuple[str, ...]:
     read = set(layout.columns())
     found: dict[str, None] = {}
     for name in table.names:
-        parts = name.split(".")
+        # A hostile name has thousands of points, and each would be folded with all before it.
+        parts, folded = name.split(".", _MOST_PARTS), fold(name)
         starts = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
         for part, start in zip(parts, starts, strict=True):
             # An object of which something is read is not left out as a whole.
             is_read = name in read or any(column.startswith(f"{start}.") for column in read)
-            if not is_read and {fold(part), fold(name)} & telling:
-                found[name if fold(name) in telling else start] = None
+            if not is_read and {fold(part), folded} & telling:
+                found[name if folded in telling else start] = None
                 break
     return tuple(found)
 

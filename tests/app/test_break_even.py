@@ -69,7 +69,7 @@ def test_what_the_two_cost_here_stands_before_other_rates_are_served(page, monke
     headline = app.subheader[0].value
     assert headline.startswith("Here scale-to-zero costs ")
     assert "is cheaper by" in headline
-    assert "looking" in said(app)
+    assert "to find where the two cost the same" in said(app)
 
 
 def test_no_break_even_is_said(page):

@@ -336,6 +336,22 @@ def test_a_bomb_is_one_sentence_within_bounds(name):
     assert _child_peak_mb() < 330
 
 
+_POINTS = b"a." * 40_000
+_KEYED = b'{"timestamp":%d.5,"prompt_tokens":5,"output_tokens":5,"' + _POINTS * 5 + b'":1}\n'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [HEADER[:-1] + b"," + _POINTS + b"\n0.5,1,1,1\n1.5,1,1,1\n", _KEYED % 0 + _KEYED % 1],
+    ids=["CSV", "JSON lines"],
+)
+def test_a_name_of_many_points_is_a_name_like_any_other(content):
+    """Parts of names are looked at one by one: of the longest only so many."""
+    begun = time.thread_time()
+    assert read_trace(content).arrival_s.size == 2
+    assert time.thread_time() - begun < 2.0
+
+
 def _good() -> bytes:
     times = np.arange(100) + 0.5
     return _parquet(
