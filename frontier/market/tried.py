@@ -22,7 +22,7 @@ from frontier.billing import Contract, Meters, Usage, metering_key, read_meters,
 from frontier.crew import THREADS, Crew, Progress
 from frontier.economics import undominated
 from frontier.latency import LatencySummary, summarise
-from frontier.memory import stopwatch
+from frontier.memory import room_for, stopwatch
 from frontier.plans.families import DEDICATED
 from frontier.plans.grid import first_look, offer_grid
 from frontier.plans.plan import Plan
@@ -32,7 +32,7 @@ from frontier.serving import ServingSpeed
 from frontier.shipped import Ran, Shipped
 from frontier.simulate import Cancelled, RunResult, session_seconds, session_type
 from frontier.start.stages import StartDraws
-from frontier.sweep import start_draws, start_normals, usage_of_run
+from frontier.sweep import run_bytes, start_draws, start_normals, usage_of_run
 from frontier.tables import Gpu, Model, Tables
 from frontier.trace import Trace
 
@@ -376,8 +376,9 @@ def _try(
     if stop[0]:
         raise Cancelled("the market was stopped before its end")
     start = draws[index]
-    result = simulate_plan(job.plan, trace, start, cancel=stop)
-    return read_off(job.plan, result, job.contracts, start, trace)
+    with room_for(run_bytes(job.plan, trace), lambda: stop[0]):
+        result = simulate_plan(job.plan, trace, start, cancel=stop)
+        return read_off(job.plan, result, job.contracts, start, trace)
 
 
 def read_off(
