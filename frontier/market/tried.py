@@ -377,8 +377,14 @@ def _try(
         raise Cancelled("the market was stopped before its end")
     start = draws[index]
     with room_for(run_bytes(job.plan, trace), lambda: stop[0]):
-        result = simulate_plan(job.plan, trace, start, cancel=stop)
-        return read_off(job.plan, result, job.contracts, start, trace)
+        # Nobody but the reading holds the run, which lets go of it before it meters.
+        return read_off(
+            job.plan,
+            simulate_plan(job.plan, trace, start, cancel=stop),
+            job.contracts,
+            start,
+            trace,
+        )
 
 
 def read_off(
@@ -397,6 +403,7 @@ def read_off(
         Of the plan.
     """
     sessions, latency = result.sessions, summarise(result)
+    del result
     usage = usage_of_run(
         plan,
         sessions,
