@@ -209,13 +209,17 @@ def count_ticks(top: float, most: int = 6) -> list[float]:
     return [float(tick) for tick in np.arange(0, top, step)]
 
 
-def money_ticks(low_usd: float, high_usd: float) -> tuple[list[float], list[str]]:
+def money_ticks(
+    low_usd: float, high_usd: float, digits: tuple[int, ...] = (1, 2, 5)
+) -> tuple[list[float], list[str]]:
     """Return tick positions [$] on a logarithmic axis and their labels: $500, $1,000, $2,000.
 
-    Over more than two decades in steps of 1 and 3, so that the labels have room on a phone.
+    Parameters
+    ----------
+    digits : tuple of int
+        What they begin with.
     """
     decades = range(math.floor(math.log10(low_usd)), math.ceil(math.log10(high_usd)) + 1)
-    digits = (1, 3) if high_usd / low_usd > _WIDE_RANGE else (1, 2, 5)
     ticks = [digit * 10.0**power for power in decades for digit in digits]
     chosen = [tick for tick in ticks if low_usd <= tick <= high_usd]
     return chosen, [f"${tick:,.0f}" if tick >= 1 else spell.dollars(tick) for tick in chosen]
@@ -252,8 +256,12 @@ def time_axis(low_s: float, high_s: float, most: int | None = None) -> dict[str,
 
 
 def money_axis(low_usd: float, high_usd: float) -> dict[str, Any]:
-    """Return the settings of a logarithmic axis of dollars, with `money_ticks`."""
-    return _log_axis(low_usd, high_usd, *money_ticks(low_usd, high_usd))
+    """Return the settings of a logarithmic axis of dollars, with `money_ticks`.
+
+    Over more than two decades in steps of 1 and 3, so that the labels have room on a phone.
+    """
+    digits = (1, 3) if high_usd / low_usd > _WIDE_RANGE else (1, 2, 5)
+    return _log_axis(low_usd, high_usd, *money_ticks(low_usd, high_usd, digits))
 
 
 def _log_axis(low: float, high: float, ticks: list[float], labels: list[str]) -> dict[str, Any]:

@@ -166,13 +166,13 @@ def _stage_words(table: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         rows.append(
             {
                 "Stage": row.label,
-                "Seconds": _unbroken(spell.seconds(row.seconds)),
-                "Nine of ten": _unbroken(
+                "Seconds": text.unbroken(spell.seconds(row.seconds)),
+                "Nine of ten": text.unbroken(
                     f"{spell.seconds(row.low_s)} to {spell.seconds(row.high_s)}"
                 )
                 if known and row.high_s > 0
                 else "—",
-                "Share": _unbroken(spell.percent(round(row.share, 3))) if known else "—",
+                "Share": text.unbroken(spell.percent(round(row.share, 3))) if known else "—",
                 "Basis": row.basis or "—",
                 "Source": _links(row.sources, tables)
                 or ("yours" if row.basis == "measured" else "—"),
@@ -180,10 +180,6 @@ def _stage_words(table: pd.DataFrame, tables: Tables) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).set_index("Stage")
-
-
-def _unbroken(words: str) -> str:
-    return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _links(source_ids: tuple[str, ...], tables: Tables) -> str:

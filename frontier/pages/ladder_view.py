@@ -176,22 +176,20 @@ def _draw_table(table: pd.DataFrame, found: Ladder, *, is_last: bool) -> None:
                     f"{spell.seconds(row.reachable_s)}"
                 )
             return "none holds it"
-        if row.same_as_above:
-            return "same as above"
-        return text.unbroken(f"{row.where}, {row.policy}")
+        return "same as above" if row.same_as_above else f"{row.where}, {row.policy}"
 
     def saves(row: Any) -> str:
         if math.isnan(row.saves_usd):
             return ""
         if not row.saves_usd:
             return "nothing"
-        share = spell.percent(round(row.saves_share, 3))
-        return text.unbroken(f"{money(row.saves_usd)} ({share})")
+        return f"{money(row.saves_usd)} ({spell.percent(round(row.saves_share, 3))})"
 
     def luck(row: Any) -> str:
         if not row.with_other_luck:
             return ""
-        words = f", by luck {span_in_words(row.p99_low_s, row.p99_high_s)}"
+        ends = span_in_words(row.p99_low_s, row.p99_high_s).split(" to ")
+        words = f", by luck {' to '.join(map(text.unbroken, ends))}"
         return f"{words}: not sure" if row.with_other_luck == NOT_SURE else words
 
     rows = list(table.itertuples())
@@ -202,7 +200,7 @@ def _draw_table(table: pd.DataFrame, found: Ladder, *, is_last: bool) -> None:
         f"Dollars {unit}": [money(row.usd_per_month) for row in rows],
         "Saves": [saves(row) for row in rows],
         "p99": [
-            text.unbroken(f"{spell.seconds(row.p99_ttft_s)}{luck(row)}") if row.is_held else ""
+            f"{text.unbroken(spell.seconds(row.p99_ttft_s))}{luck(row)}" if row.is_held else ""
             for row in rows
         ],
         "Over it, of 1,000": [f"{row.over_of_thousand:.0f}" if row.is_held else "" for row in rows],

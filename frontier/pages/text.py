@@ -48,11 +48,8 @@ def money(text: str) -> str:
 
 
 def unbroken(words: str) -> str:
-    """Return words that a narrow column breaks behind a comma only.
-
-    A table wider than a phone is then pushed aside, where it would stand a word a line.
-    """
-    return words.replace(" ", _NO_BREAK).replace(f",{_NO_BREAK}", ", ")
+    """Return words that a narrow column does not break, such as "3 min 25 s"."""
+    return words.replace(" ", _NO_BREAK)
 
 
 def bullets(sentences: Iterable[str]) -> str:
