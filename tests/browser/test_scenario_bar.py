@@ -159,6 +159,8 @@ def test_a_tab_and_a_plan_are_drawn_anew_alone_and_stand_in_the_link(open_page):
     field = page.locator(".st-key-plan input:visible").first
     field.scroll_into_view_if_needed()
     field.fill("Dedicated × 2")
+    # People choose from the list that they see.
+    page.get_by_role("option", name="Dedicated × 2").first.wait_for(timeout=20_000)
     page.keyboard.press("Enter")
     page.wait_for_function("location.search.includes('plan=dedicated-2')", timeout=20_000)
     wait_until_done(page)
