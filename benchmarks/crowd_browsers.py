@@ -66,14 +66,17 @@ async def _live(
     requests_of: Callable[[int], int],
     took: list[float],
     strange: list[str],
+    step: dict[int, str],
 ) -> None:
     address = f"{url}/traffic?traffic=upload&limit={_limit_of(person)}"
+    step[person] = "the first visit"
     await page.goto(address, timeout=_LONGEST_MS, wait_until="commit")
     chip = page.locator(".st-key-chip_traffic button:visible").first
     await chip.click(timeout=_LONGEST_MS)
     field = page.locator("[data-testid=stPopoverBody] input[type=file]").first
     await field.wait_for(state="attached", timeout=_LONGEST_MS)
     name = f"person{person}.csv"
+    step[person] = "the upload"
     await field.set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
     await page.wait_for_function(
         "name => [...document.querySelectorAll('.st-key-chip_traffic button')]"
@@ -88,6 +91,7 @@ async def _live(
         turn += 1
         before = await page.evaluate(_NOW)
         title = _TITLES[turn % len(_TITLES)]
+        step[person] = f"turning from {before[:60]!r} to {title}"
         await page.get_by_role("link", name=title, exact=True).first.click(timeout=_LONGEST_MS)
         await page.wait_for_function(_ANSWERED, arg=before, timeout=_LONGEST_MS)
         took.append(time.monotonic() - begun)
@@ -106,7 +110,7 @@ async def browsers(
 ) -> None:
     """Let people use the server in browsers, and print what was seen and how long it took."""
     url, took, strange, broken = f"http://localhost:{args.port}", [], [], []
-    begun_s = cpu_s()
+    begun_s, step = cpu_s(), dict[int, str]()
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
@@ -130,9 +134,10 @@ async def browsers(
                     requests_of,
                     took,
                     strange,
+                    step,
                 )
             except Exception as error:
-                broken.append(f"person {person}: {type(error).__name__}: {str(error)[:200]}")
+                broken.append(f"person {person}, {step.get(person)}: {type(error).__name__}")
             await context.close()
 
         await asyncio.gather(*(arrive(person) for person in range(args.people)))
