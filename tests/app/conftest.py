@@ -78,3 +78,26 @@ def open_app():
         return app.run()
 
     return _open
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """List the traces that plans are tried on, nothing being kept of the tests before.
+
+    Sessions of a plan that was tried may be forgotten and made again: that is no new try.
+    """
+    import streamlit as st
+
+    from frontier import memory, sweep
+
+    st.cache_resource.clear()
+    for store in tuple(memory._STORES):
+        store.clear()
+    digests = []
+    original = sweep.outcome_of
+    monkeypatch.setattr(
+        sweep,
+        "outcome_of",
+        lambda plan, trace, *a, **k: digests.append(trace.digest) or original(plan, trace, *a, **k),
+    )
+    return digests

@@ -8,7 +8,6 @@ import types
 
 import pytest
 
-from frontier import sweep
 from frontier.edits import cell_text
 from frontier.tables import load_tables
 
@@ -271,21 +270,7 @@ def _offers(app):
     return next(e.value for e in app.dataframe if "security" in e.value)
 
 
-@pytest.fixture
-def simulations(monkeypatch):
-    """List the traces that plans are simulated on, nothing being kept from the tests before."""
-    import streamlit as st
-
-    st.cache_resource.clear()
-    calls = []
-    original = sweep.simulate_plan
-    monkeypatch.setattr(
-        sweep, "simulate_plan", lambda *a, **k: calls.append(a[1].digest) or original(*a, **k)
-    )
-    return calls
-
-
-def test_money_simulates_nothing_and_the_idle_range_simulates_anew(simulations):
+def test_money_simulates_nothing_and_the_idle_range_simulates_anew(tried):
     """Price, months, discount, a reference API, steps re-bill; a scaling rule re-simulates.
 
     Of the traffic itself: a break-even that moves is looked for at other rates.
@@ -293,8 +278,8 @@ def test_money_simulates_nothing_and_the_idle_range_simulates_anew(simulations):
     app = _open(_BOTH, view="plans")
     own = app.session_state["choices"].trace.digest
     before = app.metric[0].value
-    assert own in simulations
-    simulations.clear()
+    assert own in tried
+    tried.clear()
     _price(app, "crusoe-l40s", 1.2)
     assert not app.exception
     assert "$876" in app.subheader[0].value
@@ -308,15 +293,15 @@ def test_money_simulates_nothing_and_the_idle_range_simulates_anew(simulations):
     app.number_input(key="api_output").set_value(10.0).run()
     app.toggle(key="band").set_value(True).run()
     assert not app.exception
-    assert own not in simulations
+    assert own not in tried
     _cell(app, "provider_rules", "modal", "increment_s", 60.0)
     _cell(app, "provider_rules", "modal", "bills_idle", False)
     assert not app.exception
-    assert own not in simulations
+    assert own not in tried
     _cell(app, "behaviours", "modal", "idle_max_s", 600.0)
     assert not app.exception
     assert len(_changes(app)) == 4
-    assert own in simulations
+    assert own in tried
 
 
 def test_a_link_brings_a_changed_price_or_says_why_not():
