@@ -112,6 +112,9 @@ def turning_figure(table: pd.DataFrame, one: InputRange) -> go.Figure:
     """Draw `turning_table`: a column a part of the range, in it the choices by their share."""
     parts = table.drop_duplicates("part")
     ticks = [value_in_words(one, low, bare=True) for low in parts["low"]]
+    # What the ticks leave out of a value stands once, in the title.
+    unit = value_in_words(one, parts["low"].iloc[0]).removeprefix(ticks[0]).strip()
+    of_what = f"{one.label}: {unit}" if unit else one.label
     figure = go.Figure()
     labels: Sequence[str] = list(dict.fromkeys(table["label"]))
     for index, label in enumerate(labels):
@@ -131,7 +134,7 @@ def turning_figure(table: pd.DataFrame, one: InputRange) -> go.Figure:
     theme.base_layout(figure, height_px=_SHARES_PX)
     figure.update_layout(barmode="stack", bargap=0.06, legend={"traceorder": "normal"})
     figure.update_xaxes(
-        tickvals=parts["part"].tolist(), ticktext=ticks, title=f"{one.label}, from", showgrid=False
+        tickvals=parts["part"].tolist(), ticktext=ticks, title=f"{of_what}, from", showgrid=False
     )
     figure.update_yaxes(title="Draws of 100 in which it wins", range=[0, 104], nticks=6)
     return figure

@@ -72,3 +72,14 @@ def test_the_columns_are_stacked_and_told_apart_by_more_than_colour(found):
     looks = {(trace.marker.color, trace.marker.pattern.shape) for trace in figure.data}
     assert len(looks) == len(figure.data)
     assert len(figure.layout.xaxis.ticktext) == table["part"].nunique()
+
+
+def test_the_axis_names_the_unit_that_its_ticks_leave_out(found):
+    """Seconds carry theirs; what is a number alone on its tick is said to be of something."""
+    for one in found.inputs:
+        table = turning_table(found, one.key, hanging(LIMIT_S).named)
+        title = turning_figure(table, one).layout.xaxis.title.text
+        unit = {"s": "", "$/GPU-h": ": a GPU-hour", "requests/day": ": requests a day"}.get(
+            one.unit, f": {one.unit}"
+        )
+        assert title == f"{one.label}{unit}, from"
