@@ -105,6 +105,8 @@ def _follow(page, path: str) -> None:
     if on_a_phone := behind.count() > 0:
         behind.click()
     page.locator(f"[data-testid$=NavLink][href$='/{path}']").first.click()
+    # The address follows once the page's run has begun; until then the one before stands still.
+    page.wait_for_function("path => location.pathname === path", arg=f"/{path}", timeout=60_000)
     if on_a_phone:
         page.locator("[data-testid=stSidebarCollapseButton] button").click()
         behind.wait_for()
