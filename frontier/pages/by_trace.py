@@ -15,7 +15,7 @@ from frontier.growth import (
     served_apart,
     sharing_in_words,
 )
-from frontier.pages import link, mishap, show, text
+from frontier.pages import link, mishap, results, show, text
 from frontier.study import Study
 from frontier.trace import Together
 
@@ -100,13 +100,14 @@ def draw(together: Together, study: Study, chosen: str) -> None:
 
 
 def _apart(together: Together, study: Study) -> ServedApart:
+    place = results.bar_place()
     key = (together.digest, study.deployment.scenario, study.deal, study.limit_s)
     made = st.session_state.get(_APART)
     # Tables are made anew where anything in them changes, so the object itself is a key.
     if made is not None and made[0] == key and made[1] is study.tables:
         found: ServedApart = made[2]
         return found
-    bar = st.progress(0.0, "Serving each trace apart…")
+    bar = place.progress(0.0, "Serving each trace apart…")
 
     def tick() -> None:
         bar.progress(0.5, "Serving each trace apart…")
@@ -114,6 +115,6 @@ def _apart(together: Together, study: Study) -> ServedApart:
     try:
         found = served_apart(study, together, tick=tick)
     finally:
-        bar.empty()
+        place.empty()
     st.session_state[_APART] = key, study.tables, found
     return found

@@ -271,13 +271,15 @@ def _found(choices: Choices, study: Study, growth: GrowthPlan) -> tuple[GrowthTa
 
     Traffic is simulated once; prices, terms and limits only bill it.
     """
+    simulated_place, place = st.container(), results.bar_place()
     kept = st.session_state.get(_FUTURES)
     # The rules say what is metered, and so which plans can be worth keeping.
     rules = study.tables.rules_of(study.tables.offers[choices.scenario.serverless_offer])
     simulated = (choices.content, rules)
     if kept is None or kept[0] != simulated:
         # Only the latest is kept: a year of runs is some ten megabytes.
-        kept = simulated, Futures(results.simulated(choices), study.tables)
+        with simulated_place:
+            kept = simulated, Futures(results.simulated(choices), study.tables)
         st.session_state[_FUTURES] = kept
     # Tables are made anew where anything in them changes, so the object itself is a key.
     plan_id = _todays_plan(study)
@@ -286,7 +288,7 @@ def _found(choices: Choices, study: Study, growth: GrowthPlan) -> tuple[GrowthTa
     if made is not None and made[0] == key and made[1] is study.tables:
         found: tuple[GrowthTable, Ranges] = made[2]
         return found
-    bar = st.progress(0.0, "Looking at the months…")
+    bar = place.progress(0.0, "Looking at the months…")
 
     def progress(done: int, of: int) -> None:
         session.require_room("so many months")
@@ -302,7 +304,7 @@ def _found(choices: Choices, study: Study, growth: GrowthPlan) -> tuple[GrowthTa
         )
         found = months, luck
     finally:
-        bar.empty()
+        place.empty()
     st.session_state[_MADE] = key, study.tables, found
     return found
 

@@ -124,6 +124,7 @@ def _draw_chart(table: pd.DataFrame, found: Ladder, *, is_last: bool) -> None:
 def _found(
     choices: Choices, ticked: market_view.Ticked, others_s: tuple[float, ...], tables: Tables
 ) -> Ladder:
+    place = results.bar_place()
     own_s, today = choices.scenario.slo_p99_ttft_s, dt.date.today()
     limits_s = limits_of(tables, own_s, others_s)
     # Tables are made anew where anything in them changes, so the object itself is a key.
@@ -132,7 +133,7 @@ def _found(
     if made is not None and made[0] == key and made[1] is tables:
         found: Ladder = made[2]
         return found
-    bar = st.progress(0.0, "Looking at the market…")
+    bar = place.progress(0.0, "Looking at the market…")
 
     def progress(done: int, total: int) -> None:
         session.require_room("these limits")
@@ -153,7 +154,7 @@ def _found(
             crew=session.crew(),
         )
     finally:
-        bar.empty()
+        place.empty()
     st.session_state[_MADE] = (key, tables, found)
     return found
 

@@ -153,6 +153,7 @@ def _found(
     choices: Choices, ticked: Ticked, tables: Tables, first: Callable[[Market], None]
 ) -> tuple[Market, bool]:
     """Return the market, and whether all offers are on it: of long traffic, when asked for."""
+    place = results.bar_place()
     most = int(tables.setting("market_most_requests"))
     is_all = choices.trace.arrival_s.size <= most or bool(st.session_state.get("market_all"))
     limit_s, today = choices.scenario.slo_p99_ttft_s, dt.date.today()
@@ -160,7 +161,7 @@ def _found(
     made = st.session_state.get(_MADE)
     if made is not None and made[0] == key:
         return made[1], is_all
-    bar = st.progress(0.0, "Looking at the market…")
+    bar = place.progress(0.0, "Looking at the market…")
     waiting: list[Market] = []
     begun_s = time.monotonic()
 
@@ -194,7 +195,7 @@ def _found(
             waiting = [found] if found.able else []
             found = of(EVERYTHING)
     finally:
-        bar.empty()
+        place.empty()
     st.session_state[_MADE] = (key, found)
     return found, is_all
 

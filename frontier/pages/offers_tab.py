@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from typing import Any
 
 import pandas as pd
@@ -50,7 +51,7 @@ _KINDS = {
     "spot": "Spot",
 }
 _ROWS = {"gpu": "GPUs", "provider": "Providers"}
-_SELECTED = "offer_rows"
+_ROWS_KEY = "offer_rows"
 _HEIGHT_PX = 420
 _FEW_ROWS = 10
 
@@ -220,9 +221,12 @@ def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
         shown = shown.drop(columns="listed_usd_per_gpu_h")
     keys = tuple(found.index)
     row = keys.index(chosen)
-    selected = st.session_state.get(_SELECTED)
+    # The browser names rows by their number. Where their order changes, by a price that was typed,
+    # it is another table: a number sent before the browser has it would be another offer's.
+    selection = f"{_ROWS_KEY}_{_digest(keys)}"
+    selected = st.session_state.get(selection)
     if selected is None or list(selected["selection"]["rows"]) != [row]:
-        st.session_state[_SELECTED] = {"selection": {"rows": [row]}}
+        st.session_state[selection] = {"selection": {"rows": [row]}}
     count = spell.count(total, "offer")
     if found.attrs["said"]:
         count = f"{len(found):,} of {count} ({text.plain(found.attrs['said'])})"
@@ -232,8 +236,8 @@ def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
         shown,
         hide_index=True,
         height="content" if len(found) <= _FEW_ROWS else _HEIGHT_PX,
-        key=_SELECTED,
-        on_select=mishap.safe(lambda: _choose(keys, row)),
+        key=selection,
+        on_select=mishap.safe(lambda: _choose(selection, keys, row)),
         selection_mode=("single-row-required", "single-cell"),
         placeholder="",
         column_order=[
@@ -279,11 +283,15 @@ def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
     show.download(shown.reset_index(), "offers.csv")
 
 
-def _choose(keys: tuple[str, ...], before: int) -> None:
+def _digest(keys: tuple[str, ...]) -> str:
+    return hashlib.blake2b("\0".join(keys).encode(), digest_size=8).hexdigest()
+
+
+def _choose(selection: str, keys: tuple[str, ...], before: int) -> None:
     """Take the row that was chosen, by its mark or by any of its cells."""
-    selection = st.session_state[_SELECTED]["selection"]
-    by_mark = [row for row in selection["rows"] if row != before]
-    by_cell = [row for row, _ in selection["cells"]]
+    chosen = st.session_state[selection]["selection"]
+    by_mark = [row for row in chosen["rows"] if row != before]
+    by_cell = [row for row, _ in chosen["cells"]]
     for row in (by_mark or by_cell)[:1]:
         if row < len(keys):
             st.session_state["data_offer"] = keys[row]

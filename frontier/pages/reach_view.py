@@ -133,6 +133,7 @@ def _provider(choices: Choices, tables: Tables) -> str | None:
 def _found(
     choices: Choices, tables: Tables, limit_s: float, provider: str | None, any_precision: bool
 ) -> Reached:
+    place = results.bar_place()
     offers = offers_of(provider, tables)
     rules = {offer.rules_id: tables.rules_of(offer) for offer in offers}
     behaviours = {offer.rules_id: tables.behaviour_of(offer) for offer in offers}
@@ -142,7 +143,7 @@ def _found(
     kept = find(key)
     if kept is None:
         taken_s = stopwatch()
-        bar = st.progress(0.0, "Searching…")
+        bar = place.progress(0.0, "Searching…")
 
         def progress(done: int, most: int) -> None:
             session.require_room("this search")
@@ -163,7 +164,7 @@ def _found(
                 progress=progress,
             )
         finally:
-            bar.empty()
+            place.empty()
         store(private=choices.is_private).put(key, kept, taken_s())
     return cast(Reached, kept)
 

@@ -187,11 +187,12 @@ def _ask_quantity(columns: tuple[str, ...]) -> tuple[str | None, str]:
 
 def _found(study: Study, plan_id: str, paid: PaidBill) -> Reality:
     """Return the comparison; the last one is kept, as it takes some simulations."""
+    place = results.bar_place()
     told = (study.trace.digest, study.table.to_csv(), plan_id, repr(paid))
     key = hashlib.sha256(repr(told).encode()).hexdigest()
     kept = st.session_state.get(_KEPT)
     if kept is None or kept[0] != key:
-        with st.spinner("Simulating the traffic at other levels"):
+        with place, st.spinner("Simulating the traffic at other levels"):
             kept = key, compare_bill(study, plan_id, paid)
         st.session_state[_KEPT] = kept
     return kept[1]

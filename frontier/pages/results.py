@@ -168,10 +168,11 @@ def once(
     what : str
         Names it where there is no memory for it.
     """
+    place = bar_place()
     found = find(key)
     if found is not None:
         return found
-    bar, drawn_s = st.progress(0.0, begins), time.monotonic()
+    bar, drawn_s = place.progress(0.0, begins), time.monotonic()
     is_over = server.yield_check()
 
     def progress(done: int, of: int) -> None:
@@ -196,7 +197,16 @@ def once(
             key, make_here, lambda: bar.progress(0.0, f"{begins} Another visitor has begun it.")
         )
     finally:
-        bar.empty()
+        place.empty()
+
+
+def bar_place() -> st.delta_generator.DeltaGenerator:
+    """Hold the place of a bar; to be called in every run, with or without a bar in it.
+
+    What stands beneath would else move up in the next run, and the browser would build it anew:
+    a list that is open in it, or a text half typed, would be gone.
+    """
+    return st.empty()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,11 +58,11 @@ def _draw_changes() -> None:
         st.caption("Nothing is changed in this session.")
         return
     with st.popover(f"{spell.count(len(edits), 'cell')} changed", icon=":material/edit_note:"):
-        for number, edit in enumerate(edits[:_LISTED_CHANGES]):
+        for edit in edits[:_LISTED_CHANGES]:
             st.markdown(_change_in_words(edit))
             st.button(
                 "Reset",
-                key=f"reset_{number}",
+                key=f"reset_cell_{edit.table}_{edit.key}_{edit.column}",
                 on_click=mishap.safe(_reset),
                 args=(edit,),
                 help="Take the value of the table again.",

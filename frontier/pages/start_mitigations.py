@@ -13,7 +13,7 @@ from frontier.charts.mitigations_chart import mitigations_chart_figure, mitigati
 from frontier.errors import InputError
 from frontier.mitigations.base import Mitigation, Standing, missing_for
 from frontier.mitigations.registry import MITIGATIONS, numbers_of
-from frontier.pages import link, show, text
+from frontier.pages import link, results, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import store
 from frontier.plans.grid import mitigated_plan
@@ -74,13 +74,13 @@ def ask(choices: Choices, deployment: Deployment, tables: Tables) -> Asked:
 
 def tried(asked: Asked, choices: Choices, deployment: Deployment, tables: Tables) -> Tried:
     """Return what each usable mitigation alone does."""
-    menu, trace = asked.menu, choices.trace
+    menu, trace, place = asked.menu, choices.trace, results.bar_place()
     plans = [
         mitigated_plan(deployment, chosen, tables)
         for chosen in ((), *((item,) for item in menu.usable.values()))
     ]
     base, *outcomes = store(private=choices.is_private).get_or_make(
-        asked.key, lambda: _simulate(plans, trace, tables)
+        asked.key, lambda: _simulate(plans, trace, tables, place)
     )
     by_option = dict(zip(menu.usable, outcomes, strict=True))
     platform = platform_of(deployment.serverless.behaviour.platform_id, tables)
@@ -141,14 +141,16 @@ def _inputs(tables: Tables) -> tuple[float, tuple[tuple[float, float], ...]]:
     )
 
 
-def _simulate(plans: list[Plan], trace: Trace, tables: Tables) -> tuple[Outcome, ...]:
-    bar = st.progress(0.0, "Trying each mitigation on your traffic…")
+def _simulate(
+    plans: list[Plan], trace: Trace, tables: Tables, place: st.delta_generator.DeltaGenerator
+) -> tuple[Outcome, ...]:
+    bar = place.progress(0.0, "Trying each mitigation on your traffic…")
 
     def progress(done: int, total: int) -> None:
         bar.progress(done / total, f"Tried {done} of {spell.count(total, 'plan')}")
 
     outcomes = simulate_plans(plans, trace, tables, progress=progress)
-    bar.empty()
+    place.empty()
     return outcomes
 
 

@@ -76,13 +76,13 @@ def draw(choices: Choices) -> None:
 
 def _runs(choices: Choices, study: Study, mitigations: tuple[str, ...]) -> TimeoutRuns:
     """Return the runs, simulated once for each way of metering their seconds."""
-    tables = study.tables
+    place, tables = results.bar_place(), study.tables
     metered = metered_alike(study.deployment, tables, study.deal, mitigations)
     key = ("timeouts", mitigations, metered, *choices.content)
     kept = find(key)
     if kept is None:
         taken_s = stopwatch()
-        bar = st.progress(0.0, "Trying idle timeouts…")
+        bar = place.progress(0.0, "Trying idle timeouts…")
 
         def progress(done: int, total: int) -> None:
             session.require_room("this curve")
@@ -99,7 +99,7 @@ def _runs(choices: Choices, study: Study, mitigations: tuple[str, ...]) -> Timeo
                 crew=session.crew(),
             )
         finally:
-            bar.empty()
+            place.empty()
         store(private=choices.is_private).put(key, kept, taken_s())
     found: TimeoutRuns = kept
     return found

@@ -9,7 +9,7 @@ import streamlit as st
 
 from frontier import spell
 from frontier.errors import FrontierError
-from frontier.pages import link, session, show, text
+from frontier.pages import link, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import store
 from frontier.plans.grid import mitigated_plan
@@ -105,9 +105,11 @@ def draw_other_draws(choices: Choices) -> None:
     )
     if not wanted:
         return
+    place = results.bar_place()
     try:
         outcomes = store(private=choices.is_private).get_or_make(
-            ("draws", number, *choices.content), lambda: _outcomes_of_draws(choices, redraw, number)
+            ("draws", number, *choices.content),
+            lambda: _outcomes_of_draws(choices, redraw, number, place),
         )
     except FrontierError as error:
         st.caption(text.plain(str(error)))
@@ -151,15 +153,18 @@ def draw_other_draws(choices: Choices) -> None:
 
 
 def _outcomes_of_draws(
-    choices: Choices, redraw: Callable[[int], Trace], number: int
+    choices: Choices,
+    redraw: Callable[[int], Trace],
+    number: int,
+    place: st.delta_generator.DeltaGenerator,
 ) -> tuple[Outcome, ...]:
     tables = session.tables()
     outcomes: list[Outcome] = []
-    bar = st.progress(0.0, "Simulating other draws")
+    bar = place.progress(0.0, "Simulating other draws")
     for draw in range(number):
         trace = redraw(draw) if draw else choices.trace
         plan = mitigated_plan(deploy(choices.scenario, trace, tables), (), tables)
         outcomes += simulate_plans([plan], trace, tables)
         bar.progress((draw + 1) / number, f"Simulated {draw + 1} of {number} draws")
-    bar.empty()
+    place.empty()
     return tuple(outcomes)

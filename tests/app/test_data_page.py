@@ -70,7 +70,7 @@ def test_a_changed_price_is_marked_travels_in_the_link_and_can_be_reset():
     assert _changes(app) == [":material/edit: modal-l40s: $/GPU-hour changed from 1.9512 to 1.5"]
     assert app.query_params["price.modal-l40s"] == "1.5"
     assert "$1.50/GPU-h · yours" in str(app.selectbox(key="serverless").options)
-    app.button(key="reset_0").click().run()
+    app.button(key="reset_cell_offers_modal-l40s_usd_per_gpu_h").click().run()
     assert _changes(app) == []
     assert "price.modal-l40s" not in app.query_params
     assert "yours" not in str(app.selectbox(key="serverless").options)

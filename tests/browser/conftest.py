@@ -127,6 +127,8 @@ def open_page(app_url, browser, open_tab, last_tabs):
         height: int = 800,
         dark: bool = False,
         stranger: bool = False,
+        line: SlowLine | None = None,
+        until_done: bool = True,
     ):
         if stranger:
             contexts.append(browser.new_context())
@@ -135,16 +137,61 @@ def open_page(app_url, browser, open_tab, last_tabs):
         else:
             page = open_tab(width, height, dark)
             tabs.append(page)
+        if line is not None:
+            line.lead_to(page)
         page.goto(f"{app_url}/{path}")
         while last_tabs:
             last_tabs.pop().close()
-        wait_until_done(page)
+        if until_done:
+            wait_until_done(page)
         return page
 
     yield _open
     last_tabs.extend(tabs)
     for context in contexts:
         context.close()
+
+
+class SlowLine:
+    """A line to the server on which answers can be held back: what is sent goes on at once."""
+
+    def __init__(self):
+        self._is_held = False
+        self._held = []
+        self._to_page = None
+
+    def lead_to(self, page):
+        """Be the line of this page; before it is opened."""
+        page.route_web_socket("**/_stcore/stream", self._open)
+
+    def _open(self, to_page):
+        self._to_page = to_page
+        to_page.connect_to_server().on_message(self._come)
+
+    def _come(self, message):
+        if self._is_held:
+            self._held.append(message)
+        else:
+            self._to_page.send(message)
+
+    def hold(self):
+        """Hold back the answers from now on."""
+        self._is_held = True
+
+    def let_go(self):
+        """Let them come, and all that follow."""
+        self._is_held = False
+        for message in self._held:
+            self._to_page.send(message)
+        self._held.clear()
+
+
+def bring_into_view(locator) -> None:
+    """Scroll to an element, and wait until the page knows that it was scrolled."""
+    locator.scroll_into_view_if_needed()
+    locator.evaluate(
+        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
 
 
 def wait_until_done(page, timeout_ms: int = 90_000) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import wait_until_done
+from .conftest import SlowLine, bring_into_view, wait_until_done
 
 pytestmark = pytest.mark.browser
 
@@ -147,6 +147,23 @@ def test_every_chip_opens_on_a_phone(open_page, dark):
     assert overflow <= 0
 
 
+def test_a_list_stays_open_while_results_arrive(open_page):
+    """What stands on the page is not built anew when the ranges come, with a list open in it."""
+    line = SlowLine()
+    page = open_page("?view=plans&seed=7", line=line, until_done=False)
+    field = page.locator(".st-key-plan input:visible").first
+    field.wait_for(timeout=60_000)
+    line.hold()
+    bring_into_view(field)
+    field.click()
+    page.get_by_role("option").first.wait_for(timeout=20_000)
+    line.let_go()
+    # The ranges are the last to arrive.
+    page.get_by_text("Range by luck").first.wait_for(timeout=60_000)
+    wait_until_done(page)
+    assert page.get_by_role("option").first.is_visible()
+
+
 def test_a_tab_and_a_plan_are_drawn_anew_alone_and_stand_in_the_link(open_page):
     """A tab, then a plan: both are in the address, and the bar was not drawn anew for them."""
     page = open_page("?view=plans")
@@ -155,9 +172,9 @@ def test_a_tab_and_a_plan_are_drawn_anew_alone_and_stand_in_the_link(open_page):
     page.get_by_role("tab", name="All plans").click()
     page.wait_for_function("location.search.includes('detail=All+plans')", timeout=20_000)
     wait_until_done(page)
-    # A list opens only where its field is on the screen.
+    # A list closes when the page is scrolled, and so with the scrolling that brings it here.
     field = page.locator(".st-key-plan input:visible").first
-    field.scroll_into_view_if_needed()
+    bring_into_view(field)
     field.fill("Dedicated × 2")
     # People choose from the list that they see.
     page.get_by_role("option", name="Dedicated × 2").first.wait_for(timeout=20_000)
