@@ -10,8 +10,11 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(
@@ -137,6 +140,7 @@ def open_page(app_url, browser, open_tab, last_tabs):
         else:
             page = open_tab(width, height, dark)
             tabs.append(page)
+        _TALKS[page] = _Talk(page)
         if line is not None:
             line.lead_to(page)
         page.goto(f"{app_url}/{path}")
@@ -150,6 +154,40 @@ def open_page(app_url, browser, open_tab, last_tabs):
     last_tabs.extend(tabs)
     for context in contexts:
         context.close()
+
+
+class _Talk:
+    """What a page asked its server to run, and whether that run has come to its end."""
+
+    def __init__(self, page):
+        self.is_answered = True
+        self._is_begun = True
+        page.on("websocket", self._open)
+
+    def _open(self, socket):
+        socket.on("framesent", self._sent)
+        socket.on("framereceived", self._received)
+
+    def _sent(self, frame):
+        if isinstance(frame, bytes):
+            asked = BackMsg()
+            asked.ParseFromString(frame)
+            if asked.WhichOneof("type") == "rerun_script":
+                self.is_answered = self._is_begun = False
+
+    def _received(self, frame):
+        if not isinstance(frame, bytes):
+            return
+        said = ForwardMsg()
+        said.ParseFromString(frame)
+        kind = said.WhichOneof("type")
+        if kind == "new_session":
+            self._is_begun, self.is_answered = True, False
+        elif kind == "script_finished" and self._is_begun:
+            self.is_answered = said.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
+
+
+_TALKS: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class SlowLine:
@@ -199,7 +237,12 @@ def wait_until_done(page, timeout_ms: int = 90_000) -> None:
     page.wait_for_selector(
         "[data-testid=stApp][data-test-connection-state=CONNECTED]", timeout=timeout_ms
     )
+    # What was done a moment ago is on its way to the server.
     page.wait_for_timeout(300)
+    until_s = time.monotonic() + timeout_ms / 1000
+    talk = _TALKS.get(page)
+    while talk is not None and not talk.is_answered and time.monotonic() < until_s:
+        page.wait_for_timeout(20)
     page.wait_for_selector(
         "[data-testid=stApp][data-test-script-state=notRunning]", timeout=timeout_ms
     )
