@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,13 @@ class BreakEven:
     high: float
     is_capped: bool
     capped_from: float | None = None
+
+
+def break_even_of(record: Mapping[str, Any]) -> BreakEven:
+    """Return what `dataclasses.asdict` took apart."""
+    points = tuple(RatePoint(**point) for point in record["points"])
+    found = tuple(Crossing(**crossing) for crossing in record["crossings"])
+    return BreakEven(**{**record, "points": points, "crossings": found})
 
 
 def rate_range(trace: Trace, tables: Tables) -> tuple[float, float, bool]:

@@ -27,8 +27,6 @@ PLAIN, TICKING = "plain", "ticking"
 _KERNEL = Path(__file__).with_name("kernel.py")
 _GROUP = Path("/sys/fs/cgroup")
 _LOOK_S = 0.05
-# Of a core and a half on, the other process takes nothing from the one that draws.
-_ENOUGH_CORES = 1.5
 
 
 class _Compiling:
@@ -60,17 +58,10 @@ _lock = threading.Lock()
 _running: _Compiling | None = None
 
 
-def begin(*, at_once: bool = True) -> None:
-    """Start to compile, once a process and only where that was not done before on this host.
-
-    Parameters
-    ----------
-    at_once : bool
-        Whether something waits for it. Else a host with little more than one core, or less, is
-        left to whoever draws the first page.
-    """
+def begin() -> None:
+    """Start to compile, once a process and only where that was not done before on this host."""
     global _running
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" or not (at_once or cores() >= _ENOUGH_CORES):
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
         return
     with _lock:
         if _running is None and not is_kept():

@@ -12,16 +12,17 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frontier import units
 from frontier.billing import Bill, BillBasis
-from frontier.break_even import BreakEven, RatePoint, break_even
+from frontier.break_even import BreakEven, RatePoint, break_even, break_even_of
 from frontier.crew import THREADS, Crew, Progress
 from frontier.plans.families import FAMILIES, SCHEDULED
 from frontier.plans.grid import (
+    dedicated_plan,
     dedicated_plans,
     default_grid,
     first_look,
@@ -36,7 +37,7 @@ from frontier.rivals import ALWAYS_ON, AS_SHIPPED, CHEAPEST, Change, Rivals
 from frontier.scope import included
 from frontier.sensitivity import Sensitivity, sensitivity
 from frontier.serve import found_share
-from frontier.shipped import shipped
+from frontier.shipped import Shipped, answer_digest
 from frontier.sweep import (
     LIST_DEAL,
     Deal,
@@ -145,20 +146,20 @@ def simulate(
     return Simulated(deployment, trace, sweep(grid, trace, tables, progress=progress, crew=crew))
 
 
-def shipped_look(scenario: Scenario, trace: Trace, tables: Tables) -> Simulated | None:
-    """Return the few plans that outline the answer where they were computed beforehand.
+def shipped_sweep(
+    scenario: Scenario, trace: Trace, tables: Tables, beforehand: Shipped | None
+) -> Simulated | None:
+    """Return every plan worth comparing where all were simulated beforehand.
 
     Raises
     ------
     InputError, InfeasibleError
         As for `simulate`, where anything was shipped for that traffic.
     """
-    results = shipped()
-    if results is None or not results.has(trace):
+    if beforehand is None or not beforehand.has(trace):
         return None
     deployment = deploy(scenario, trace, tables)
-    few = first_look(default_grid(deployment, trace, tables))
-    found = results.outcomes(few, trace, tables)
+    found = beforehand.sweep(default_grid(deployment, trace, tables), trace, tables)
     return None if found is None else Simulated(deployment, trace, found)
 
 
@@ -395,6 +396,7 @@ def compare(
     *,
     lines: tuple[str, ...] = (AS_SHIPPED, CHEAPEST),
     progress: Progress | None = None,
+    beforehand: Shipped | None = None,
 ) -> Comparison:
     """Compare scale-to-zero with always-on at other rates of the same traffic.
 
@@ -411,25 +413,35 @@ def compare(
         Which of the two are computed at each rate; ``line`` is one of them.
     progress : callable, optional
         Called with (done, all) rates; what it raises stops all.
+    beforehand : Shipped, optional
+        Where it may have been computed beforehand.
     """
     tables, limit_s, verdict = study.tables, study.limit_s, study.verdict
     plans = {ALWAYS_ON: verdict.rival}
     if not rivals.mitigations:
         plans[AS_SHIPPED] = verdict.shipped
     known = {name: study.outcomes[plan.plan_id] for name, plan in plans.items() if plan is not None}
-    try:
-        found = break_even(
-            rivals,
-            line=line,
-            limit_s=limit_s,
-            tables=tables,
-            deal=study.deal,
-            lines=lines,
-            now=known,
-            progress=progress,
-        )
-    finally:
-        rivals.rest()
+
+    def made() -> BreakEven:
+        try:
+            return break_even(
+                rivals,
+                line=line,
+                limit_s=limit_s,
+                tables=tables,
+                deal=study.deal,
+                lines=lines,
+                now=known,
+                progress=progress,
+            )
+        finally:
+            rivals.rest()
+
+    if beforehand is None or not beforehand.has(study.trace):
+        found = made()
+    else:
+        key = _rate_key(study, rivals, line, lines, known)
+        found = break_even_of(beforehand.answer(key, lambda: dataclasses.asdict(made())))
     now = {point.line: point for point in found.points if point.factor == 1.0}
     if _is_shipped(study, rivals.mitigations, line) and verdict.shipped is not None:
         zero = study.outcomes[verdict.shipped.plan_id]
@@ -458,6 +470,25 @@ def compare(
         ),
         utilisation=utilisation_in_words(use, verdict.rival),
     )
+
+
+def _rate_key(
+    study: Study,
+    rivals: Rivals,
+    line: str,
+    lines: tuple[str, ...],
+    known: Mapping[str, Outcome],
+) -> bytes:
+    """Return the digest of all that a break-even hangs on."""
+    tables, deployment = study.tables, study.deployment
+    dedicated = dedicated_plan(deployment.machines, study.trace, 1, tables)
+    plans = [rivals.base_plan(), dedicated, *(one.plan for one in known.values())]
+    contracts = [tuple(study.deal.contracts(plan, tables)) for plan in plans]
+    asked = (line, lines, tuple(known), study.limit_s, rivals.mitigations, contracts)
+    # At other rates other replicas are deployed; plans for office hours are none of them.
+    scenario = dataclasses.replace(deployment.scenario, office=None)
+    supplied = content(scenario, study.trace, tables)
+    return answer_digest("break-even", plans, rivals.trace, tables, asked, supplied)
 
 
 def _is_shipped(study: Study, mitigations: tuple[str, ...], line: str) -> bool:
@@ -521,13 +552,17 @@ def plans_that_matter(study: Study) -> tuple[str, ...]:
     return tuple(found.values())[: int(tables.setting("ranges_most_plans"))]
 
 
-def luck_of(study: Study, *, progress: Progress | None = None) -> Ranges:
+def luck_of(
+    study: Study, *, progress: Progress | None = None, beforehand: Shipped | None = None
+) -> Ranges:
     """Return how far the plans that matter may lie from their figures by luck.
 
     Parameters
     ----------
     progress : callable, optional
         Called with (done, all) replications; what it raises stops all.
+    beforehand : Shipped, optional
+        Where they may have been made beforehand.
     """
     return luck_ranges(
         study.outcomes,
@@ -536,6 +571,7 @@ def luck_of(study: Study, *, progress: Progress | None = None) -> Ranges:
         study.tables,
         deal=study.deal,
         progress=progress,
+        beforehand=beforehand,
     )
 
 

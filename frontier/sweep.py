@@ -373,11 +373,20 @@ def sweep(
     crew: Crew = THREADS,
 ) -> tuple[Outcome, ...]:
     """Simulate every plan, and add the clairvoyant bound where there is one."""
-    outcomes = simulate_plans(plans, trace, tables, progress=progress, crew=crew)
+    return with_bound(simulate_plans(plans, trace, tables, progress=progress, crew=crew), trace)
+
+
+def with_bound(
+    outcomes: Sequence[Outcome], trace: Trace, sessions: NDArray[np.void] | None = None
+) -> tuple[Outcome, ...]:
+    """Return the outcomes and the clairvoyant bound, where there is one.
+
+    ``sessions`` is that of `clairvoyant_outcome`.
+    """
     try:
-        return (*outcomes, clairvoyant_outcome(outcomes, trace))
+        return (*outcomes, clairvoyant_outcome(outcomes, trace, sessions))
     except InfeasibleError:
-        return outcomes
+        return tuple(outcomes)
 
 
 def rerun(outcome: Outcome, trace: Trace, *, finds_all: bool = False) -> RunResult:
@@ -586,12 +595,19 @@ def _api_row(api: TokenApi, trace: Trace, tables: Tables) -> dict[str, Any]:
     }
 
 
-def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
+def clairvoyant_outcome(
+    outcomes: Sequence[Outcome], trace: Trace, sessions: NDArray[np.void] | None = None
+) -> Outcome:
     """Return the bound: what serving this trace costs whoever knows it beforehand.
 
     It never makes a request wait on a start. Its sessions are the stretches in which a replica
     is needed; what it keeps between them hangs on the rules it is billed by (`settled`). Requests
     are served as on the largest always-on plan; a replica holds its target concurrency.
+
+    Parameters
+    ----------
+    sessions : structured ndarray, optional
+        Its sessions, where they are known already.
 
     Raises
     ------
@@ -634,7 +650,7 @@ def clairvoyant_outcome(outcomes: Sequence[Outcome], trace: Trace) -> Outcome:
     )
     stage_s = np.array([list(plan.start.wall_s.values())] * (1 if nodes is None else 2))
     with room_for((_REQUEST_BYTES + _SESSION_BYTES) * trace.arrival_s.size, lambda: False):
-        held = Held(needed(), needed)
+        held = Held(needed() if sessions is None else sessions, needed)
     return dataclasses.replace(largest, plan=plan, held=held, stage_s=stage_s)
 
 

@@ -55,18 +55,8 @@ def render() -> None:
         explain_place = _draw_row(choices)
     pair = "" if view == PLANS else _pair(choices)
     study = problem = None
-    is_drawn = False
     try:
-        few = results.shipped_look(choices)
-        if few is not None:
-            _draw_answer(answer_place, few, pair)
-            if view == MARKET:
-                # It was computed beforehand like the answer, so it waits for no simulation.
-                with market_place:
-                    market_view.draw(choices)
-                is_drawn = True
-        else:
-            estimates.draw_until_simulated(answer_place, choices)
+        estimates.draw_until_simulated(answer_place, choices)
         study = results.study(choices, functools.partial(_draw_first, answer_place, pair))
     except FrontierError as error:
         # Other offers may still run the model: the market shows them, with what is wrong here.
@@ -76,7 +66,7 @@ def render() -> None:
         _draw_answer(answer_place, study, pair)
         results.answered()
         ranges_place.caption(about_ranges(study.verdict))
-    if not is_drawn and (study is None or view == MARKET):
+    if study is None or view == MARKET:
         with market_place:
             market_view.draw(choices, problem)
     if study is None:

@@ -267,7 +267,7 @@ def _ranged(found: Market, ticked: Ticked, tables: Tables) -> MarketAnswer:
     """Return the answer with the range of its best plan, drawn once for a market."""
     answer = _known(found, ticked)
     if answer is None:
-        answer = with_range(answer_of(_of(found, ticked)), found, tables)
+        answer = with_range(answer_of(_of(found, ticked)), found, tables, beforehand=shipped())
         st.session_state[_RANGED] = found, ticked.offer_ids, answer
     return answer
 

@@ -14,11 +14,13 @@ import streamlit as st
 from frontier import compiling, spell
 from frontier.answers import ANSWERS, TICK_S
 from frontier.crew import Progress
+from frontier.memory import stopwatch
 from frontier.pages import controls, server, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.pins import Pin
 from frontier.pages.store import find, store
 from frontier.rivals import AS_SHIPPED, Rivals
+from frontier.shipped import shipped
 from frontier.start.labels import STAGE_LABELS
 from frontier.start.stages import ColdStart
 from frontier.study import (
@@ -29,13 +31,13 @@ from frontier.study import (
     compare,
     luck_of,
     plans_that_matter,
+    shipped_sweep,
     simulate,
     study_of,
     with_hanging,
     with_ranges,
     with_rate,
 )
-from frontier.study import shipped_look as look_shipped
 from frontier.study import what_decides as decided
 from frontier.tables import Tables
 
@@ -82,23 +84,6 @@ def _billed(found: Simulated, choices: Choices, tables: Tables) -> Study:
     )
 
 
-def shipped_look(choices: Choices) -> Study | None:
-    """Return the study of the few plans that outline the answer, where it is there at once.
-
-    None where it was not computed beforehand, and where the whole is kept already.
-
-    Raises
-    ------
-    FrontierError
-        If the offers in focus cannot run the model.
-    """
-    tables = session.tables()
-    if find(("sweep", *choices.content_under(tables))) is not None:
-        return None
-    found = look_shipped(choices.scenario, choices.trace, tables)
-    return None if found is None else _billed(found, choices, tables)
-
-
 def simulated(
     choices: Choices,
     first: Callable[[Simulated], None] | None = None,
@@ -127,14 +112,15 @@ def simulated(
             crew=session.crew(),
         )
 
-    if find(key) is None:
+    is_private = choices.is_private if pin is None else pin.is_private
+    if find(key) is None and not _take_shipped(key, choices, tables, is_private=is_private):
         compiling.begin()
     return cast(
         Simulated,
         once(
             key,
             made,
-            private=choices.is_private if pin is None else pin.is_private,
+            private=is_private,
             begins="A first look…" if pin is None else "Simulating A…",
             words=simulated_in_words,
             what="this simulation",
@@ -246,8 +232,26 @@ def simulated_in_words(done: int, total: int) -> str:
 
 
 def is_simulated(choices: Choices) -> bool:
-    """Whether what every plan did is at hand."""
-    return find(("sweep", *choices.content)) is not None
+    """Whether what every plan did is at hand.
+
+    Raises
+    ------
+    FrontierError
+        If the offers in focus cannot run the model, where their traffic was shipped.
+    """
+    key = ("sweep", *choices.content)
+    return find(key) is not None or _take_shipped(
+        key, choices, session.tables(), is_private=choices.is_private
+    )
+
+
+def _take_shipped(key: Hashable, choices: Choices, tables: Tables, *, is_private: bool) -> bool:
+    """Keep under a key what every plan did, if it was simulated beforehand; whether it was."""
+    taken_s = stopwatch()
+    found = shipped_sweep(choices.scenario, choices.trace, tables, shipped())
+    if found is not None:
+        store(private=is_private).put(key, found, taken_s())
+    return found is not None
 
 
 def is_large(choices: Choices) -> bool:
@@ -338,6 +342,7 @@ def break_even(choices: Choices, study: Study, *, pin: Pin | None = None) -> Com
                 AS_SHIPPED,
                 lines=(AS_SHIPPED,),
                 progress=progress,
+                beforehand=shipped(),
             ),
             private=choices.is_private if pin is None else pin.is_private,
             begins="Looking for the break-even…",
@@ -369,7 +374,7 @@ def find_ranges(choices: Choices, study: Study, place: st.delta_generator.DeltaG
 
     store(private=choices.is_private).get_or_make(
         key,
-        lambda: luck_of(study, progress=progress),
+        lambda: luck_of(study, progress=progress, beforehand=shipped()),
         lambda: place.caption("Ranges: another visitor has begun to draw them…"),
     )
     st.rerun()

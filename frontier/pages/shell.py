@@ -57,11 +57,12 @@ def run() -> None:
     # What a page needs is sent while the script of another visitor, or this one, computes.
     sys.setswitchinterval(_SWITCH_S)
     server.prepare()
-    compiling.begin(at_once=False)
     try:
         with mishap.boundary("page"), ANSWERS.answer(server.yield_check()):
             _draw()
     finally:
+        # The first page needs none of it, and is drawn before anything is compiled.
+        compiling.begin()
         server.spare_libraries()
         memory.trim_soon()
 

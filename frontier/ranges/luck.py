@@ -19,7 +19,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -35,6 +35,7 @@ from frontier.plans.plan import Plan
 from frontier.ranges.facts import LUCK, PlanRange, Range, Ranges, range_about
 from frontier.ranges.resample import Blocks, cut, drawn
 from frontier.serve import simulate_plan
+from frontier.shipped import Shipped, answer_digest
 from frontier.simulate import Cancelled
 from frontier.start.stages import LUCK_COLUMNS, ColdStart, StartDraws
 from frontier.sweep import (
@@ -76,6 +77,7 @@ def luck_ranges(
     contracts: Mapping[str, Contract] | None = None,
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
+    beforehand: Shipped | None = None,
 ) -> Ranges:
     """Return how far plans may lie from their figures by the luck of traffic and starts.
 
@@ -90,6 +92,8 @@ def luck_ranges(
         Under which each plan is billed, where that is known; else the deal says it.
     progress, workers
         As for `crew.in_threads`; replications are counted.
+    beforehand : Shipped, optional
+        Where replications may have been made beforehand.
     """
     level = tables.setting("ranges_level")
     wanted = [
@@ -108,7 +112,14 @@ def luck_ranges(
     if contracts is None:
         contracts = {one: _cheapest_contract(outcomes[one], tables, deal) for one in kept}
     runs = _runs(outcomes, kept, contracts)
-    made = _replications(runs, outcomes, blocks, trace, tables, progress, workers)
+
+    def replications() -> list[dict[str, _Drawn]]:
+        return _replications(runs, outcomes, blocks, trace, tables, progress, workers)
+
+    if beforehand is not None and beforehand.has(trace):
+        made = _made_beforehand(beforehand, runs, blocks, trace, tables, replications)
+    else:
+        made = replications()
     least = int(tables.setting("ranges_least_replications"))
     if len(made) < least:
         return dataclasses.replace(
@@ -299,6 +310,28 @@ def _cheapest_contract(outcome: Outcome, tables: Tables, deal: Deal) -> Contract
         except InfeasibleError:
             continue
     return contracts[min(usd, key=usd.__getitem__)]
+
+
+def _made_beforehand(
+    beforehand: Shipped,
+    runs: Sequence[_Run],
+    blocks: Blocks,
+    trace: Trace,
+    tables: Tables,
+    replications: Callable[[], list[dict[str, _Drawn]]],
+) -> list[dict[str, _Drawn]]:
+    """Return the replications that were shipped, or else make them."""
+    count = _affordable(len(runs), trace.arrival_s.size, tables)
+    contracts = [[contract for _, contract in run.contracts] for run in runs]
+    plans = [run.plan for run in runs]
+    key = answer_digest("luck", plans, trace, tables, contracts, blocks, count)
+    names = [plan_id for run in runs for plan_id, _ in run.contracts]
+    found = beforehand.answer(
+        key, lambda: [[astuple(one[name]) for name in names] for one in replications()]
+    )
+    return [
+        {name: _Drawn(*numbers) for name, numbers in zip(names, one, strict=True)} for one in found
+    ]
 
 
 def _replications(

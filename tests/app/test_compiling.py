@@ -21,7 +21,7 @@ def begun(monkeypatch):
     """Give a function that begins with a stand-in for the process, a few lines of Python."""
     made = []
 
-    def _begin(code: str, *, cores: float = 2.0, at_once: bool = False):
+    def _begin(code: str):
         def popen(_, **how):
             return real([sys.executable, "-c", code], **how)
 
@@ -29,9 +29,8 @@ def begun(monkeypatch):
         monkeypatch.setattr(compiling.subprocess, "Popen", popen)
         monkeypatch.setattr(compiling, "_running", None)
         monkeypatch.setattr(compiling, "is_kept", lambda: False)
-        monkeypatch.setattr(compiling, "cores", lambda: cores)
         monkeypatch.setenv("NUMBA_DISABLE_JIT", "0")
-        compiling.begin(at_once=at_once)
+        compiling.begin()
         if compiling._running is not None:
             made.append(compiling._running)
         return compiling._running
@@ -70,10 +69,15 @@ def test_a_process_that_fails_keeps_nobody_waiting(begun):
     assert not compiling.is_under_way()
 
 
-@pytest.mark.parametrize(("cores", "at_once", "begins"), [(0.25, False, False), (0.25, True, True)])
-def test_a_small_host_compiles_when_somebody_needs_it(begun, cores, at_once, begins):
-    """With a quarter of a core the first page is drawn first."""
-    assert (begun("pass", cores=cores, at_once=at_once) is not None) is begins
+def test_the_first_page_is_drawn_before_anything_is_compiled(monkeypatch):
+    """It needs no simulation, and on a small host it would wait long beside the compiler."""
+    from frontier.pages import shell
+
+    done = []
+    monkeypatch.setattr(shell, "_draw", lambda: done.append("drawn"))
+    monkeypatch.setattr(shell.compiling, "begin", lambda: done.append("compiling"))
+    shell.run()
+    assert done == ["drawn", "compiling"]
 
 
 def test_what_it_compiles_is_what_the_example_needs():

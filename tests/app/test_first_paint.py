@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +28,29 @@ def test_what_is_heavy_is_loaded_where_it_is_needed(module, heavy):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+_VISIT = """
+import sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app.py", default_timeout=90).run()
+assert not app.exception and not app.error
+print("numba" in sys.modules or "llvmlite" in sys.modules)
+print(*(element.value for element in (*app.subheader, *app.caption, *app.markdown)), sep="|")
+"""
+
+
+def test_a_first_visit_simulates_nothing():
+    """The whole first page stands, ranges and break-even too, and no compiler was loaded."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _VISIT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "FRONTIER_MEMORY_MB": "1000000"},
+    )
+    is_loaded, said = done.stdout.split("\n", 1)
+    assert is_loaded == "False"
+    for words in ("by the luck of traffic and starts", "Ranges are for the luck", "wins above"):
+        assert words in said, words

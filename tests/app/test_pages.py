@@ -51,7 +51,8 @@ def _run_page(module: str, traffic: str, **query: str):
 
 def test_changing_the_limit_simulates_nothing_again(open_app, tried):
     """The limit is no part of a simulation: no plan is tried anew."""
-    app = open_app()
+    # Of another draw of the traffic, as what the default one comes to is shipped.
+    app = open_app(seed="7")
     assert tried
     tried.clear()
     app.number_input(key="limit").set_value(300.0).run()

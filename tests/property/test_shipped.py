@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import MappingProxyType
@@ -12,12 +13,15 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from frontier.errors import InfeasibleError
 from frontier.market import Wanted, market
-from frontier.plans.grid import default_grid, first_look
+from frontier.plans.grid import default_grid
 from frontier.plans.scenario import deploy
-from frontier.shipped import FILE, Shipped, digest, shipped
-from frontier.study import shipped_look, simulate
-from frontier.sweep import start_draws
+from frontier.rivals import AS_SHIPPED, Rivals
+from frontier.shipped import FILE, Shipped, _columns_of, _sessions_of, digest, shipped
+from frontier.simulate import session_type
+from frontier.study import compare, luck_of, shipped_sweep, simulate, study_of
+from frontier.sweep import simulate_plans, start_draws
 from frontier.tables import load_tables
 from frontier.trace import example_trace, scale_rate
 
@@ -64,12 +68,18 @@ def test_it_was_made_by_this_code_and_is_small():
     """The shipped file is of the code that stands here, and no burden on a clone."""
     assert shipped() is not None
     assert shipped().has(TRACE), AGAIN
-    assert FILE.stat().st_size < 1_500_000
+    assert FILE.stat().st_size < 2_500_000
 
 
-def test_every_group_is_what_a_fresh_run_gives(script, scenario):
+@pytest.fixture(scope="module")
+def fresh(script, scenario):
+    """Simulate it all anew: the market with its groups, and the pair's plans."""
+    return (*script.fresh_market(scenario, TRACE, TABLES), simulate(scenario, TRACE, TABLES))
+
+
+def test_every_group_is_what_a_fresh_run_gives(scenario, fresh):
     """The whole market of the default example, plan by plan, to the last bit."""
-    groups = script.fresh_groups(scenario, TRACE, TABLES)
+    _, groups, _ = fresh
     assert groups
     exact = _draws_alike(scenario)
     for plans, metering, fresh in groups:
@@ -80,15 +90,14 @@ def test_every_group_is_what_a_fresh_run_gives(script, scenario):
             _assert_same(one, other, exact=exact)
 
 
-def test_the_first_look_is_that_of_a_fresh_run(scenario):
-    """The few plans that outline the answer: percentiles, sessions and all."""
-    seen = []
-    simulate(scenario, TRACE, TABLES, first=seen.append)
-    found = shipped_look(scenario, TRACE, TABLES)
+def test_the_sweep_is_that_of_a_fresh_run(scenario, fresh):
+    """Every plan of the pair in focus, and the bound: percentiles, sessions and all."""
+    *_, simulated = fresh
+    found = shipped_sweep(scenario, TRACE, TABLES, shipped())
     assert found is not None, AGAIN
-    assert len(found.outcomes) == len(seen[0].outcomes)
+    assert len(found.outcomes) == len(simulated.outcomes)
     exact = _draws_alike(scenario)
-    for one, other in zip(found.outcomes, seen[0].outcomes, strict=True):
+    for one, other in zip(found.outcomes, simulated.outcomes, strict=True):
         for name in ("latency", "sessions", "stage_s", "tokens", "ttft_of_thousand_s"):
             _assert_same(getattr(one, name), getattr(other, name), exact=exact)
         assert (one.plan.plan_id, one.horizon_s, one.requests) == (
@@ -100,10 +109,65 @@ def test_the_first_look_is_that_of_a_fresh_run(scenario):
 
 def _draws_alike(scenario):
     """Whether this host draws starts to the bit as the one where the file was made."""
-    grid = first_look(default_grid(deploy(scenario, TRACE, TABLES), TRACE, TABLES))
+    grid = default_grid(deploy(scenario, TRACE, TABLES), TRACE, TABLES)
     draws = start_draws([plan.start for plan in grid], TABLES)
     with np.load(FILE) as file:
         return file["draws"].tobytes() == digest(*(draws[plan.start].stage_s for plan in grid))
+
+
+def test_every_answer_is_what_fresh_runs_give(script, scenario, fresh):
+    """Ranges of the winner and of the pair, and the break-even: each number of each run."""
+    whole, _, simulated = fresh
+    (winner,) = simulate_plans([script.winner_of(whole)[1]], TRACE, TABLES)
+    found = shipped().outcomes([winner.plan], TRACE, TABLES)
+    assert found is not None, AGAIN
+    _assert_same(found[0].sessions, winner.sessions, exact=_draws_alike(scenario))
+    answers = script.fresh_answers(simulated, whole, scenario, TABLES)
+    assert len(answers) == 3
+    for key, made in answers.items():
+        kept = shipped().answer(key, lambda: pytest.fail(AGAIN))
+        if _draws_alike(scenario):
+            assert json.dumps(kept) == json.dumps(made), AGAIN
+
+
+def test_an_answer_at_another_price_is_none_of_those_shipped(scenario):
+    """Ranges and break-even hold dollars: with one price changed they are made anew."""
+    asked = []
+
+    class _Asked(Shipped):
+        def __init__(self):
+            pass
+
+        def has(self, trace):
+            return True
+
+        def answer(self, key, make):
+            asked.append(shipped().answer(key, lambda: None))
+            raise InfeasibleError("asked")
+
+    simulated = shipped_sweep(scenario, TRACE, TABLES, shipped())
+    price = TABLES.offers[EXAMPLE.dedicated_offer].usd_per_gpu_h
+    dear = _with("offers", EXAMPLE.dedicated_offer, usd_per_gpu_h=1.01 * price)
+    for tables in (TABLES, dear):
+        study = study_of(simulated, tables, limit_s=scenario.slo_p99_ttft_s)
+        rivals = Rivals(scenario, TRACE, tables)
+        with pytest.raises(InfeasibleError, match="asked"):
+            luck_of(study, beforehand=_Asked())
+        with pytest.raises(InfeasibleError, match="asked"):
+            compare(study, rivals, AS_SHIPPED, lines=(AS_SHIPPED,), beforehand=_Asked())
+    assert [found is None for found in asked] == [False, False, True, True]
+
+
+def test_sessions_are_taken_apart_and_put_together_to_the_bit():
+    """Whatever is in them: columns that follow from others, and such that do not."""
+    drawn = np.random.default_rng(3)
+    sessions = np.zeros(500, dtype=session_type(2))
+    for name in sessions.dtype.names:
+        shape = sessions[name].shape
+        sessions[name] = drawn.uniform(-1e6, 1e6, shape).astype(sessions[name].dtype)
+    sessions["ready_s"][::3] = (sessions["started_s"] + sessions["starting_s"])[::3]
+    sessions["ended_s"][5] = np.inf
+    _assert_same(_sessions_of(_columns_of(sessions)), sessions)
 
 
 class _Kept(dict):
