@@ -98,6 +98,16 @@ def test_the_bar_works_with_the_keyboard_alone(open_page):
     assert page.evaluate("document.activeElement.innerText").find("9 s") >= 0
 
 
+def test_what_draws_charts_is_fetched_before_there_is_one(open_page):
+    """The browser has the script of the charts while the server still computes the first."""
+    page = open_page("sources?data_tab=Tables")
+    assert not page.locator("[data-testid=stPlotlyChart]").count()
+    page.wait_for_function(
+        "performance.getEntriesByType('resource').some(one => one.name.includes('/PlotlyChart.'))",
+        timeout=20_000,
+    )
+
+
 def _focused(page):
     return page.evaluate("document.activeElement.getAttribute('aria-label')")
 
