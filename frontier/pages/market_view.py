@@ -38,14 +38,15 @@ from frontier.market import (
     wanted_offers,
     with_range,
 )
+from frontier.memory import stopwatch
 from frontier.pages import controls, explained, link, mishap, results, session, show, text
 from frontier.pages.controls import Choices
-from frontier.pages.store import MarketStore
+from frontier.pages.store import MarketStore, find, store
 from frontier.shipped import shipped
 from frontier.sweep import LIST_DEAL, Deal
 from frontier.tables import Offer, Tables
 
-_MADE, _RANGED = "market_made", "market_ranged"
+_RANGED = "market ranges"
 _AT_ONCE_S = 0.3
 _STATES = {"holds": "holds the limit", "misses": "misses it", "cannot": "cannot run it"}
 
@@ -86,7 +87,7 @@ def draw(choices: Choices, problem: str | None = None) -> None:
 
     def drawn(found: Market, key: str, of: Hashable = None) -> None:
         with answer_place.container():
-            _draw_answer(found, ticked, tables, _known(found, ticked))
+            _draw_answer(found, ticked, tables, None if of is None else _known(of))
         with chart_place.container():
             _draw_charts(found, ticked, choices, key, of)
 
@@ -115,9 +116,10 @@ def draw(choices: Choices, problem: str | None = None) -> None:
     with beneath:
         _draw_table(found, ticked, of, is_all=is_all)
     is_quick = found.trace.arrival_s.size <= tables.setting("market_most_requests")
-    if is_quick and _known(found, ticked) is None:
+    if is_quick and _known(of) is None:
+        ranged = _ranged(found, ticked, tables, of, is_private=choices.is_private)
         with answer_place.container():
-            _draw_answer(found, ticked, tables, _ranged(found, ticked, tables))
+            _draw_answer(found, ticked, tables, ranged)
 
 
 def _offer_what_fits(found: Market, choices: Choices, tables: Tables) -> None:
@@ -143,7 +145,7 @@ def _offer_what_fits(found: Market, choices: Choices, tables: Tables) -> None:
             )
 
 
-def _key(choices: Choices, tables: Tables, offers: Hashable) -> Hashable:
+def _key(choices: Choices, tables: Tables, offers: Hashable) -> tuple[Hashable, ...]:
     """Return all that a market of these offers depends on."""
     limit_s, today = choices.scenario.slo_p99_ttft_s, dt.date.today()
     return (choices.content, limit_s, choices.deal, offers, today, results.Same(tables))
@@ -157,13 +159,13 @@ def _found(
     most = int(tables.setting("market_most_requests"))
     is_all = choices.trace.arrival_s.size <= most or bool(st.session_state.get("market_all"))
     limit_s, today = choices.scenario.slo_p99_ttft_s, dt.date.today()
-    key = _key(choices, tables, is_all or ticked.offer_ids)
-    made = st.session_state.get(_MADE)
-    if made is not None and made[0] == key:
-        return made[1], is_all
+    key = ("market", *_key(choices, tables, is_all or ticked.offer_ids))
+    made = find(key)
+    if made is not None:
+        return made, is_all
     bar = place.progress(0.0, "Looking at the market…")
     waiting: list[Market] = []
-    begun_s = time.monotonic()
+    begun_s, taken_s = time.monotonic(), stopwatch()
 
     def progress(done: int, total: int) -> None:
         session.require_room("the market")
@@ -200,7 +202,7 @@ def _found(
             found = of(EVERYTHING)
     finally:
         place.empty()
-    st.session_state[_MADE] = (key, found)
+    store(private=choices.is_private).put(key, found, taken_s())
     return found, is_all
 
 
@@ -267,20 +269,19 @@ def _of(found: Market, ticked: Ticked) -> Market:
     return dataclasses.replace(found, rows=rows)
 
 
-def _ranged(found: Market, ticked: Ticked, tables: Tables) -> MarketAnswer:
+def _ranged(
+    found: Market, ticked: Ticked, tables: Tables, of: Hashable, *, is_private: bool
+) -> MarketAnswer:
     """Return the answer with the range of its best plan, drawn once for a market."""
-    answer = _known(found, ticked)
-    if answer is None:
-        answer = with_range(answer_of(_of(found, ticked)), found, tables, beforehand=shipped())
-        st.session_state[_RANGED] = found, ticked.offer_ids, answer
+    taken_s = stopwatch()
+    answer = with_range(answer_of(_of(found, ticked)), found, tables, beforehand=shipped())
+    store(private=is_private).put((_RANGED, of), answer, taken_s())
     return answer
 
 
-def _known(found: Market, ticked: Ticked) -> MarketAnswer | None:
-    made = st.session_state.get(_RANGED)
-    if made is None or made[0] is not found or made[1] != ticked.offer_ids:
-        return None
-    return cast(MarketAnswer, made[2])
+def _known(of: Hashable) -> MarketAnswer | None:
+    """Return that answer where it is known already."""
+    return cast(MarketAnswer | None, find((_RANGED, of)))
 
 
 def _draw_answer(
@@ -343,7 +344,8 @@ def _draw_charts(
     def build() -> _Charts:
         return _charts(found, ticked, focused)
 
-    charts = show.kept("market", (of, focused), build) if is_last else build()
+    is_shared = not choices.is_private
+    charts = show.kept("market", (of, focused), build, shared=is_shared) if is_last else build()
     if charts.market is None:
         st.info("No offer can run this model; the table below says why.", icon=":material/block:")
         return

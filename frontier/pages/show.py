@@ -70,7 +70,7 @@ def figure(
             download(table, file_name)
 
 
-def kept(name: str, of: Hashable, build: Callable[[], T]) -> T:
+def kept(name: str, of: Hashable, build: Callable[[], T], *, shared: bool = False) -> T:
     """Return what is drawn of something, built anew only where that has changed since.
 
     Most runs of a page draw what stands there already, and building a chart takes longer than
@@ -84,11 +84,10 @@ def kept(name: str, of: Hashable, build: Callable[[], T]) -> T:
         All that it depends on; what is large, by a digest of it.
     build : callable
         Returns a figure, or several things among which figures may be; none is changed later.
+    shared : bool
+        Whether it shows nothing of anybody's own, so that one is enough for all.
     """
-    store = st.session_state.get(_KEPT)
-    if store is None:
-        most_mb = load_tables().setting("store_figures_mb")
-        store = st.session_state[_KEPT] = Store(most_mb, spares_used=False)
+    store = _for_all() if shared else _of_session()
 
     def make() -> T:
         made = build()
@@ -98,6 +97,14 @@ def kept(name: str, of: Hashable, build: Callable[[], T]) -> T:
         return made
 
     return cast(T, store.get_or_make((name, of), make))
+
+
+def _of_session() -> Store:
+    store: Store | None = st.session_state.get(_KEPT)
+    if store is None:
+        most_mb = load_tables().setting("store_figures_mb")
+        store = st.session_state[_KEPT] = Store(most_mb, spares_used=False)
+    return store
 
 
 def built(make: Callable[..., go.Figure], *of: Any, shared: bool = False, **how: Any) -> go.Figure:
@@ -115,9 +122,7 @@ def built(make: Callable[..., go.Figure], *of: Any, shared: bool = False, **how:
     except (pickle.PicklingError, TypeError, AttributeError):
         return make(*of, **how)
     key = hashlib.blake2b(content).digest()
-    if shared:
-        return cast(go.Figure, _for_all().get_or_make((make, key), lambda: inked(make(*of, **how))))
-    return kept(make.__name__, key, lambda: make(*of, **how))
+    return kept(make.__name__, key, lambda: make(*of, **how), shared=shared)
 
 
 @functools.cache
