@@ -27,6 +27,7 @@ from frontier.start.labels import in_sentence
 from frontier.sweep import Deal, host_need
 from frontier.tables import OWN_SOURCE, Source, Tables
 from frontier.trace import Trace
+from frontier.trace.checks import unit_in_words
 from frontier.trace.generate import NOMINAL_MONDAY
 
 NOT_BILLED = (
@@ -401,7 +402,7 @@ def understood(trace: Trace) -> tuple[str, ...]:
     if began is not None:
         lasts += f", from {spell.moment(float(trace.arrival_s[0]), began)} UTC"
     return (
-        f"{trace.name}: {report.format}, times in {report.time_unit}{counted}",
+        f"{trace.name}: {report.format}, times in {unit_in_words(report.time_unit)}{counted}",
         rows,
         lasts,
         *(f"Assumed: {sentence}" for sentence in report.assumed),

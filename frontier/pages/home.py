@@ -36,6 +36,7 @@ from frontier.report import answer_rows, latency_rows, uncertain_percentiles
 from frontier.start.labels import in_sentence
 from frontier.study import Study
 from frontier.sweep import Outcome
+from frontier.trace.checks import unit_in_words
 from frontier.verdict import about_ranges, few_beyond
 
 MARKET, PLANS = "market", "plans"
@@ -472,7 +473,8 @@ def _draw_traffic(study: Study) -> None:
         f"{spell.seconds(trace.horizon_s)}, "
         f"{spell.rate(trace.arrival_s.size / trace.horizon_s)} on average."
     )
-    lines = [f"Format: {text.plain(report.format)}; times in {text.plain(report.time_unit)}"]
+    unit = unit_in_words(report.time_unit)
+    lines = [f"Format: {text.plain(report.format)}; times in {text.plain(unit)}"]
     lines.append(f"{report.rows_read:,} rows read, {report.kept:,} kept")
     lines += [
         f"{count:,} dropped: {text.plain(reason)}" for reason, count in report.dropped.items()

@@ -367,6 +367,7 @@ def _draw_slowest(tail: Tail, trace: Trace) -> None:
         ),
         hide_index=True,
         height="content",
+        column_config={"Prompt tokens": st.column_config.NumberColumn(format="localized")},
     )
     if date_of(trace) is not None:
         st.caption("Times are UTC.")

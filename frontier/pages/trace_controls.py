@@ -43,6 +43,7 @@ from frontier.trace import (
     warm_reader,
     with_cached_share,
 )
+from frontier.trace.checks import TIME_UNITS
 from frontier.trace.paths import generates
 
 UPLOAD = "upload"
@@ -51,11 +52,7 @@ _AS_RECORDED = "recorded"
 _FOUND = "found"
 _UNIT_WORDS = {
     _FOUND: "As found",
-    "s": "Seconds",
-    "ms": "Milliseconds",
-    "us": "Microseconds",
-    "ns": "Nanoseconds",
-    "days": "Days of a spreadsheet",
+    **{name: f"{one.words[:1].upper()}{one.words[1:]}" for name, one in TIME_UNITS.items()},
 }
 _ROLE_WORDS = {
     "time": "Time of arrival",

@@ -94,6 +94,10 @@ def node_up(choice: NodeChoice, tables: Tables) -> NodeUp:
     return NodeUp(mitigation("weight-cache", tables) if choice.weights_on_node else None)
 
 
+def _named(offer: Offer) -> str:
+    return f"{offer.provider} {offer.gpu} ({offer.offer_id})"
+
+
 def node_scaler_of(choice: NodeChoice, offer: Offer, tables: Tables) -> NodeScaler:
     """Return the node scaler of a choice.
 
@@ -105,7 +109,7 @@ def node_scaler_of(choice: NodeChoice, offer: Offer, tables: Tables) -> NodeScal
     row = look_up(tables.node_scalers, choice.node_scaler, "node scaler")
     if row.provisions and offer.kind == "reserved":
         raise InputError(
-            f"{offer.offer_id} is paid for whether used or not, so nothing is saved by releasing "
+            f"{_named(offer)} is paid for whether used or not, so nothing is saved by releasing "
             f"its nodes: choose kept nodes instead of {row.label}."
         )
     return row
@@ -185,11 +189,11 @@ def node_pool(
     if not offer.gpus_min <= gpus <= offer.gpus_max:
         if gpus_per_replica > offer.gpus_max:
             raise InfeasibleError(
-                f"A replica needs {gpus_per_replica} GPUs, and a node of {offer.offer_id} has at "
+                f"A replica needs {gpus_per_replica} GPUs, and a node of {_named(offer)} has at "
                 f"most {offer.gpus_max}. Choose larger machines."
             )
         raise InputError(
-            f"A node of {offer.offer_id} has from {offer.gpus_min} to {offer.gpus_max} GPUs, "
+            f"A node of {_named(offer)} has from {offer.gpus_min} to {offer.gpus_max} GPUs, "
             f"found {gpus}."
         )
     if gpus < gpus_per_replica:

@@ -589,8 +589,8 @@ def _fit(
     if speed.gpus_per_replica > supply.gpus_max and supply.scales_to_zero:
         raise InfeasibleError(
             f"{model.model} in {speed.precision} needs {speed.gpus_per_replica} × {supply.gpu}, "
-            "but "
-            f"{supply.offer_id} gives a replica at most {supply.gpus_max}. Choose a larger GPU."
+            f"but {supply.behaviour.provider} ({supply.offer_id}) gives a replica at most "
+            f"{supply.gpus_max}. Choose a larger GPU."
         )
     return speed
 

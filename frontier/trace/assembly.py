@@ -185,7 +185,7 @@ def finish(
         findings=findings,
         tables=tables,
     )
-    factor = 1.0 if clock.is_date else checks.SECONDS_IN[unit]
+    factor = 1.0 if clock.is_date else checks.TIME_UNITS[unit].seconds
     origin_s = checks.origin_of(clock, unit) if is_dated else None
     places = rows.row_of
     positions = np.arange(rows.time.size) if _filters(rows, answers) else None
@@ -315,7 +315,7 @@ def _dates_of_zero(rows: Rows) -> NDArray[np.float64]:
     for session, code in rows.sessions.names.items():
         digits = session.split("-")[0]
         if digits.isdigit() and len(digits) == len("1757476916095"):
-            stamps[code] = int(digits) * checks.SECONDS_IN["ms"]
+            stamps[code] = int(digits) * checks.TIME_UNITS["ms"].seconds
     return stamps[rows.session] - rows.time
 
 

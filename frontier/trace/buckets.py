@@ -135,7 +135,7 @@ def series_of(
         findings=unit_findings,
         tables=tables,
     )
-    factor = 1.0 if clock.is_date else checks.SECONDS_IN[unit]
+    factor = 1.0 if clock.is_date else checks.TIME_UNITS[unit].seconds
     time_s = time * factor
     lasts_s = _lasting(cells, clock, time_s, factor, counting, rows_are, tables)
     if lasts_s is None:

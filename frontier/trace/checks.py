@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,21 +25,59 @@ from frontier.trace.model import TraceQuestion
 
 NS_PER_S = 1e9
 
-SECONDS_IN = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "days": units.SECONDS_PER_DAY}
-_UNIT_WORDS = {
-    "s": "seconds",
-    "ms": "milliseconds",
-    "us": "microseconds",
-    "ns": "nanoseconds",
-    "days": "days (a spreadsheet's numbers for dates)",
+
+@dataclass(frozen=True, slots=True)
+class TimeUnit:
+    """What a number in a time column may count.
+
+    Attributes
+    ----------
+    seconds : float
+        Of one [s].
+    words : str
+        Its name, in a sentence.
+    since_s : float
+        From when its dates are counted [s since 1970].
+    """
+
+    seconds: float
+    words: str
+    since_s: float = 0.0
+
+
+_DAY, _HOUR = units.SECONDS_PER_DAY, units.SECONDS_PER_HOUR
+TIME_UNITS = {
+    "s": TimeUnit(1.0, "seconds"),
+    "ms": TimeUnit(1e-3, "milliseconds"),
+    "us": TimeUnit(1e-6, "microseconds"),
+    "ns": TimeUnit(1e-9, "nanoseconds"),
+    # Since 1899-12-30.
+    "days": TimeUnit(_DAY, "days (a spreadsheet's numbers for dates)", -25_569 * _DAY),
+    "days1970": TimeUnit(_DAY, "days since 1970"),
+    "julian": TimeUnit(_DAY, "Julian days", -2_440_587.5 * _DAY),
+    "mjd": TimeUnit(_DAY, "modified Julian days", -40_587 * _DAY),
+    "hours": TimeUnit(_HOUR, "hours since 1970"),
+    "minutes": TimeUnit(60.0, "minutes since 1970"),
+    "ds": TimeUnit(0.1, "tenths of a second since 1970"),
+    "cs": TimeUnit(0.01, "hundredths of a second since 1970"),
+    "100ns": TimeUnit(1e-7, "steps of 100 ns since 1970"),
+    # Since the years 1601 and 1.
+    "filetime": TimeUnit(1e-7, "Windows file times", -11_644_473_600.0),
+    "ticks": TimeUnit(1e-7, ".NET ticks", -62_135_596_800.0),
 }
+"""What numbers in a time column may count, by its name among the answers to a question."""
+_SHEET = "days"
+# Found by their size alone, or by more than it; the others are found by the years they would mean.
+_FOUND_OTHERWISE = ("s", "ms", "us", "ns", _SHEET)
+# A whole number of this size counts parts of a second: seconds would be of geology.
+_NO_SECONDS = 1e16
 # Numbers of this size count from 1970: a second of today is about 1.7e9 s.
 _EPOCHS = {"s": (1e9, 1e10), "ms": (1e12, 1e13), "us": (1e15, 1e16), "ns": (1e18, 1e19)}
-# Days since 1899-12-30, as spreadsheets count: 1982 to 2064.
+# Days of a spreadsheet: 1982 to 2064.
 _SHEET_DAYS = (30_000, 60_000)
 # Years of traffic that may be read: a number that is a date in one of them is no coincidence.
 _CALENDAR = (2015, 2050)
-SHEET_EPOCH_S = -2_209_161_600
+_CALENDAR_S = tuple(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp() for year in _CALENDAR)
 _RESOLUTIONS_S = (3600.0, 60.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 _FEW, _PIECE = 1000, 1 << 20
 
@@ -92,8 +130,8 @@ def unit_of(
     TraceQuestion
         If seconds and milliseconds (or days) are both possible.
     """
-    if told is not None and told not in SECONDS_IN:
-        raise InputError(f"Times can be in {', '.join(SECONDS_IN)}; found '{told}'.")
+    if told is not None and told not in TIME_UNITS:
+        raise InputError(f"Times can be in {', '.join(TIME_UNITS)}; found '{told}'.")
     if clock.is_date:
         return "date and time", True
     first = float(clock.origin or 0)
@@ -101,25 +139,35 @@ def unit_of(
     if epoch is not None and told is None:
         _refuse_two_epochs(clock, epoch, column)
     if told is not None:
-        return told, told in (epoch, "days")
+        return told, told == epoch or told not in ("s", "ms", "us", "ns")
     if known != "find":
         return known, known == epoch
     if epoch is not None:
         return epoch, True
     _refuse_calendar_numbers(clock, column)
     span = float(offsets.max() - offsets.min())
+    dated = _dated_in(clock, span, tables)
+    if dated and clock.smallest >= _NO_SECONDS:
+        findings.assumed.append(
+            f"Numbers in '{column}' are read as {TIME_UNITS[dated[0]].words}: "
+            f"{_reading(offsets.size, span * TIME_UNITS[dated[0]].seconds)}."
+        )
+        return dated[0], True
     looks_like_sheet = (
         not clock.whole
         and _SHEET_DAYS[0] <= first < _SHEET_DAYS[1]
         and span < tables.setting("trace_sheet_days")
     )
+    if dated:
+        candidates = ("s", *((_SHEET,) if looks_like_sheet else ()), *dated)
+        raise _unit_question(candidates, offsets.size, span, column)
     if not looks_like_sheet and not clock.whole and span < tables.setting("trace_fraction_span"):
         return "s", False
     if looks_like_sheet and _is_sheet(clock, offsets):
         findings.assumed.append(
             f"Numbers in '{column}' are read as a spreadsheet's dates: they are whole milliseconds."
         )
-        return "days", True
+        return _SHEET, True
     may_be_days = (
         clock.whole and _SHEET_DAYS[0] <= first and clock.largest < _SHEET_DAYS[1]
     ) and span < tables.setting("trace_sheet_days")
@@ -136,15 +184,41 @@ def unit_of(
     )
     if usual is not None and clock.whole and coarse:
         return usual, False
-    candidates = ("s", "days") if looks_like_sheet or may_be_days else ("s", "ms")
-    readings = {unit: _reading(offsets.size, span * SECONDS_IN[unit]) for unit in candidates}
-    raise TraceQuestion(
+    candidates = ("s", _SHEET) if looks_like_sheet or may_be_days else ("s", "ms")
+    raise _unit_question(candidates, offsets.size, span, column)
+
+
+def _unit_question(
+    candidates: Sequence[str], requests: int, span: float, column: str
+) -> TraceQuestion:
+    words = {unit: TIME_UNITS[unit].words for unit in candidates}
+    readings = {unit: _reading(requests, span * TIME_UNITS[unit].seconds) for unit in candidates}
+    return TraceQuestion(
         f"Is '{column}' in "
-        + " or ".join(f"{_UNIT_WORDS[unit]} ({text})" for unit, text in readings.items())
+        + " or ".join(f"{words[unit]} ({text})" for unit, text in readings.items())
         + "?",
         "time_unit",
-        tuple((unit, f"{_UNIT_WORDS[unit]}: {text}") for unit, text in readings.items()),
+        tuple((unit, f"{words[unit]}: {text}") for unit, text in readings.items()),
     )
+
+
+def _dated_in(clock: Clock, span: float, tables: Tables) -> tuple[str, ...]:
+    """Return the rarer units in which all numbers would be dates of these years, close together."""
+    most_s = tables.setting("trace_sheet_days") * units.SECONDS_PER_DAY
+    found = []
+    for name, unit in TIME_UNITS.items():
+        if name in _FOUND_OTHERWISE or span * unit.seconds >= most_s:
+            continue
+        dates_s = (at * unit.seconds + unit.since_s for at in (clock.smallest, clock.largest))
+        if all(_CALENDAR_S[0] <= date_s < _CALENDAR_S[1] for date_s in dates_s):
+            found.append(name)
+    return tuple(found)
+
+
+def unit_in_words(units: str) -> str:
+    """Return what a report says of how times were written, in words; of several traces too."""
+    names = units.split(", ")
+    return ", ".join(TIME_UNITS[name].words if name in TIME_UNITS else name for name in names)
 
 
 def _epoch_of(number: float) -> str | None:
@@ -191,11 +265,12 @@ def _calendar_of(digits: str) -> dt.datetime | None:
 
 
 def _refuse_two_epochs(clock: Clock, epoch: str, column: str) -> None:
+    epoch_words = TIME_UNITS[epoch].words
     for number in (clock.smallest, clock.largest):
         other = _epoch_of(number)
         if other is not None and other != epoch:
             raise InputError(
-                f"Times in '{column}' mix {_UNIT_WORDS[epoch]} and {_UNIT_WORDS[other]} since "
+                f"Times in '{column}' mix {epoch_words} and {TIME_UNITS[other].words} since "
                 f"1970, such as {number:.0f}. Write them all in one unit."
             )
 
@@ -214,8 +289,7 @@ def origin_of(clock: Clock, unit: str) -> float:
     """Return the date of offset 0 [s since 1970]."""
     if clock.is_date:
         return int(clock.origin or 0) / NS_PER_S
-    seconds = float(clock.origin or 0) * SECONDS_IN[unit]
-    return seconds + SHEET_EPOCH_S if unit == "days" else seconds
+    return float(clock.origin or 0) * TIME_UNITS[unit].seconds + TIME_UNITS[unit].since_s
 
 
 def zone_notes(has_date: bool, clock: Clock) -> list[str]:

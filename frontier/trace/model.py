@@ -104,7 +104,7 @@ class TraceReport:
     format : str
         Name of the format or of the generator.
     time_unit : str
-        How times were written: "s", "ms", "us", "ns", "days" or "date and time".
+        How times were written: one of `checks.TIME_UNITS` or "date and time".
     rows_read, kept : int
         Rows of the file and those that became requests: ``rows_read = kept + sum(dropped)``.
     dropped : mapping of str to int

@@ -21,7 +21,6 @@ from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace import checks, metrics
 from frontier.trace.checks import Findings
-from frontier.trace.columns import Clock
 from frontier.trace.expansion import RateSeries
 from frontier.trace.function_counts import read_functions
 from frontier.trace.model import Decided, TraceQuestion
@@ -98,12 +97,12 @@ def read_rates(
         findings=findings,
         tables=tables,
     )
-    factor = 1.0 if held.clock.is_date else checks.SECONDS_IN[unit]
+    factor = 1.0 if held.clock.is_date else checks.TIME_UNITS[unit].seconds
     time_s = held.time * factor
     # A sample without a value has its place all the same: the step is that of all of them.
     every = held.every_time[np.isin(held.every_series, chosen.requests)] * factor
     grid = _grid(every, layout.closes, max_rows)
-    origin_s = _date(held.clock, unit) if dated else None
+    origin_s = checks.origin_of(held.clock, unit) if dated else None
     most_first = tables.setting("trace_counter_first_times")
     kind, decided = _kind(held, rows, layout, chosen, counts, grid.step_s, time_s, findings, tables)
     total = _binned(held, rows, kind, time_s, grid, most_first, findings, origin_s)
@@ -395,9 +394,3 @@ def fill_missing(
         at = np.arange(total.size)
         total[~seen] = np.interp(at[~seen], at[seen], total[seen])
         findings.assumed.append(f"{text}: taken to be like those around them.")
-
-
-def _date(clock: Clock, unit: str) -> float:
-    if clock.is_date:
-        return int(clock.origin or 0) * checks.SECONDS_IN["ns"]
-    return float(clock.origin or 0) * checks.SECONDS_IN[unit]

@@ -122,8 +122,9 @@ def read_trace(
         CSV, JSON, JSON lines, Parquet or a web server's log, plain or gzip.
     name : str, optional
         What to call the trace; the file's name unless given.
-    time_unit : {"s", "ms", "us", "ns", "days"}, optional
-        Unit of times that are numbers, where the file leaves it open or is misread.
+    time_unit : str, optional
+        Unit of times that are numbers, of `checks.TIME_UNITS`, where the file leaves it open or is
+        misread.
     on_clock_reset : {"sequence", "overlay", "part1", "part2", …, "dst", "sort"}, optional
         What to do with a clock that was reset or set back.
     model : str, optional

@@ -387,7 +387,7 @@ class _Reading:
             findings=findings,
             tables=tables,
         )
-        factor = 1.0 if clock.is_date else checks.SECONDS_IN[unit]
+        factor = 1.0 if clock.is_date else checks.TIME_UNITS[unit].seconds
         self._check_order(order, factor, is_dated)
         first_s = order.first_s * factor
         missing, zero = np.zeros(2, np.int64), 0

@@ -21,7 +21,8 @@ def test_more_memory_costs_more_and_simulates_nothing_again(open_app, tried):
 
     Of the traffic itself: a break-even that moves is looked for at other rates.
     """
-    app = open_app()
+    # Of another draw, as what the default one comes to is shipped.
+    app = open_app(seed="7")
     own = app.session_state["choices"].trace.digest
     assert own in tried
     tried.clear()

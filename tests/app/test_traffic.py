@@ -326,7 +326,7 @@ def test_reading_options_are_taken(open_traffic):
     app = app.button[0].click().run()
     assert not app.exception
     assert "using 77 in / 5 out" in _said(app)
-    assert "times in ms" in _said(app)
+    assert "times in milliseconds" in _said(app)
 
 
 def test_a_rate_series_shows_the_spread_of_its_draws(open_traffic):

@@ -231,7 +231,7 @@ def test_seconds_or_milliseconds_is_asked_with_both_readings():
     assert caught.value.parameter == "time_unit"
     assert read_trace(content, time_unit="s").span_s == 3_599_000.0
     assert read_trace(content, time_unit="ms").span_s == 3_599.0
-    with pytest.raises(InputError, match="Times can be in s, ms, us, ns, days; found 'h'"):
+    with pytest.raises(InputError, match=r"in s, ms, us, ns, days, .*ticks; found 'h'"):
         read_trace(content, time_unit="h")
 
 
