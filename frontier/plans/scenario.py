@@ -428,9 +428,16 @@ def interruptions_per_h(scenario: Scenario, kind: str, tables: Tables) -> float:
 
 
 def context_of(trace: Trace, model: Model) -> float:
-    """Return the tokens that a running sequence of this trace holds on average [tokens]."""
-    prompt, output = (_mean(trace, operator.itemgetter(at)) for at in (1, 2))
-    return min(prompt + output / 2, float(model.max_context_tokens))
+    """Return the tokens that a running sequence of this trace holds on average [tokens].
+
+    No sequence holds more than the context of the model.
+    """
+    # Twice the tokens, which are whole: exact however the trace comes in pieces.
+    most, twice, requests = 2 * model.max_context_tokens, 0, 0
+    for _, prompts, outputs in trace.pieces():
+        twice += int(np.minimum(2 * prompts.astype(np.int64) + outputs, most).sum())
+        requests += prompts.size
+    return twice / (2 * requests)
 
 
 def _mean(trace: Trace, of: Callable[[tuple[NDArray[Any], ...]], NDArray[Any]]) -> float:

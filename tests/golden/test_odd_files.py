@@ -13,6 +13,8 @@ from pyarrow import feather, parquet
 
 from frontier.boundary import check_text
 from frontier.errors import InputError
+from frontier.plans.scenario import context_of
+from frontier.tables import load_tables
 from frontier.trace import UnknownFormat, read_trace
 
 NAMES = ("timestamp", "prompt_tokens", "output_tokens")
@@ -217,3 +219,12 @@ def test_a_header_with_umlauts_in_an_old_encoding_is_still_read():
     """A letter or two that are lost do not make a header unreadable."""
     content = _csv([f"{line},x" for line in LINES], f"{HEADER},Größe")
     assert _read(content.decode().encode("cp1252")).span_s == 180
+
+
+def test_no_sequence_holds_more_than_the_context():
+    """One prompt of 2³¹ − 1 tokens beside short ones counts as one context, and no more."""
+    tables = load_tables()
+    model = tables.models["Llama-3.1-8B-Instruct"]
+    rows = [f"{at * 30},{2**31 - 1 if at == 77 else 500},100\n" for at in range(3000)]
+    trace = read_trace(("timestamp,prompt_tokens,output_tokens\n" + "".join(rows)).encode())
+    assert context_of(trace, model) == pytest.approx(550 + (model.max_context_tokens - 550) / 3000)
