@@ -22,6 +22,7 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections import defaultdict
@@ -372,8 +373,12 @@ def main() -> None:
     args = parser.parse_args()
     # As every driver of a server of its own: the check of origins is for browsers. Files are not
     # watched, as docs/deployment.md has it: the watcher looks through all modules for each session.
+    module = ("streamlit",)
+    if args.what == "browsers":
+        args.log = Path(tempfile.mkdtemp(prefix="frontier-crowd-")) / "headings.txt"
+        module = ("benchmarks.timed_server", str(args.log))
     server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(args.port),
+        [sys.executable, "-m", *module, "run", "app.py", "--server.port", str(args.port),
          "--server.headless", "true", "--server.fileWatcherType", "none",
          "--server.enableXsrfProtection", str(args.what == "browsers").lower()],
         cwd=_ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -18,9 +18,12 @@ from frontier.pages import link, made_with, mishap, pins, session, text
 
 _SHOWN, _LINK = "bar_shown", "bar_link"
 _CHANGED = "● "
-# Streamlit leaves twice the height of its header free above a page; the bar takes that room.
+# Streamlit leaves twice the height of its header free above a page; the bar takes that room. What a
+# chip is stands above it, over the list of pages, for as long as the pointer is on it: without a
+# link in it it lets the pointer through, or nobody would get from a chip to the page above.
 _STYLE = """
 <style>
+[role=tooltip]:not(:has(a)) * { pointer-events: none; }
 .st-key-scenario_bar { margin-top: -1.75rem; }
 @media (min-width: 768px) { .st-key-scenario_bar { margin-top: -3.75rem; } }
 </style>

@@ -131,6 +131,21 @@ def test_the_bar_takes_two_rows_of_a_desk(open_page):
     assert page.locator(".st-key-scenario_bar").first.bounding_box()["height"] <= 90
 
 
+def test_a_page_can_be_turned_to_straight_from_a_chip(open_page):
+    """What a chip is is said over the list of pages, and lets the pointer through to them."""
+    page = open_page("method")
+    box = _chip(page, "traffic").bounding_box()
+    middle = box["x"] + box["width"] / 2
+    page.mouse.move(middle, box["y"] + box["height"] / 2)
+    tip = page.locator("[role=tooltip]:visible")
+    tip.wait_for(timeout=20_000)
+    over = tip.bounding_box()
+    height = over["y"] + over["height"] / 2
+    page.mouse.move(middle, height, steps=10)
+    hit = "([x, y]) => document.elementFromPoint(x, y).closest('[role=tooltip]')"
+    assert page.evaluate(hit, [middle, height]) is None
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_chip_opens_on_a_phone(open_page, dark):
     """At 400 pixels chips can be touched, show their whole label, and open within the screen."""
