@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -37,8 +38,9 @@ _CHIP, _CHIPS = "link_chip", "link_chips"
 _WRITTEN, _PAST, _STEPPED = "link_written", "link_past", "link_stepped"
 _DRAWN, _SAID = "link_drawn", "link_said"
 _TURN, _ANEW = "link_turn", "link_asked_anew"
-_CARRIED_BEFORE = "link_carried_before"
+_CARRIED_BEFORE, _CALLED = "link_carried_before", "link_called"
 _MOST_STEPS = 50
+_MOST_CALLED = 1000
 # Beyond it a browser's numbers are not exact, and Streamlit draws none.
 _MOST_IN_BROWSER = 2.0**53 - 1
 
@@ -329,11 +331,47 @@ def picked(
     return str(st.session_state[key])
 
 
-def pick(label: str, options: Iterable[str], default: str, *, key: str, **how: Any) -> str:
+def meant(key: str, sent: str) -> str:
+    """Return the option that a list under this key once called so; what was sent if none.
+
+    A browser sends the words of an option. It may have them from an older drawing of the list,
+    of before a price or a result changed them.
+    """
+    past: Mapping[str, str] = st.session_state.setdefault(_CALLED, {}).get(key, {})
+    return sent if sent in past.values() else past.get(sent, sent)
+
+
+def called(key: str, options: Iterable[str], words: Callable[[str], str]) -> Mapping[str, str]:
+    """Return what each option of a list is called on the screen: no two alike; see `meant`."""
+    labels = {option: words(option) for option in options}
+    often = Counter(labels.values())
+    labels = {
+        option: label if often[label] == 1 else f"{label} · {option}"
+        for option, label in labels.items()
+    }
+    past = st.session_state.setdefault(_CALLED, {}).setdefault(key, {})
+    for option, label in labels.items():
+        past.pop(label, None)
+        past[label] = option
+    for label in list(past)[: -max(_MOST_CALLED, len(labels))]:
+        del past[label]
+    return labels
+
+
+def pick(
+    label: str,
+    options: Iterable[str],
+    default: str,
+    *,
+    key: str,
+    format_func: Callable[[str], str] = str,
+    **how: Any,
+) -> str:
     """Draw a selectbox whose choice lives in the address under ``key``; return it."""
     options = list(options)
     shown = picked(options, default, key=key)
-    st.selectbox(label, options, key=key, **how)
+    labels = called(key, options, format_func)
+    st.selectbox(label, options, key=key, format_func=labels.__getitem__, **how)
     st.session_state[_DRAWN].add(key)
     # The browser alone keeps to the list of options.
     return st.session_state[key] if st.session_state[key] in options else shown
@@ -550,6 +588,8 @@ def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None
         st.session_state[_CHIPS][key] = st.session_state[_CHIP]
     asked = st.session_state[_ASKED].pop(key, None)
     kept = st.session_state[_KEPT].get(key)
+    if isinstance(st.session_state.get(key), str):
+        _put(key, meant(key, st.session_state[key]))
     # What was left at its default follows the default; what somebody chose stays.
     follows = st.session_state.get(key, kept) == st.session_state[_LAST].get(key)
     if asked is not None:

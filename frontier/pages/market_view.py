@@ -399,13 +399,14 @@ def _pick_focus(found: Market, ticked: Ticked) -> None:
         return
 
     # The framework keeps what is called until the next run: words, and no market.
-    labels = {offer_id: text.bare(_label(row)) for offer_id, row in rows.items()}
+    words = {offer_id: text.bare(_label(row)) for offer_id, row in rows.items()}
+    labels = link.called("market_focus", words, words.__getitem__)
 
     def picked() -> None:
-        offer_id = st.session_state["market_focus"]
+        sent = st.session_state["market_focus"]
         st.session_state["market_focus"] = None
-        if offer_id is not None:
-            focus(offer_id)
+        if sent is not None:
+            focus(link.meant("market_focus", sent))
 
     st.selectbox(
         "Look closer at an offer",

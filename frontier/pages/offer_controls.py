@@ -154,6 +154,9 @@ def _label(offer: Offer, gpu: str, fits: Mapping[str, Fit]) -> str:
     words = [offer.provider, f"{spell.dollars(offer.usd_per_gpu_h)}/GPU-h"]
     if offer.gpu != gpu:
         words.append(offer.gpu)
+    if offer.gpus_min > 1:
+        least = spell.count(offer.gpus_min, "GPU")
+        words.append(least if offer.gpus_max == offer.gpus_min else f"at least {least}")
     if offer.source_id == OWN_SOURCE:
         words.append("yours")
     if offer.kind in ("spot", "reserved"):

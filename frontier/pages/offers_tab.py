@@ -356,7 +356,7 @@ def _draw_offer(offer: Offer, tables: Tables, today: dt.date) -> None:
                 "Use this offer on every page",
                 on_click=mishap.safe(controls.focus),
                 args=(key,),
-                key="focus_offer",
+                key=f"focus_offer_{key}",
             )
         with st.expander("Cores, memory, machine"):
             for column in EDITABLE["offers"]:

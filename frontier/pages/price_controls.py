@@ -52,8 +52,9 @@ def price_field(offer_id: str, *, place: str) -> None:
         st.button(
             text.money(f"Use {_exact(waiting)}"),
             on_click=mishap.safe(_confirm),
-            args=(offer_id,),
-            key=f"{key}_yes",
+            args=(offer_id, waiting),
+            # Another price is another button: one pressed late confirms what it says, or nothing.
+            key=f"{key}_yes_{cell_text(waiting)}",
             type="primary",
         )
         st.button(
@@ -84,12 +85,13 @@ def _take(offer_id: str, key: str) -> None:
         cell_controls.refuse(key, problems)
 
 
-def _confirm(offer_id: str) -> None:
-    session.change([_edit(offer_id, _waiting().pop(offer_id))])
+def _confirm(offer_id: str, usd_per_gpu_h: float) -> None:
+    _waiting().pop(offer_id, None)
+    session.change([_edit(offer_id, usd_per_gpu_h)])
 
 
 def _keep(offer_id: str) -> None:
-    del _waiting()[offer_id]
+    _waiting().pop(offer_id, None)
 
 
 def _edit(offer_id: str, usd_per_gpu_h: float) -> Edit:

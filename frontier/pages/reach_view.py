@@ -174,7 +174,8 @@ def _take_into_focus(found: Trial, limit_s: float, tables: Tables) -> None:
     place = found.settings.place
     st.button(
         text.plain(f"Take {place_in_words(place)} into focus"),
-        key="reach_focus",
+        # Pressed before the browser has the newest drawing, it is still the offer that it names.
+        key=f"reach_focus_{place.offer.offer_id}_{place.gpus}_{limit_s:g}",
         icon=":material/center_focus_strong:",
         on_click=mishap.safe(_focus),
         args=(place.offer.offer_id, place.gpus, limit_s),

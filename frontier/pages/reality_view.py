@@ -11,7 +11,7 @@ import streamlit as st
 from frontier import spell
 from frontier.errors import FrontierError
 from frontier.export import csv_bytes
-from frontier.pages import results, session, text
+from frontier.pages import link, results, session, text
 from frontier.pages.controls import Choices
 from frontier.reality import (
     BillQuestion,
@@ -43,11 +43,12 @@ def draw(choices: Choices) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         ids = list(study.outcomes)
+        labels = link.called("bill_plan", ids, lambda one: study.outcomes[one].plan.label)
         plan_id = st.selectbox(
             "The plan that runs",
             ids,
             index=ids.index(default_plan_id(study)),
-            format_func=lambda one: study.outcomes[one].plan.label,
+            format_func=labels.__getitem__,
             key="bill_plan",
         )
     with right:

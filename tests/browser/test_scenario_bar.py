@@ -215,3 +215,22 @@ def test_a_tab_and_a_plan_are_drawn_anew_alone_and_stand_in_the_link(open_page):
     wait_until_done(page)
     tab = page.get_by_role("tab", name="This plan")
     assert tab.get_attribute("aria-selected") == "true"
+
+
+def test_an_offer_outlives_what_is_typed_before_its_list_is_drawn_anew(open_page):
+    """The list of offers names them by price: what the browser still calls them is understood."""
+    line = SlowLine()
+    page = open_page("method?gpu=L40S&serverless=hf-l40s", line=line)
+    _open(page, "offers")
+    prices = page.get_by_label("Price ($/GPU-hour)", exact=True)
+    line.hold()
+    prices.nth(0).fill("1.7")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(1500)
+    prices.nth(1).fill("0.9")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(1500)
+    line.let_go()
+    wait_until_done(page)
+    assert "serverless=hf-l40s" in page.url
+    assert "price.hf-l40s=1.7" in page.url
