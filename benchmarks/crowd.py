@@ -373,16 +373,19 @@ def main() -> None:
     args = parser.parse_args()
     # As every driver of a server of its own: the check of origins is for browsers. Files are not
     # watched, as docs/deployment.md has it: the watcher looks through all modules for each session.
+    folder = Path(tempfile.mkdtemp(prefix="frontier-crowd-"))
     module = ("streamlit",)
     if args.what == "browsers":
-        args.log = Path(tempfile.mkdtemp(prefix="frontier-crowd-")) / "headings.txt"
+        args.log = folder / "headings.txt"
         module = ("benchmarks.timed_server", str(args.log))
+    said = (folder / "server.txt").open("w")
     server = subprocess.Popen(
         [sys.executable, "-m", *module, "run", "app.py", "--server.port", str(args.port),
          "--server.headless", "true", "--server.fileWatcherType", "none",
          "--server.enableXsrfProtection", str(args.what == "browsers").lower()],
-        cwd=_ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=_ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=said,
     )  # fmt: skip
+    print(f"what the server says: {said.name}")
     try:
         _wait_for(args.port)
         asyncio.run(
