@@ -210,8 +210,14 @@ class Shipped:
 
 @functools.cache
 def shipped() -> Shipped | None:
-    """Return what data/shipped.npz holds; None where there is no such file."""
-    return read(FILE) if FILE.exists() else None
+    """Return what data/shipped.npz holds; None where there is no such file.
+
+    None too where this Python was built without LZMA: all of it can be simulated.
+    """
+    try:
+        return read(FILE) if FILE.exists() else None
+    except RuntimeError:
+        return None
 
 
 def read(path: Path) -> Shipped:

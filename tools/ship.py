@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import zipfile
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -136,7 +137,11 @@ def main() -> None:
     winner = simulate_plans([winner_of(whole)[1]], trace, tables)
     answers = fresh_answers(simulated, whole, scenario, tables)
     arrays = pack(groups, simulated.outcomes, winner, answers, trace, tables)
-    np.savez_compressed(FILE, **arrays)
+    # As `np.savez_compressed` writes it, but for a third less: the file is part of every clone.
+    with zipfile.ZipFile(FILE, "w", zipfile.ZIP_LZMA) as file:
+        for name, array in arrays.items():
+            with file.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
     plans = sum(len(ran) for _, _, ran in groups)
     print(
         f"{FILE.name}: {len(groups)} groups of {plans} plans, {len(simulated.outcomes)} whole "

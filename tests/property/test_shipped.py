@@ -68,7 +68,7 @@ def test_it_was_made_by_this_code_and_is_small():
     """The shipped file is of the code that stands here, and no burden on a clone."""
     assert shipped() is not None
     assert shipped().has(TRACE), AGAIN
-    assert FILE.stat().st_size < 2_500_000
+    assert FILE.stat().st_size < 1_500_000
 
 
 @pytest.fixture(scope="module")
