@@ -7,13 +7,14 @@ ticked offers bold, each ticked provider's own steps thin and named at their end
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from frontier import spell
 from frontier.billing import LINES
@@ -29,16 +30,16 @@ _CHARACTER_PX, _LINE_PX = 7.0, 15
 # Plans that wait longer than so many times the limit stand at the upper edge, with an arrow.
 _CLIPPED_AT = 100
 # How much farther from its point a label may stand to be clear of a thin line.
-_CROSSED_PX = 40
+_CROSSED_PX = 24
 _BAR_PX, _MOST_BARS = 30, 12
 _NAMED_SHARE = 0.16
 _CUT_AT = 3
 # Whether to the left, how far from the point and how far below it [px].
 _Place = tuple[bool, int, int]
+_NEAR = (0, -16, 16, -28, 28, -40, 40, -56, 56, -72, 72, -90, 90)
+# Far to the side only well above or below, or it would seem to name what it stands beside.
 _PLACES = tuple(
-    (across, lower)
-    for across in (8, 36, 64)
-    for lower in (0, -16, 16, -28, 28, -40, 40, -56, 56, -72, 72, -90, 90)
+    (across, lower) for across in (8, 36, 64, 92) for lower in _NEAR[across > 8 and 5 :]
 )
 
 
@@ -333,19 +334,23 @@ class _Plot:
         """Return the free places of a label by preference, each with the box that it takes."""
         across, down = self.spot(usd, wait_s)
         width = _CHARACTER_PX * len(words)
-        sides = (True,) if across + width + 10 > self.size_px[0] else (False, True)
-        free: dict[_Place, tuple[float, ...]] = {}
-        for is_left, (right, lower) in itertools.product(sides, _PLACES):
+        boxes: dict[_Place, tuple[float, ...]] = {}
+        for is_left, (right, lower) in itertools.product((False, True), _PLACES):
             left = across - right - width if is_left else across + right
             box = (left, down + lower - _LINE_PX / 2, left + width, down + lower + _LINE_PX / 2)
-            inside = box[0] >= 0 and box[1] >= 0 and box[3] <= self.size_px[1]
-            if inside and not any(_touch(box, other) for other in self.taken):
-                free[is_left, right, lower] = box
-        return free
+            within = box[2] <= self.size_px[0] and box[3] <= self.size_px[1]
+            if within and left >= 0 and box[1] >= 0:
+                boxes[is_left, right, lower] = box
+        taken = _touch(list(boxes.values()), self.taken)
+        return {
+            place: boxes[place]
+            for place, is_taken in zip(boxes, taken, strict=True)
+            if not is_taken
+        }
 
     def crosses(self, box: tuple[float, ...]) -> bool:
         """Return whether a thin line runs through a label."""
-        return any(_touch(box, line) for line in self.thin)
+        return bool(_touch([box], self.thin)[0])
 
 
 def _add_names(
@@ -418,8 +423,11 @@ def _add_names(
             bold=True,
         )
     ends = steps.sort_values("usd_per_month").groupby("provider").tail(1)
-    for row in ends.itertuples():
-        put(str(row.provider), float(row.at_usd), float(row.at_s))
+    names = [(str(row.provider), float(row.at_usd), float(row.at_s)) for row in ends.itertuples()]
+    # The one with the fewest places left is next, or none would be left for it.
+    while names:
+        free = [len(wide.places(*name).keys() & narrow.places(*name).keys()) for name in names]
+        put(*names.pop(free.index(min(free))))
 
 
 def _add_rings(figure: go.Figure, points: pd.DataFrame, limit_s: float) -> None:
@@ -446,8 +454,13 @@ def _add_rings(figure: go.Figure, points: pd.DataFrame, limit_s: float) -> None:
     )
 
 
-def _touch(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+def _touch(boxes: Sequence[tuple[float, ...]], others: Sequence[tuple[float, ...]]) -> NDArray[Any]:
+    """Return of each box whether any of the others covers a part of it."""
+    left, upper, right, lower = np.reshape(np.array(boxes, dtype=np.float64), (-1, 4)).T[..., None]
+    begins, top, ends, bottom = np.reshape(np.array(others, dtype=np.float64), (-1, 4)).T
+    touching = (left < ends) & (begins < right) & (upper < bottom) & (top < lower)
+    found: NDArray[Any] = touching.any(axis=1)
+    return found
 
 
 def _short(gpu: str) -> str:
