@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from frontier import spell
+from frontier.answers import ANSWERS
 from frontier.charts.market_chart import (
     market_figure,
     market_points,
@@ -316,14 +317,18 @@ def _charts(found: Market, ticked: Ticked, focused: tuple[str, str]) -> _Charts:
     if points.empty:
         return _Charts(None, "", None, "")
     some = _of(found, ticked)
-    bars, best = ranked_table(some, ticked.offer_ids), answer_of(some).best
+    best = answer_of(some).best
+    ANSWERS.step()
+    drawn = market_figure(
+        points,
+        limit_s=found.limit_s,
+        focused=focused,
+        best="" if best is None else best.offer_id,
+    )
+    ANSWERS.step()
+    bars = ranked_table(some, ticked.offer_ids)
     return _Charts(
-        market_figure(
-            points,
-            limit_s=found.limit_s,
-            focused=focused,
-            best="" if best is None else best.offer_id,
-        ),
+        drawn,
         "Dollars a month against p99 time to first token, an efficient line over "
         f"{len(some.able)} offers and the steps of each provider.",
         None if bars.empty else ranked_figure(bars, focused=focused),
