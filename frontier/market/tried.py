@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier.answers import ANSWERS
 from frontier.billing import Contract, Meters, Usage, metering_key, read_meters, summed
 from frontier.crew import THREADS, Crew, Progress
 from frontier.economics import undominated
@@ -169,9 +170,10 @@ def try_plans(
             return found
         grids = {alike: grids[alike] for alike, _ in missing}
     taken_s, ids = stopwatch(), _Ids()
-    run_of = {
-        alike: [_same_run(plan, alike, ids) for plan in grid] for alike, grid in grids.items()
-    }
+    run_of = {}
+    for alike, grid in grids.items():
+        ANSWERS.step()
+        run_of[alike] = [_same_run(plan, alike, ids) for plan in grid]
     jobs: dict[Hashable, _Job] = {}
     for key in missing:
         alike, metering = key
@@ -206,9 +208,13 @@ def try_plans(
         simulate(few)
         first(found | results())
     simulate([key for key in jobs if key not in runs])
-    made = {key: worth_keeping(tried) for key, tried in results().items()}
+    made = {}
+    for key, tried in results().items():
+        ANSWERS.step()
+        made[key] = worth_keeping(tried)
     each_s = taken_s() / len(made)
     for key, tried in made.items():
+        ANSWERS.step()
         kept.put(key, tried, each_s)
     return found | made
 
@@ -307,6 +313,7 @@ def _grids(
     """Return the plans of each group, and the replicas that the busiest minute keeps busy."""
     grids, needed = {}, {}
     for alike in dict.fromkeys(alike for alike, _ in keys):
+        ANSWERS.step()
         scenario, supply = alike.scenario, alike.supply
         speed = speeds[supply.gpu, scenario.gpus_per_replica or 1]
         deployed = deploy_at(scenario, supply, trace, tables, speed=speed)
