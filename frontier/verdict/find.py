@@ -108,7 +108,7 @@ def find_verdict(
         rival=facts(rival if rival is not None else _cheapest_of_fastest(kept, tables)),
         obstacle=_obstacle(deployment, trace, own, limit_s, tables) if within is None else None,
         few_beyond=few_beyond(trace.arrival_s.size, tables.setting("ranges_few_beyond")).get(_TAIL),
-        too_long=_too_long(trace, deployment.model),
+        too_long=too_long(trace, deployment.model),
         hours_per_month=tables.setting("hours_per_month"),
     )
     found = dataclasses.replace(
@@ -122,7 +122,7 @@ def find_verdict(
     return spoken(found)
 
 
-def _too_long(trace: Trace, model: Model) -> TooLong | None:
+def too_long(trace: Trace, model: Model) -> TooLong | None:
     """Return the requests whose prompt and answer exceed the context of a model; None if none."""
     most, requests, longest = model.max_context_tokens, 0, 0
     for _, prompts, outputs in trace.pieces():
