@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import functools
 import gc
 import itertools
 import math
 import os
+import sys
 import threading
 import time
 import weakref
@@ -40,7 +42,7 @@ from frontier.units import BYTES_PER_MB
 LIMIT = "FRONTIER_MEMORY_MB"
 """Environment variable: the size of the process from which on it takes no new work [MB]."""
 
-_STATUS = Path("/proc/self/status")
+_STATUS, _MAPS = Path("/proc/self/status"), Path("/proc/self/smaps")
 _BOUNDS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -51,6 +53,9 @@ _BYTES_PER_KIB = 1024
 _TICK_S = 0.1
 # Giving back takes some 30 ms of a core: so long it may wait, and no one asks twice meanwhile.
 _CALM_S = 2.0
+_COMPILER = "libllvmlite"
+# As mman.h of Linux has it: what is mapped from a file is read from it again where it is needed.
+_MADV_DONTNEED = 4
 # As malloc.h of glibc has it, and what is often set for servers of threads.
 _M_ARENA_MAX, _ARENAS = -8, 2
 _OBJECT_BYTES = 64
@@ -213,9 +218,36 @@ def _trim_now() -> None:
 
 
 def trim() -> None:
-    """Give what is free back to the system, where the C library can."""
+    """Give back what is free, where the C library can, and the code of the compiler.
+
+    That code is 70 MB, mapped from disk and read again from there if anything is compiled; once
+    all is, nothing of it runs.
+    """
     with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        library = ctypes.CDLL("libc.so.6")
+        library.malloc_trim(0)
+        # It has the function that compiles once it is there as a whole, its library before it.
+        is_there = hasattr(sys.modules.get("numba"), "njit")
+        for start, size in _code_of_compiler() if is_there else ():
+            library.madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), _MADV_DONTNEED)
+
+
+@functools.cache
+def _code_of_compiler() -> tuple[tuple[int, int], ...]:
+    """Return address and size of each part of the compiler's library as it stands on disk [B]."""
+    parts: list[tuple[int, int]] = []
+    span, is_wanted = (0, 0), False
+    with suppress(OSError, ValueError):
+        for line in _MAPS.read_text(errors="replace").splitlines():
+            words = line.split()
+            if not words[0].endswith(":"):
+                start, _, end = words[0].partition("-")
+                span = int(start, 16), int(end, 16) - int(start, 16)
+                is_wanted = "w" not in words[1] and _COMPILER in words[-1]
+            elif is_wanted and words[0] == "Anonymous:" and words[1] == "0":
+                # What was written to since, as the loader does, stands in memory alone.
+                parts.append(span)
+    return tuple(parts)
 
 
 def size_of(value: Any) -> int:

@@ -198,17 +198,21 @@ def test_who_waits_for_threads_or_for_another_lets_others_draw():
 def test_long_work_ends_where_its_person_is_gone(monkeypatch):
     """A step of long work raises what says that it is over; in a thread that draws nothing, not."""
     monkeypatch.setattr(answers_room, "_STEP_S", 0.0)
-    answers, is_gone = Answers(1), False
+    answers, gone = Answers(1), []
 
     def look():
-        if is_gone:
+        if gone:
             raise KeyboardInterrupt
 
+    def works():
+        with answers.answer(look):
+            answers.step()
+            gone.append(True)
+            answers.step()
+
     answers.step()
-    with pytest.raises(KeyboardInterrupt), answers.answer(look):
-        answers.step()
-        is_gone = True
-        answers.step()
+    with pytest.raises(KeyboardInterrupt):
+        works()
     answers.step()
 
 

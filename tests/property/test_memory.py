@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -266,6 +269,36 @@ def test_this_process_knows_its_size():
     del held
     memory.give_back()
     assert memory.resident_mb() < before + 20
+
+
+_COMPILES = """
+import sys
+import numpy as np
+from frontier import memory
+
+memory.trim()
+import numba
+twice = numba.njit(lambda numbers: 2 * numbers)
+assert twice(np.arange(3.0)).tolist() == [0, 2, 4]
+before = memory.resident_mb()
+memory.trim()
+after = memory.resident_mb()
+thrice = numba.njit(lambda numbers: 3 * numbers)
+assert thrice(np.arange(3.0)).tolist() == [0, 3, 6]
+assert twice(np.arange(3)).tolist() == [0, 2, 4]
+print(before - after)
+"""
+
+
+@pytest.mark.skipif(not memory._MAPS.exists(), reason="the system does not say what is mapped")
+def test_the_code_of_the_compiler_is_given_back_and_found_again():
+    """Tens of megabytes of it, whatever was compiled; what is compiled later compiles as before."""
+    environment = dict(os.environ, NUMBA_DISABLE_JIT="0")
+    said = subprocess.run(
+        [sys.executable, "-c", _COMPILES], capture_output=True, text=True, env=environment
+    )
+    assert not said.returncode, said.stderr
+    assert float(said.stdout) > 30
 
 
 def test_an_upload_of_any_allowed_size_makes_no_file():
