@@ -128,9 +128,10 @@ def _check_provider(provider: str, tables: Tables) -> None:
 
 
 def _named_after(name: str, tables: Tables) -> str:
-    """Return the provider after whom a file is named."""
+    """Return the provider after whom a file is named, among other words or alone."""
     stem = "".join(c for c in PurePath(name).stem if not is_control(c)).strip()
-    return stem[: int(tables.setting("upload_longest_name"))] or "Your own"
+    known = ProviderNames(tables).within(stem)
+    return known or stem[: int(tables.setting("upload_longest_name"))] or "Your own"
 
 
 def with_prices(tables: Tables, upload: PriceUpload) -> Tables:

@@ -175,6 +175,7 @@ def test_the_name_of_a_file_is_made_a_name_of_a_provider():
     """A gpuhunt catalogue is named after its provider, whatever the file is called."""
     row = f"{HUNT}\nx,r,1,1,L40S,48,False\n"
     assert read(row, name="lambdalabs.csv").offers[0].rules_id == "lambda"
+    assert read(row, name="gpuhunt_lambdalabs (2).csv").offers[0].rules_id == "lambda"
     assert len(read(row, name=f"{'a' * 300}.csv").offers[0].provider) == 80
     assert read(row, name="a\x07b.csv").offers[0].provider == "ab"
     assert read(row, name="").offers[0].provider == "Your own"
