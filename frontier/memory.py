@@ -16,14 +16,11 @@ it while others come and go.
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
-import functools
 import gc
 import itertools
 import math
 import os
-import sys
 import threading
 import time
 import weakref
@@ -36,13 +33,14 @@ from typing import Any
 import numpy as np
 
 from frontier.errors import InfeasibleError
+from frontier.heaps import trim
 from frontier.tables import Tables, load_tables
 from frontier.units import BYTES_PER_MB
 
 LIMIT = "FRONTIER_MEMORY_MB"
 """Environment variable: the size of the process from which on it takes no new work [MB]."""
 
-_STATUS, _MAPS = Path("/proc/self/status"), Path("/proc/self/smaps")
+_STATUS = Path("/proc/self/status")
 _BOUNDS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -53,11 +51,6 @@ _BYTES_PER_KIB = 1024
 _TICK_S = 0.1
 # Giving back takes some 30 ms of a core: so long it may wait, and no one asks twice meanwhile.
 _CALM_S = 2.0
-_COMPILER = "libllvmlite"
-# As mman.h of Linux has it: what is mapped from a file is read from it again where it is needed.
-_MADV_DONTNEED = 4
-# As malloc.h of glibc has it, and what is often set for servers of threads.
-_M_ARENA_MAX, _ARENAS = -8, 2
 _OBJECT_BYTES = 64
 # An array of so many is counted once in a store, however many of its results hold it.
 _LARGE_BYTES = 4096
@@ -110,7 +103,8 @@ def require_room(tables: Tables, what: str) -> None:
     """Raise an `InfeasibleError` where the process is too large for new work.
 
     Before that it gives back what is least worth its bytes: some of it from a share of the limit
-    on, all of it at the limit.
+    on, the more the nearer the limit, and all of it at the limit. What is free in the heaps is
+    used again and not always given back: a process that stays large forgets no more for that.
 
     Parameters
     ----------
@@ -120,6 +114,7 @@ def require_room(tables: Tables, what: str) -> None:
     most_mb = limit_mb(tables)
     aim_mb = tables.setting("memory_aim_share") * most_mb
     if (held_mb := resident_mb()) is None or held_mb < aim_mb:
+        _note_kept()
         return
     with _giving:
         held_mb = _down_to(aim_mb, most_mb)
@@ -139,7 +134,9 @@ def _down_to(aim_mb: float, most_mb: float) -> float | None:
         return held_mb
     if held_mb < most_mb and time.monotonic() < _looked_s + _CALM_S:
         return held_mb
-    _forget_least((held_mb - aim_mb) * BYTES_PER_MB)
+    share = (most_mb - held_mb) / (most_mb - aim_mb) if held_mb < most_mb else 0.0
+    over = (held_mb - aim_mb) * BYTES_PER_MB
+    _forget_least(min(over, _kept_bytes() - share * (_kept_below or _kept_bytes())))
     trim()
     held_mb = resident_mb()
     if held_mb is not None and held_mb >= most_mb:
@@ -148,6 +145,16 @@ def _down_to(aim_mb: float, most_mb: float) -> float | None:
         held_mb = resident_mb()
     _looked_s = time.monotonic()
     return held_mb
+
+
+def _kept_bytes() -> int:
+    return sum(store.held_bytes for store in tuple(_STORES))
+
+
+def _note_kept() -> None:
+    """Note what is kept while there is room: it is the measure once there is little."""
+    global _kept_below
+    _kept_below = _kept_bytes()
 
 
 def _forget_least(size: float) -> None:
@@ -159,15 +166,6 @@ def _forget_least(size: float) -> None:
         _of_all.raise_to(worth[0])
         store.forget(key)
         size -= held
-
-
-def keep_together() -> None:
-    """Let threads share a few heaps, where the C library can: each has a half-empty one else.
-
-    To be called before there are many threads.
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def spare_the_lasting() -> None:
@@ -215,39 +213,6 @@ def _trim_now() -> None:
     with _soon:
         _trimming = None
     trim()
-
-
-def trim() -> None:
-    """Give back what is free, where the C library can, and the code of the compiler.
-
-    That code is 70 MB, mapped from disk and read again from there if anything is compiled; once
-    all is, nothing of it runs.
-    """
-    with suppress(OSError, AttributeError):
-        library = ctypes.CDLL("libc.so.6")
-        library.malloc_trim(0)
-        # It has the function that compiles once it is there as a whole, its library before it.
-        is_there = hasattr(sys.modules.get("numba"), "njit")
-        for start, size in _code_of_compiler() if is_there else ():
-            library.madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), _MADV_DONTNEED)
-
-
-@functools.cache
-def _code_of_compiler() -> tuple[tuple[int, int], ...]:
-    """Return address and size of each part of the compiler's library as it stands on disk [B]."""
-    parts: list[tuple[int, int]] = []
-    span, is_wanted = (0, 0), False
-    with suppress(OSError, ValueError):
-        for line in _MAPS.read_text(errors="replace").splitlines():
-            words = line.split()
-            if not words[0].endswith(":"):
-                start, _, end = words[0].partition("-")
-                span = int(start, 16), int(end, 16) - int(start, 16)
-                is_wanted = "w" not in words[1] and _COMPILER in words[-1]
-            elif is_wanted and words[0] == "Anonymous:" and words[1] == "0":
-                # What was written to since, as the loader does, stands in memory alone.
-                parts.append(span)
-    return tuple(parts)
 
 
 def size_of(value: Any) -> int:
@@ -587,5 +552,5 @@ _giving, _soon = threading.Lock(), threading.Lock()
 _collecting, _asked, _collected = threading.Lock(), itertools.count(1), 0
 _room = threading.Condition()
 _at_work: list[float] = []
-_looked_s = -math.inf
+_looked_s, _kept_below = -math.inf, 0
 _trimming: threading.Timer | None = None

@@ -24,6 +24,7 @@ from frontier.trace.bucket_columns import (
     lengths_s,
     suggestions,
     tokens_by_name,
+    tokens_in_one,
 )
 from frontier.trace.checks import Findings
 from frontier.trace.columns import Clock, Codes
@@ -57,7 +58,9 @@ class BucketCells:
         held = {"count": read(cells[counting.requests], self.decimal_comma)}
         for key, name in (("prompt", layout.prompt), ("output", layout.output)):
             if name is not None:
-                held[key] = columns.counts(cells[name], self.decimal_comma)
+                each = tokens_in_one(name)
+                read = columns.counts if each == 1 else columns.numbers
+                held[key] = read(cells[name], self.decimal_comma) * each
         if counting.end is not None:
             held["end"] = self.end_clock.offsets(cells[counting.end], batch.first_row)
         if counting.length is not None:
@@ -179,6 +182,8 @@ def series_of(
         if key not in sums or column is None:
             continue
         held = sums[key][keep]
+        if (each := tokens_in_one(column)) > 1:
+            findings.assumed.append(f"'{column}' counts in {each:,} tokens, by its name.")
         kind = bucket_tokens or _tokens_are(counting, count, held, column)
         if kind is None:
             raise _what_are_tokens(count, held, column)
