@@ -21,6 +21,8 @@ from frontier.compiling import cores
 
 TICK_S = 0.1
 """How often one who waits looks whether it still should [s]."""
+# How often long work looks up at most [s].
+_STEP_S = 0.02
 # How long an answer, or a piece of what comes after one, waits for those before it.
 PATIENCE_S = 2.0
 # How long what comes after an answer waits in all, where other answers never end; from then on it
@@ -47,6 +49,8 @@ class _Run:
         When it began to wait.
     waited_s : float
         How long it has waited in all since its answer stands.
+    looked_s : float
+        When it last looked up from something long.
     called : Event
         Set once it has got a place.
     """
@@ -57,6 +61,7 @@ class _Run:
     since_s: float | None = None
     came_s: float = 0.0
     waited_s: float = 0.0
+    looked_s: float = 0.0
     called: threading.Event = field(default_factory=threading.Event)
 
     def is_long(self) -> bool:
@@ -166,6 +171,20 @@ class Answers:
                 self.let_others()
         elif self._waiting and run.is_long():
             self.let_others()
+
+    def step(self) -> None:
+        """Say that this thread has come a step further in something long.
+
+        It gives way, and ends where it is over, as often as steps come but not more often than is
+        of use. In a thread that draws nothing this does nothing.
+        """
+        run = self._run()
+        if run is None or time.monotonic() < run.looked_s + _STEP_S:
+            return
+        run.looked_s = time.monotonic()
+        if run.is_over is not None:
+            run.is_over()
+        self.give_way(run.is_over)
 
     def _wait_for_answers(self, is_over: Callable[[], object] | None) -> None:
         until_s = time.monotonic() + PATIENCE_S

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier.answers import ANSWERS
 from frontier.economics import Crossing, crossings
 from frontier.rivals import (
     ALWAYS_ON,
@@ -160,6 +161,7 @@ def break_even(
     def cost(outcome: Outcome) -> float:
         # By the object itself, which is held here, so that no other can take its number.
         if id(outcome) not in costs:
+            ANSWERS.step()
             costs[id(outcome)] = outcome, usd_per_month(outcome, tables, deal)
         return costs[id(outcome)][1]
 

@@ -16,9 +16,9 @@ it while others come and go.
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import gc
+import heapq
 import itertools
 import math
 import os
@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from frontier.errors import InfeasibleError
+from frontier.heaps import trim
 from frontier.tables import Tables, load_tables
 from frontier.units import BYTES_PER_MB
 
@@ -51,8 +52,6 @@ _BYTES_PER_KIB = 1024
 _TICK_S = 0.1
 # Giving back takes some 30 ms of a core: so long it may wait, and no one asks twice meanwhile.
 _CALM_S = 2.0
-# As malloc.h of glibc has it, and what is often set for servers of threads.
-_M_ARENA_MAX, _ARENAS = -8, 2
 _OBJECT_BYTES = 64
 # An array of so many is counted once in a store, however many of its results hold it.
 _LARGE_BYTES = 4096
@@ -61,6 +60,7 @@ _BESIDE = 1 / 8
 # Of what nobody timed: among such the smaller are worth more, as by the least that others take.
 _LEAST_S = 1e-3
 _MOST_LOOKED_AT = 4000
+_FEW = 64
 # Work of less never waits for room.
 _SMALL_WORK_BYTES = 16_000_000
 _NAMES: dict[type, tuple[str, ...] | None] = {}
@@ -105,7 +105,8 @@ def require_room(tables: Tables, what: str) -> None:
     """Raise an `InfeasibleError` where the process is too large for new work.
 
     Before that it gives back what is least worth its bytes: some of it from a share of the limit
-    on, all of it at the limit.
+    on, the more the nearer the limit, and all of it at the limit. What is free in the heaps is
+    used again and not always given back: a process that stays large forgets no more for that.
 
     Parameters
     ----------
@@ -115,6 +116,7 @@ def require_room(tables: Tables, what: str) -> None:
     most_mb = limit_mb(tables)
     aim_mb = tables.setting("memory_aim_share") * most_mb
     if (held_mb := resident_mb()) is None or held_mb < aim_mb:
+        _note_kept()
         return
     with _giving:
         held_mb = _down_to(aim_mb, most_mb)
@@ -134,7 +136,9 @@ def _down_to(aim_mb: float, most_mb: float) -> float | None:
         return held_mb
     if held_mb < most_mb and time.monotonic() < _looked_s + _CALM_S:
         return held_mb
-    _forget_least((held_mb - aim_mb) * BYTES_PER_MB)
+    share = (most_mb - held_mb) / (most_mb - aim_mb) if held_mb < most_mb else 0.0
+    over = (held_mb - aim_mb) * BYTES_PER_MB
+    _forget_least(min(over, _kept_bytes() - share * (_kept_below or _kept_bytes())))
     trim()
     held_mb = resident_mb()
     if held_mb is not None and held_mb >= most_mb:
@@ -143,6 +147,16 @@ def _down_to(aim_mb: float, most_mb: float) -> float | None:
         held_mb = resident_mb()
     _looked_s = time.monotonic()
     return held_mb
+
+
+def _kept_bytes() -> int:
+    return sum(store.held_bytes for store in tuple(_STORES))
+
+
+def _note_kept() -> None:
+    """Note what is kept while there is room: it is the measure once there is little."""
+    global _kept_below
+    _kept_below = _kept_bytes()
 
 
 def _forget_least(size: float) -> None:
@@ -154,15 +168,6 @@ def _forget_least(size: float) -> None:
         _of_all.raise_to(worth[0])
         store.forget(key)
         size -= held
-
-
-def keep_together() -> None:
-    """Let threads share a few heaps, where the C library can: each has a half-empty one else.
-
-    To be called before there are many threads.
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def spare_the_lasting() -> None:
@@ -210,12 +215,6 @@ def _trim_now() -> None:
     with _soon:
         _trimming = None
     trim()
-
-
-def trim() -> None:
-    """Give what is free back to the system, where the C library can."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def size_of(value: Any) -> int:
@@ -393,6 +392,8 @@ class Store:
         self._most = most_mb * BYTES_PER_MB
         self._kept: dict[Hashable, _Kept] = {}
         self._holders: dict[int, int] = {}
+        # Who goes next, and places of those that were used since or went otherwise.
+        self._line: list[tuple[float, int, Hashable]] = []
         self._bytes = 0
         self._turn = 0
         self._clock = _Clock()
@@ -422,7 +423,7 @@ class Store:
             found = self._kept.get(key)
             if found is None:
                 return None
-            self._use(found)
+            self._use(key, found)
             return found.value
 
     def put(self, key: Hashable, value: Any, seconds: float = 0.0) -> None:
@@ -454,14 +455,18 @@ class Store:
                 if self._holders[at] == 1:
                     kept.brought += size
             self._bytes += kept.brought
-            self._use(kept)
+            self._use(key, kept)
             self._make_room(newest=key)
 
-    def _use(self, kept: _Kept) -> None:
+    def _use(self, key: Hashable, kept: _Kept) -> None:
         kept.turn, kept.at = self._turn, next(_USES)
         each = max(kept.seconds, _LEAST_S) / max(kept.brought, _OBJECT_BYTES)
         kept.worth = self._clock.worth + each
         kept.worth_of_all = _of_all.worth + each
+        heapq.heappush(self._line, (kept.worth, kept.at, key))
+        if len(self._line) > 2 * len(self._kept) + _FEW:
+            self._line = [(one.worth, one.at, key) for key, one in self._kept.items()]
+            heapq.heapify(self._line)
 
     def get_or_make(
         self, key: Hashable, make: Callable[[], Any], tick: Callable[[], object] | None = None
@@ -514,26 +519,35 @@ class Store:
         with self._lock:
             self._kept.clear()
             self._holders.clear()
+            self._line.clear()
             self._bytes = 0
 
     def _make_room(self, newest: Hashable = None) -> None:
         if self._bytes <= self._most:
             return
-        # A run that was stopped early has not come to what the one before it used.
-        spared = self._turn - 1 if self._spares_used else math.inf
-        may_go, own, large = [], 0, {}
-        for key, one in self._kept.items():
-            if one.turn < spared and key != newest:
-                may_go.append((one.worth, one.at, key))
-            else:
-                own += one.own
-                large.update(one.large)
-        most = max(self._most, own + sum(large.values()) + _BESIDE * self._most)
-        for worth, _, key in sorted(may_go, key=lambda one: one[:2]):
-            if self._bytes <= most:
-                return
+        in_use = {}
+        if self._spares_used:
+            # A run that was stopped early has not come to what the one before it used.
+            spared = self._turn - 1
+            in_use = {key: one for key, one in self._kept.items() if one.turn >= spared}
+        if newest in self._kept:
+            in_use[newest] = self._kept[newest]
+        large = {at: size for one in in_use.values() for at, size in one.large.items()}
+        needed = sum(one.own for one in in_use.values()) + sum(large.values())
+        most = max(self._most, needed + _BESIDE * self._most)
+        aside = []
+        while self._bytes > most and self._line:
+            worth, at, key = heapq.heappop(self._line)
+            one = self._kept.get(key)
+            if one is None or one.at != at:
+                continue  # used since, and further back in the line
+            if key in in_use:
+                aside.append((worth, at, key))
+                continue
             self._clock.raise_to(worth)
             self._drop(key)
+        for place in aside:
+            heapq.heappush(self._line, place)
 
     def _drop(self, key: Hashable) -> None:
         found = self._kept.pop(key, None)
@@ -555,5 +569,5 @@ _giving, _soon = threading.Lock(), threading.Lock()
 _collecting, _asked, _collected = threading.Lock(), itertools.count(1), 0
 _room = threading.Condition()
 _at_work: list[float] = []
-_looked_s = -math.inf
+_looked_s, _kept_below = -math.inf, 0
 _trimming: threading.Timer | None = None

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from frontier.answers import ANSWERS
 from frontier.crew import HERE, THREADS
 from frontier.errors import InputError
 from frontier.memory import Store, stopwatch
@@ -306,6 +307,7 @@ class Rivals:
             return key, self.trace, self.deployment
         world = self._worlds.get(seed)
         if world is None or world[0] != key:
+            ANSWERS.step()
             trace = _changed(self.trace, change, seed, self._tables)
             world = (key, trace, deploy(self._scenario, trace, self._tables))
             self._worlds[seed] = world

@@ -9,6 +9,7 @@ nothing is simulated again.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,13 +17,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from frontier.economics import undominated
+from frontier.errors import InputError
 from frontier.memory import size_of
 from frontier.plans.families import SCALE_TO_ZERO, WARM_POOL
 from frontier.plans.plan import Plan
+from frontier.spell import significant
 from frontier.study import Simulated, simulate
 from frontier.sweep import Outcome, basis_of_outcome, simulate_plans
 from frontier.tables import Tables
-from frontier.trace import Trace, scale_by_hour, scale_rate
+from frontier.trace import Trace, scale_by_hour, scale_rate, thin_in_a_row
+from frontier.units import SECONDS_PER_HOUR
 
 Tick = Callable[[], None]
 # Seconds that differ by the last bits of a float are the same.
@@ -60,16 +64,40 @@ class Futures:
     def __init__(self, now: Simulated, tables: Tables) -> None:
         self._tables = tables
         self._now = now
+        self.least = tables.setting("break_even_least_requests")
         trace = now.trace
         if trace.session_id is not None:
             sessions = np.unique(trace.session_id).size
-            if sessions < tables.setting("break_even_least_requests"):
+            if sessions < self.least:
                 # So few cannot be thinned as a whole: one draw would decide of everything.
                 trace = dataclasses.replace(trace, session_id=None)
         self._drawn_from = trace
+        self._units = _units(trace)
         self._simulated: OrderedDict[Level, Simulated] = OrderedDict()
         self._outcomes: dict[tuple[Level, int, Plan], Outcome] = {}
         self._drawn: tuple[Level, dict[int, Trace]] | None = None
+
+    def times(self, level: Level) -> int:
+        """Return how often the traffic stands in a row so that enough is left of it at a level.
+
+        Raises
+        ------
+        InputError
+            If a year of it would not be enough.
+        """
+        if level.hours or level.factor >= 1.0:
+            return 1
+        left = self._units * level.factor
+        times = math.ceil(self.least / left)
+        year_s = self._tables.setting("hours_per_year") * SECONDS_PER_HOUR
+        if times > max(1.0, year_s / self.trace.horizon_s):
+            what = "request" if self._drawn_from.session_id is None else "conversation"
+            a_year = left * year_s / self.trace.horizon_s
+            raise InputError(
+                f"{significant(a_year)} {what}s a year: expected at least {self.least:g}, of "
+                "fewer chance alone would decide."
+            )
+        return times
 
     @property
     def trace(self) -> Trace:
@@ -137,8 +165,20 @@ class Futures:
                 hourly = [hour * level.factor for hour in level.hours]
                 drawn[seed] = scale_by_hour(self._drawn_from, hourly, seed, self._tables)
             else:
-                drawn[seed] = scale_rate(self._drawn_from, level.factor, seed, self._tables)
+                times = self.times(level)
+                drawn[seed] = (
+                    scale_rate(self._drawn_from, level.factor, seed, self._tables)
+                    if times == 1
+                    else thin_in_a_row(self._drawn_from, level.factor, seed, times)
+                )
         return drawn[seed]
+
+
+def _units(trace: Trace) -> int:
+    """Return how many requests, or sessions, are kept or left out each as a whole."""
+    if trace.session_id is None:
+        return trace.arrival_s.size
+    return int(np.unique(trace.session_id).size)
 
 
 def _bytes_of(found: Simulated) -> int:

@@ -32,6 +32,7 @@ from frontier.growth.table import (
     MonthPoint,
     YearOfLine,
 )
+from frontier.spell import count
 from frontier.study import Simulated, Study, default_plan_id, study_of
 from frontier.sweep import Deal, Outcome, bill_outcome
 
@@ -77,6 +78,7 @@ def over_months(
         Level(growth.factor(month, per_day, study.hours_per_month), growth.hours_in(month))
         for month in range(1, growth.months + 1)
     ]
+    rows = _rows_of(levels, futures, growth)
     simulated = levels_to_simulate(levels, study.trace.arrival_s.size, study)
     done = 0
 
@@ -120,6 +122,7 @@ def over_months(
                 is_interpolated=len(near) > 1,
                 is_committed=deal.commitment is not None and is_sold,
                 is_changed=bool(level.hours) or deal != study.deal,
+                times=rows[month - 1],
             )
         )
         done += 1
@@ -139,6 +142,22 @@ def over_months(
         price_band=tables.setting("price_band"),
         binding=tuple(binding),
     )
+
+
+def _rows_of(levels: Sequence[Level], futures: Futures, growth: GrowthPlan) -> list[int]:
+    """Return how often the traffic stands in a row in each month, before anything is simulated."""
+    found = []
+    for month, level in enumerate(levels, start=1):
+        try:
+            found.append(futures.times(level))
+        except InputError as error:
+            way = "Choose a smaller decline"
+            if month > 1:
+                way += f", at most {count(month - 1, 'month')}"
+            raise InputError(
+                f"{growth.named(month)} would have {error} {way}, or bring a longer trace."
+            ) from None
+    return found
 
 
 def levels_to_simulate(levels: Sequence[Level], requests: int, study: Study) -> tuple[Level, ...]:

@@ -197,7 +197,9 @@ class GrowthPlan:
         factor += added_per_day / requests_per_day
         if not 0.0 < factor < math.inf:
             raise InputError(
-                f"{self.named(month)} would have {factor:g} times the traffic: expected above 0."
+                f"{self.named(month)} would have {factor:g} times the traffic: expected above 0, "
+                "for without a request there is no wait to look at. Choose a small factor for its "
+                "season, such as 0.01."
             )
         # 1 that came out of a product is 1 again, and equal months are simulated once.
         return float(f"{factor:.9g}")

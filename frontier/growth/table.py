@@ -78,6 +78,8 @@ class Month:
         Whether the deal's commitment can be had in it.
     is_changed : bool
         Whether other hours of the week or other prices than today's are in it.
+    times : int
+        How often the traffic was served in a row: more than once where little is left of it.
     """
 
     month: int
@@ -89,6 +91,7 @@ class Month:
     is_interpolated: bool
     is_committed: bool
     is_changed: bool
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,12 @@ def notes(found: GrowthTable) -> tuple[str, ...]:
             "is a random part of it. Gaps within a burst stay as they are; that the added traffic "
             "comes in the same bursts is assumed. The draws differ in this luck alone."
         )
+    most = max(month.times for month in found.months)
+    if most > 1:
+        said.append(
+            "Where little is left of the traffic it is served several times in a row, up to "
+            f"{most:,}, each time with other requests left out: its p99 is of few requests."
+        )
     if any(month.is_interpolated for month in found.months):
         which = sum(month.is_interpolated for month in found.months)
         said.append(

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontier import spell
+from frontier.answers import ANSWERS
 from frontier.billing import Bill, Contract, bill, bill_basis, is_metered, usd_of_runs
 from frontier.crew import THREADS, Crew, Progress
 from frontier.economics import as_fast_as_any, cheapest_under, efficient
@@ -320,6 +321,7 @@ def markets(
     reasons: dict[str, str] = {}
     for offer in offers:
         speed = asking.fits.on(offer.gpu, scenario.gpus_per_replica)
+        ANSWERS.step()
         reason = reason_against(offer, speed, tables)
         if not reason and isinstance(speed, ServingSpeed):
             try:
@@ -530,6 +532,7 @@ class _Asking:
 
     def billed(self, offer: Offer, reason: str, counts: tuple[int, ...], known: Results) -> _Billed:
         """Return what an offer comes to with these numbers of GPUs a replica."""
+        ANSWERS.step()
         bare = Row(
             offer,
             age_days(offer, self._today),

@@ -157,17 +157,26 @@ def chip(
             st.button(
                 "Back to the default" if len(keys) + len(cells) == 1 else "Back to the defaults",
                 on_click=mishap.safe(_reset),
-                args=(keys, cells),
+                args=(name,),
                 key=f"reset_{name}",
                 icon=":material/restart_alt:",
             )
     st.session_state[_SHOWN][name] = (shown, label, edited)
 
 
-def _reset(keys: tuple[str, ...], cells: tuple[Edit, ...]) -> None:
-    link.reset(keys)
-    for cell in cells:
+def _reset(of_chip: str | None = None) -> None:
+    """Take back every choice of a chip, or of all, the last one too; from a callback."""
+    link.reset(link.changed(of_chip))
+    for cell in _cells(of_chip):
         session.reset(cell)
+
+
+def _cells(of_chip: str | None = None) -> tuple[Edit, ...]:
+    """Return the changed cells that show in a chip, or in any."""
+    shown = st.session_state[_SHOWN].items()
+    return tuple(
+        cell for name, (_, _, edited) in shown if of_chip in (None, name) for cell in edited()
+    )
 
 
 def settle() -> None:
@@ -186,15 +195,12 @@ def actions() -> None:
         on_click=mishap.safe(_undo),
         key="undo",
     )
-    keys = link.changed()
-    cells = tuple(cell for _, _, edited in st.session_state[_SHOWN].values() for cell in edited())
-    if keys or cells:
+    if link.changed() or _cells():
         st.button(
             "Reset",
             icon=":material/restart_alt:",
             help="Back to the default in every chip; marked with a dot is what differs",
             on_click=mishap.safe(_reset),
-            args=(keys, cells),
             key="reset",
         )
     _draw_pin()

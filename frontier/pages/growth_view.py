@@ -147,7 +147,10 @@ def _first_month(today: dt.date) -> dt.date:
 
 def _month(label: str, names: dict[str, str], key: str, default: str | None = None) -> int:
     first = next(iter(names)) if default is None else default
-    return int(link.pick(label, names, first, key=key, format_func=names.__getitem__))
+    # Months are counted from the first: of another one they are others.
+    return int(
+        link.pick(label, names, first, key=key, format_func=names.__getitem__, is_lasting=False)
+    )
 
 
 def _how_many(label: str, key: str, most: int, **how: Any) -> int:
@@ -261,6 +264,7 @@ def _committed_until(choices: Choices, names: dict[str, str]) -> int | None:
         stays,
         key="committed_until",
         format_func=options.__getitem__,
+        is_lasting=False,
         help="From then on machines are at their price by the hour.",
     )
     return None if chosen == stays else int(chosen)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -22,7 +21,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from frontier.answers import ANSWERS
-from frontier.pages import link_names, mishap, server
+from frontier.pages import late, link_names, mishap, server, text
 from frontier.tables import MitigationNumber, Setting, load_tables
 
 if TYPE_CHECKING:
@@ -38,9 +37,8 @@ _CHIP, _CHIPS = "link_chip", "link_chips"
 _WRITTEN, _PAST, _STEPPED = "link_written", "link_past", "link_stepped"
 _DRAWN, _SAID = "link_drawn", "link_said"
 _TURN, _ANEW = "link_turn", "link_asked_anew"
-_CARRIED_BEFORE, _CALLED = "link_carried_before", "link_called"
+_CARRIED_BEFORE = "link_carried_before"
 _MOST_STEPS = 50
-_MOST_CALLED = 1000
 # Beyond it a browser's numbers are not exact, and Streamlit draws none.
 _MOST_IN_BROWSER = 2.0**53 - 1
 
@@ -324,38 +322,21 @@ def picked(
     options = list(options)
     if default not in options:
         default = options[0]
+    sent = st.session_state.get(key)
     _restore(key, default, lambda asked: asked if asked in options else None)
     if st.session_state[key] not in options:
         near = None if nearest is None else nearest(st.session_state[key])
         _put(key, near if near in options else default)
+        if isinstance(sent, str):
+            _say_gone(key, [sent])
     return str(st.session_state[key])
 
 
-def meant(key: str, sent: str) -> str:
-    """Return the option that a list under this key once called so; what was sent if none.
-
-    A browser sends the words of an option. It may have them from an older drawing of the list,
-    of before a price or a result changed them.
-    """
-    past: Mapping[str, str] = st.session_state.setdefault(_CALLED, {}).get(key, {})
-    return sent if sent in past.values() else past.get(sent, sent)
-
-
-def called(key: str, options: Iterable[str], words: Callable[[str], str]) -> Mapping[str, str]:
-    """Return what each option of a list is called on the screen: no two alike; see `meant`."""
-    labels = {option: words(option) for option in options}
-    often = Counter(labels.values())
-    labels = {
-        option: label if often[label] == 1 else f"{label} · {option}"
-        for option, label in labels.items()
-    }
-    past = st.session_state.setdefault(_CALLED, {}).setdefault(key, {})
-    for option, label in labels.items():
-        past.pop(label, None)
-        past[label] = option
-    for label in list(past)[: -max(_MOST_CALLED, len(labels))]:
-        del past[label]
-    return labels
+def _say_gone(key: str, sent: Iterable[str]) -> None:
+    """Say what was chosen from an older drawing of a list and is not in it any more."""
+    gone = ", ".join(f"“{one}”" for one in sent if late.is_old(key, one))
+    if gone:
+        st.toast(text.plain(f"{gone}: no longer in the list when you chose it. Choose again."))
 
 
 def pick(
@@ -365,12 +346,19 @@ def pick(
     *,
     key: str,
     format_func: Callable[[str], str] = str,
+    is_lasting: bool = True,
     **how: Any,
 ) -> str:
-    """Draw a selectbox whose choice lives in the address under ``key``; return it."""
+    """Draw a selectbox whose choice lives in the address under ``key``; return it.
+
+    Parameters
+    ----------
+    is_lasting : bool
+        See `late.called`.
+    """
     options = list(options)
     shown = picked(options, default, key=key)
-    labels = called(key, options, format_func)
+    labels = late.called(key, options, format_func, is_lasting=is_lasting)
     st.selectbox(label, options, key=key, format_func=labels.__getitem__, **how)
     st.session_state[_DRAWN].add(key)
     # The browser alone keeps to the list of options.
@@ -423,7 +411,13 @@ def part(draw: Callable[P, None]) -> Callable[P, None]:
 
 
 def many(
-    label: str, options: Iterable[str], *, key: str, default: Iterable[str] = (), **how: Any
+    label: str,
+    options: Iterable[str],
+    *,
+    key: str,
+    default: Iterable[str] = (),
+    format_func: Callable[[str], str] = str,
+    **how: Any,
 ) -> list[str]:
     """Draw a multiselect whose choices live in the address under ``key``; return them."""
     options = list(options)
@@ -433,9 +427,13 @@ def many(
         chosen = list(dict.fromkeys(part for part in asked.split(_SEPARATOR) if part))
         return chosen if set(chosen) <= set(options) and len(chosen) <= most else None
 
+    sent = st.session_state.get(key) or []
     _restore(key, [value for value in default if value in options], parse)
-    _put(key, [value for value in st.session_state[key] if value in options][:most])
-    st.multiselect(label, options, key=key, **how)
+    chosen = [value for value in st.session_state[key] if value in options]
+    _say_gone(key, [one for one in sent if late.meant(key, one) not in options])
+    _put(key, chosen[:most])
+    labels = late.called(key, options, format_func)
+    st.multiselect(label, options, key=key, format_func=labels.__getitem__, **how)
     st.session_state[_DRAWN].add(key)
     return [value for value in st.session_state[key] if value in options][:most]
 
@@ -588,8 +586,8 @@ def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None
         st.session_state[_CHIPS][key] = st.session_state[_CHIP]
     asked = st.session_state[_ASKED].pop(key, None)
     kept = st.session_state[_KEPT].get(key)
-    if isinstance(st.session_state.get(key), str):
-        _put(key, meant(key, st.session_state[key]))
+    if key not in st.session_state[_DRAWN]:
+        late.understand(key)
     # What was left at its default follows the default; what somebody chose stays.
     follows = st.session_state.get(key, kept) == st.session_state[_LAST].get(key)
     if asked is not None:

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from frontier import spell
+from frontier.answers import ANSWERS
 from frontier.charts.market_chart import (
     market_figure,
     market_points,
@@ -39,7 +40,7 @@ from frontier.market import (
     with_range,
 )
 from frontier.memory import stopwatch
-from frontier.pages import controls, explained, link, mishap, results, session, show, text
+from frontier.pages import controls, explained, late, link, mishap, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.pages.store import MarketStore, find, store
 from frontier.shipped import shipped
@@ -47,6 +48,7 @@ from frontier.sweep import LIST_DEAL, Deal
 from frontier.tables import Offer, Tables
 
 _RANGED = "market ranges"
+_FOCUS = "market_focus"
 _AT_ONCE_S = 0.3
 _STATES = {"holds": "holds the limit", "misses": "misses it", "cannot": "cannot run it"}
 
@@ -315,14 +317,18 @@ def _charts(found: Market, ticked: Ticked, focused: tuple[str, str]) -> _Charts:
     if points.empty:
         return _Charts(None, "", None, "")
     some = _of(found, ticked)
-    bars, best = ranked_table(some, ticked.offer_ids), answer_of(some).best
+    best = answer_of(some).best
+    ANSWERS.step()
+    drawn = market_figure(
+        points,
+        limit_s=found.limit_s,
+        focused=focused,
+        best="" if best is None else best.offer_id,
+    )
+    ANSWERS.step()
+    bars = ranked_table(some, ticked.offer_ids)
     return _Charts(
-        market_figure(
-            points,
-            limit_s=found.limit_s,
-            focused=focused,
-            best="" if best is None else best.offer_id,
-        ),
+        drawn,
         "Dollars a month against p99 time to first token, an efficient line over "
         f"{len(some.able)} offers and the steps of each provider.",
         None if bars.empty else ranked_figure(bars, focused=focused),
@@ -400,19 +406,20 @@ def _pick_focus(found: Market, ticked: Ticked) -> None:
 
     # The framework keeps what is called until the next run: words, and no market.
     words = {offer_id: text.bare(_label(row)) for offer_id, row in rows.items()}
-    labels = link.called("market_focus", words, words.__getitem__)
+    labels = late.called(_FOCUS, words, words.__getitem__)
 
     def picked() -> None:
-        sent = st.session_state["market_focus"]
-        st.session_state["market_focus"] = None
-        if sent is not None:
-            focus(link.meant("market_focus", sent))
+        sent = st.session_state[_FOCUS]
+        st.session_state[_FOCUS] = None
+        offer_id = late.meant(_FOCUS, sent or "")
+        if offer_id in session.tables().offers:
+            focus(offer_id)
 
     st.selectbox(
         "Look closer at an offer",
         list(labels),
         index=None,
-        key="market_focus",
+        key=_FOCUS,
         format_func=labels.__getitem__,
         placeholder="or click its point or bar",
         on_change=mishap.safe(picked),

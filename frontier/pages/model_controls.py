@@ -23,7 +23,7 @@ from frontier.models.own import (
     model_from_numbers,
     model_of_link,
 )
-from frontier.pages import link, mishap, text
+from frontier.pages import late, link, mishap, text
 from frontier.serving import precisions_of
 from frontier.tables import Example, Tables, load_tables
 
@@ -40,6 +40,11 @@ def own_model() -> ReadModel | None:
 def forget_model() -> None:
     """Go back to the models of the table."""
     st.session_state.pop(OWN, None)
+
+
+def _forget(read: ReadModel) -> None:
+    if own_model() == read:
+        forget_model()
 
 
 def restore_model() -> None:
@@ -103,7 +108,7 @@ def _own_section(own: ReadModel | None) -> None:
         st.markdown(f"**Read as** {text.plain(in_words(own.model))}.")
         for sentence in own.assumed:
             st.caption(text.plain(sentence))
-        st.button("Forget it", on_click=mishap.safe(forget_model), key="forget_model")
+        st.button("Forget it", **late.applies("forget_model", _forget, own))
     refused = st.session_state.get(_REFUSED)
     if refused:
         st.error(text.plain(refused), icon=":material/block:")

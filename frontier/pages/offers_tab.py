@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from typing import Any
 
 import pandas as pd
@@ -15,6 +14,7 @@ from frontier.edits import EDITABLE, cell_text
 from frontier.pages import (
     cell_controls,
     controls,
+    late,
     link,
     mishap,
     price_controls,
@@ -223,7 +223,7 @@ def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
     row = keys.index(chosen)
     # The browser names rows by their number. Where their order changes, by a price that was typed,
     # it is another table: a number sent before the browser has it would be another offer's.
-    selection = f"{_ROWS_KEY}_{_digest(keys)}"
+    selection = late.named(_ROWS_KEY, keys)
     selected = st.session_state.get(selection)
     if selected is None or list(selected["selection"]["rows"]) != [row]:
         st.session_state[selection] = {"selection": {"rows": [row]}}
@@ -281,10 +281,6 @@ def _draw_table(found: pd.DataFrame, chosen: str, total: int) -> None:
         alt="Offers: " + ", ".join(name for name, _ in _FILTERS.values()) + ", price and source",
     )
     show.download(shown.reset_index(), "offers.csv")
-
-
-def _digest(keys: tuple[str, ...]) -> str:
-    return hashlib.blake2b("\0".join(keys).encode(), digest_size=8).hexdigest()
 
 
 def _choose(selection: str, keys: tuple[str, ...], before: int) -> None:

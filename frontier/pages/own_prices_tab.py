@@ -6,13 +6,14 @@ import datetime as dt
 import hashlib
 import math
 import re
+from collections.abc import Hashable
 
 import pandas as pd
 import streamlit as st
 
 from frontier import spell, units
 from frontier.errors import FrontierError
-from frontier.pages import mishap, price_controls, session, text
+from frontier.pages import late, made_with, price_controls, session, text
 from frontier.pages.store import store
 from frontier.prices import REQUIRED, PriceUpload, read_prices, staleness
 from frontier.tables import Offer, Tables, load_tables
@@ -34,7 +35,8 @@ def draw() -> None:
             icon=":material/check:",
         )
         st.button(
-            "Take them out again", on_click=mishap.safe(_use), args=(None,), key="drop_prices"
+            "Take them out again",
+            **late.applies("drop_prices", _drop, used, made_with.here(made_with.OFFERS)),
         )
     left, right = st.columns([1, 1], gap="large")
     with left:
@@ -96,7 +98,7 @@ def draw() -> None:
     except FrontierError as error:
         st.error(text.plain(str(error)).replace("; ", "\n- "), icon=":material/upload_file:")
         return
-    _draw_preview(found)
+    _draw_preview(found, key)
 
 
 def most_mb() -> int:
@@ -104,7 +106,7 @@ def most_mb() -> int:
     return math.ceil(load_tables().setting("upload_max_bytes") / units.BYTES_PER_MB)
 
 
-def _draw_preview(found: PriceUpload) -> None:
+def _draw_preview(found: PriceUpload, content: tuple[Hashable, ...]) -> None:
     tables = load_tables()
     words = {"own": "a table of prices", "gpuhunt": "a gpuhunt catalogue"}.get(
         found.format, "a SkyPilot catalogue"
@@ -145,9 +147,7 @@ def _draw_preview(found: PriceUpload) -> None:
         st.button(
             f"Use {spell.count(len(found.offers), 'offer')}",
             type="primary",
-            on_click=mishap.safe(_use),
-            args=(found,),
-            key="use_prices",
+            **late.applies("use_prices", _use, found, content),
         )
 
 
@@ -161,3 +161,8 @@ def _age(offer: Offer, tables: Tables) -> str:
 def _use(found: PriceUpload | None) -> None:
     session.use_prices(found)
     price_controls.forget()
+
+
+def _drop(used: PriceUpload) -> None:
+    if session.upload() is used:
+        _use(None)

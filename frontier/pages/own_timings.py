@@ -12,7 +12,7 @@ import streamlit as st
 
 from frontier import spell, units
 from frontier.errors import InputError
-from frontier.pages import mishap, text
+from frontier.pages import late, mishap, text
 from frontier.pages.controls import Choices
 from frontier.pages.start_controls import forget_timings, use_timings
 from frontier.plans.scenario import Deployment, deploy
@@ -103,10 +103,8 @@ def draw_box(choices: Choices, deployment: Deployment, tables: Tables) -> Read |
     if own != scenario.own_start:
         st.button(
             "Use these timings",
-            on_click=mishap.safe(use_timings),
-            args=(own,),
             type="primary",
-            key="own_use",
+            **late.applies("own_use", use_timings, own),
             icon=":material/check:",
         )
     return Read(log, own, plain)

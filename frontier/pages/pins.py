@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 KEY = "a"
 _PIN, _KEPT, _MAKING, _BACK = "pinned", "pinned_before", "pinned_making", "pinned_back"
-_TRIED, _AGAIN = "pinned_tried", "pinned_anew"
+_TRIED, _AGAIN, _WISHED = "pinned_tried", "pinned_anew", "pinned_wished"
+_SWAP = "swap"
 _DEFAULTS_ONLY = "0"
 _MOST_CHARACTERS, _MOST_CHOICES, _MOST_KEPT, _SHOWN = 8000, 200, 4, 40
 
@@ -128,6 +129,7 @@ def drawn(draw: Callable[[], Choices | NoTraffic]) -> Choices | NoTraffic:
     try:
         choices = draw()
     except FrontierError as error:
+        st.session_state.pop(_WISHED, None)
         if is_making:
             _made(None, str(error))
         raise
@@ -139,6 +141,8 @@ def drawn(draw: Callable[[], Choices | NoTraffic]) -> Choices | NoTraffic:
             else getattr(choices, "problem", None) or "it names an upload that is not here"
         )
         _made(None if trace is None else choices, problem)  # type: ignore[arg-type]
+    elif (wished := st.session_state.pop(_WISHED, None)) is not None:
+        _take(wished, choices)
     pin = current()
     if pin is not None and pin.waits_for is not None:
         is_here = made_with.here(made_with.TRACE) == pin.waits_for
@@ -206,11 +210,7 @@ def keep(pin: Pin) -> None:
 
 def pin() -> None:
     """Pin the present scenario as A; from a callback."""
-    made = _present()
-    if made is None:
-        st.toast("There is no traffic yet, so nothing to pin.")
-    else:
-        keep(made)
+    st.session_state[_WISHED] = _PIN
 
 
 def unpin() -> None:
@@ -220,18 +220,30 @@ def unpin() -> None:
 
 def swap() -> None:
     """Make A the present scenario and pin the present one; from a callback."""
-    old, new = current(), _present()
-    asked = None if old is None else decoded(old.text)
-    if old is None or new is None or asked is None:
+    st.session_state[_WISHED] = _SWAP
+
+
+def _take(wished: str, choices: Any) -> None:
+    """Do what a button asked for, with all that was chosen before it was pressed.
+
+    A callback may come together with a choice that the bar has not been drawn for: its scenario
+    would be the old one under a new name.
+    """
+    new, old = _present(choices), current()
+    if new is None:
+        st.toast("There is no traffic yet, so nothing to pin.")
         return
+    asked = None if old is None else decoded(old.text)
+    if wished == _SWAP:
+        if old is None or asked is None:
+            return
+        view = {key: text for key, text in link.choices().items() if key not in link.of_scenario()}
+        st.session_state[_BACK] = ({**view, **asked}, old.brought, ())
     keep(new)
-    view = {key: text for key, text in link.choices().items() if key not in link.of_scenario()}
-    session.go_to({**view, **asked, KEY: new.text})
-    session.bring_back(old.brought)
+    _draw_anew()
 
 
-def _present() -> Pin | None:
-    choices: Any = st.session_state.get("choices")
+def _present(choices: Any) -> Pin | None:
     if getattr(choices, "trace", None) is None:
         return None
     return Pin(

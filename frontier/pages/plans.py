@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from frontier.pages import link
 from frontier.study import Study, default_plan_id
 
 
-def choose_plan(study: Study, **how: str) -> str:
+def choose_plan(study: Study, **how: Any) -> str:
     """Draw the choice of a plan; return its id.
 
     Without a choice it is the cheapest plan under the limit, else an always-on one.

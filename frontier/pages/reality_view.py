@@ -11,7 +11,7 @@ import streamlit as st
 from frontier import spell
 from frontier.errors import FrontierError
 from frontier.export import csv_bytes
-from frontier.pages import link, results, session, text
+from frontier.pages import late, results, session, text
 from frontier.pages.controls import Choices
 from frontier.reality import (
     BillQuestion,
@@ -29,7 +29,7 @@ from frontier.reality.read import UNITS
 from frontier.study import Study, default_plan_id
 
 _FILE, _NUMBERS = "A file", "Three numbers"
-_KEPT = "reality_found"
+_KEPT, _PLAN = "reality_found", "bill_plan"
 _GPU_HOURS = "GPU-hours"
 _UNITS = (_GPU_HOURS, "GPU-seconds", "hours", "seconds")
 
@@ -43,13 +43,15 @@ def draw(choices: Choices) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         ids = list(study.outcomes)
-        labels = link.called("bill_plan", ids, lambda one: study.outcomes[one].plan.label)
+        late.understand(_PLAN)
+        if st.session_state.get(_PLAN) not in ids:
+            st.session_state[_PLAN] = default_plan_id(study)
+        labels = late.called(_PLAN, ids, lambda one: study.outcomes[one].plan.label)
         plan_id = st.selectbox(
             "The plan that runs",
             ids,
-            index=ids.index(default_plan_id(study)),
             format_func=labels.__getitem__,
-            key="bill_plan",
+            key=_PLAN,
         )
     with right:
         how = st.segmented_control(

@@ -15,7 +15,7 @@ from frontier import compiling, spell
 from frontier.answers import ANSWERS, TICK_S
 from frontier.crew import Progress
 from frontier.memory import stopwatch
-from frontier.pages import controls, server, session, text
+from frontier.pages import controls, late, server, session, text
 from frontier.pages.controls import Choices
 from frontier.pages.pins import Pin
 from frontier.pages.store import find, store
@@ -280,7 +280,11 @@ def is_agreed(choices: Choices, what: str, words: str) -> bool:
         "time.",
         icon=":material/hourglass:",
     )
-    if st.button(f"Compute the {what}", icon=":material/play_arrow:"):
+    if st.button(
+        f"Compute the {what}",
+        icon=":material/play_arrow:",
+        key=late.named(key, choices.trace.digest),
+    ):
         st.session_state[key] = choices.trace.digest
         st.rerun()
     return False

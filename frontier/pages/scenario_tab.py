@@ -10,7 +10,7 @@ import frontier
 from frontier import spell
 from frontier.edits import ScenarioFile, read_scenario, scenario_json
 from frontier.errors import FrontierError
-from frontier.pages import mishap, own_prices_tab, price_controls, session, text
+from frontier.pages import late, own_prices_tab, price_controls, session, text
 from frontier.tables import load_tables
 
 
@@ -55,9 +55,7 @@ def draw() -> None:
         st.button(
             "Use it in place of what is chosen now",
             type="primary",
-            on_click=mishap.safe(_open),
-            args=(found,),
-            key="use_scenario",
+            **late.applies("use_scenario", _open, found, file.file_id),
         )
 
 

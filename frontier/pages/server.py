@@ -1,4 +1,4 @@
-"""What the pages ask of the server they run in, once: uploads stay in memory, heaps are few.
+"""What the pages ask of the server they run in, once: uploads stay in memory.
 
 The framework hands an upload to a parser of forms, which moves what is larger than a megabyte to a
 temporary file. Its room in memory is set to the largest upload there may be, so that no file is
@@ -27,7 +27,6 @@ def prepare() -> None:
     # A form is a little larger than the file in it.
     most_mib = config.get_option("server.maxUploadSize") + 1
     MultiPartParser.spool_max_size = int(most_mib * _BYTES_PER_MIB)
-    memory.keep_together()
 
 
 def yield_check() -> Callable[[], object] | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import streamlit as st
 
+from frontier.errors import FrontierError
 from frontier.pages import link, mishap, text
 from frontier.pages.store import store
 from frontier.scope import badge
@@ -120,7 +121,10 @@ def section(
         for upload, name in zip(uploads, names[1:], strict=True):
             with st.container(border=True):
                 st.caption(f"**{text.plain(name)}**")
-                found.append(read(upload))
+                try:
+                    found.append(read(upload))
+                except FrontierError as error:
+                    return None, f"{name}: {error}"
                 if found[-1].trace is not None:
                     st.caption(text.plain(f"Read as {badge(found[-1].trace)}"))
         align = link.pick(

@@ -22,7 +22,7 @@ import streamlit as st
 from frontier import spell, units
 from frontier.answers import ANSWERS
 from frontier.errors import FrontierError, InputError
-from frontier.pages import link, made_with, mishap, session, several_traces, text
+from frontier.pages import late, link, made_with, mishap, session, several_traces, text
 from frontier.pages.several_traces import FileRead, Several
 from frontier.pages.store import store
 from frontier.scope import badge, date_of
@@ -471,8 +471,8 @@ def _ask(digest: str, question: TraceQuestion, decided: str | None = None) -> No
     given = answers.get(question.parameter, decided)
 
     def remember() -> None:
-        value = st.session_state[key]
-        if value is None:
+        value = late.meant(key, st.session_state[key] or "")
+        if value not in choices:
             return
         # Later questions were asked in the light of this answer: they may not come up again.
         order = list(answers)
@@ -482,11 +482,14 @@ def _ask(digest: str, question: TraceQuestion, decided: str | None = None) -> No
                 st.session_state.pop(f"answer_{digest}_{later}", None)
         answers[question.parameter] = value
 
+    if given in choices and st.session_state.get(key) != given:
+        st.session_state[key] = given
+    labels = late.called(key, choices, lambda value: text.plain(choices[value]))
     st.radio(
         text.plain(str(question)),
         list(choices),
-        index=list(choices).index(given) if given in choices else None,
-        format_func=lambda value: text.plain(choices[value]),
+        index=None,
+        format_func=labels.__getitem__,
         key=key,
         on_change=mishap.safe(remember),
     )
@@ -511,14 +514,19 @@ def _choose_paths(digest: str, found: tuple[PathCount, ...]) -> dict[str, Any]:
         # The answer to the question which path it is would hold against this choice.
         st.session_state["trace_answers"][digest].pop("paths", None)
 
+    late.understand(key)
+    if key not in st.session_state:
+        st.session_state[key] = kept
+    labels = late.called(
+        key,
+        requests,
+        lambda path: text.bare(f"{path} ({spell.count(requests[path], 'request')})"),
+    )
     with st.expander("Which paths count?"):
         chosen = st.multiselect(
             "Paths of requests to the model",
             list(requests),
-            default=kept,
-            format_func=lambda path: text.bare(
-                f"{path} ({spell.count(requests[path], 'request')})"
-            ),
+            format_func=labels.__getitem__,
             key=key,
             on_change=mishap.safe(remember),
         )
@@ -550,14 +558,16 @@ def _map_columns(digest: str, unknown: UnknownFormat) -> None:
         for role, label in _ROLE_WORDS.items():
             columns = list(unknown.columns) if role == "time" else [_NO_COLUMN, *unknown.columns]
             default = chosen.get(role, _NO_COLUMN)
+            key = f"column_{digest}_{role}"
+            labels = late.called(key, columns, lambda column: text.bare(column) or "None")
             st.selectbox(
                 label,
                 columns,
                 # Another column than the arrival, such as a duration, must not stand there unasked.
                 index=columns.index(default) if default in columns else None,
                 placeholder="Choose a column",
-                format_func=lambda column: text.bare(column) or "None",
-                key=f"column_{digest}_{role}",
+                format_func=labels.__getitem__,
+                key=key,
             )
         st.form_submit_button("Read the file", on_click=mishap.safe(remember))
 

@@ -290,7 +290,7 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     on_demand, machines = (
         deploy_at(scenario, supply, trace, tables) for supply in supplies_of(scenario, tables)
     )
-    model, serverless, dedicated = on_demand.model, on_demand.supply, machines.supply
+    serverless, dedicated = on_demand.supply, machines.supply
     assumed = [*on_demand.assumed]
     if not same_replica(on_demand.speed, machines.speed):
         assumed.append(
@@ -312,13 +312,6 @@ def deploy(scenario: Scenario, trace: Trace, tables: Tables) -> Deployment:
     if scenario.by_prefix and trace.prefix_parent is None:
         assumed.append(
             "No request is sent by its prefix: the traffic does not say which prompts begin alike."
-        )
-    most = model.max_context_tokens
-    too_long = sum(int(np.count_nonzero(prompts > most)) for _, prompts, _ in trace.pieces())
-    if too_long:
-        assumed.append(
-            f"{spell.count(too_long, 'request exceeds', 'requests exceed')} the "
-            f"{model.max_context_tokens:,}-token context of {model.model}; served as if it fitted."
         )
     both = {item.name: getattr(on_demand, item.name) for item in dataclasses.fields(Deployed)}
     return Deployment(**(both | {"assumed": tuple(assumed)}), machines=machines)

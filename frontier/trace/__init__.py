@@ -17,7 +17,14 @@ from frontier.trace.model import (
 )
 from frontier.trace.prefixes import with_cached_share
 from frontier.trace.reading import read_trace
-from frontier.trace.reshape import lay_over_shape, scale_by_hour, scale_rate, superpose, thin
+from frontier.trace.reshape import (
+    lay_over_shape,
+    scale_by_hour,
+    scale_rate,
+    superpose,
+    thin,
+    thin_in_a_row,
+)
 from frontier.trace.statistics import (
     TraceStatistics,
     alike,
@@ -53,6 +60,7 @@ __all__ = [
     "scale_rate",
     "superpose",
     "thin",
+    "thin_in_a_row",
     "time_in_gaps",
     "trace_statistics",
     "warm_reader",

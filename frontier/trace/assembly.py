@@ -391,9 +391,7 @@ def _trace(
     np.rint(np.multiply(arrival_s, checks.NS_PER_S, out=arrival_s), out=arrival_s)
     arrival_s /= checks.NS_PER_S
     if not arrival_s[-1] > 0:
-        raise InputError(
-            "All requests have the same time; rate and idle time need at least two different times."
-        )
+        raise checks.one_time(arrival_s.size)
     resolution_s = checks.resolution_of(arrival_s)
     quantum_s = checks.quantum_of(arrival_s, tables)
     which: NDArray[np.intp] | slice = slice(None)

@@ -80,6 +80,8 @@ _LENGTHS = _each("""bucket_s bucket_length bucket_width bucket_size bucket_durat
     window_length window_seconds interval_s interval interval_seconds interval_minutes period_s
     period_seconds step step_s resolution granularity bucket_seconds bucket_minutes""")
 _MEANS = re.compile(r"avg|mean|average|perrequest|percall|perreq|mittel")
+_THOUSANDS = frozenset(_each("k kt ktok ktoks ktokens thousand thousands tsd"))
+_MILLIONS = frozenset(_each("m mt mtok mtoks mtokens mio mn mln million millions"))
 _NOT_SIZES = re.compile(
     r"cach|reason|audio|image|p\d\d|max|min|std|median|cost|(?<!gene)rate|limit"
 )
@@ -248,6 +250,13 @@ def _per_s(name: str) -> float | None:
         return _PER_SHORT[folded]
     match = _PER.match(folded)
     return None if match is None else _UNIT_S[match[1]]
+
+
+def tokens_in_one(name: str) -> int:
+    """Return how many tokens one stands for in a column, by its name: "prompt_tokens (k)"."""
+    words = _words(name)
+    ends = set() if "per" in words else {*words[:1], *words[-1:]}
+    return 1000 if ends & _THOUSANDS else 1_000_000 if ends & _MILLIONS else 1
 
 
 def _time_column(names: Names) -> str | None:

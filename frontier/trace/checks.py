@@ -560,6 +560,17 @@ def _one_after_another(
     return joined, False
 
 
+def one_time(requests: int) -> InputError:
+    """Return the error of a trace whose requests have one time between them."""
+    found, way = "Only one request was read", ""
+    if requests > 1:
+        found = f"All requests have the same time ({requests:,} were read)"
+        way = ", or one whose times are finer"
+    return InputError(
+        f"{found}; rate and idle time need at least two different times. Bring a longer trace{way}."
+    )
+
+
 def check_span(span_s: float, tables: Tables, what: str = "The requests") -> None:
     """Raise if a trace is longer than traffic is recorded, or has no length at all.
 

@@ -78,7 +78,7 @@ READ = (
     (
         "Counts",
         ("Prometheus", "Grafana", "CloudWatch", "Datadog", "Azure Monitor", "Cloud Monitoring",
-         "OpenAI usage", "tables of buckets"),
+         "OpenTelemetry metrics", "OpenAI usage", "tables of buckets"),
     ),
 )  # fmt: skip
 
@@ -98,6 +98,14 @@ def recognise(
         blocks=blocks,
         usage=found.usage or _apart(found.prompt, names),
     )
+
+
+def with_usage(layout: Layout, table: Table) -> Layout:
+    """Return a layout chosen by hand with what its column of prompt tokens leaves out."""
+    if not layout.prompt or not layout.output:
+        return layout
+    usage = _apart(layout.prompt, Names(table))
+    return dataclasses.replace(layout, usage=usage) if layout.output in usage else layout
 
 
 def _apart(prompt: str, names: Names) -> tuple[str, ...]:
@@ -152,7 +160,7 @@ _OTHER_FILES: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
     ),
     (
         (("lineitem/usagestartdate",), ("usage_start_time", "cost"), ("billing_period",),
-         ("invoice_id",), ("amount_usd", "date"), ("date", "cost")),
+         ("invoice_id",), ("amount_usd", "date"), ("date", "cost"), ("starting_at", "ending_at")),
         "a bill or usage by the day",
         "Export one row a request, or counts by the minute or hour, instead.",
     ),
@@ -183,9 +191,16 @@ _OTHER_FILES: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
 
 # A column has no longer name.
 _MOST_WORDS = 5
+# A line of Prometheus' text format: a name, its labels, a number.
+_SCRAPE = r"[a-z_:][\w:]*(?:\{\w+=|[ \t]+[-+]?\d[\d.e+-]*$)"
 # What a text is that is no table, by how it begins.
 _OTHER_TEXTS = (
     (r"<", "a web page or XML", "Export the table as CSV or JSON."),
+    (
+        _SCRAPE,
+        "one reading of /metrics: totals at one moment",
+        "Ask Prometheus for a range (query_range), or export the panel from Grafana.",
+    ),
     (r"(?:insert into|create table|begin;|--)", "an SQL dump", "Export the table as CSV."),
     (
         r"(?:namespace\s+)?last seen\s",
@@ -203,7 +218,8 @@ def no_table(table: Table) -> tuple[str, str] | None:
         return None
     first = ", ".join(table.names).strip()
     for begins, what, instead in _OTHER_TEXTS:
-        if re.match(begins, first, re.IGNORECASE) and (len(table.names) == 1 or first[0] == "<"):
+        is_alone = len(table.names) == 1 or first[0] == "<" or begins == _SCRAPE
+        if is_alone and re.match(begins, first, re.IGNORECASE):
             return what, instead
     if "insert into" in first.lower():
         return "an SQL dump", "Export the table as CSV."

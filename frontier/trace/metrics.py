@@ -103,6 +103,10 @@ def meaning(name: str | None, statistic: str | None = None) -> str:
         return REQUESTS if told or is_first_token else UNKNOWN
     if held & _FAILED:
         return FAILURES
+    if "size" in held and held & (_LEVELS | {"batch"}) and last != "sum":
+        return LEVEL
+    if "throughput" in held and not held & _REQUEST:
+        return LEVEL
     if measures - {"tokens", "length"} and not is_rate(name or ""):
         return TIME
     if held & _TOKEN or ("length" in held and last == "sum"):

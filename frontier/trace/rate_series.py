@@ -203,6 +203,13 @@ def _kind(
         kind, reason = (INCREASE, fall) if is_whole else (None, "")
     elif kind == COUNTER and is_open:
         kind = None
+    elif kind is None and is_no_counter and layout.time == "sample_time" and _is_open(chosen):
+        # What a function makes of a counter has no name; what is named and falls is no counter.
+        question = (
+            f"'{chosen.metric}' falls {falls:,} times in {value.size:,} samples, so it may be a "
+            "level (queued requests, replicas), which counts nothing. If it counts requests, what "
+            f"do its values count, {spell.seconds(step_s)} apart?"
+        )
     elif kind is None and is_no_counter and is_whole:
         kind, reason = INCREASE, f"they are whole and {fall}"
     elif kind is None and not falls and rises >= tables.setting("trace_counter_rises"):
@@ -215,6 +222,11 @@ def _kind(
                  COUNTER: "a running total"}  # fmt: skip
         findings.assumed.append(f"The values are read as {taken[kind]}: {reason}.")
     return kind, (Decided("counts", kind, question, tuple(words.items())),)
+
+
+def _is_open(chosen: Chosen) -> bool:
+    """Return whether the series have a name that leaves open what they count."""
+    return bool(chosen.metric) and metrics.meaning(chosen.metric) == metrics.UNKNOWN
 
 
 def _told_by_name(labels: Sequence[dict[str, str]], layout: RateLayout) -> tuple[str | None, str]:

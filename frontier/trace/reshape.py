@@ -40,7 +40,8 @@ def thin(trace: Trace, factor: float, seed: int) -> Trace:
     kept = _luck(trace.session_id, trace.arrival_s.size, _random(seed)) < factor
     if not kept.any():
         raise InputError(
-            f"Of {count(trace.arrival_s.size, 'request')} none is left at {factor:g} of the rate."
+            f"Of {count(trace.arrival_s.size, 'request')} none is left at {factor:g} of the rate: "
+            "expected at least one. Choose a factor nearer to 1, or bring a longer trace."
         )
     sentence = f"Thinned to {significant(factor)} of the rate at random, with seed {seed}."
     return _rebuilt(
@@ -50,6 +51,54 @@ def thin(trace: Trace, factor: float, seed: int) -> Trace:
         None if trace.session_id is None else trace.session_id[kept],
         trace.horizon_s,
         sentence,
+    )
+
+
+def thin_in_a_row(trace: Trace, factor: float, seed: int, times: int) -> Trace:
+    """Return the trace so many times in a row, thinned: for factors that leave little of it once.
+
+    Parameters
+    ----------
+    factor : float
+        Probability with which each request, or each session, of each time is kept [1].
+    times : int
+        How often the trace stands behind itself; with 1 this is `thin`.
+
+    Raises
+    ------
+    InputError
+        If the factor is not above 0 and at most 1, or nothing is left.
+    """
+    if times == 1 or not 0.0 < factor <= 1.0:
+        return thin(trace, factor, seed)
+    sizes = np.ones(trace.arrival_s.size, dtype=np.int64)
+    members = np.arange(trace.arrival_s.size)
+    if trace.session_id is not None:
+        members = np.argsort(trace.session_id, kind="stable")
+        sizes = np.unique(trace.session_id, return_counts=True)[1]
+    begins = np.cumsum(sizes) - sizes
+    # Only the few that are kept are drawn: the row may be millions of times as long.
+    random = _random(seed)
+    kept = random.binomial(sizes.size * times, factor)
+    chosen = np.sort(random.choice(sizes.size * times, kept, replace=False))
+    if not chosen.size:
+        return thin(trace, factor, seed)
+    time, unit = np.divmod(chosen, sizes.size)
+    origin = np.concatenate([members[begins[one] : begins[one] + sizes[one]] for one in unit])
+    time = np.repeat(time, sizes[unit])
+    arrival_s = trace.arrival_s[origin] + time * trace.horizon_s
+    order = np.argsort(arrival_s, kind="stable")
+    sessions = None
+    if trace.session_id is not None:
+        sessions = trace.session_id[origin] + time * (int(trace.session_id.max()) + 1)
+    return _rebuilt(
+        trace,
+        arrival_s[order],
+        origin[order],
+        _numbered([sessions], order),
+        times * trace.horizon_s,
+        f"{times:,} times in a row, thinned to {significant(factor)} of the rate at random, with "
+        f"seed {seed}.",
     )
 
 
@@ -181,7 +230,10 @@ def _laid_over(
         sessions.append(None if renamed is None else renamed[kept])
     arrival_s, origin = np.concatenate(arrivals), np.concatenate(origins)
     if not arrival_s.size:
-        raise InputError("No request is left of the trace once its hours are scaled.")
+        raise InputError(
+            f"Of {count(trace.arrival_s.size, 'request')} none is left once the hours are scaled: "
+            "expected at least one. Choose a larger factor for the hours that have requests."
+        )
     order = np.argsort(arrival_s, kind="stable")
     moves = f"moved by up to {seconds(within_s / 2)} either way, with seed {seed}."
     if level is not None:

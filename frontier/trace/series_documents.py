@@ -1,7 +1,8 @@
 """JSON documents of monitoring systems, opened into one row a sample with its labels.
 
-Prometheus (query_range), CloudWatch (get-metric-statistics, get-metric-data), Datadog (v1 query and
-v2 timeseries), Azure Monitor, Google Cloud Monitoring and Grafana's data frames, each by its
+Prometheus (query_range, and what is in its answer alone), VictoriaMetrics' export, CloudWatch
+(get-metric-statistics, get-metric-data), Datadog (v1 query and v2 timeseries), Azure Monitor,
+Google Cloud Monitoring, OpenTelemetry's metrics (OTLP) and Grafana's data frames, each by its
 documentation. A row has the time and the value, the first of a series also its labels as JSON text;
 the name of the time column tells the system. What the labels mean is decided in `metrics` and
 `which_series`.
@@ -25,6 +26,7 @@ SYSTEMS = {
     "azure_time": ("Azure Monitor metric", False),
     "google_time": ("Cloud Monitoring series", True),
     "frame_time": ("Grafana data frames", True),
+    "otlp_time": ("OpenTelemetry metrics", True),
 }
 _CONSOLE_LINES = 30
 _LONGEST = 200
@@ -43,7 +45,8 @@ def rows(document: Any) -> Iterator[Row] | None:
 def _rows(found: Iterator[Series]) -> Iterator[Row]:
     for number, (time, labels, points) in enumerate(found):
         held = {_text(key): _text(value) for key, value in labels.items() if value is not None}
-        held["__series__"] = str(number)  # two may have the same labels
+        if time != "otlp_time":  # there a series goes on in the next document, by its labels
+            held["__series__"] = str(number)  # two may have the same labels
         # Only the first row has them: long labels must not be there once a sample.
         text: str | None = json.dumps(held)
         for at, value in points:
@@ -60,6 +63,17 @@ def _series_in(document: Any) -> Iterator[Series] | None:
     data = document.get("data")
     if isinstance(data, dict) and "resultType" in data:
         return _prometheus(data)
+    if "resultType" in document and isinstance(document.get("result"), list):
+        return _prometheus(document)
+    if isinstance(document.get("metric"), dict) and isinstance(document.get("values"), list):
+        return _one_prometheus(document)
+    if document.get("status") == "error" and {"errorType", "error"} <= document.keys():
+        raise InputError(
+            f"The Prometheus answer is an error, not data: {_text(document['error'])[:_LONGEST]}."
+        )
+    exported = _dicts(document.get("resourceMetrics") or document.get("resource_metrics"))
+    if exported:
+        return _otlp(exported)
     if isinstance(document.get("Datapoints"), list):
         return _statistics(document)
     if isinstance(document.get("MetricDataResults"), list):
@@ -125,9 +139,76 @@ def _prometheus(data: Mapping[str, Any]) -> Iterator[Series]:
             "Ask for a range (query_range), whose type is 'matrix'."
         )
     for series in _dicts(data.get("result")):
-        metric = series.get("metric")
-        points = _points(series.get("values"))
-        yield ("sample_time", metric if isinstance(metric, dict) else {}, points)
+        yield from _one_prometheus(series)
+
+
+def _one_prometheus(series: Mapping[str, Any]) -> Iterator[Series]:
+    """Give a series of Prometheus; VictoriaMetrics writes the times apart, in milliseconds."""
+    metric, times = series.get("metric"), series.get("timestamps")
+    labels = metric if isinstance(metric, dict) else {}
+    if isinstance(times, list):
+        values = series["values"] if isinstance(series.get("values"), list) else []
+        yield ("sample_time", labels, list(zip_longest(map(_from_ms, times), values)))
+    else:
+        yield ("sample_time", labels, _points(series.get("values")))
+
+
+def _from_ms(stamp: Any) -> float | None:
+    return stamp / 1e3 if type(stamp) in (int, float) else None
+
+
+# The kinds of OTLP's sums, by number and by name.
+_TEMPORALITY = {
+    1: "DELTA",
+    2: "CUMULATIVE",
+    "AGGREGATION_TEMPORALITY_DELTA": "DELTA",
+    "AGGREGATION_TEMPORALITY_CUMULATIVE": "CUMULATIVE",
+}
+
+
+def _otlp(exported: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
+    for group in exported:
+        resource = group.get("resource")
+        shared = _attributes(resource.get("attributes")) if isinstance(resource, dict) else {}
+        for scope in _dicts(group.get("scopeMetrics") or group.get("scope_metrics")):
+            for metric in _dicts(scope.get("metrics")):
+                yield from _one_otlp(metric, shared)
+
+
+def _one_otlp(metric: Mapping[str, Any], shared: Mapping[str, Any]) -> Iterator[Series]:
+    """Give the series of one metric: its sum, its level, or how often it was observed."""
+    for form in ("sum", "gauge", "histogram", "exponentialHistogram"):
+        held = metric.get(form)
+        if not isinstance(held, dict):
+            continue
+        rises = form != "gauge" and held.get("isMonotonic", form != "sum")
+        told = held.get("aggregationTemporality")
+        kind = _TEMPORALITY.get(told) if isinstance(told, int | str) else None
+        is_count = form in ("histogram", "exponentialHistogram")
+        name = f"{_text(metric.get('name'))}{'.count' if is_count else ''}"
+        for point in _all_dicts(held.get("dataPoints"), "data points"):
+            labels = {**shared, **_attributes(point.get("attributes"))}
+            labels |= {"__name__": name, "__kind__": kind if rises else "GAUGE"}
+            value = next((point[k] for k in ("asInt", "asDouble", "count") if k in point), None)
+            yield ("otlp_time", labels, [(_from_ns(point.get("timeUnixNano")), value)])
+
+
+def _attributes(attributes: Any) -> dict[str, Any]:
+    """Return the labels of OTLP: {"key", "value": {"stringValue": …}}."""
+    found = {}
+    for item in _dicts(attributes):
+        value = item.get("value")
+        if isinstance(value, dict) and len(value) == 1 and "key" in item:
+            value = next(iter(value.values()))
+            if not isinstance(value, list | dict):
+                found[_text(item["key"])] = value
+    return found
+
+
+def _from_ns(stamp: Any) -> float | None:
+    """Return the seconds of a time in nanoseconds, which JSON holds as text."""
+    text = _text(stamp)
+    return int(text) / 1e9 if len(text) <= 20 and text.isascii() and text.isdigit() else None
 
 
 def _statistics(document: Mapping[str, Any]) -> Iterator[Series]:

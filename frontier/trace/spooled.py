@@ -411,10 +411,7 @@ class _Reading:
             if not begin:
                 self._check_rows(time, views, of, is_dated, clock, unit, first_s)
         if not time[-1] > 0:
-            raise InputError(
-                "All requests have the same time; rate and idle time need at least two different "
-                "times."
-            )
+            raise checks.one_time(time.size)
         checks.check_span(float(time[-1]), tables)
         far_s = tables.setting("trace_far_gap_days") * units.SECONDS_PER_DAY
         if gap_s > far_s and gap_s > 0.5 * float(time[-1]):

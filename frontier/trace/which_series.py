@@ -22,7 +22,7 @@ from frontier.trace.checks import Findings
 from frontier.trace.formats import listed
 from frontier.trace.metrics import OUTPUT, PROMPT, REQUESTS, UNKNOWN
 from frontier.trace.model import TraceQuestion
-from frontier.trace.paths import ALL, OTHER_PATHS, PathFilter
+from frontier.trace.paths import ALL, OTHER_PATHS, PathFilter, bare
 
 Labels = Mapping[str, str]
 
@@ -258,9 +258,7 @@ def _first(label: Labels, keys: Sequence[str]) -> str | None:
 
 
 def _path(label: Labels) -> str | None:
-    """Return the path in a series' labels; the rule of an ingress is no path of a request."""
-    if "nginx_ingress" in (label.get("__name__") or ""):
-        return None
+    """Return the path in a series' labels."""
     found = _first(label, _PATHS)
     if found is None:
         return None
@@ -281,10 +279,12 @@ def _reached(
     """Leave out requests to other paths, that are no POST, and that were refused."""
     before = kept
     paths = {int(at): _path(labels[at]) for at in kept}
-    if any(path and path.startswith("/") for path in paths.values()):
-        from frontier.trace.paths import bare
-
-        names = [bare(path) if path else "(none)" for path in paths.values()]
+    names = [bare(path) if path else "(none)" for path in paths.values()]
+    # The rule of an ingress ("/") is no path of a request, unless one asks for text by its name.
+    are_rules = any("nginx_ingress" in (labels[at].get("__name__") or "") for at in paths)
+    if any(path and path.startswith("/") for path in paths.values()) and (
+        not are_rules or any(map(web.counts_in, names))
+    ):
         passes = web.passes_names(names, [round(amount(at)) for at in paths])
         web.check(int(tables.setting("trace_shown_paths")))
         _drop(kept[~passes], samples, f"samples of {OTHER_PATHS}", findings)

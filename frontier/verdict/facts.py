@@ -328,6 +328,28 @@ class Obstacle:
 
 
 @dataclass(frozen=True, slots=True)
+class TooLong:
+    """Requests that a server of the model refuses or cuts short: they exceed its context.
+
+    Attributes
+    ----------
+    requests, of : int
+        So many, of all that were simulated.
+    longest_tokens : int
+        Prompt and answer of the longest. [tokens]
+    context_tokens : int
+        What the model holds. [tokens]
+    model : str
+    """
+
+    requests: int
+    of: int
+    longest_tokens: int
+    context_tokens: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What wins under the limit, at what price, against what, and what would change it.
 
@@ -370,6 +392,8 @@ class Verdict:
         less than the winner and may hold it. From those with a range.
     few_beyond : int or None
         Requests beyond the p99 where they are few enough to say so.
+    too_long : TooLong or None
+        Requests that exceed the context of the model, where there are any.
     hours_per_month : float
         [h]
     answer, beside, below : str
@@ -398,6 +422,7 @@ class Verdict:
     sure: PlanFacts | None = None
     maybe: PlanFacts | None = None
     few_beyond: int | None = None
+    too_long: TooLong | None = None
     hours_per_month: float = math.nan
     answer: str = ""
     beside: str = ""

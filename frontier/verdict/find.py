@@ -27,7 +27,7 @@ from frontier.plans.scenario import Deployment
 from frontier.ranges import HOLDS, NOT_SURE, Ranges, few_beyond
 from frontier.serving import precisions_of, serving_speed
 from frontier.sweep import Deal, Outcome, tolerance_of
-from frontier.tables import Tables
+from frontier.tables import Model, Tables
 from frontier.trace import Trace
 from frontier.verdict import words
 from frontier.verdict.facts import (
@@ -38,6 +38,7 @@ from frontier.verdict.facts import (
     PlanFacts,
     Saving,
     Tipping,
+    TooLong,
     Utilisation,
     Verdict,
     WaitingCost,
@@ -107,6 +108,7 @@ def find_verdict(
         rival=facts(rival if rival is not None else _cheapest_of_fastest(kept, tables)),
         obstacle=_obstacle(deployment, trace, own, limit_s, tables) if within is None else None,
         few_beyond=few_beyond(trace.arrival_s.size, tables.setting("ranges_few_beyond")).get(_TAIL),
+        too_long=too_long(trace, deployment.model),
         hours_per_month=tables.setting("hours_per_month"),
     )
     found = dataclasses.replace(
@@ -118,6 +120,18 @@ def find_verdict(
         tippings=_tippings(found, own, outcomes, bases, tables, deal),
     )
     return spoken(found)
+
+
+def too_long(trace: Trace, model: Model) -> TooLong | None:
+    """Return the requests whose prompt and answer exceed the context of a model; None if none."""
+    most, requests, longest = model.max_context_tokens, 0, 0
+    for _, prompts, outputs in trace.pieces():
+        tokens = prompts.astype(np.int64) + outputs
+        requests += int(np.count_nonzero(tokens > most))
+        longest = max(longest, int(tokens.max(initial=0)))
+    if not requests:
+        return None
+    return TooLong(requests, trace.arrival_s.size, longest, most, model.model)
 
 
 def with_break_even(verdict: Verdict, found: BreakEvenRate) -> Verdict:

@@ -62,6 +62,7 @@ def below(verdict: Verdict) -> str:
     prices = ", ".join(f"{vendor} {date}" for vendor, date in dates)
     flips = " or ".join(_tipping(verdict, one) for one in verdict.tippings)
     sentences = (
+        _about_too_long(verdict),
         _short(verdict),
         NOT_IN_IT,
         f"Prices of {prices}." if prices else "",
@@ -183,6 +184,31 @@ def _short(verdict: Verdict) -> str:
         f"Only {spell.seconds(verdict.span_s)} of traffic was seen: to say a month takes a week of "
         "it, with its nights and its weekend."
     )
+
+
+def _about_too_long(verdict: Verdict) -> str:
+    """Return how many requests no server of the model would serve, and what that does here."""
+    found = verdict.too_long
+    if found is None:
+        return ""
+    one, all_of_them = found.requests == 1, found.requests == found.of
+    which = "None" if all_of_them else f"{found.requests:,}"
+    words = (
+        f"{which} of the {spell.count(found.of, 'request')} "
+        + (
+            f"fits in the {found.context_tokens:,} tokens that {found.model} can hold"
+            if all_of_them
+            else f"{'does' if one else 'do'} not fit in the {found.context_tokens:,} tokens that "
+            f"{found.model} can hold"
+        )
+        + f", prompt and answer together; the longest has {found.longest_tokens:,}. A server "
+        f"refuses {'it or cuts it' if one else 'them or cuts them'} short: here "
+        f"{'it is' if one else 'they are'} served as if {'it' if one else 'they'} fitted, so cost "
+        "and waits may be too high"
+    )
+    if found.requests > found.of / 100:
+        words += f", and the p99 may be {'its own' if one else 'theirs'}"
+    return f"{words}. A model with a longer context would serve {'it' if one else 'them'}."
 
 
 def _kept(plan: PlanFacts) -> str:

@@ -11,6 +11,7 @@ from frontier import spell
 from frontier.cli import main
 from frontier.start.log import OwnStart
 from frontier.tables import DATA_DIR
+from tests.app.late import named
 
 # AppTest cannot follow function pages: the page is drawn within what surrounds every page.
 _SCRIPT = """
@@ -135,7 +136,7 @@ def test_pasted_timings_are_read_line_by_line_used_and_dropped_again(open_page):
     assert not app.exception
     assert "Application startup complete" in list(_frame(app, "What was read")["What was read"])
     assert "Still the model's: GPU allocation, Image pull" in _said(app).replace("\\", "")
-    app.button(key="own_use").click().run()
+    named(app, "own_use")[0].click().run()
     assert "your timings" in _said(app)
     assert app.subheader[0].value != before
     app.button(key="forget_timings").click().run()
@@ -176,7 +177,7 @@ def test_an_uploaded_list_of_whole_starts_is_used(open_page):
     """Three whole starts: their median is the start."""
     app = open_page()
     app.file_uploader(key="own_file").set_value(("runs.txt", b"50, 70, 60", "text/plain")).run()
-    app.button(key="own_use").click().run()
+    named(app, "own_use")[0].click().run()
     assert app.subheader[0].value.startswith("A start takes about 60 s")
 
 
@@ -194,7 +195,7 @@ def test_timings_that_cannot_be_used_are_refused_in_a_sentence(open_page, text, 
     app.text_area(key="own_text").set_value(text).run()
     assert not app.exception
     assert words in app.error[0].value.replace("\\", "")
-    assert "own_use" not in [button.key for button in app.button]
+    assert not named(app, "own_use")
 
 
 def test_a_file_that_is_too_large_is_refused(open_page):

@@ -10,6 +10,7 @@ import pytest
 
 from frontier.edits import cell_text
 from frontier.tables import load_tables
+from tests.app.late import named
 
 _TODAY = dt.date(2026, 11, 24)
 _DATA = """
@@ -340,17 +341,17 @@ def test_an_own_price_table_is_previewed_used_and_taken_out():
     assert "row 4" in warned
     assert len(app.dataframe[0].value) == 2
     assert "yours" not in str(app.selectbox(key="dedicated").options)
-    app.button(key="use_prices").click().run()
+    named(app, "use_prices")[0].click().run()
     assert not app.exception
     assert "Acme · $1.25/GPU-h · yours" in app.selectbox(key="dedicated").options
-    app.button(key="drop_prices").click().run()
+    named(app, "drop_prices")[0].click().run()
     assert "yours" not in str(app.selectbox(key="dedicated").options)
 
 
 def test_a_price_of_ones_own_is_called_that_wherever_it_is_shown():
     """Uploaded: bar, list of what is included, the Data page; nowhere vendor-stated."""
     app = _with_table(_TABLE, _BOTH)
-    app.button(key="use_prices").click().run()
+    named(app, "use_prices")[0].click().run()
     chosen = next(o for o in app.selectbox(key="dedicated").options if o.startswith("Acme"))
     app.selectbox(key="dedicated").select(chosen).run()
     app.session_state["data_tab"] = "Offers"
@@ -381,7 +382,7 @@ def test_a_table_with_one_wrong_cell_is_refused_whole(content, said):
     app = _with_table(content)
     assert not app.exception
     assert said in app.error[0].value.replace("\\", "")
-    assert not [button for button in app.button if button.key == "use_prices"]
+    assert not named(app, "use_prices")
 
 
 def test_a_scenario_file_opens_the_same_view_in_another_session():
@@ -404,7 +405,7 @@ def test_a_scenario_file_opens_the_same_view_in_another_session():
     content = scenario_json(wanted, version="1", made_on=_TODAY)
     app.file_uploader(key="scenario_in").set_value(("s.json", content, "application/json")).run()
     assert not app.error
-    app.button(key="use_scenario").click().run()
+    named(app, "use_scenario")[0].click().run()
     assert not app.exception
     assert "cannot be used" not in _warned(app)
     assert app.number_input(key="limit").value == 7.0
@@ -436,7 +437,7 @@ def test_a_file_that_is_no_scenario_is_refused_in_a_sentence(content):
     app.file_uploader(key="scenario_in").set_value(("s.json", content, "application/json")).run()
     assert not app.exception
     assert app.error
-    assert not [button for button in app.button if button.key == "use_scenario"]
+    assert not named(app, "use_scenario")
 
 
 def test_a_scenario_with_one_wrong_change_is_refused_whole():

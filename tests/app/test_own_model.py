@@ -11,6 +11,7 @@ from frontier.edits import read_scenario, scenario_json
 from frontier.models.config import read_model_config
 from frontier.models.own import link_text
 from frontier.tables import load_tables
+from tests.app.late import named
 
 CONFIG = {
     "model_type": "llama",
@@ -82,7 +83,7 @@ def test_a_few_numbers_make_a_model(app):
     app = app.button(key="use_numbers").click().run()
     assert app.selectbox(key="model").value == "yours"
     assert "8.0 B parameters, 131 kB of cache a token, 16 GB in bf16" in _words(app)
-    app = app.button(key="forget_model").click().run()
+    app = named(app, "forget_model")[0].click().run()
     assert app.selectbox(key="model").value != "yours"
     assert not app.exception
 

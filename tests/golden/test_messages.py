@@ -23,6 +23,7 @@ from frontier.start.rates import kernels_of
 from frontier.start.stages import STAGES, Stage, check_seconds
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
+from frontier.verdict import too_long
 
 TABLES = load_tables()
 SCENARIO = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0)
@@ -225,13 +226,11 @@ def trace_of(prompt_tokens):
 
 def test_requests_beyond_the_context_are_counted_and_those_that_fill_it_are_not():
     """One token over is one request; exactly the context is none."""
-    most = TABLES.model(SCENARIO.model).max_context_tokens
-    said = deploy(SCENARIO, trace_of([100, most, most + 1]), TABLES).assumed
-    (sentence,) = (words for words in said if "exceed" in words)
-    assert sentence.startswith(f"1 request exceeds the {most:,}-token context of")
-    assert not any(
-        "exceed" in words for words in deploy(SCENARIO, trace_of([most]), TABLES).assumed
-    )
+    model = TABLES.model(SCENARIO.model)
+    most = model.max_context_tokens  # each request of this trace answers with one token
+    found = too_long(trace_of([100, most - 1, most]), model)
+    assert (found.requests, found.of, found.longest_tokens) == (1, 3, most + 1)
+    assert too_long(trace_of([most - 1]), model) is None
 
 
 def test_hybrids_are_said_to_be_missing_only_where_the_replicas_differ():

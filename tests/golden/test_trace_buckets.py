@@ -394,3 +394,26 @@ def test_published_shapes_read_as_they_are(file, requests, tokens, bucket_s):
     pairs = set(zip(trace.prompt_tokens.tolist(), trace.output_tokens.tolist(), strict=True))
     assert tokens is None or pairs == tokens
     assert trace.report.zones in (("UTC",), ())
+
+
+@pytest.mark.parametrize(
+    ("names", "each"),
+    [
+        (("prompt_tokens (k)", "completion_tokens (k)"), 1e3),
+        (("Input tokens, thousands", "Output tokens, thousands"), 1e3),
+        (("input_tokens_m", "output_tokens_m"), 1e6),
+    ],
+)
+def test_tokens_counted_in_thousands_by_their_name_are_tokens(names, each):
+    """45 thousand tokens of 50 requests are 900 each, not one."""
+    rows = [
+        f"2026-03-30T{hour:02}:00:00Z,{50 + hour},{900 * (50 + hour) / each},"
+        f"{200 * (50 + hour) / each}"
+        for hour in range(24)
+    ]
+    header = ",".join(("timestamp", "requests", *(f'"{name}"' for name in names)))
+    trace = read_trace("\n".join((header, *rows)).encode())
+    assert trace.arrival_s.size == sum(range(50, 74))
+    assert np.all(trace.prompt_tokens == 900)
+    assert np.all(trace.output_tokens == 200)
+    assert sum(f"{each:,.0f} tokens, by its name" in said for said in trace.report.assumed) == 2

@@ -523,3 +523,107 @@ def test_a_count_beyond_memory_is_refused_before_anything_is_made():
     lines = ["bucket_start_s,requests", *(f"{60 * n},{2**53}" for n in range(2050))]
     with pytest.raises(InputError, match="more than the 2,000,000 that are read"):
         read_trace("\n".join(lines).encode())
+
+
+# --- What comes without the wrapping of its system ------------------------------------------------
+
+
+def _series(number=30):
+    return {
+        "metric": {"__name__": "vllm:request_success_total", "model_name": "m"},
+        "values": [[T0 + 60 * n, str(2 * n)] for n in range(number)],
+    }
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [_series()],
+        {"resultType": "matrix", "result": [_series()]},
+        _series(),
+        {
+            "metric": _series()["metric"],
+            "values": [2 * n for n in range(30)],
+            "timestamps": [(T0 + 60 * n) * 1000 for n in range(30)],
+        },
+    ],
+    ids=["result alone", "data alone", "one series", "VictoriaMetrics"],
+)
+def test_a_range_of_prometheus_may_come_without_its_wrapping(document):
+    """What jq takes out of an answer, and the export of VictoriaMetrics: 58 requests each."""
+    trace = read_trace(json.dumps(document).encode())
+    assert trace.arrival_s.size == 58
+    assert trace.t0_utc.timestamp() == pytest.approx(T0, abs=60)
+
+
+def otlp(form, values, key="asInt", name="http.server.requests", **told) -> dict:
+    points = [
+        {"timeUnixNano": str((T0 + 60 * n) * 10**9), key: str(v)} for n, v in enumerate(values)
+    ]
+    metric = {"name": name, form: {"dataPoints": points, **told}}
+    return {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+
+
+def test_metrics_of_open_telemetry_count_by_their_temporality():
+    """Deltas are steps, cumulative sums totals, histograms count what they saw; levels none."""
+    steps = [n % 3 for n in range(30)]
+    total = np.cumsum(steps).tolist()
+    delta = {"aggregationTemporality": 1, "isMonotonic": True}
+    cumulative = {
+        "aggregationTemporality": "AGGREGATION_TEMPORALITY_CUMULATIVE",
+        "isMonotonic": True,
+    }
+    assert requests_in(json.dumps(otlp("sum", steps, **delta)).encode()) == sum(steps)
+    assert requests_in(json.dumps(otlp("sum", total, **cumulative)).encode()) == sum(steps)
+    seen = otlp(
+        "histogram", total, key="count", name="gen_ai.server.request.duration", **cumulative
+    )
+    assert requests_in(json.dumps(seen).encode()) == sum(steps)
+    # The collector's file exporter writes a document a line, each with a point of the series.
+    lines = []
+    for point in otlp("sum", total, **cumulative)["resourceMetrics"][0]["scopeMetrics"][0][
+        "metrics"
+    ][0]["sum"]["dataPoints"]:
+        one = otlp("sum", [], **cumulative)
+        metric = one["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]
+        metric["sum"]["dataPoints"] = [point]
+        lines.append(json.dumps(one))
+    assert requests_in("\n".join(lines).encode()) == sum(steps)
+    for level in (otlp("gauge", steps), otlp("sum", steps, isMonotonic=False)):
+        with pytest.raises(InputError, match="a level at one moment"):
+            read_trace(json.dumps(level).encode())
+
+
+def test_an_answer_that_holds_no_range_is_named():
+    """An error of Prometheus, and one reading of /metrics: what it is and what to ask for."""
+    error = {"status": "error", "errorType": "bad_data", "error": "parse error"}
+    with pytest.raises(InputError, match="is an error, not data: parse error"):
+        read_trace(json.dumps(error).encode())
+    with pytest.raises(InputError, match=r"one reading of /metrics.*Ask Prometheus for a range"):
+        read_trace(
+            b"# TYPE vllm:request_success_total counter\n"
+            b'vllm:request_success_total{finished_reason="stop",model_name="m"} 512.0\n'
+        )
+
+
+def test_a_named_series_that_falls_is_asked_about_unless_its_name_says_requests():
+    """Functions leave no name, so a named one is no step of a counter: perhaps a queue."""
+    level = [7 * n % 5 for n in range(40)]
+    content = prometheus(({"__name__": "keda_scaler_metrics_value"}, level))
+    with pytest.raises(TraceQuestion, match="falls 15 times in 40 samples, so it may be a level"):
+        read_trace(content)
+    assert requests_in(content, counts="increase") == 80
+    assert requests_in(prometheus(({}, level))) == 80
+
+
+def test_rules_of_an_ingress_are_paths_where_one_asks_for_text():
+    """Health checks have a rule of their own: left out; a rule for everything tells nothing."""
+
+    def counted(*paths):
+        name = "nginx_ingress_controller_requests"
+        return requests_in(
+            prometheus(*(({"__name__": name, "path": path}, rising(2)) for path in paths))
+        )
+
+    assert counted("/v1/chat/completions", "/health") == 2 * 39
+    assert counted("/") == 2 * 39

@@ -200,3 +200,32 @@ def test_the_limit_that_flips_the_verdict_does():
     verdict = study(limit_s=tipping.value).verdict
     assert verdict.cheapest_within.plan_id == tipping.plan.plan_id
     assert study(limit_s=tipping.value * 0.999).verdict.cheapest_within.plan_id == "dedicated-1"
+
+
+def _with_prompts(changes):
+    found = simulated()
+    prompts = found.trace.prompt_tokens.copy()
+    for at, tokens in changes.items():
+        prompts[at] = tokens
+    return dataclasses.replace(found, trace=dataclasses.replace(found.trace, prompt_tokens=prompts))
+
+
+def test_requests_that_no_server_of_the_model_takes_are_said_beside_the_answer():
+    """How many, of how many, the longest, and what it does to the p99; none, and nothing is."""
+    found = simulated()
+    most = found.deployment.model.max_context_tokens
+    outputs, size = found.trace.output_tokens, found.trace.arrival_s.size
+    assert study().verdict.too_long is None
+    assert "fit in" not in study().verdict.below
+    # A prompt that leaves just enough room for its answer fits; one token more does not.
+    edge = {0: most - int(outputs[0]), 1: most - int(outputs[1]) + 1}
+    said = study_of(_with_prompts(edge), TABLES, limit_s=2.0).verdict
+    assert (said.too_long.requests, said.too_long.longest_tokens) == (1, most + 1)
+    assert said.below.startswith(f"1 of the {size:,} requests does not fit in the {most:,} tokens")
+    assert "it is served as if it fitted" in said.below
+    assert "the p99 may be" not in said.below
+    many = {at: 3_000_000 for at in range(size // 50)}
+    said = study_of(_with_prompts(many), TABLES, limit_s=2.0).verdict
+    longest = 3_000_000 + int(outputs[: size // 50].max())
+    assert f"the longest has {longest:,}" in said.below
+    assert "the p99 may be theirs" in said.below

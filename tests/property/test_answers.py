@@ -193,3 +193,57 @@ def test_who_waits_for_threads_or_for_another_lets_others_draw():
     with answers.aside():
         answers.give_way()
     assert answers._free == 1
+
+
+def test_long_work_ends_where_its_person_is_gone(monkeypatch):
+    """A step of long work raises what says that it is over; in a thread that draws nothing, not."""
+    monkeypatch.setattr(answers_room, "_STEP_S", 0.0)
+    answers, gone = Answers(1), []
+
+    def look():
+        if gone:
+            raise KeyboardInterrupt
+
+    def works():
+        with answers.answer(look):
+            answers.step()
+            gone.append(True)
+            answers.step()
+
+    answers.step()
+    with pytest.raises(KeyboardInterrupt):
+        works()
+    answers.step()
+
+
+def test_long_work_gives_way_at_a_step(monkeypatch):
+    """Who comes while another works for long is drawn at its next step, not at its end."""
+    monkeypatch.setattr(answers_room, "_STEP_S", 0.0)
+    monkeypatch.setattr(answers_room, "_QUANTUM_S", 0.0)
+    answers, order = Answers(1), []
+    has_begun = threading.Event()
+
+    def long_one():
+        with answers.answer():
+            has_begun.set()
+            _till(lambda: answers._waiting)
+            answers.step()
+            order.append("long")
+
+    thread = threading.Thread(target=long_one)
+    thread.start()
+    has_begun.wait(10)
+    with answers.answer():
+        order.append("short")
+    thread.join()
+    assert order == ["short", "long"]
+
+
+def test_steps_look_up_no_more_often_than_is_of_use(monkeypatch):
+    """Steps of a moment each cost one look in a tick."""
+    monkeypatch.setattr(answers_room, "_STEP_S", 60.0)
+    answers, looks = Answers(1), []
+    with answers.answer(lambda: looks.append(1)):
+        for _ in range(1000):
+            answers.step()
+    assert len(looks) == 1

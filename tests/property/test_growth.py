@@ -10,6 +10,7 @@ import math
 import numpy as np
 import pytest
 
+from frontier.billing import Terms
 from frontier.charts.growth_chart import growth_figure, growth_table
 from frontier.errors import InputError
 from frontier.growth import (
@@ -332,3 +333,43 @@ def test_every_sentence_is_that_of_the_table(per_month):
         assert found.growth.named(month) in headline(found) or "changes" in headline(found)
     figure = growth_figure(table, turns(found))
     assert {trace.name for trace in figure.data if trace.name} == set(table["label"])
+
+
+def _few(arrival_s, **growth):
+    trace = make_trace(
+        "few",
+        arrival_s,
+        [900] * len(arrival_s),
+        [50] * len(arrival_s),
+        horizon_s=max(arrival_s),
+        report=TraceReport("test"),
+    )
+    simulated = simulate(SCENARIO, trace, TABLES)
+    # The credit of a month pays for most of so little.
+    deal = Deal(serverless=Terms(free_credit=False, platform_fee=False))
+    found = study_of(simulated, TABLES, limit_s=2.0, deal=deal)
+    return over_months(found, Futures(simulated, TABLES), GrowthPlan(FIRST, **growth))
+
+
+def test_a_decline_of_two_requests_is_an_answer():
+    """Half of them, then a quarter: as many a day as there should be, and a bill for it."""
+    found = _few((0.0, 3600.0), months=4, per_month=-0.5)
+    assert [month.requests_per_day for month in found.months] == [48.0, 24.0, 12.0, 6.0]
+    assert [month.times for month in found.months] == [1, 30, 60, 120]
+    assert "several times in a row, up to 120" in " ".join(notes(found))
+    shipped = [point.usd for point in found.line(SHIPPED)]
+    # Each request has a start and an idle time of its own: half of them cost half.
+    assert shipped[2] == pytest.approx(shipped[1] / 2, rel=0.3)
+    assert shipped[3] == pytest.approx(shipped[2] / 2, rel=0.3)
+    assert len({point.usd for point in found.line(ALWAYS_ON)}) == 1
+
+
+def test_what_a_year_has_too_little_of_is_said_with_the_way_on():
+    """Named: the first such month, how few requests, how many months are looked at."""
+    with pytest.raises(InputError) as found:
+        _few((0.0, 6 * 86_400.0), months=12, per_month=-0.5)
+    assert str(found.value) == (
+        "February 2027 would have 15.2 requests a year: expected at least 30, of fewer chance "
+        "alone would decide. Choose a smaller decline, at most 3 months, or bring a longer trace."
+    )
+    assert len(_few((0.0, 6 * 86_400.0), months=3, per_month=-0.5).months) == 3

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from frontier import answers
 from frontier.billing import Contract, metering_key, read_meters
 from frontier.economics import cheapest_under
 from frontier.market import (
@@ -162,7 +163,8 @@ def _numbers(found):
 
 def test_grouping_and_pruning_change_no_number(whole, monkeypatch):
     """Each plan of each offer simulated for itself, and none left out, gives the same table."""
-    monkeypatch.setattr(tried, "_same_run", lambda plan, alike, ids: id(plan))
+    monkeypatch.setattr(tried, "run_key", lambda plan, start: id(plan))
+    monkeypatch.setattr(tried, "unstarted_key", lambda plan, run: run)
     monkeypatch.setattr(tried, "worth_keeping", tuple)
     names = ("Modal", "Crusoe", "Hugging Face", "AWS", "Lambda", "Baseten")
     slow = _numbers(look(wanted=Wanted(providers=names)))
@@ -381,6 +383,30 @@ def test_what_progress_raises_stops_the_market():
     kept = Kept()
     with pytest.raises(Enough):
         look(kept=kept, progress=stop)
+    assert not kept
+
+
+def test_a_market_ends_before_its_first_run_where_its_person_is_gone(monkeypatch):
+    """All the way through its offers it looks whether it is still wanted, not from run to run."""
+    looks = 0
+
+    class Gone(Exception):
+        pass
+
+    def look_up():
+        nonlocal looks
+        looks += 1
+        if looks > 100:
+            raise Gone
+
+    def simulated(*_):
+        raise AssertionError("it went on to its runs")
+
+    monkeypatch.setattr(answers, "_STEP_S", 0.0)
+    monkeypatch.setattr(tried, "_try", simulated)
+    kept = Kept()
+    with pytest.raises(Gone), answers.ANSWERS.answer(look_up):
+        look(kept=kept)
     assert not kept
 
 

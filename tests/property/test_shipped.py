@@ -7,6 +7,7 @@ import datetime as dt
 import importlib.util
 import json
 import sys
+import zipfile
 from pathlib import Path
 from types import MappingProxyType
 
@@ -244,6 +245,18 @@ def test_other_traffic_or_other_code_makes_it_unused(alone):
     assert not other.has(TRACE)
     with pytest.raises(AssertionError, match="was simulated"):
         alone(results=other)
+
+
+def test_a_python_without_lzma_finds_nothing_and_simulates(scenario, monkeypatch):
+    """The file cannot be unpacked there: nothing is shipped, which is no error of anybody's."""
+    monkeypatch.setattr(zipfile, "lzma", None)
+    shipped.cache_clear()
+    try:
+        assert FILE.exists()
+        assert shipped() is None
+        assert shipped_sweep(scenario, TRACE, TABLES, shipped()) is None
+    finally:
+        shipped.cache_clear()
 
 
 def test_a_digest_is_of_the_content():

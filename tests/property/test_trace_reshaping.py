@@ -18,6 +18,7 @@ from frontier.trace import (
     scale_rate,
     superpose,
     thin,
+    thin_in_a_row,
     trace_statistics,
 )
 from frontier.trace.generate import week_levels
@@ -59,6 +60,35 @@ def test_thinning_everything_away_is_refused():
     """A trace without requests is none."""
     with pytest.raises(InputError, match="none is left"):
         thin(make_trace("one", [0], [1], [1], report=TraceReport("test")), 1e-9, seed=1)
+
+
+@pytest.mark.parametrize("trace", [RAG, CHAT], ids=["sessions", "requests"])
+def test_thinned_in_a_row_the_rate_and_every_request_stay(trace):
+    """What is left is the trace's own, at its own times of some turn, at ``factor`` of its rate."""
+    times = 400
+    row = thin_in_a_row(trace, 0.01, 3, times)
+    assert row.horizon_s == times * trace.horizon_s
+    size = times * trace.arrival_s.size
+    turns = turns_of(trace) if trace.session_id is not None else np.ones(trace.arrival_s.size)
+    error = math.sqrt(0.01 * times * (turns**2).sum())
+    assert row.arrival_s.size == pytest.approx(0.01 * size, abs=4 * error)
+    assert (np.diff(row.arrival_s) >= 0).all()
+    # Of evenly many in each half of the row.
+    first = np.count_nonzero(row.arrival_s < row.horizon_s / 2)
+    assert first == pytest.approx(row.arrival_s.size / 2, abs=4 * error)
+    at = np.round(np.mod(row.arrival_s, trace.horizon_s), 3)
+    own = set(zip(np.round(trace.arrival_s, 3), trace.prompt_tokens, strict=True))
+    close = sum((when, tokens) in own for when, tokens in zip(at, row.prompt_tokens, strict=True))
+    # A time a turn later is rounded otherwise now and then.
+    assert close > 0.9 * row.arrival_s.size
+    if trace.session_id is not None:
+        assert set(turns_of(row)) <= set(turns)
+
+
+def test_once_in_a_row_is_thinned_as_it_was():
+    """And the luck is that of the seed alone."""
+    assert thin_in_a_row(RAG, 0.3, 3, 1) == thin(RAG, 0.3, 3)
+    assert thin_in_a_row(CHAT, 1e-5, 3, 900) == thin_in_a_row(CHAT, 1e-5, 3, 900)
 
 
 @pytest.mark.parametrize("trace", [RAG, CHAT], ids=["week", "half a day"])
