@@ -25,6 +25,7 @@ from frontier.start.stages import StartDraws
 from frontier.trace import Trace
 
 _ALL = slice(None)
+_MOST_WORKS = 4
 
 
 def simulate_plan(
@@ -146,7 +147,10 @@ def work_of(
 
 
 class Works:
-    """What plans of one sweep share of a trace, made when the first asks; elsewhere made anew."""
+    """What plans of one sweep share of a trace, made when the first asks; elsewhere made anew.
+
+    Of the last few speeds alone: those of a whole market do not fit in memory for a long trace.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -157,19 +161,33 @@ class Works:
 
     def of(self, speed: ServingSpeed, trace: Trace) -> Work:
         """Return `work_of` that; always the same trace."""
-        key = (
-            speed.prefill_linear_s,
-            speed.prefill_quadratic_s,
-            speed.prefill_bounded,
-            speed.overhead_s,
-            speed.chunk_tokens,
-        )
+        key = _reading(speed)
         with self._lock:
-            if key not in self._made:
+            work = self._made.pop(key, None)
+            if work is None:
                 # The same for all speeds.
-                tokens = next((work.output_tokens for work in self._made.values()), None)
-                self._made[key] = work_of(speed, trace, tokens)
-            return self._made[key]
+                tokens = next((other.output_tokens for other in self._made.values()), None)
+                work = work_of(speed, trace, tokens)
+            self._made[key] = work
+            if len(self._made) > _MOST_WORKS:
+                del self._made[next(iter(self._made))]
+            return work
+
+
+def _reading(speed: ServingSpeed) -> tuple[Hashable, ...]:
+    """Return all of a speed that `work_of` reads."""
+    return (
+        speed.prefill_linear_s,
+        speed.prefill_quadratic_s,
+        speed.prefill_bounded,
+        speed.overhead_s,
+        speed.chunk_tokens,
+    )
+
+
+def serving_key(speed: ServingSpeed) -> tuple[Hashable, ...]:
+    """Return all of a speed that a run hangs on: replicas of one key serve a trace alike."""
+    return (*_reading(speed), speed.cache_tokens, speed.decode_step_s.tobytes())
 
 
 def _served(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ from frontier.memory import room_for
 from frontier.plans.families import API, BOUND, DEDICATED, FAMILIES, SCALE_TO_ZERO
 from frontier.plans.plan import Plan, committed
 from frontier.plans.scenario import Deployed
-from frontier.serve import Work, Works, simulate_plan
+from frontier.serve import Work, Works, serving_key, simulate_plan
 from frontier.simulate import Cancelled, RunResult, SessionSeconds, session_type
 from frontier.start.stages import LUCK_COLUMNS, STAGES, ColdStart, StartDraws
 from frontier.tables import Commitment, Offer, Tables
@@ -119,6 +120,7 @@ class Outcome:
         key = (
             policy,
             self.plan.standing,
+            gpus,
             *((part.commitment is not None, *metering_key(part, gpus)) for part in parts),
         )
 
@@ -287,7 +289,7 @@ def simulate_plans(
     draws = list(drawn.values())
     at = {start: index for index, start in enumerate(drawn)}
     # What differs in what it is billed alone is simulated once.
-    run_of = [_run_of(plan, at[plan.start]) for plan in plans]
+    run_of = [run_key(plan, at[plan.start]) for plan in plans]
     runs: dict[Hashable, _Run] = {}
     for run, plan in zip(run_of, plans, strict=True):
         contracts = tuple(LIST_DEAL.contracts(plan, tables))
@@ -305,20 +307,46 @@ def simulate_plans(
     )
 
 
-def _run_of(plan: Plan, start: int) -> Hashable:
-    """Return all that the run of a plan hangs on, on one trace."""
-    policy = plan.policy
-    never_starts = policy.min_replicas == policy.max_replicas and not (
-        policy.schedule or plan.interruptions_per_h
-    )
+def run_key(plan: Plan, start: Hashable) -> tuple[Hashable, ...]:
+    """Return all that the run of a plan hangs on, on one trace.
+
+    What a plan is billed by is not among it. ``start`` stands for the draws of its starts.
+    """
     return (
-        policy,
-        None if never_starts else start,
-        id(plan.speed),
+        plan.policy,
+        start if may_start(plan) else None,
+        serving_key(plan.speed),
         plan.retry_s,
         plan.interruptions_per_h,
         plan.interruption_seed,
     )
+
+
+def may_start(plan: Plan) -> bool:
+    """Return whether a replica of the plan can ever start: what is always on is up at time 0."""
+    policy = plan.policy
+    is_kept = policy.min_replicas == policy.max_replicas and not policy.schedule
+    return not is_kept or plan.interruptions_per_h > 0
+
+
+def unstarted_key(plan: Plan, run: Hashable) -> Hashable:
+    """Return what a run hangs on where it turns out that nothing had to start in it.
+
+    While those that are kept need no other beside them, none is released: how long a start takes
+    and how long an idle replica stays is never asked. A run of which that cannot come out stays
+    what it is.
+
+    Parameters
+    ----------
+    run : hashable
+        `run_key` of the plan.
+    """
+    policy = plan.policy
+    moves = policy.schedule or policy.nodes or policy.scaler or plan.interruptions_per_h
+    if moves or not policy.min_replicas:
+        return run
+    lasting = dataclasses.replace(policy, idle_timeout_s=math.inf)
+    return run_key(dataclasses.replace(plan, policy=lasting), None)
 
 
 _Shared = tuple[Trace, tuple[StartDraws, ...], Works]

@@ -24,16 +24,23 @@ from frontier.crew import THREADS, Crew, Progress
 from frontier.economics import undominated
 from frontier.latency import LatencySummary, summarise
 from frontier.memory import room_for, stopwatch
-from frontier.plans.families import DEDICATED
 from frontier.plans.grid import first_look, offer_grid
 from frontier.plans.plan import Plan
 from frontier.plans.scenario import Scenario, Supply, deploy_at
-from frontier.serve import simulate_plan
+from frontier.serve import Works, simulate_plan
 from frontier.serving import ServingSpeed
 from frontier.shipped import Ran, Shipped
 from frontier.simulate import Cancelled, RunResult, session_seconds, session_type
 from frontier.start.stages import StartDraws
-from frontier.sweep import run_bytes, start_draws, start_normals, usage_of_run
+from frontier.sweep import (
+    may_start,
+    run_bytes,
+    run_key,
+    start_draws,
+    start_normals,
+    unstarted_key,
+    usage_of_run,
+)
 from frontier.tables import Gpu, Model, Tables
 from frontier.trace import Trace
 
@@ -110,11 +117,28 @@ class Keeps(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """One plan to simulate, once, for every group that has it, and the ways to meter it."""
+class _Reading:
+    """How the meters of a run are read for one plan, and for all that are read as it is.
+
+    ``draws`` is the place of the draws that its starts are billed by.
+    """
 
     plan: Plan
+    draws: int
     contracts: dict[tuple[Hashable, ...], Contract]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """What is simulated once, for every group that has it, and how it is read, by number."""
+
+    plan: Plan
+    draws: int
+    by: dict[int, _Reading]
+
+
+_Read = dict[tuple[Hashable, ...], Tried]
+"""What a plan did, by how it is metered."""
 
 
 def try_plans(
@@ -169,45 +193,44 @@ def try_plans(
         if not missing:
             return found
         grids = {alike: grids[alike] for alike, _ in missing}
-    taken_s, ids = stopwatch(), _Ids()
-    run_of = {}
-    for alike, grid in grids.items():
-        ANSWERS.step()
-        run_of[alike] = [_same_run(plan, alike, ids) for plan in grid]
-    jobs: dict[Hashable, _Job] = {}
-    for key in missing:
-        alike, metering = key
-        for run, plan in zip(run_of[alike], grids[alike], strict=True):
-            job = jobs.setdefault(run, _Job(plan, {}))
-            job.contracts[metering] = asked[key]
-    runs: dict[Hashable, dict[tuple[Hashable, ...], Tried]] = {}
+    taken_s = stopwatch()
+    drawn = _draws(grids.values(), tables)
+    runs, readings = _runs({key: asked[key] for key in missing}, grids, drawn)
+    # What is one run if nothing has to start is one piece of work.
+    pieces: dict[Hashable, list[_Run]] = {}
+    for at, run in runs.items():
+        pieces.setdefault(unstarted_key(run.plan, at), []).append(run)
+    shared, read = (trace, drawn, Works()), dict[int, _Read]()
 
-    def simulate(keys: Sequence[Hashable]) -> None:
-        done = len(runs)
-
+    def simulate(some: Sequence[Hashable], done: int = 0) -> None:
         def told(now: int, _: int) -> None:
             if progress is not None:
-                progress(done + now, len(jobs))
+                progress(done + now, len(pieces))
 
-        ran = _run([jobs[key] for key in keys], trace, tables, told, crew)
-        runs.update(zip(keys, ran, strict=True))
+        for found in crew.run(_try, shared, [pieces[at] for at in some], progress=told):
+            read.update(found)
 
     def results() -> Results:
         return {
             (alike, metering): tuple(
-                dataclasses.replace(runs[run][metering], plan=plan, needed=needed[alike])
-                for run, plan in zip(run_of[alike], grids[alike], strict=True)
-                if run in runs
+                dataclasses.replace(read[reading][metering], plan=plan, needed=needed[alike])
+                for reading, plan in zip(readings[alike], grids[alike], strict=True)
+                if reading in read
             )
             for alike, metering in missing
         }
 
+    begun: dict[Hashable, None] = {}
     if first is not None:
-        looked = {id(plan) for grid in grids.values() for plan in first_look(grid)}
-        few = [run for run, job in jobs.items() if id(job.plan) in looked]
-        simulate(few)
+        looked = _of_first_look(grids, readings)
+        begun = {
+            at: None
+            for at, piece in pieces.items()
+            if any(not looked.isdisjoint(run.by) for run in piece)
+        }
+        simulate(list(begun))
         first(found | results())
-    simulate([key for key in jobs if key not in runs])
+    simulate([at for at in pieces if at not in begun], len(begun))
     made = {}
     for key, tried in results().items():
         ANSWERS.step()
@@ -322,76 +345,119 @@ def _grids(
     return grids, needed
 
 
-class _Ids:
-    """A small number for each different value; one object is looked at once."""
-
-    def __init__(self) -> None:
-        self._of_value: dict[Hashable, int] = {}
-        self._of_object: dict[int, tuple[object, int]] = {}
-
-    def of(self, value: Hashable) -> int:
-        """Return the number of a value."""
-        known = self._of_object.get(id(value))
-        if known is None:
-            number = self._of_value.setdefault(value, len(self._of_value))
-            # The object is kept as well, so that no other one can come to have its id.
-            known = self._of_object[id(value)] = (value, number)
-        return known[1]
-
-
-def _same_run(plan: Plan, alike: Alike, ids: _Ids) -> Hashable:
-    """Return all that the run and the meters of a plan hang on within one market."""
-    # What is always on never starts; how long that would take matters to spot machines alone.
-    is_started = plan.family is not DEDICATED or alike.supply.kind == "spot"
-    return (
-        plan.policy,
-        ids.of(plan.start) if is_started else None,
-        plan.speed.gpu,
-        plan.speed.gpus_per_replica,
-        plan.mitigations,
-        ids.of(plan.standing),
-        plan.retry_s,
-        plan.weights_stay,
-        plan.interruptions_per_h,
-    )
-
-
-def _run(
-    jobs: Sequence[_Job],
-    trace: Trace,
-    tables: Tables,
-    progress: Progress | None,
-    crew: Crew,
-) -> list[dict[tuple[Hashable, ...], Tried]]:
-    starts = {id(job.plan.start): job.plan.start for job in jobs}
+def _draws(grids: Iterable[Sequence[Plan]], tables: Tables) -> dict[int, StartDraws]:
+    """Return the draws of each start, by the id of the object; equal ones have them in common."""
+    starts = {id(plan.start): plan.start for grid in grids for plan in grid}
     drawn = start_draws(starts.values(), tables)
-    draws, at = list(drawn.values()), {start: index for index, start in enumerate(drawn)}
-    of_start = {number: at[start] for number, start in starts.items()}
-    return crew.run(
-        _try,
-        (trace, tuple(draws)),
-        [(job, of_start[id(job.plan.start)]) for job in jobs],
-        progress=progress,
-    )
+    return {number: drawn[start] for number, start in starts.items()}
+
+
+def _runs(
+    asked: Mapping[Key, Contract],
+    grids: Mapping[Alike, Sequence[Plan]],
+    drawn: Mapping[int, StartDraws],
+) -> tuple[dict[Hashable, _Run], dict[Alike, list[int]]]:
+    """Return the different runs of these plans, and the number of each plan's reading."""
+    # Starts that last as long are one to a run, and several to what bills their stages.
+    lasting: dict[bytes, int] = {}
+    lasts = {
+        number: lasting.setdefault(draws.total_s.tobytes(), number)
+        for number, draws in drawn.items()
+    }
+    runs: dict[Hashable, _Run] = {}
+    numbers: dict[Hashable, int] = {}
+    readings: dict[Alike, list[int]] = {}
+    found: list[_Reading] = []
+    for alike, grid in grids.items():
+        ANSWERS.step()
+        readings[alike] = []
+        for plan in grid:
+            start = id(plan.start)
+            key = run_key(plan, lasts[start])
+            run = runs.setdefault(key, _Run(plan, start, {}))
+            how = (
+                id(run),
+                id(drawn[start]) if may_start(plan) else None,
+                plan.speed.gpus_per_replica,
+                plan.standing,
+                plan.weights_gib,
+                plan.weights_stay,
+            )
+            number = numbers.setdefault(how, len(numbers))
+            if number == len(found):
+                found.append(_Reading(plan, start, {}))
+                run.by[number] = found[number]
+            readings[alike].append(number)
+    for (alike, metering), contract in asked.items():
+        for number in readings[alike]:
+            found[number].contracts[metering] = contract
+    return runs, readings
+
+
+def _of_first_look(
+    grids: Mapping[Alike, Sequence[Plan]], readings: Mapping[Alike, Sequence[int]]
+) -> set[int]:
+    """Return the readings of the few plans of each grid that outline the answer."""
+    found = set()
+    for alike, grid in grids.items():
+        few = {id(plan) for plan in first_look(grid)}
+        found |= {
+            number for number, plan in zip(readings[alike], grid, strict=True) if id(plan) in few
+        }
+    return found
 
 
 def _try(
-    shared: tuple[Trace, tuple[StartDraws, ...]], item: tuple[_Job, int], stop: NDArray[np.uint8]
-) -> dict[tuple[Hashable, ...], Tried]:
-    """Return what a job's plan did, by the ways to meter it."""
-    (trace, draws), (job, index) = shared, item
-    if stop[0]:
-        raise Cancelled("the market was stopped before its end")
-    start = draws[index]
-    with room_for(run_bytes(job.plan, trace), lambda: stop[0]):
-        # Nobody but the reading holds the run, which lets go of it before it meters.
-        return read_off(
-            job.plan,
-            simulate_plan(job.plan, trace, start, cancel=stop),
-            job.contracts,
-            start,
-            trace,
-        )
+    shared: tuple[Trace, Mapping[int, StartDraws], Works],
+    runs: Sequence[_Run],
+    stop: NDArray[np.uint8],
+) -> dict[int, _Read]:
+    """Return what comes of runs which are one where nothing has to start, by their readings."""
+    trace, drawn, works = shared
+    ran: _Ran | None = None
+    read: dict[int, _Read] = {}
+    for run in runs:
+        if stop[0]:
+            raise Cancelled("the market was stopped before its end")
+        plan = run.plan
+        with room_for(run_bytes(plan, trace), lambda: stop[0]):
+            if ran is None or ran.starts:
+                ran = None
+                # Nobody but the summary holds the waits, which are gone before it is metered.
+                ran = _ran(
+                    simulate_plan(
+                        plan,
+                        trace,
+                        drawn[run.draws],
+                        cancel=stop,
+                        work=works.of(plan.speed, trace),
+                    )
+                )
+            for number, reading in run.by.items():
+                read[number] = _read(
+                    reading.plan, ran, reading.contracts, drawn[reading.draws], trace
+                )
+    return read
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ran:
+    """What is kept of a run to read meters from."""
+
+    sessions: NDArray[np.void]
+    latency: LatencySummary
+    starts: int
+    busy_share: float
+
+
+def _ran(result: RunResult) -> _Ran:
+    sessions = result.sessions
+    return _Ran(
+        sessions,
+        summarise(result),
+        int(np.count_nonzero(sessions["cold_start_index"] >= 0)),
+        session_seconds(sessions).busy_share,
+    )
 
 
 def read_off(
@@ -409,20 +475,28 @@ def read_off(
     start : StartDraws
         Of the plan.
     """
-    sessions, latency = result.sessions, summarise(result)
+    ran = _ran(result)
     del result
+    return _read(plan, ran, contracts, start, trace)
+
+
+def _read(
+    plan: Plan,
+    ran: _Ran,
+    contracts: Mapping[tuple[Hashable, ...], Contract],
+    start: StartDraws,
+    trace: Trace,
+) -> _Read:
     usage = usage_of_run(
         plan,
-        sessions,
+        ran.sessions,
         start.stage_s,
         horizon_s=trace.horizon_s,
         requests=int(trace.arrival_s.size),
     )
     bare = dataclasses.replace(
-        usage, sessions=_shared(sessions[:0]), stage_s=_shared(start.stage_s[:1])
+        usage, sessions=_shared(ran.sessions[:0]), stage_s=_shared(start.stage_s[:1])
     )
-    starts = int(np.count_nonzero(sessions["cold_start_index"] >= 0))
-    busy_share = session_seconds(sessions).busy_share
     found = {}
     for metering, contract in contracts.items():
         ((_, meters),) = read_meters(usage, contract)
@@ -431,12 +505,12 @@ def read_off(
         meters = _compact(meters)
         found[metering] = Tried(
             plan=plan,
-            latency=latency,
+            latency=ran.latency,
             usage=bare,
             meters=meters,
             takes=_takes(plan, meters),
-            starts=starts,
-            busy_share=busy_share,
+            starts=ran.starts,
+            busy_share=ran.busy_share,
             needed=0,
         )
     return found

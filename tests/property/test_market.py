@@ -163,7 +163,8 @@ def _numbers(found):
 
 def test_grouping_and_pruning_change_no_number(whole, monkeypatch):
     """Each plan of each offer simulated for itself, and none left out, gives the same table."""
-    monkeypatch.setattr(tried, "_same_run", lambda plan, alike, ids: id(plan))
+    monkeypatch.setattr(tried, "run_key", lambda plan, start: id(plan))
+    monkeypatch.setattr(tried, "unstarted_key", lambda plan, run: run)
     monkeypatch.setattr(tried, "worth_keeping", tuple)
     names = ("Modal", "Crusoe", "Hugging Face", "AWS", "Lambda", "Baseten")
     slow = _numbers(look(wanted=Wanted(providers=names)))
@@ -402,7 +403,7 @@ def test_a_market_ends_before_its_first_run_where_its_person_is_gone(monkeypatch
         raise AssertionError("it went on to its runs")
 
     monkeypatch.setattr(answers, "_STEP_S", 0.0)
-    monkeypatch.setattr(tried, "_run", simulated)
+    monkeypatch.setattr(tried, "_try", simulated)
     kept = Kept()
     with pytest.raises(Gone), answers.ANSWERS.answer(look_up):
         look(kept=kept)

@@ -20,9 +20,10 @@ from frontier.charts.frontier_chart import frontier_table as chart_points
 from frontier.crew import Threads
 from frontier.errors import InfeasibleError, InputError
 from frontier.plans.families import BOUND, DEDICATED, HYBRID
-from frontier.plans.grid import default_grid, first_look
-from frontier.plans.scenario import Scenario, deploy
+from frontier.plans.grid import default_grid, first_look, offer_grid
+from frontier.plans.scenario import Scenario, deploy, deploy_at, supply_of
 from frontier.rivals import Change, Rivals, usd_per_month
+from frontier.serve import simulate_plan
 from frontier.sweep import (
     LIST_DEAL,
     Deal,
@@ -30,8 +31,11 @@ from frontier.sweep import (
     bill_outcome,
     frontier_table,
     rerun,
+    run_key,
     simulate_plans,
+    start_draws,
     sweep,
+    unstarted_key,
 )
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
@@ -214,6 +218,48 @@ def test_what_differs_in_its_bill_alone_is_simulated_once(deployment, trace, tab
         assert outcome.latency == alone.latency
         np.testing.assert_array_equal(outcome.sessions, alone.sessions)
         np.testing.assert_array_equal(outcome.stage_s, alone.stage_s)
+
+
+def _fields(result):
+    """Return all that a run holds, field by field, as bytes."""
+    return {
+        name: getattr(result, name).tobytes()
+        for name in type(result).__slots__
+        if name != "horizon_s"
+    }
+
+
+def test_runs_of_one_key_are_the_same_to_the_bit(tables):
+    """Whatever plans of one key differ in changes no run; nor do starts where none is begun."""
+    generator = np.random.default_rng(11)
+    calm = make(np.sort(generator.uniform(0, 3_600, 220)), horizon_s=3_600.0)
+    burst = np.sort(np.append(calm.arrival_s, 1_800 + generator.uniform(0, 30, 300)))
+    same = {"run": 0, "unstarted": 0, "begun": 0}
+    for trace in (calm, make(burst, horizon_s=3_600.0)):
+        plans = []
+        for offer_id in ("replicate-l40s", "koyeb-l40s", "gcp-l4-spot"):
+            deployed = deploy_at(SCENARIO, supply_of(offer_id, tables), trace, tables)
+            grid = offer_grid(deployed, trace, tables)
+            plans += [plan for plan in grid if plan.policy.min_replicas] + [*grid[:12]]
+        drawn = start_draws([plan.start for plan in plans], tables)
+        runs, unstarted = {}, {}
+        for plan in plans:
+            draws = drawn[plan.start]
+            result = simulate_plan(plan, trace, draws)
+            starts = int((result.sessions["cold_start_index"] >= 0).sum())
+            key = run_key(plan, draws.total_s.tobytes())
+            one, _ = runs.setdefault(key, (result, plan))
+            same["run"] += one is not result
+            assert _fields(one) == _fields(result)
+            lead, of_lead = unstarted.setdefault(unstarted_key(plan, key), (result, plan))
+            has_started = bool((lead.sessions["cold_start_index"] >= 0).any())
+            assert has_started == (starts > 0)
+            if has_started:
+                same["begun"] += lead is not one
+            else:
+                same["unstarted"] += lead is not one
+                assert _fields(lead) == _fields(result), (plan.plan_id, of_lead.plan_id)
+    assert min(same.values()) > 3, same
 
 
 def test_a_caller_that_raises_stops_the_threads(deployment, trace, tables):
