@@ -240,10 +240,10 @@ def _describe(study: Study, outcome: Outcome) -> str:
         where = f"{offer.provider} {offer.product}"
     gpus = plan.speed.gpus_per_replica
     each = f"{gpus} × {plan.speed.gpu} a replica" if gpus > 1 else plan.speed.gpu
-    return (
-        f"{where}; {each}; "
-        f"{plan.detail}; at most {spell.count(plan.policy.max_replicas, 'replica')}"
-    )
+    most = f"at most {spell.count(plan.policy.max_replicas, 'replica')}"
+    # A machine of one GPU names it already.
+    said = [where, *([] if where.endswith(each) else [each]), plan.detail, most]
+    return "; ".join(said)
 
 
 def _draw_money(usd_per_month: dict[str, float]) -> None:

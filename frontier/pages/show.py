@@ -34,7 +34,7 @@ _TABLE_PX, _ROW_PX = 260, 36
 _UNITS = {"s": " (s)", "h": " (h)", "usd": " ($)", "gb": " (GB)", "gib": " (GiB)"}
 _SPELT = {
     "usd": "$", "ttft": "TTFT", "tpot": "time per token", "slo": "limit", "mtok": "million tokens",
-    "gpu": "GPU", "id": "name", "url": "link", "rps": "requests per s", "vcpu": "vCPU",
+    "gpu": "GPU", "gpus": "GPUs", "url": "link", "rps": "requests per s", "vcpu": "vCPU",
 }  # fmt: skip
 _AS_WRITTEN = ("p50", "p90", "p95", "p99", "vcpu")
 
@@ -92,7 +92,7 @@ def heading(column: str) -> str:
         return column
     *first, last = column.split("_")
     unit = _UNITS.get(last, "") if first and first[-1] != "per" else ""
-    names = first if unit else [*first, last]
+    names = first if unit or (last == "id" and first) else [*first, last]
     said = " ".join(_SPELT.get(name, name) for name in names)
     return f"{said[:1].upper() if names[0] not in _AS_WRITTEN else said[:1]}{said[1:]}{unit}"
 

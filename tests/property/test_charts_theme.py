@@ -221,6 +221,8 @@ def test_no_column_on_screen_is_named_as_in_code(names):
         ("requests_per_s", "Requests per s"),
         ("usd_per_month", "$ per month"),
         ("cold_share", "Cold share"),
+        ("gpus_per_replica", "GPUs per replica"),
+        ("offer_id", "Offer"),
         ("Dollars a month", "Dollars a month"),
     ],
 )
