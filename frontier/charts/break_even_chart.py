@@ -174,7 +174,9 @@ def break_even_figure(
         tickangle=0,
         title="Requests a day",
     )
-    figure.update_yaxes(range=[0, top], tickformat="$,.0f", nticks=7, title="Dollars a month")
+    figure.update_yaxes(
+        range=[0, top], tickformat=theme.USD_TICKS, nticks=7, title="Dollars a month"
+    )
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     return figure.update_layout(margin={"r": _NAMES_PX})
 

@@ -38,9 +38,7 @@ _CUT_AT = 3
 _Place = tuple[bool, int, int]
 _NEAR = (0, -16, 16, -28, 28, -40, 40, -56, 56, -72, 72, -90, 90)
 # Far to the side only well above or below, or it would seem to name what it stands beside.
-_PLACES = tuple(
-    (across, lower) for across in (8, 36, 64, 92) for lower in _NEAR[across > 8 and 5 :]
-)
+_PLACES = tuple((across, lower) for across in (8, 36, 64) for lower in _NEAR[across > 8 and 5 :])
 
 
 def market_points(market: Market, ticked: Collection[str]) -> pd.DataFrame:

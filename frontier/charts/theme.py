@@ -27,6 +27,8 @@ VIOLET, PLUM, OLIVE, FOREST = "#7A70C8", "#A0457B", "#A39300", "#1F8463"
 BLUE_FILL = "rgba(0, 114, 178, 0.45)"
 TINT = "rgba(213, 94, 0, 0.08)"
 """Where the limit is broken."""
+USD_TICKS = "$,.4~r"
+"""Ticks of a linear axis of dollars: with cents where whole dollars would read alike."""
 THRESHOLD = {"color": VERMILION, "width": 1.5, "dash": "dash"}
 """The line of a limit or a break-even."""
 RANGE = "rgba(127, 140, 152, 0.25)"

@@ -238,3 +238,5 @@ def test_a_number_that_is_not_there_is_a_blank_cell():
     assert said["At (s)"].tolist() == [1.5, 2.5]
     assert said["Share"].tolist() == ["25 %", ""]
     assert not said.isna().any(axis=None)
+    whole = pd.DataFrame({"replicas": pd.array([1, None], dtype="Int64")})
+    assert show.in_words(whole)["Replicas"].tolist() == ["1", ""]
