@@ -178,10 +178,10 @@ def read_bill(
         if found is not None:
             gpu_h, has_hours = gpu_h + found, True
     if not usd_by_kind.keys() - {*BESIDE, CREDIT}:
-        kept = f" but {' and '.join(sorted(usd_by_kind))}" if usd_by_kind else ""
+        but = f" but {' and '.join(sorted(usd_by_kind))}" if usd_by_kind else ""
         left = f": {_in_words(dropped)}" if dropped else ""
         raise InputError(
-            f"None of the {len(rows):,} rows of the bill{kept} is about this kind of workload"
+            f"None of the {len(rows):,} rows of the bill{but} is about this kind of workload"
             f"{left}. Give the column of what was paid to take them all"
         )
     if any(charge.usd < 0 for charge in charges):
