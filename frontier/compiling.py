@@ -56,17 +56,21 @@ class _Compiling:
 
 _lock = threading.Lock()
 _running: _Compiling | None = None
+# Looked for until it is found: every page asks.
+_is_kept = False
 
 
 def begin() -> None:
     """Start to compile, once a process and only where that was not done before on this host."""
-    global _running
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+    global _running, _is_kept
+    if _is_kept or os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
         return
     with _lock:
-        if _running is None and not is_kept():
-            with suppress(OSError):
-                _running = _Compiling()
+        if _running is None:
+            _is_kept = is_kept()
+            if not _is_kept:
+                with suppress(OSError):
+                    _running = _Compiling()
 
 
 def is_under_way(kind: str = PLAIN) -> bool:

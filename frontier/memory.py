@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import heapq
 import itertools
 import math
 import os
@@ -59,6 +60,7 @@ _BESIDE = 1 / 8
 # Of what nobody timed: among such the smaller are worth more, as by the least that others take.
 _LEAST_S = 1e-3
 _MOST_LOOKED_AT = 4000
+_FEW = 64
 # Work of less never waits for room.
 _SMALL_WORK_BYTES = 16_000_000
 _NAMES: dict[type, tuple[str, ...] | None] = {}
@@ -408,6 +410,8 @@ class Store:
         self._most = most_mb * BYTES_PER_MB
         self._kept: dict[Hashable, _Kept] = {}
         self._holders: dict[int, int] = {}
+        # Who goes next, and places of those that were used since or went otherwise.
+        self._line: list[tuple[float, int, Hashable]] = []
         self._bytes = 0
         self._turn = 0
         self._clock = _Clock()
@@ -437,7 +441,7 @@ class Store:
             found = self._kept.get(key)
             if found is None:
                 return None
-            self._use(found)
+            self._use(key, found)
             return found.value
 
     def put(self, key: Hashable, value: Any, seconds: float = 0.0) -> None:
@@ -469,14 +473,18 @@ class Store:
                 if self._holders[at] == 1:
                     kept.brought += size
             self._bytes += kept.brought
-            self._use(kept)
+            self._use(key, kept)
             self._make_room(newest=key)
 
-    def _use(self, kept: _Kept) -> None:
+    def _use(self, key: Hashable, kept: _Kept) -> None:
         kept.turn, kept.at = self._turn, next(_USES)
         each = max(kept.seconds, _LEAST_S) / max(kept.brought, _OBJECT_BYTES)
         kept.worth = self._clock.worth + each
         kept.worth_of_all = _of_all.worth + each
+        heapq.heappush(self._line, (kept.worth, kept.at, key))
+        if len(self._line) > 2 * len(self._kept) + _FEW:
+            self._line = [(one.worth, one.at, key) for key, one in self._kept.items()]
+            heapq.heapify(self._line)
 
     def get_or_make(
         self, key: Hashable, make: Callable[[], Any], tick: Callable[[], object] | None = None
@@ -529,26 +537,35 @@ class Store:
         with self._lock:
             self._kept.clear()
             self._holders.clear()
+            self._line.clear()
             self._bytes = 0
 
     def _make_room(self, newest: Hashable = None) -> None:
         if self._bytes <= self._most:
             return
-        # A run that was stopped early has not come to what the one before it used.
-        spared = self._turn - 1 if self._spares_used else math.inf
-        may_go, own, large = [], 0, {}
-        for key, one in self._kept.items():
-            if one.turn < spared and key != newest:
-                may_go.append((one.worth, one.at, key))
-            else:
-                own += one.own
-                large.update(one.large)
-        most = max(self._most, own + sum(large.values()) + _BESIDE * self._most)
-        for worth, _, key in sorted(may_go, key=lambda one: one[:2]):
-            if self._bytes <= most:
-                return
+        in_use = {}
+        if self._spares_used:
+            # A run that was stopped early has not come to what the one before it used.
+            spared = self._turn - 1
+            in_use = {key: one for key, one in self._kept.items() if one.turn >= spared}
+        if newest in self._kept:
+            in_use[newest] = self._kept[newest]
+        large = {at: size for one in in_use.values() for at, size in one.large.items()}
+        needed = sum(one.own for one in in_use.values()) + sum(large.values())
+        most = max(self._most, needed + _BESIDE * self._most)
+        aside = []
+        while self._bytes > most and self._line:
+            worth, at, key = heapq.heappop(self._line)
+            one = self._kept.get(key)
+            if one is None or one.at != at:
+                continue  # used since, and further back in the line
+            if key in in_use:
+                aside.append((worth, at, key))
+                continue
             self._clock.raise_to(worth)
             self._drop(key)
+        for place in aside:
+            heapq.heappush(self._line, place)
 
     def _drop(self, key: Hashable) -> None:
         found = self._kept.pop(key, None)

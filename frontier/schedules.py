@@ -21,6 +21,8 @@ from frontier.tables import Tables, look_up
 
 PREWARM_KINDS = ("hour-of-week", "histogram", "last-value")
 Schedule = tuple[tuple[float, int], ...]
+# A table of so many rows, of what a histogram had seen by then, is a megabyte.
+_TURNS_AT_ONCE = 512
 
 
 def weekly_schedule(
@@ -161,48 +163,61 @@ def _slot_spans(
 def _histogram_spans(
     arrivals: npt.NDArray[np.float64], values: Mapping[str, float], lead_s: float, replicas: int
 ) -> list[tuple[float, float, int]]:
-    bin_s = values["bin_s"]
-    bins = round(values["range_s"] / bin_s)
-    gaps = np.diff(arrivals, append=math.inf)
-    counts = np.zeros(bins)
-    seen = outside = 0
-    window = (0.0, values["range_s"])
-    spans = []
-    for i, arrived in enumerate(arrivals.tolist()):
-        # Idle times below a bin change the counts; the window is set anew at the longer ones.
-        if gaps[i] >= bin_s:
-            fresh = gaps[seen:i]
-            within = (fresh[fresh < values["range_s"]] // bin_s).astype(np.intp)
-            np.add.at(counts, np.minimum(within, bins - 1), 1)
-            outside += fresh.size - within.size
-            seen = i
-            window = _idle_window(counts, outside, values)
-        ahead_s, until_s = window
-        begin = arrived + max(0.0, ahead_s - lead_s)
-        # The next arrival ends the span: it is known only once it has come.
-        end = arrived + min(until_s, gaps[i])
-        if begin < end:
-            spans.append((begin, end, replicas))
-    return spans
+    gaps_s = np.diff(arrivals, append=math.inf)
+    # Idle times below a bin change the counts; the window is set anew at the longer ones.
+    turns = np.flatnonzero(gaps_s >= values["bin_s"])
+    windows_s = _idle_windows(gaps_s, turns, values)
+    # Before the first of them nothing is known.
+    windows_s = np.vstack([(0.0, values["range_s"]), windows_s])
+    ahead_s, until_s = windows_s[np.searchsorted(turns, np.arange(arrivals.size), "right")].T
+    begins = arrivals + np.maximum(0.0, ahead_s - lead_s)
+    # The next arrival ends the span: it is known only once it has come.
+    ends = arrivals + np.minimum(until_s, gaps_s)
+    is_on = begins < ends
+    return [
+        (begin, end, replicas)
+        for begin, end in zip(begins[is_on].tolist(), ends[is_on].tolist(), strict=True)
+    ]
 
 
-def _idle_window(
-    counts: npt.NDArray[np.float64], outside: int, values: Mapping[str, float]
-) -> tuple[float, float]:
-    """Return (off until, on until) after a request, from the idle times seen so far [s]."""
-    inside = counts.sum()
-    whole = (0.0, values["range_s"])
-    if inside + outside < values["least_gaps"]:
-        return whole
-    if outside > values["most_out_of_bounds"] * (inside + outside):
-        return whole
-    if counts.std() < values["least_cv"] * counts.mean():
-        return whole
-    share = np.cumsum(counts) / inside
-    head = int(np.searchsorted(share, values["head"]))
-    tail = int(np.searchsorted(share, values["tail"])) + 1
-    bin_s, margin = values["bin_s"], values["margin"]
-    return head * bin_s * (1 - margin), tail * bin_s * (1 + margin)
+def _idle_windows(
+    gaps_s: npt.NDArray[np.float64], turns: npt.NDArray[np.intp], values: Mapping[str, float]
+) -> npt.NDArray[np.float64]:
+    """Return (off until, on until) after requests, from the idle times before each [s]."""
+    bin_s, range_s = values["bin_s"], values["range_s"]
+    bins = round(range_s / bin_s)
+    is_within = gaps_s < range_s
+    bin_of = np.minimum(np.where(is_within, gaps_s, 0.0) // bin_s, bins - 1).astype(np.intp)
+    outside = np.cumsum(~is_within)
+    found = np.empty((turns.size, 2))
+    found[:] = 0.0, range_s
+    counts, seen = np.zeros(bins), 0
+    for first in range(0, turns.size, _TURNS_AT_ONCE):
+        some = turns[first : first + _TURNS_AT_ONCE]
+        # Row by row, what has been seen before each.
+        table = np.zeros((some.size, bins))
+        fresh = np.arange(seen, some[-1])
+        fresh = fresh[is_within[seen : some[-1]]]
+        np.add.at(table, (np.searchsorted(some, fresh, "right"), bin_of[fresh]), 1)
+        table[0] += counts
+        table = np.cumsum(table, axis=0)
+        counts, seen = table[-1].copy(), int(some[-1])
+        inside = table.sum(axis=1)
+        beyond = np.where(some > 0, outside[some - 1], 0)
+        is_known = (
+            (inside > 0)
+            & (inside + beyond >= values["least_gaps"])
+            & (beyond <= values["most_out_of_bounds"] * (inside + beyond))
+            & (table.std(axis=1) >= values["least_cv"] * table.mean(axis=1))
+        )
+        share = np.cumsum(table[is_known], axis=1) / inside[is_known, np.newaxis]
+        head = (share < values["head"]).sum(axis=1)
+        tail = (share < values["tail"]).sum(axis=1) + 1
+        margin = values["margin"]
+        found[first : first + _TURNS_AT_ONCE][is_known] = np.column_stack(
+            (head * bin_s * (1 - margin), tail * bin_s * (1 + margin))
+        )
+    return found
 
 
 def _levels(spans: Iterable[tuple[float, float, int]], horizon_s: float) -> Schedule:

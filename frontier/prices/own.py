@@ -242,6 +242,7 @@ class _CellReader:
 
     def kind(self) -> str | None:
         text = re.sub("[-_ ]+", " ", self.cells.get("kind", "").casefold())
+        text = re.sub(r"^(?:reserved|committed) (?=\d)", "", text)
         if text and text not in _KINDS:
             self.remarks.error(
                 self.row, "kind", "serverless, on-demand, reserved or spot", self.cells["kind"]

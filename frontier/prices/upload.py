@@ -159,6 +159,8 @@ def _offers(
     times: Counter[str] = Counter()
     for line in lines:
         owner = known.owner(line.provider)
+        if (one := known.named_within(line.provider)) is not None:
+            remarks.note(line.row, f"'{line.provider}' is taken for {one}")
         kind = line.kind
         if kind is None and known.scales_to_zero_only(owner):
             kind = "serverless"
@@ -280,7 +282,11 @@ class _RulesByProvider:
 
     def owner(self, provider: str) -> str:
         """Return the name under which a provider's rules are found."""
-        return folded(self._names.find(provider) or provider)
+        return folded(self._names.find(provider) or self._names.within(provider) or provider)
+
+    def named_within(self, provider: str) -> str | None:
+        """Return the provider of whom a longer name speaks: "runpod-secure"; None if it is one."""
+        return None if self._names.find(provider) else self._names.within(provider)
 
     def scales_to_zero_only(self, owner: str) -> bool:
         """Whether the provider has rules, and none for machines by the hour."""

@@ -40,6 +40,7 @@ _AGE_RE = re.compile(
 _OBJECT_RE = re.compile(r"(?P<kind>[a-z]{2,40})/(?P<name>\S{1,253})(?:\s|$)")
 _PULLED_RE = re.compile(
     r"Successfully pulled image [^\n]{1,600}? in (?P<took>(?:\d[\d.]{0,12}(?:ms|[hms])){1,4})"
+    r"(?: \((?P<whole>(?:\d[\d.]{0,12}(?:ms|[hms])){1,4}) including waiting\))?"
 )
 _STARTED_RE = re.compile(r"Started container:? (?P<name>[\w.-]{1,100})")
 _FIELD_RE = re.compile(r"spec\.(?:initContainers|containers)\{(?P<name>[\w.-]{1,100})\}")
@@ -251,6 +252,12 @@ def _stages_of(events: list[_Event], notes: dict[str, None]) -> dict[str, float]
             notes[
                 "A container ran before the engine's and its name does not tell why: in boot."
             ] = None
+    waited_s = sum(block.waited_s for block in blocks)
+    if waited_s >= 1:
+        notes[
+            f"The image waited {waited_s:,.0f} s for other pulls of its node: a start lasted that "
+            "much longer, and it is in no stage."
+        ] = None
     if any(event.at_s is None for event in events):
         notes[
             "Some events have no time, or an age in whole minutes: too coarse to be subtracted."
@@ -268,6 +275,7 @@ class _Container:
     pulled_s: float | None = None
     started_s: float | None = None
     pull_s: float | None = None
+    waited_s: float = 0.0
     ran_s: float | None = None
 
 
@@ -291,6 +299,8 @@ def _containers(events: list[_Event]) -> list[_Container]:
             now.pulled_s = event.at_s
             stated = duration_s(pulled["took"]) if pulled else 0.0 if present else None
             now.pull_s = elapsed_s(now.begun_s, event.at_s) if stated is None else stated
+            if pulled and pulled["whole"]:
+                now.waited_s = duration_s(pulled["whole"]) - duration_s(pulled["took"])
         elif event.reason == "Started":
             now.name, now.started_s = event.container, event.at_s
             if event.beside:

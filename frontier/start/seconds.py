@@ -22,6 +22,9 @@ _TOKEN_RE = re.compile(
     rf"(?P<number>[+-]?\d[\d.,]{{0,30}}(?:[eE][+-]?\d{{1,3}})?)\s?(?P<unit>{_UNIT})?", re.I
 )
 _ITEM_RE = re.compile(rf"[+-]?\d[\d.]{{0,30}}(?:[eE][+-]?\d{{1,3}})?{_UNIT}?", re.I)
+_MINUTES_RE = re.compile(
+    r"(?i)(?<![\w.,])(?:(?P<h>\d{1,3})h\s?)?(?P<m>\d{1,4})m(?:in)?\s?(?P<s>\d{1,2}(?:\.\d{1,9})?)s(?![\w.])"
+)
 _HEADERS = {"seconds": 1.0, "s": 1.0, "sec": 1.0, "secs": 1.0, "ms": 1e-3, "milliseconds": 1e-3}
 _NOT_SECONDS = "expected a number of seconds of at least 0, found"
 
@@ -41,14 +44,18 @@ def read_totals(text: str, ask_s: float) -> tuple[float, ...]:
     InputError
         If a comma, or the size of a number, can be meant in two ways, or a start lasts 0 s.
     """
-    rows = [row.strip() for row in text.splitlines() if row.strip()]
-    factor = _HEADERS.get(rows[0].strip("\"'").casefold(), 0.0) if len(rows) > 1 else 0.0
+    rows = [_MINUTES_RE.sub(_in_seconds, row.strip()) for row in text.splitlines() if row.strip()]
+    head = re.split(r"[\W_]+", rows[0][:80].casefold().strip("\"') ")) if len(rows) > 1 else [""]
+    is_header = not any(c.isdigit() for c in rows[0][:80]) if rows else False
+    factor = _HEADERS.get(head[-1], 0.0) if is_header else 0.0
     if factor:
         rows = rows[1:]
     items = [item for row in rows for item in re.split(r"[\s;,]+", _joined(row)) if item]
     if not items or not all(_ITEM_RE.fullmatch(item) for item in items):
         return ()
     decimal = _comma_is_decimal(rows)
+    if not decimal:
+        rows = [re.sub(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?=\.\d)", _ungrouped, row) for row in rows]
     values: list[float] = []
     for row in rows:
         for piece in re.split(r"[\s;]+|,(?=\s)|,$" if decimal else r"[\s;,]+", _joined(row)):
@@ -57,6 +64,16 @@ def read_totals(text: str, ask_s: float) -> tuple[float, ...]:
     if min(values) <= 0:
         raise InputError("A whole start lasts more than 0 s; the list holds a zero.")
     return tuple(values)
+
+
+def _in_seconds(match: re.Match[str]) -> str:
+    """Return a duration such as 1m 43.5s in seconds."""
+    hours, minutes = int(match["h"] or 0), int(match["m"])
+    return f"{hours * 3600 + minutes * 60 + float(match['s']):.9g}s"
+
+
+def _ungrouped(match: re.Match[str]) -> str:
+    return match[0].replace(",", "")
 
 
 def is_stages(rows: Sequence[str]) -> bool:
@@ -112,6 +129,8 @@ def _comma_is_decimal(rows: Sequence[str]) -> bool:
     inner = [piece for piece in pieces if "," in piece]
     if not inner:
         return False
+    if all(re.fullmatch(r"\d{1,3}(?:,\d{3})+\.\d+", piece) for piece in inner):
+        return False  # a point behind it: the comma sets thousands apart
     for piece in inner:
         if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", piece):
             whole, point = piece.replace(",", ""), piece.replace(",", ".", 1)

@@ -33,9 +33,10 @@ from frontier.trace.formats import Layout, suggested
 from frontier.trace.model import Decided, TraceQuestion, TraceReport, UnknownFormat
 from frontier.trace.rate_series import fill_missing
 from frontier.trace.raw_table import Batch, Table
+from frontier.units import SECONDS_PER_HOUR
 
 REQUESTS, BUCKETS = ROWS_ARE = ("requests", "buckets")
-_FEWEST_ROWS = 24
+_FEWEST_ROWS, _FEWEST_HOURS = 24, 3
 _ALIKE = 1.2
 _LEAST_STEP_S = 10.0
 _OFF_GRID = 0.05
@@ -524,11 +525,12 @@ def check_requests(
     middle = float(np.median(tokens))
     # Without any tokens nothing speaks for requests: a panel of several series looks the same.
     is_small = tokens.max() > 0 and middle < tables.setting("trace_bucket_tokens")
-    if time_s.size < _FEWEST_ROWS or start_s is None or is_small or table.log is not None:
+    if time_s.size < 3 or start_s is None or is_small or table.log is not None:
         return
     steps = np.diff(time_s)
     step_s = float(np.median(steps))
-    if step_s < 60 or np.mean(np.abs(steps - step_s) < 1e-3) < 0.9:
+    fewest = _FEWEST_ROWS if step_s < SECONDS_PER_HOUR else _FEWEST_HOURS
+    if step_s < 60 or time_s.size < fewest or np.mean(np.abs(steps - step_s) < 1e-3) < 0.9:
         return
     whole = np.abs((start_s + time_s + 30) % 60 - 30) < 1e-3
     if whole.all():

@@ -191,13 +191,16 @@ SYNONYMS = {
     "prompt_tokens": _words(
         """prompt_tokens input_tokens context_tokens request_tokens prompt input_length isl
         prompt_length num_prefill_tokens prompt_size prompt_token_count tokens_in tokens_prompt
-        input_token_count input_sequence_length req_units eingabe_tokens in input"""
+        input_token_count input_sequence_length req_units eingabe_tokens in input
+        prompt_eval_count promptTokenCount tokens_entrada tokens_de_entrada jetons_entrée
+        jetons_entree 输入tokens 入力トークン"""
     ),
     "output_tokens": _words(
         """output_tokens completion_tokens generated_tokens response_tokens generated output_length
         osl output_len num_decode_tokens token_size completion_token_count tokens_out
         tokens_completion output_token_count output_sequence_length res_units ausgabe_tokens
-        out output"""
+        out output eval_count candidatesTokenCount tokens_salida tokens_de_salida jetons_sortie
+        输出tokens 出力トークン"""
     ),
     "model": _words("model model_name deployment engine"),
     "session_id": _words("session_id session conversation_id chat_id thread_id"),

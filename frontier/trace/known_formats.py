@@ -100,6 +100,14 @@ def recognise(
     )
 
 
+def with_usage(layout: Layout, table: Table) -> Layout:
+    """Return a layout chosen by hand with what its column of prompt tokens leaves out."""
+    if not layout.prompt or not layout.output:
+        return layout
+    usage = _apart(layout.prompt, Names(table))
+    return dataclasses.replace(layout, usage=usage) if layout.output in usage else layout
+
+
 def _apart(prompt: str, names: Names) -> tuple[str, ...]:
     """Return the columns of a usage as Anthropic's API counts it; none if it is another one.
 
@@ -152,7 +160,7 @@ _OTHER_FILES: tuple[tuple[tuple[tuple[str, ...], ...], str, str], ...] = (
     ),
     (
         (("lineitem/usagestartdate",), ("usage_start_time", "cost"), ("billing_period",),
-         ("invoice_id",), ("amount_usd", "date"), ("date", "cost")),
+         ("invoice_id",), ("amount_usd", "date"), ("date", "cost"), ("starting_at", "ending_at")),
         "a bill or usage by the day",
         "Export one row a request, or counts by the minute or hour, instead.",
     ),

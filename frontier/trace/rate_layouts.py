@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from frontier.errors import InputError
 from frontier.trace import metrics, quantities, series_documents
@@ -28,6 +29,7 @@ _TIMES = ("time", "timestamp", "date", "datetime", "ts", "@timestamp", "_time", 
 _VALUES = ("value", "_value", "value #a", "values")
 _NAMES = ("metric", "__name__", "series", "_measurement", "_field", "name", "legend")
 _FEWEST_ROWS = 3
+_TOKENS = frozenset((metrics.PROMPT, metrics.OUTPUT, metrics.TOKENS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,10 @@ def time_and_value(names: Names) -> RateLayout | None:
     others = {fold(name) for role, held in SYNONYMS.items() if role != "time" for name in held}
     if fold(time) not in times or fold(value) in others:
         return None
-    if metrics.meaning(value) == metrics.TIME:  # a request a row, with its duration
+    meaning = metrics.meaning(value)
+    if meaning == metrics.TIME:  # a request a row, with its duration
+        return None
+    if meaning in _TOKENS and not _is_even(names.table):  # a request a row, with its tokens
         return None
     return RateLayout(PANEL, time, (value,), is_panel=True)
 
@@ -175,15 +180,28 @@ def _is_quantity(cell: str, decimal_comma: bool) -> bool:
     )
 
 
-def _is_grid(cells: list[str], decimal_comma: bool) -> bool:
-    """Return whether times are different and a whole number of steps apart."""
+def _stamps(cells: list[str], decimal_comma: bool) -> NDArray[np.float64]:
+    """Return the different times of some cells, in order, in the unit of the file."""
     import pyarrow as pa
 
     try:
         offsets = Clock(decimal_comma=decimal_comma).offsets(pa.array(cells, pa.string()), 1)
     except InputError:
-        return False
-    stamps = np.unique(offsets[np.isfinite(offsets)])
+        return np.zeros(0)
+    return np.unique(offsets[np.isfinite(offsets)])
+
+
+def _is_even(table: Table) -> bool:
+    """Return whether the first times of a table are different and equally far apart."""
+    cells = [row[0] for row in table.sample]
+    stamps = _stamps(cells, table.decimal_comma)
+    steps = np.diff(stamps)
+    return stamps.size >= max(len(cells), _FEWEST_ROWS) and bool(np.ptp(steps) < 1e-3 * steps[0])
+
+
+def _is_grid(cells: list[str], decimal_comma: bool) -> bool:
+    """Return whether times are different and a whole number of steps apart."""
+    stamps = _stamps(cells, decimal_comma)
     if stamps.size < _FEWEST_ROWS or stamps.size < len(cells):
         return False
     steps = np.diff(stamps)

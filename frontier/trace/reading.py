@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -301,7 +302,7 @@ def _layout(table: Table, told: Mapping[str, str] | None) -> tuple[Layout, Count
             raise InputError(f"There is no role '{unknown[0]}'; there are {', '.join(roles)}.")
         of_rows = {role: name for role, name in told.items() if role not in bucket_columns.ROLES}
         of_buckets = {role: name for role, name in told.items() if role in bucket_columns.ROLES}
-        layout = formats.by_hand(table, of_rows)
+        layout = known_formats.with_usage(formats.by_hand(table, of_rows), table)
         return layout, bucket_columns.by_hand(table, layout, of_buckets)
     known = known_formats.recognise(table)
     if known is not None:
@@ -565,6 +566,10 @@ def _check_times(
     else:
         row, text = clock.bad or (0, "")
         what = f"Row {row:,}: {text} is not a time."
+        if re.fullmatch(r"'\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm])?'", text):
+            what = f"Row {row:,}: {text} has no date. Put date and time into one column."
+        elif re.fullmatch(r"'.*\d:\d\d(:\d\d)?([.,]\d+)? ?[A-Z]{3,5}'", text):
+            what += " Names of zones are not read: write UTC, or how far it is from it (+02:00)."
         if bad > tables.setting("trace_bad_time_share") * read:
             raise InputError(f"{what} {bad:,} of {read:,} rows have no readable time.")
         findings.notes.append(f"{what} {bad:,} of {read:,} rows skipped.")

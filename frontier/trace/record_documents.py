@@ -23,7 +23,7 @@ _LEAST_COLUMNS = 2
 _ENVELOPES = ("attributes", "jsonPayload", "_source", "@message")
 _PAIRS = ("attributes", "tags")
 _LINES = ("message", "@message", "log", "line", "_raw", "textPayload")
-_HOLDERS = ("resourceSpans", "resource_spans", "spans", "requests", "experiments")
+_HOLDERS = ("resourceSpans", "resource_spans", "batches", "spans", "requests", "experiments")
 _NO_RECORD = "items of a list that are no records"
 # Benchmarks sum up their requests under this name, and list only errors.
 _SUMMARY = "request_throughput"
@@ -162,6 +162,10 @@ def _special(record: Mapping[str, Any]) -> Iterator[Row] | None:
     if samples is not None:
         return samples
     groups = record.get("resourceSpans") or record.get("resource_spans")
+    batches = _dicts(record.get("batches"))  # Tempo's answer
+    if groups is None and any("scopeSpans" in one or "instrumentationLibrarySpans" in one
+                              for one in batches):  # fmt: skip
+        groups = batches
     if isinstance(groups, list):
         return _otlp(groups)
     if isinstance(record.get("spans"), list):

@@ -1,8 +1,9 @@
 """Dates as people and programs write them, cell by cell: what Arrow and pandas do not read.
 
-Month names, 12-hour clocks, slashes and dots, and what stands behind the time: "UTC", "+0000 UTC",
-"+02:00[Europe/Berlin]". A zone that is only an abbreviation (CST is three) is not read. Which of
-two numbers is the day is decided from all cells together, and refused where none tells.
+Month names, 12-hour clocks, slashes and dots, East Asian dates, and what stands behind the time:
+"UTC", "GMT+2", "+0000 UTC", "+02:00[Europe/Berlin]", "GMT+0200 (Central European Summer Time)". A
+zone that is only an abbreviation (CST is three) is not read. Which of two numbers is the day is
+decided from all cells together, and refused where none tells.
 """
 
 from __future__ import annotations
@@ -29,11 +30,10 @@ _MONTHS = {
 }  # fmt: skip
 _CLOCK = r"(?P<h>\d{1,2}):(?P<min>\d\d)(?::(?P<s>\d\d)(?:[.,](?P<f>\d{1,9})\d*)?)?"
 _HALF = r"(?:\s*(?P<half>[ap])\.?m\.?)?"
-_OFFSET = r"(?P<off>[+-]\d\d(?::?\d\d)?)"
+_OFFSET = r"(?:GMT|UTC)?(?P<off>[+-]\d\d(?::?\d\d)?|(?<=[CT])[+-]\d)"
 _NAMED = r"(?P<utc>Z|UTC|GMT)"
-_ZONE = (
-    rf"(?:\s*{_OFFSET}(?:\s+\(?[A-Z]{{1,5}}\)?|\[[\w/+-]+\])?|\s*\(?{_NAMED}(?:\[[\w/]+\])?\)?)?"
-)
+_BEHIND = r"(?:\s+\(?[A-Z]{1,5}\)?|\s+\([A-Z][\w .'-]{2,60}\)|\[[\w/+-]+\])?"
+_ZONE = rf"(?:\s*{_OFFSET}{_BEHIND}|\s*\(?{_NAMED}(?:\[[\w/]+\])?\)?)?"
 _TAIL = rf"{_CLOCK}{_HALF}{_ZONE}(?:\s+m=[+-][\d.]+)?"
 _DAY_NAME = r"(?:[^\W\d]{2,10}\.?,?\s+)?"
 _MONTH = r"(?P<mon>[^\W\d]{3,9})\.?"
@@ -44,8 +44,9 @@ _FORMS = tuple(
         rf"(?P<y>\d{{4}})(?P<sep>[-/.])(?P<m>\d{{1,2}})(?P=sep)(?P<d>\d{{1,2}})(?:[T,\s]\s*{_TAIL})?",
         rf"(?P<d>\d{{1,2}})/(?P<mon>[a-z]{{3}})/(?P<y>\d{{4}}):{_TAIL}",
         rf"(?P<a>\d{{1,2}})(?P<sep>[-/.])(?P<b>\d{{1,2}})(?P=sep)(?P<y>\d{{4}}|\d\d)(?:,?\s+{_TAIL})?",
-        rf"{_DAY_NAME}{_D}[\s-]{_MONTH},?[\s-](?P<y>\d{{4}}|\d\d)(?:,?\s+(?:at\s+)?{_TAIL})?",
-        rf"{_DAY_NAME}{_MONTH}\s+{_D},?\s+(?P<y>\d{{4}})(?:,?\s+(?:at\s+)?{_TAIL})?",
+        rf"{_DAY_NAME}{_D}[\s-]{_MONTH},?[\s-](?P<y>\d{{4}}|\d\d)(?:,?\s+(?:(?:at|@)\s+)?{_TAIL})?",
+        rf"{_DAY_NAME}{_MONTH}\s+{_D},?\s+(?P<y>\d{{4}})(?:,?\s+(?:(?:at|@)\s+)?{_TAIL})?",
+        rf"(?P<y>\d{{4}})年(?P<m>\d{{1,2}})月(?P<d>\d{{1,2}})日(?:\s*{_TAIL})?",
         rf"{_DAY_NAME}{_MONTH}\s+{_D}\s+{_TAIL}\s+(?P<y>\d{{4}})",
     )
 )
@@ -174,6 +175,7 @@ def _zone(match: re.Match[str]) -> str | None:
     held = match.groupdict()
     offset = held.get("off")
     if offset:
-        digits = offset[1:].replace(":", "").ljust(4, "0")
+        digits = offset[1:].replace(":", "")
+        digits = (f"0{digits}" if len(digits) == 1 else digits).ljust(4, "0")
         return _UTC if digits == "0000" else f"{offset[0]}{digits[:2]}:{digits[2:]}"
     return _UTC if held.get("utc") else None

@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
@@ -15,7 +16,7 @@ from frontier.boundary import check_text
 from frontier.errors import InputError
 from frontier.plans.scenario import context_of
 from frontier.tables import load_tables
-from frontier.trace import UnknownFormat, read_trace
+from frontier.trace import TraceQuestion, UnknownFormat, read_trace
 
 NAMES = ("timestamp", "prompt_tokens", "output_tokens")
 HEADER = ",".join(NAMES)
@@ -228,3 +229,114 @@ def test_no_sequence_holds_more_than_the_context():
     rows = [f"{at * 30},{2**31 - 1 if at == 77 else 500},100\n" for at in range(3000)]
     trace = read_trace(("timestamp,prompt_tokens,output_tokens\n" + "".join(rows)).encode())
     assert context_of(trace, model) == pytest.approx(550 + (model.max_context_tokens - 550) / 3000)
+
+
+# --- Siblings of what people post, each with its right answer known by construction ---------------
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "Mon Mar 30 2026 0{n}:00:05 GMT+0000 (Coordinated Universal Time)",
+        "Mon Mar 30 2026 1{n}:00:05 GMT+1000 (Australian Eastern Standard Time)",
+        "Mar 30, 2026 @ 0{n}:00:05.000",
+        "2026-03-30 1{n}:00:05 GMT+10",
+        "2026-03-30 0{n}:00:05 UTC+0",
+        "2026年03月30日 0{n}:00:05",
+        "2026年3月30日0{n}:00:05",
+    ],
+)
+def test_dates_of_browsers_kibana_and_east_asia_are_read(write):
+    """Three requests an hour apart, the first at 00:00:05 UTC of 30 March."""
+    rows = "".join(f'"{write.format(n=n)}",100,50\n' for n in range(3))
+    trace = read_trace(f"timestamp,prompt_tokens,output_tokens\n{rows}".encode())
+    assert np.array_equal(trace.arrival_s, [0, 3600, 7200])
+    assert trace.t0_utc.isoformat() == "2026-03-30T00:00:05+00:00"
+
+
+@pytest.mark.parametrize(
+    ("write", "says"),
+    [
+        ("0{n}:00:05", "has no date. Put date and time into one column"),
+        ("2026-03-30 0{n}:00:05 CEST", r"Names of zones are not read: write UTC, .*\+02:00"),
+    ],
+)
+def test_a_time_that_lacks_something_says_what(write, says):
+    """A clock without its date, and a zone of which only the letters are told."""
+    rows = "".join(f"{write.format(n=n)},100,50\n" for n in range(3))
+    with pytest.raises(InputError, match=says):
+        read_trace(f"timestamp,prompt_tokens,output_tokens\n{rows}".encode())
+
+
+def test_columns_chosen_by_hand_count_what_a_cache_held():
+    """Anthropic's input_tokens are those outside of its cache, whoever chose the column."""
+    rows = [
+        {
+            "ts": f"2026-03-30T0{n}:00:00Z",
+            "usage": {
+                "input_tokens": 10,
+                "cache_read_input_tokens": 900,
+                "cache_creation_input_tokens": 90,
+                "output_tokens": 5,
+            },
+        }
+        for n in range(3)
+    ]
+    content = "\n".join(map(json.dumps, rows)).encode()
+    with pytest.raises(UnknownFormat) as asked:
+        read_trace(content)
+    trace = read_trace(content, columns=asked.value.suggested)
+    assert trace.prompt_tokens.tolist() == [1000] * 3
+
+
+@pytest.mark.parametrize(
+    ("prompt", "output"),
+    [
+        ("prompt_eval_count", "eval_count"),
+        ("usageMetadata.promptTokenCount", "usageMetadata.candidatesTokenCount"),
+        ("tokens_entrada", "tokens_salida"),
+        ("输入tokens", "输出tokens"),
+    ],
+)
+def test_the_form_suggests_the_tokens_of_other_vendors_and_languages(prompt, output):
+    """Ollama, Gemini, Spanish, Chinese: what is suggested is read as it is."""
+    rows = "".join(f"2026-03-30 0{n}:00:05Z,100,50\n" for n in range(3))
+    content = f"created_at,{prompt},{output}\n{rows}".encode()
+    with pytest.raises(UnknownFormat) as asked:
+        read_trace(content)
+    trace = read_trace(content, columns=asked.value.suggested)
+    assert (trace.prompt_tokens.sum(), trace.output_tokens.sum()) == (300, 150)
+
+
+def test_sums_of_a_day_are_no_requests_even_where_they_are_few():
+    """Ten days of half a million tokens each, chosen by hand: asked, not taken for ten requests."""
+    rows = "".join(f"2026-03-{n + 1:02}T00:00:00Z,{500_000 + n},20000\n" for n in range(10))
+    chosen = {"time": "day_of", "prompt_tokens": "a", "output_tokens": "b"}
+    with pytest.raises(TraceQuestion, match=r"24 h apart.*Is each row one request"):
+        read_trace(f"day_of,a,b\n{rows}".encode(), columns=chosen)
+
+
+def test_tokens_in_all_of_each_request_are_no_counter():
+    """Uneven times: a request a row, and the form asks; even ones: a count of tokens, refused."""
+    uneven = "".join(f"2026-03-30T02:00:{s:02}Z,{100 + s}\n" for s in (0, 7, 9, 31, 40))
+    with pytest.raises(UnknownFormat) as asked:
+        read_trace(f"timestamp,total_tokens\n{uneven}".encode())
+    assert asked.value.suggested == {"time": "timestamp"}
+    even = "".join(f"2026-03-30T02:{m:02}:00Z,{100 + m}\n" for m in range(10))
+    with pytest.raises(InputError, match="'total_tokens' is a count of tokens"):
+        read_trace(f"timestamp,total_tokens\n{even}".encode())
+
+
+def test_an_answer_of_tempo_holds_spans():
+    """Its batches are the resourceSpans of OTLP under another name."""
+    told = {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 50}
+    attributes = [{"key": key, "value": {"intValue": value}} for key, value in told.items()]
+    spans = [
+        {"spanId": f"s{n}", "startTimeUnixNano": str((1_774_836_000 + 60 * n) * 10**9),
+         "endTimeUnixNano": str((1_774_836_001 + 60 * n) * 10**9), "attributes": attributes}
+        for n in range(3)
+    ]  # fmt: skip
+    content = json.dumps({"batches": [{"scopeSpans": [{"spans": spans}]}]}).encode()
+    trace = read_trace(content)
+    assert trace.prompt_tokens.tolist() == [100] * 3
+    assert np.array_equal(trace.arrival_s, [0, 60, 120])

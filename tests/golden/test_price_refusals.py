@@ -181,6 +181,22 @@ def test_the_name_of_a_file_is_made_a_name_of_a_provider():
     assert read(row, name="").offers[0].provider == "Your own"
 
 
+def test_a_longer_name_of_a_provider_has_its_rules_and_says_so():
+    """Products are written behind the name; two names in one, or none, are nobody's."""
+    upload = read(f"{OWN}\nrunpod-secure,L40S,1.5,gpu hour\n")
+    assert upload.offers[0].rules_id == "runpod-pod"
+    assert "'runpod-secure' is taken for RunPod (row 2)" in upload.warnings
+    for name in ("runpod or lambda", "runpodder", "our rack"):
+        assert read(f"{OWN}\n{name},L40S,1.5,gpu hour\n").offers[0].rules_id == "own-machine"
+
+
+@pytest.mark.parametrize("kind", ["reserved_1y", "Committed 3 years", "reserved-3yr"])
+def test_a_reservation_may_name_its_years(kind):
+    """As price lists write it: the kind is reserved."""
+    upload = read(f"provider,gpu,price,unit,kind\nAcme,L40S,1.5,gpu hour,{kind}\n")
+    assert upload.offers[0].kind == "reserved"
+
+
 def test_the_files_that_once_went_wrong():
     """Without a count: a traceback; 1e308 a second: an infinite price."""
     with pytest.raises(InputError, match="AcceleratorCount"):

@@ -275,6 +275,9 @@ def test_two_pods_of_one_deployment_with_repeated_events_are_two_starts():
         ("1.234,5", (1234.5,)),
         ("seconds\n43,2\n51,7", (43.2, 51.7)),
         ("ms\n38200\n41350", (38.2, 41.35)),
+        ("cold start (s)\n43,2\n51,7", (43.2, 51.7)),
+        ("1m 43s\n2m05s\n1h 2m 3.5s", (103, 125, 3723.5)),
+        ("1,204.5\n1,310.25", (1204.5, 1310.25)),
     ],
 )
 def test_commas_and_units_of_a_list_are_read(text, seconds):
@@ -443,3 +446,17 @@ def test_an_error_fails_a_start_that_never_comes_up_and_no_other():
     log = read_start_log(vllm(50, 20, end=error) + vllm(60, 30))
     assert log.runs_s["fetch"] == (60,)
     assert len(log.failed) == 1
+
+
+def test_a_pull_that_waited_for_others_says_how_long():
+    """2 minutes of pulling, 3 with the waiting: the minute is in no stage, and said."""
+    text = (
+        "LAST SEEN  TYPE    REASON     OBJECT   MESSAGE\n"
+        "9m0s       Normal  Scheduled  pod/v-a  Successfully assigned d/v-a to n1\n"
+        "5m59s      Normal  Pulled     pod/v-a  Successfully pulled image "
+        '"r/i:2" in 2m0s (3m0s including waiting)\n'
+        "5m58s      Normal  Started    pod/v-a  Started container vllm\n"
+    )
+    log = read_start_log(text)
+    assert log.runs_s["pull"] == (120,)
+    assert any("waited 60 s for other pulls" in note for note in log.notes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -408,6 +410,70 @@ def test_slots_are_sized_by_what_a_replica_serves():
     arrivals = np.linspace(0, HOUR, 7200, endpoint=False)
     schedule = prewarm_schedule("last-value", arrivals, 2 * HOUR, replica_rps=1.0, tables=TABLES)
     assert schedule == ((HOUR, 2),)
+
+
+def _windows_by_hand(gaps_s, values):
+    """Return (off until, on until) after each request, one by one, from the idle times before."""
+    seen, window = [], (0.0, values["range_s"])
+    for gap_s in gaps_s:
+        if gap_s >= values["bin_s"]:
+            window = (0.0, values["range_s"])
+            inside = [one for one in seen if one < values["range_s"]]
+            counts = [0] * round(values["range_s"] / values["bin_s"])
+            for one in inside:
+                counts[int(one // values["bin_s"])] += 1
+            beyond = len(seen) - len(inside)
+            if (
+                inside
+                and len(seen) >= values["least_gaps"]
+                and beyond <= values["most_out_of_bounds"] * len(seen)
+                and np.std(counts) >= values["least_cv"] * np.mean(counts)
+            ):
+                share = list(itertools.accumulate(count / len(inside) for count in counts))
+                head = next(at for at, so_far in enumerate(share) if so_far > values["head"])
+                tail = next(at for at, so_far in enumerate(share) if so_far > values["tail"]) + 1
+                margin = values["margin"]
+                window = (
+                    head * values["bin_s"] * (1 - margin),
+                    tail * values["bin_s"] * (1 + margin),
+                )
+        yield window
+        seen.append(gap_s)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from((5.0, 70.0, 400.0, 410.0, 3000.0, 20_000.0)), max_size=700),
+    st.sampled_from((0.0, 100.0)),
+)
+def test_the_histogram_is_that_of_the_requests_seen_so_far(gaps_s, lead_s):
+    """However many requests: a replica is on where a hand that counts one by one has it on."""
+    # Odd shares, so that no sum of shares meets one but for the last bit.
+    values = {"head": 0.0501, "tail": 0.9901}
+    numbers = {
+        row.parameter: row.value
+        for row in TABLES.mitigations.values()
+        if row.mitigation == "prewarm"
+    } | values
+    arrival_s = np.cumsum([1000.0, *gaps_s])
+    horizon_s = float(arrival_s[-1]) + DAY
+    schedule = prewarm_schedule(
+        "histogram", arrival_s, horizon_s, lead_s=lead_s, tables=TABLES, **values
+    )
+    until_next_s = [*gaps_s, math.inf]
+    spans = [
+        (arrived + max(0.0, off_s - lead_s), arrived + min(on_s, gap_s))
+        for arrived, gap_s, (off_s, on_s) in zip(
+            arrival_s.tolist(), until_next_s, _windows_by_hand(until_next_s, numbers), strict=True
+        )
+    ]
+    edges_s = sorted({0.0, horizon_s, *(edge for span in spans for edge in span)})
+    middles_s = [(a + b) / 2 for a, b in itertools.pairwise(edges_s) if b - a > 1e-6]
+    changes_s = [at for at, _ in schedule]
+    for at_s in middles_s:
+        index = bisect.bisect_right(changes_s, at_s) - 1
+        level = schedule[index][1] if index >= 0 else 0
+        assert level == any(begin < at_s < end for begin, end in spans)
 
 
 def test_the_histogram_turns_off_until_the_head_and_on_to_the_tail():
