@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 
-.PHONY: run test check architecture documents pictures format bench shipped mutate fuzz fuzz-links audit upgrade \
+.PHONY: run test check architecture documents pictures format bench shipped mutate fuzz fuzz-links pairs audit upgrade \
 	focus system-packages clean
 
 run: $(VENV)/.installed
@@ -99,6 +99,10 @@ fuzz: $(VENV)/.installed-dev
 # Pages opened with links of every kind; the suite opens some: make fuzz-links N=500 SEED=7
 fuzz-links: $(VENV)/.installed-dev
 	PYTHONPATH=. FRONTIER_MEMORY_MB=4000 $(BIN)/python tests/fuzz_links.py $(N) $(SEED)
+
+# Each pair of values of two choices in one link at least; the suite opens the first: make pairs SECONDS=900
+pairs: $(VENV)/.installed-dev
+	PYTHONPATH=. FRONTIER_MEMORY_MB=4000 $(BIN)/python tests/combos.py $(SECONDS)
 
 $(VENV)/.installed: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Frontier needs Python 3.11, 3.12 or 3.13; none was found."; exit 1; }

@@ -75,6 +75,8 @@ for query, pages in zip(asked, modules, strict=True):
     for key in list(st.session_state):
         if not key.startswith("test_"):
             del st.session_state[key]
+    for key, value in st.session_state["test_state"].items():
+        st.session_state[key] = value
     try:
         opened(query, pages)
     except Exception as error:
@@ -102,11 +104,14 @@ class Seen:
 
     options: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     bounds: dict[str, tuple[float, float, bool]] = dataclasses.field(default_factory=dict)
+    several: set[str] = dataclasses.field(default_factory=set)
+    order: dict[str, None] = dataclasses.field(default_factory=dict)
 
     @contextmanager
     def looking(self):
         """Remember what is drawn within."""
-        real = {name: getattr(link, name) for name in ("_restore", "_settled", "picked", "many")}
+        names = ("_restore", "_settled", "picked", "many", "line", "day")
+        real = {name: getattr(link, name) for name in names}
 
         def picked(options, default, *, key, **how):
             options = list(options)
@@ -116,6 +121,7 @@ class Seen:
         def many(label, options, *, key, **how):
             options = list(options)
             self._add(key, options)
+            self.several.add(key)
             return real["many"](label, options, key=key, **how)
 
         def settled(default, key, low, high, whole):
@@ -125,9 +131,20 @@ class Seen:
         def restore(key, default, parse):
             if isinstance(default, bool):
                 self.options[key] = ["0", "1"]
+            if key in self.options or key in self.bounds:
+                self.order.setdefault(key)
             return real["_restore"](key, default, parse)
 
-        drawn = {"picked": picked, "many": many, "_settled": settled, "_restore": restore}
+        def line(label, default, *, key, **how):
+            self._add(key, ["Ä & Co", "x"])
+            return real["line"](label, default, key=key, **how)
+
+        def day(label, default, *, key, **how):
+            self._add(key, ["2026-01-01", "2027-06-30"])
+            return real["day"](label, default, key=key, **how)
+
+        drawn = {"picked": picked, "many": many, "_settled": settled, "_restore": restore,
+                 "line": line, "day": day}  # fmt: skip
         with mock.patch.multiple(link, **drawn):
             yield
 
@@ -170,8 +187,14 @@ def link_of(draw: random.Random, seen: Seen) -> dict[str, str]:
     return found
 
 
-def run(asked, modules, seen: Seen | None = None):
-    """Open links, each on its pages; return the app after the last and what the log was told."""
+def run(asked, modules, seen: Seen | None = None, state: dict[str, object] | None = None):
+    """Open links, each on its pages; return the app after the last and what the log was told.
+
+    Parameters
+    ----------
+    state : dict, optional
+        What each session has before its link is opened.
+    """
     from streamlit.testing.v1 import AppTest
 
     told = []
@@ -179,6 +202,7 @@ def run(asked, modules, seen: Seen | None = None):
     handler.emit = lambda record: told.append(record.getMessage())
     app = AppTest.from_string(SCRIPT, default_timeout=240)
     app.session_state["test_link"], app.session_state["test_modules"] = asked, modules
+    app.session_state["test_state"] = state or {}
     # The script puts its links in their place.
     kept = {name: getattr(link, name) for name in ("_address", "_write")}
     log = logging.getLogger("frontier")

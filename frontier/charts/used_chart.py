@@ -114,9 +114,9 @@ def used_figure(table: pd.DataFrame, *, requests_per_day: float) -> go.Figure:
                 )
             )
     theme.base_layout(figure, height_px=_HEIGHT_PX)
-    values, words = theme.money_ticks(table["usd_per_mtok"].min(), table["usd_per_mtok"].max())
     figure.update_xaxes(type="log", title="Requests a day", dtick=1, tickformat=",.0f")
     figure.update_yaxes(
-        type="log", title="Dollars a million tokens", tickvals=values, ticktext=words
+        **theme.money_axis(*theme.log_range([*table["usd_per_mtok"]])),
+        title="Dollars a million tokens",
     )
     return figure

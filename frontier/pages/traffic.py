@@ -163,7 +163,12 @@ def _headline(view: View) -> str:
                 f"{spell.seconds(statistics.horizon_s)}"
             )
     if view.bursts is not None:
-        words += f" in {spell.count(view.bursts, 'burst')}"
+        days = statistics.horizon_s / units.SECONDS_PER_DAY
+        # Bursts are counted over what the requests beside them are: a day, or the whole trace.
+        if statistics.requests_per_day is None or days < 1.0:
+            words += f" in {spell.count(view.bursts, 'burst')}"
+        else:
+            words += f" in {spell.significant(view.bursts / days)} bursts"
     if view.idle_share is not None:
         words += f"; one replica would be idle {spell.percent(view.idle_share)} of the time"
     return words
