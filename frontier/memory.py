@@ -331,6 +331,24 @@ def stopwatch() -> Callable[[], float]:
     return lambda: min(time.monotonic() - begun_s, time.process_time() - used_s)
 
 
+class ById:
+    """An object told from others by what it is and not by what it holds: a key of a bounded cache.
+
+    The key holds the object, so that no other one can come to have its id.
+    """
+
+    __slots__ = ("held",)
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def __hash__(self) -> int:
+        return id(self.held)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ById) and self.held is other.held
+
+
 class _Clock:
     """The worth of what was forgotten last: what is used from then on is worth so much more."""
 

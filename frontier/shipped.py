@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from frontier.billing import Meters
 from frontier.held import Held
 from frontier.latency import LatencySummary
+from frontier.memory import ById
 from frontier.plans.plan import Plan
 from frontier.simulate import session_type
 from frontier.sweep import Outcome, start_draws, with_bound
@@ -438,29 +439,14 @@ def _run_of(plan: Plan) -> bytes:
         if name == "family":
             parts.append(value.key)
         elif name in ("start", "speed"):
-            parts.append(_digest_of(_ById(value)))
+            parts.append(_digest_of(ById(value)))
         elif name not in _WORDS:
             parts.append(value)
     return digest(*parts)
 
 
-class _ById:
-    """An object told from others by what it is and not by what it holds: many plans share one."""
-
-    __slots__ = ("held",)
-
-    def __init__(self, held: object) -> None:
-        self.held = held
-
-    def __hash__(self) -> int:
-        return id(self.held)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ById) and self.held is other.held
-
-
 @functools.lru_cache(maxsize=512)
-def _digest_of(shared: _ById) -> bytes:
+def _digest_of(shared: ById) -> bytes:
     return digest(shared.held)
 
 

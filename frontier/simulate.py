@@ -595,6 +595,8 @@ def _drained(
     from frontier.kernel import IN_TIERS
 
     count, columns = seconds.shape
+    if count <= _PART:
+        return sessions_from(owners, seconds, last_s=last_s)
     sessions = np.empty(count, dtype=session_type(columns - IN_TIERS))
     for start in reversed(range(0, count, _PART)):
         part = slice(start, start + _PART)
@@ -649,7 +651,7 @@ def session_type(tiers: int) -> np.dtype[np.void]:
 
 
 def _share(flags: NDArray[np.bool_]) -> float:
-    return float(flags.mean()) if flags.size else math.nan
+    return float(np.count_nonzero(flags) / flags.size) if flags.size else math.nan
 
 
 def _vector(name: str, values: ArrayLike) -> NDArray:

@@ -711,10 +711,10 @@ def host_need(deployed: Deployed, tables: Tables) -> HostNeed:
 
 def run_bytes(plan: Plan, trace: Trace) -> int:
     """Return about how much memory a run takes at most, by the gaps in which replicas end [B]."""
-    policy, sessions = plan.policy, 0
+    policy, arrival_s, sessions = plan.policy, trace.arrival_s, 0
     if policy.min_replicas < policy.max_replicas:
-        sessions = int(np.count_nonzero(np.diff(trace.arrival_s) > policy.idle_timeout_s))
-    return _REQUEST_BYTES * trace.arrival_s.size + _SESSION_BYTES * sessions
+        sessions = int(np.count_nonzero(arrival_s[1:] - arrival_s[:-1] > policy.idle_timeout_s))
+    return _REQUEST_BYTES * arrival_s.size + _SESSION_BYTES * sessions
 
 
 def outcome_of(

@@ -19,6 +19,7 @@ not the ones that `interruptions` drew for the waits.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from frontier.billing.host import HostNeed
 from frontier.billing.terms import Contract
 from frontier.errors import InfeasibleError, InputError
+from frontier.memory import ById
 from frontier.mitigations.base import Standing
 from frontier.policy import NodePool, ScalingPolicy
 from frontier.start.stages import STAGES
@@ -263,7 +265,9 @@ def _meter(
     billed_start = _billed_of_starts(sessions["cold_start_index"], starting, stage_s, rules)
     busy = sessions["busy_s"]
     idle = sessions["idle_s"]
-    parked = sessions["parked_s"] @ np.array([tier.held_fraction for tier in policy.parked])
+    parked = np.zeros(sessions.size)
+    if policy.parked:
+        parked = sessions["parked_s"] @ np.array([tier.held_fraction for tier in policy.parked])
     if policy.scale_down == "half_per_window" and 0 < policy.idle_timeout_s < math.inf:
         extra = _half_per_window_s(sessions, policy.idle_timeout_s, horizon_s)
         idle = idle + extra
@@ -313,17 +317,10 @@ def _meter(
     # is not read in between, so nothing is rounded.
     endless = (started <= 0) & (ended >= horizon_s)
     rounding = np.where((clock > 0) & ~endless, np.maximum(rounding, 0.0), 0.0)
-    gpu_s = np.stack(
-        [
-            gpus_per_replica * busy,
-            gpus_per_replica * idle,
-            gpus_per_replica * billed_start,
-            gpus_per_replica * parked,
-            gpus * rounding,
-            unused,
-            gpus * empty,
-        ]
-    )
+    gpu_s = np.empty((len(METERED), clock.size))
+    for line, seconds in zip(gpu_s, (busy, idle, billed_start, parked), strict=False):
+        np.multiply(gpus_per_replica, seconds, out=line)
+    gpu_s[4:] = gpus * rounding, unused, gpus * empty
     interruptions_per_h = contract.terms.interruptions_per_h
     if interruptions_per_h and sessions.size:
         # Expected number of interruptions times the machine-seconds of a mean billed start.
@@ -389,19 +386,31 @@ def _billed_of_starts(
 
     What exceeds the start itself is resumes, and a resume is billed like the load that it is.
     """
-    flags = _stage_flags(rules)
-    if flags.all() or not starting_s.any():
+    flags = tuple(getattr(rules, f"bills_{stage}") for stage in STAGES)
+    if all(flags) or not starting_s.any():
         return starting_s
     row = index % len(stage_s)
-    total = np.where(index >= 0, stage_s.sum(axis=1)[row], 0.0)
-    billed = np.where(index >= 0, (stage_s @ flags)[row], 0.0)
+    # What nobody writes to any more is the same for all runs that draw from it.
+    whole = _whole_starts.__wrapped__ if stage_s.flags.writeable else _whole_starts
+    total_s, billed_s = whole(ById(stage_s), flags)
+    total = np.where(index >= 0, total_s[row], 0.0)
+    billed = np.where(index >= 0, billed_s[row], 0.0)
     cut = starting_s < total - _SLACK_S
     if cut.any():
         stages = stage_s[row[cut]]
         before = np.cumsum(stages, axis=1) - stages
-        billed[cut] = np.clip(starting_s[cut, None] - before, 0.0, stages) @ flags
+        billed[cut] = np.clip(starting_s[cut, None] - before, 0.0, stages) @ np.array(flags, float)
     resumes = np.where(cut, 0.0, np.maximum(starting_s - total, 0.0))
     return np.minimum(billed + resumes * float(rules.bills_load), starting_s)
+
+
+@functools.lru_cache(maxsize=16)
+def _whole_starts(
+    drawn: ById, flags: tuple[bool, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the seconds of whole starts, and those of the billed stages [s]."""
+    stage_s: NDArray[np.float64] = drawn.held
+    return stage_s.sum(axis=1), stage_s @ np.array(flags, dtype=np.float64)
 
 
 def _half_per_window_s(

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 
 from frontier import spell
 from frontier.charts import theme
-from frontier.plans.families import FAMILIES
+from frontier.plans.families import FAMILIES, Family
 
 _HEIGHT_PX = 430
 _LISTED_PLANS = 4
@@ -109,6 +109,9 @@ def frontier_figure(
             _add_band(figure, efficient)
     for family in FAMILIES.values():
         of_family = table[table["family"] == family.key]
+        named = not of_family["efficient"].any()
+        if named and len(of_family) and not family.is_large:
+            figure.add_trace(_legend_entry(family))
         for is_efficient in (False, True):
             points = of_family[of_family["efficient"] == is_efficient]
             opacity = 1.0 if is_efficient or family.is_large else 0.35
@@ -122,7 +125,7 @@ def frontier_figure(
                     mode="markers",
                     name=family.label,
                     legendgroup=family.key,
-                    showlegend=is_efficient or not of_family["efficient"].any(),
+                    showlegend=is_efficient or (named and opacity == 1.0),
                     marker={
                         "color": family.colour,
                         "symbol": family.symbol,
@@ -145,6 +148,19 @@ def frontier_figure(
     _add_names(figure, table, marked or {}, low_s, high_s)
     _set_axes(figure, table, low_s, high_s)
     return theme.base_layout(figure, height_px=_HEIGHT_PX)
+
+
+def _legend_entry(family: Family) -> go.Scatter:
+    """Return a mark for the legend alone: points too faint to be told apart there stand for it."""
+    return go.Scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        name=family.label,
+        legendgroup=family.key,
+        marker={"color": family.colour, "symbol": family.symbol, "size": 7},
+        hoverinfo="skip",
+    )
 
 
 def _add_boxes(figure: go.Figure, table: pd.DataFrame, high_s: float) -> None:

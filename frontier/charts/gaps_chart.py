@@ -26,6 +26,7 @@ _MOST_TICKS = 7
 # Above 100 % there is room for the name of a line and, over it, of two timeouts.
 _TOP, _SHARE_TICKS = 1.32, (0, 0.2, 0.4, 0.6, 0.8, 1)
 _NAME_HEIGHT = 0.09
+_BESIDE_PX = 3
 # Without it the tick at the very end is left out, for want of room for its label.
 _EDGE = 0.12
 _LINES = {
@@ -168,6 +169,7 @@ def gaps_figure(table: pd.DataFrame, *, bucket_s: float | None = None) -> go.Fig
             y=_TOP - _NAME_HEIGHT * height,
             yanchor="top",
             xanchor="right" if on_left else "left",
+            xshift=-_BESIDE_PX if on_left else _BESIDE_PX,
             text=f"{row.name} {spell.seconds(row.idle_timeout_s)}",
             showarrow=False,
             font={"size": 12},

@@ -27,6 +27,8 @@ _CHARACTER_PX, _LABEL_PX = 7.0, 34
 _SAME_USD = 0.005
 # Room above the highest point, and right of the last one, for their names.
 _TOP, _ROOM = 1.2, 1.6
+# A tick this near to the limit of one's own gives way to it.
+_TICK_SHARE = 0.06
 
 
 def ladder_table(ladder: Ladder, luck: Ranges | None = None) -> pd.DataFrame:
@@ -152,15 +154,10 @@ def ladder_figure(table: pd.DataFrame, steps: pd.DataFrame) -> go.Figure:
             )
     own = table[table["is_own"]]
     own_s = float(own["limit_s"].iloc[0])
-    figure.add_vline(x=own_s, line=theme.THRESHOLD)
-    theme.label_line(
-        figure,
-        f"your limit {spell.seconds(own_s)}",
-        math.log10(own_s),
-        1.0,
-        xanchor="left",
-        yanchor="bottom",
-        yref="paper",
+    # Beneath the line, for over it stand the names of its steps, which on a phone reach far.
+    up_to = own["usd_per_month"].iloc[0] if own["is_held"].iloc[0] else _TOP * top_usd
+    figure.add_shape(
+        type="line", x0=own_s, x1=own_s, y0=0, y1=up_to, line=theme.THRESHOLD, layer="below"
     )
     colours = [theme.VERMILION if is_own else theme.BLUE for is_own in held["is_own"]]
     figure.add_trace(
@@ -180,12 +177,23 @@ def ladder_figure(table: pd.DataFrame, steps: pd.DataFrame) -> go.Figure:
             },
             text=[_hover(row) for row in held.itertuples()],
             hovertemplate="%{text}<extra></extra>",
+            # What costs nothing stands on the axis, whole.
+            cliponaxis=False,
             showlegend=False,
         )
     )
     _add_names(figure, held, (low_s, high_s), top_usd)
+    axis = theme.time_axis(low_s, high_s)
+    apart = _TICK_SHARE * math.log(high_s / low_s)
+    ticks = [
+        (at_s, words)
+        for at_s, words in zip(axis["tickvals"], axis["ticktext"], strict=True)
+        if abs(math.log(at_s / own_s)) > apart
+    ] + [(own_s, f"{spell.seconds(own_s)}<br><b>your limit</b>")]
+    axis["tickvals"], axis["ticktext"] = zip(*ticks, strict=True)
     figure.update_xaxes(
-        **theme.time_axis(low_s, high_s),
+        **axis,
+        tickangle=0,
         title="Limit on the p99 time to first token",
     )
     figure.update_yaxes(

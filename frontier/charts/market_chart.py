@@ -7,13 +7,14 @@ ticked offers bold, each ticked provider's own steps thin and named at their end
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from frontier import spell
 from frontier.billing import LINES
@@ -28,12 +29,16 @@ _WIDE_PX, _NARROW_PX = (460, 350), (270, 350)
 _CHARACTER_PX, _LINE_PX = 7.0, 15
 # Plans that wait longer than so many times the limit stand at the upper edge, with an arrow.
 _CLIPPED_AT = 100
+# How much farther from its point a label may stand to be clear of a thin line.
+_CROSSED_PX = 24
 _BAR_PX, _MOST_BARS = 30, 12
 _NAMED_SHARE = 0.16
 _CUT_AT = 3
 # Whether to the left, how far from the point and how far below it [px].
 _Place = tuple[bool, int, int]
-_PLACES = tuple((8, lower) for lower in (0, -16, 16, -28, 28, -40, 40, -56, 56, -72, 72))
+_NEAR = (0, -16, 16, -28, 28, -40, 40, -56, 56, -72, 72, -90, 90)
+# Far to the side only well above or below, or it would seem to name what it stands beside.
+_PLACES = tuple((across, lower) for across in (8, 36, 64) for lower in _NEAR[across > 8 and 5 :])
 
 
 def market_points(market: Market, ticked: Collection[str]) -> pd.DataFrame:
@@ -217,11 +222,14 @@ def ranked_figure(table: pd.DataFrame, *, focused: Collection[str] = ()) -> go.F
                 unselected={"marker": {"opacity": 1}},
             )
         )
-    for place, usd in zip(at, table["usd_per_month"], strict=True):
+    amounts = [
+        spell.dollars(usd) + (" →" if usd > widest else "") for usd in table["usd_per_month"]
+    ]
+    for place, usd, words in zip(at, table["usd_per_month"], amounts, strict=True):
         figure.add_annotation(
             x=min(usd, widest),
             y=place,
-            text=spell.dollars(usd) + (" →" if usd > widest else ""),
+            text=words,
             showarrow=False,
             xanchor="left",
             xshift=4,
@@ -234,9 +242,11 @@ def ranked_figure(table: pd.DataFrame, *, focused: Collection[str] = ()) -> go.F
         range=[len(table) - 0.4, -0.6],
         tickfont={"size": 12},
     )
-    figure.update_xaxes(visible=False, range=[0, widest * 1.25])
+    figure.update_xaxes(visible=False, range=[0, widest])
     theme.base_layout(figure, height_px=max(3, len(table)) * (_BAR_PX + 5) + 24)
-    return figure.update_layout(showlegend=False)
+    # The amounts stand in the margin at whatever width: of a narrow chart a share is too little.
+    room_px = 12 + _CHARACTER_PX * max((len(words) for words in amounts), default=0)
+    return figure.update_layout(showlegend=False, margin={"r": room_px})
 
 
 def _points(
@@ -283,12 +293,16 @@ def _line(points: pd.DataFrame, *, width_px: float, colour: str) -> go.Scatter:
 
 @dataclass(frozen=True, slots=True)
 class _Plot:
-    """What is taken of a plot of some size: boxes of left, upper, right and lower edge [px]."""
+    """What is taken of a plot of some size: boxes of left, upper, right and lower edge [px].
+
+    What is thin stands under a label only where there is no other place for it.
+    """
 
     size_px: tuple[int, int]
     usd_range: tuple[float, float]
     s_range: tuple[float, float]
     taken: list[tuple[float, ...]] = field(default_factory=list)
+    thin: list[tuple[float, ...]] = field(default_factory=list)
 
     def spot(self, usd: float, wait_s: float) -> tuple[float, float]:
         """Return where a point lies, from the left and from above [px]."""
@@ -305,25 +319,41 @@ class _Plot:
         for usd, wait_s in zip(steps["at_usd"], steps["at_s"], strict=True):
             across, down = self.spot(usd, wait_s)
             self.taken.append((across - 6, down - 6, across + 6, down + 6))
-        bold = steps[steps["on_line"] & ~steps["clipped"]].sort_values("usd_per_month")
-        corners = [self.spot(*at) for at in zip(bold["at_usd"], bold["at_s"], strict=True)]
+        drawn = steps[~steps["clipped"]].sort_values("usd_per_month")
+        self.taken.extend(self._steps(drawn[drawn["on_line"]], 3))
+        for _, own in drawn.groupby("provider"):
+            self.thin.extend(self._steps(own, 1))
+
+    def _steps(self, points: pd.DataFrame, half_px: float) -> list[tuple[float, ...]]:
+        """Return the boxes of a line that goes right and then down, from point to point."""
+        corners = [self.spot(*at) for at in zip(points["at_usd"], points["at_s"], strict=True)]
+        boxes: list[tuple[float, ...]] = []
         for (left, upper), (end, lower) in itertools.pairwise(corners):
-            self.taken.append((left, upper - 3, end, upper + 3))
-            self.taken.append((end - 3, upper, end + 3, lower))
+            boxes.append((left, upper - half_px, end, upper + half_px))
+            boxes.append((end - half_px, upper, end + half_px, lower))
+        return boxes
 
     def places(self, words: str, usd: float, wait_s: float) -> dict[_Place, tuple[float, ...]]:
         """Return the free places of a label by preference, each with the box that it takes."""
         across, down = self.spot(usd, wait_s)
         width = _CHARACTER_PX * len(words)
-        sides = (True,) if across + width + 10 > self.size_px[0] else (False, True)
-        free: dict[_Place, tuple[float, ...]] = {}
-        for is_left, (right, lower) in itertools.product(sides, _PLACES):
+        boxes: dict[_Place, tuple[float, ...]] = {}
+        for is_left, (right, lower) in itertools.product((False, True), _PLACES):
             left = across - right - width if is_left else across + right
             box = (left, down + lower - _LINE_PX / 2, left + width, down + lower + _LINE_PX / 2)
-            inside = box[0] >= 0 and box[1] >= 0 and box[3] <= self.size_px[1]
-            if inside and not any(_touch(box, other) for other in self.taken):
-                free[is_left, right, lower] = box
-        return free
+            within = box[2] <= self.size_px[0] and box[3] <= self.size_px[1]
+            if within and left >= 0 and box[1] >= 0:
+                boxes[is_left, right, lower] = box
+        taken = _touch(list(boxes.values()), self.taken)
+        return {
+            place: boxes[place]
+            for place, is_taken in zip(boxes, taken, strict=True)
+            if not is_taken
+        }
+
+    def crosses(self, box: tuple[float, ...]) -> bool:
+        """Return whether a thin line runs through a label."""
+        return bool(_touch([box], self.thin)[0])
 
 
 def _add_names(
@@ -355,7 +385,16 @@ def _add_names(
 
     def put(words: str, usd: float, wait_s: float, *, bold: bool = False) -> None:
         on_wide, on_narrow = (plot.places(words, usd, wait_s) for plot in (wide, narrow))
-        place = next((one for one in on_wide if one in on_narrow), next(iter(on_wide), None))
+        on_both = [place for place in on_wide if place in on_narrow]
+        place = min(
+            on_both,
+            key=lambda place: (
+                place[1]
+                + abs(place[2])
+                + _CROSSED_PX * (wide.crosses(on_wide[place]) + narrow.crosses(on_narrow[place]))
+            ),
+            default=next(iter(on_wide), None),
+        )
         if place is None:
             return
         wide.taken.append(on_wide[place])
@@ -371,7 +410,7 @@ def _add_names(
             xanchor="right" if is_left else "left",
             arrowhead=0,
             # A label beside its point needs no line to it.
-            arrowwidth=0.7 if abs(lower) > _LINE_PX + 1 else 0.1,
+            arrowwidth=0.7 if abs(lower) > _LINE_PX + 1 or right > _LINE_PX else 0.1,
             arrowcolor=theme.GREY,
             standoff=4,
             font={"size": 12},
@@ -387,8 +426,11 @@ def _add_names(
             bold=True,
         )
     ends = steps.sort_values("usd_per_month").groupby("provider").tail(1)
-    for row in ends.itertuples():
-        put(str(row.provider), float(row.at_usd), float(row.at_s))
+    names = [(str(row.provider), float(row.at_usd), float(row.at_s)) for row in ends.itertuples()]
+    # The one with the fewest places left is next, or none would be left for it.
+    while names:
+        free = [len(wide.places(*name).keys() & narrow.places(*name).keys()) for name in names]
+        put(*names.pop(free.index(min(free))))
 
 
 def _add_rings(figure: go.Figure, points: pd.DataFrame, limit_s: float) -> None:
@@ -415,8 +457,13 @@ def _add_rings(figure: go.Figure, points: pd.DataFrame, limit_s: float) -> None:
     )
 
 
-def _touch(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+def _touch(boxes: Sequence[tuple[float, ...]], others: Sequence[tuple[float, ...]]) -> NDArray[Any]:
+    """Return of each box whether any of the others covers a part of it."""
+    left, upper, right, lower = np.reshape(np.array(boxes, dtype=np.float64), (-1, 4)).T[..., None]
+    begins, top, ends, bottom = np.reshape(np.array(others, dtype=np.float64), (-1, 4)).T
+    touching = (left < ends) & (begins < right) & (upper < bottom) & (top < lower)
+    found: NDArray[Any] = touching.any(axis=1)
+    return found
 
 
 def _short(gpu: str) -> str:

@@ -12,6 +12,7 @@ from frontier.charts import theme
 from frontier.economics import Bar
 
 _ROW_PX = 46
+_BAR_SHARE = 0.46
 _AXIS_PX = 64
 # Of the result at the low and at the high end of an input: column, colour, pattern, mark in words.
 _ENDS = (
@@ -73,7 +74,7 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
                 orientation="h",
                 showlegend=False,
                 marker={"color": colour, "pattern": {"shape": pattern, "size": 6}},
-                width=0.46,
+                width=_BAR_SHARE,
                 text=[
                     f"{row.input} {words[side]}: {spell.dollars(getattr(row, column))} a month"
                     for row, words in zip(table.itertuples(), shown, strict=True)
@@ -97,13 +98,19 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
             showarrow=False,
             font={"size": 12},
         )
-    figure.add_vline(x=base, line={"color": theme.GREY, "width": 1}, layer="below")
-    figure.add_vline(x=0, line=theme.THRESHOLD, layer="below")
+    # Each line is as high as the bar of its row: a whole one would cross the labels on a phone.
+    for x, line in (
+        (base, {"color": theme.GREY, "width": 1}),
+        (0.0, {**theme.THRESHOLD, "dash": "solid"}),
+    ):
+        for row in rows:
+            ends_y = {"y0": row - _BAR_SHARE / 2, "y1": row + _BAR_SHARE / 2}
+            figure.add_shape(type="line", x0=x, x1=x, **ends_y, line=line, layer="below")
     figure.update_layout(barmode="overlay")
     theme.base_layout(figure, height_px=_ROW_PX * len(table) + _AXIS_PX)
     figure.update_xaxes(
         range=[left - margin, right + margin],
-        tickformat="$,.0f",
+        tickformat=theme.USD_TICKS,
         nticks=9,
         zeroline=False,
         title="Scale-to-zero less always-on, a month",

@@ -118,8 +118,9 @@ def used_figure(table: pd.DataFrame, *, requests_per_day: float) -> go.Figure:
                 )
             )
     theme.base_layout(figure, height_px=_HEIGHT_PX)
-    values, words = theme.money_ticks(table["at_usd"].min(), table["at_usd"].max())
-    title = "Dollars a million tokens" + (" ($0 at the lower end)" if is_free else "")
     figure.update_xaxes(type="log", title="Requests a day", dtick=1, tickformat=",.0f")
-    figure.update_yaxes(type="log", title=title, tickvals=values, ticktext=words)
+    figure.update_yaxes(
+        **theme.money_axis(*theme.log_range([*table["at_usd"]])),
+        title="Dollars a million tokens" + (" ($0 at the lower end)" if is_free else ""),
+    )
     return figure

@@ -182,9 +182,10 @@ def break_even_per_day(used: Used, api: ApiCost) -> float | None:
 def used_in_words(used: Used, apis: tuple[ApiCost, ...]) -> tuple[str, ...]:
     """Return what a plan reserves and uses, and where it meets each API, as sentences."""
     said = [
-        f"{used.label} serves {spell.percent(used.utilisation)} of the tokens that what it pays "
-        f"for could, at the target concurrency: {spell.dollars(used.usd_per_mtok_used)} a million "
-        f"tokens of what is used, {spell.dollars(used.usd_per_mtok_reserved)} of what is reserved."
+        f"{used.label} serves {spell.percent(used.utilisation)} of the tokens that its paid "
+        f"hours could, at the target concurrency: {spell.dollars(used.usd_per_mtok_used)} a "
+        f"million tokens of what is used, {spell.dollars(used.usd_per_mtok_reserved)} of what is "
+        "reserved."
     ]
     if used.room > used.running:
         said[0] += (

@@ -294,7 +294,7 @@ def sentences(answer: MarketAnswer, hours_per_month: float) -> tuple[str, ...]:
             else spell.seconds_between(p99_s.low, p99_s.high)
         )
         said.append(
-            f"Its p99 is {wait}; "
+            f"{answer.best.where}: p99 {wait}; "
             f"{spell.percent(answer.best.waited_share)} of requests wait on a start. Its price is "
             f"of {answer.best.priced_on}."
         )

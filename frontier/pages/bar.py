@@ -21,11 +21,17 @@ _CHANGED = "● "
 # Streamlit leaves twice the height of its header free above a page; the bar takes that room. What a
 # chip is stands above it, over the list of pages, for as long as the pointer is on it: without a
 # link in it it lets the pointer through, or nobody would get from a chip to the page above.
+# On a phone a table is read by moving it sideways: squeezed in, its sentences are a word a line.
 _STYLE = """
 <style>
 [role=tooltip]:not(:has(a)) * { pointer-events: none; }
 .st-key-scenario_bar { margin-top: -1.75rem; }
 @media (min-width: 768px) { .st-key-scenario_bar { margin-top: -3.75rem; } }
+@media (max-width: 767px) {
+  [data-testid=stTable] :is(td, th) [data-testid=stMarkdownContainer] {
+    width: max-content; max-width: 11rem;
+  }
+}
 </style>
 """
 # Streamlit draws what a popover opens at the end of the document and leaves the focus where it

@@ -200,10 +200,10 @@ def _draw_rates(compared: Comparison) -> None:
 
 
 def _draw_utilisation(compared: Comparison, study: Study) -> None:
-    st.subheader("Utilisation", anchor=False)
     tables, use, words = study.tables, compared.use, compared.utilisation
     if use is None:
         return
+    st.subheader("Utilisation", anchor=False)
     st.markdown(text.said(words))
     folklore = list(tables.folklore.values())
     table = utilisation_table(use.break_even_billed, use.billed, use.busy, folklore)
@@ -215,6 +215,7 @@ def _draw_utilisation(compared: Comparison, study: Study) -> None:
         key="utilisation_chart",
         table=table,
         file_name="utilisation.csv",
+        shown=table.drop(columns=["mark", "source_id"]),
         alt=f"{words} Rules of thumb: " + "; ".join(f"{row.label}" for row in folklore) + ".",
     )
     said = ["They are told without a price:"]
@@ -227,6 +228,26 @@ def _draw_utilisation(compared: Comparison, study: Study) -> None:
         )
     with st.expander("Where the rules of thumb in grey are from"):
         st.markdown("\n".join(said))
+
+
+def _moved_in_words(moved: Sensitivity, shown: list[tuple[str, str]]) -> pd.DataFrame:
+    """Return the inputs that were moved, and scale-to-zero less always-on at each end."""
+    flips = {flip.swing.key: swing_value(flip.swing, flip.value) for flip in moved.flips}
+    return pd.DataFrame(
+        [
+            {
+                "Input": bar.swing.label,
+                "Low": low,
+                "Now": swing_value(bar.swing, bar.swing.base),
+                "High": high,
+                "Difference at low": spell.dollars(bar.at_low),
+                "Difference now": spell.dollars(moved.gap_usd),
+                "Difference at high": spell.dollars(bar.at_high),
+                "Flips at": flips.get(bar.swing.key, ""),
+            }
+            for bar, (low, high) in zip(moved.bars, shown, strict=True)
+        ]
+    )
 
 
 def _draw_sensitivity(moved: Sensitivity, compared: Comparison) -> None:
@@ -248,6 +269,7 @@ def _draw_sensitivity(moved: Sensitivity, compared: Comparison) -> None:
         key="tornado_chart",
         table=table,
         file_name="sensitivity.csv",
+        shown=_moved_in_words(moved, shown),
         alt=f"{words} Moved alone: "
         + "; ".join(
             f"{bar.swing.label} from {low} to {high}: {spell.dollars(bar.at_low)} to "

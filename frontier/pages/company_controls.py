@@ -57,7 +57,8 @@ def company_section() -> Company:
         with right:
             number("years", "Years", whole=True)
         st.markdown("Dollars a month beside the provider's bill, 0 until you fill them in:")
-        for place, (name, label) in zip(st.columns(len(_LINES)), _LINES.items(), strict=True):
+        places = st.columns(len(_LINES), vertical_alignment="bottom")
+        for place, (name, label) in zip(places, _LINES.items(), strict=True):
             with place:
                 number(name, label, step=100.0, format="%.0f")
         left, right = st.columns(2)

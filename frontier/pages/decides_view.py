@@ -60,6 +60,7 @@ def draw(choices: Choices, study: Study) -> None:
                 key="turning_chart",
                 table=turning,
                 file_name="what_wins.csv",
+                shown=turning.drop(columns=["part", "choice"]),
                 alt=f"Share of the draws in which a plan wins, by {spell.lower_first(one.label)}: "
                 + "; ".join(
                     f"{value_in_words(one, row.low)} to {value_in_words(one, row.high)}: "

@@ -330,7 +330,7 @@ def _draw_table(found: GrowthTable, table: pd.DataFrame) -> None:
     rows["Which plan is the cheapest"] = []
     for month in found.months:
         star = " (between two levels)" if month.is_interpolated else ""
-        rows["Month"].append(f"{month.first:%b %Y}{star}")
+        rows["Month"].append(text.unbroken(f"{month.first:%b %Y}") + star)
         rows["Requests a day"].append(spell.significant(month.requests_per_day))
         for name in lines:
             point = month.points.get(name)

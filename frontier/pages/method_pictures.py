@@ -63,6 +63,7 @@ def draw_start_shapes(tables: Tables) -> None:
         key="shapes_chart",
         table=table,
         file_name="start_shapes.csv",
+        shown=table.drop(columns=["stage", "lane"]),
         alt=f"Stages of a start through time: {said}.",
     )
 

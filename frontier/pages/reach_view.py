@@ -73,7 +73,7 @@ def draw(choices: Choices) -> None:
             _take_into_focus(found.found, limit_s, tables)
     if found.found is not None and found.beside:
         with chart_place:
-            st.markdown("**What is cheaper next to it, and why it fails**")
+            st.markdown("**What stands next to it, and why it is not the answer**")
             _draw_beside(found, hours)
     if found.tried:
         table = reach_table(found)

@@ -29,6 +29,13 @@ _NO_BUTTONS = {"displayModeBar": False}
 # the text of charts unasked is too faint to read.
 _INK = GRAY_90
 _TABLE_PX, _ROW_PX = 260, 36
+# Units and short forms in the names of columns, as people read them.
+_UNITS = {"s": " (s)", "h": " (h)", "usd": " ($)", "gb": " (GB)", "gib": " (GiB)"}
+_SPELT = {
+    "usd": "$", "ttft": "TTFT", "tpot": "time per token", "slo": "limit", "mtok": "million tokens",
+    "gpu": "GPU", "gpus": "GPUs", "url": "link", "rps": "requests per s", "vcpu": "vCPU",
+}  # fmt: skip
+_AS_WRITTEN = ("p50", "p90", "p95", "p99", "vcpu")
 
 
 def figure(
@@ -62,12 +69,49 @@ def figure(
     st.plotly_chart(inked(drawn), key=key, config=_NO_BUTTONS, alt=alt, **how)
     if table is not None and file_name is not None:
         with st.expander("The numbers of this chart"):
+            words = in_words(table if shown is None else shown)
+            shares = [name for name, cells in words.items() if _is_share(name, cells)]
             st.dataframe(
-                table if shown is None else shown,
+                words,
                 hide_index=True,
-                height=_TABLE_PX if len(table) > _TABLE_PX // _ROW_PX else "content",
+                height=_TABLE_PX if len(words) > _TABLE_PX // _ROW_PX else "content",
+                column_config={
+                    name: st.column_config.NumberColumn(format="percent") for name in shares
+                },
             )
             download(table, file_name)
+
+
+def heading(column: str) -> str:
+    """Return the name of a column as people read it: "p99 TTFT (s)" of ``p99_ttft_s``.
+
+    A name that is in words already stays as it is.
+    """
+    if "_" not in column and column != column.lower():
+        return column
+    *first, last = column.split("_")
+    unit = _UNITS.get(last, "") if first and first[-1] != "per" else ""
+    names = first if unit or (last == "id" and first) else [*first, last]
+    said = " ".join(_SPELT.get(name, name) for name in names)
+    return f"{said[:1].upper() if names[0] not in _AS_WRITTEN else said[:1]}{said[1:]}{unit}"
+
+
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table for the screen: its columns named for people, blank where a number lacks."""
+    said = {}
+    for name, cells in table.items():
+        lacks = cells.isna()
+        if lacks.any() and pd.api.types.is_numeric_dtype(cells):
+            spelt = spell.percent if _is_share(name, cells) else spell.significant
+            cells = pd.Series(
+                ["" if lack else spelt(cell) for cell, lack in zip(cells, lacks, strict=True)]
+            )
+        said[heading(str(name))] = cells.to_numpy()
+    return pd.DataFrame(said)
+
+
+def _is_share(name: Hashable, cells: pd.Series) -> bool:
+    return "share" in str(name).lower().replace("_", " ").split() and cells.dtype.kind == "f"
 
 
 def kept(name: str, of: Hashable, build: Callable[[], T], *, shared: bool = False) -> T:

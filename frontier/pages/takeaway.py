@@ -68,7 +68,8 @@ def _draw_units(study: Study, outcome: Outcome, company: Company) -> None:
         columns[currency.code] = [
             spell.significant(currency.amount(usd), 4) for usd in amounts.values()
         ]
-    rows = [*amounts, "Tokens for one of it"]
+    money = f"a dollar or {currency.code}" if currency.is_foreign else "a dollar"
+    rows = [*amounts, f"Tokens for {money}"]
     per_usd = study.bill(outcome).tokens_per_usd(outcome.tokens)
     columns["Dollars"].append(spell.significant(per_usd))
     if currency.is_foreign:

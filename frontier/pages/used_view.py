@@ -50,11 +50,13 @@ def draw(study: Study) -> None:
         )
         return
     if used.is_always_on:
+        table = used_table(used, apis)
         show.figure(
-            show.built(used_figure, used_table(used, apis), requests_per_day=used.requests_per_day),
+            show.built(used_figure, table, requests_per_day=used.requests_per_day),
             key="used_chart",
-            table=used_table(used, apis),
+            table=table,
             file_name="reserved_and_used.csv",
+            shown=table.drop(columns="line"),
             alt=" ".join(said),
         )
         st.caption(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -335,7 +336,7 @@ def _few_timeouts_s(behaviour: Behaviour, tables: Tables) -> tuple[float, ...]:
     return tuple(sorted({timeouts_s[round(index)] for index in few}))
 
 
-def _under(deployed: Deployed, policy: ScalingPolicy) -> ScalingPolicy:
+def _under(deployed: Deployed, policy: ScalingPolicy, **more: Any) -> ScalingPolicy:
     """Return a policy with what the product decides and the buyer cannot set."""
     behaviour, scaler = deployed.supply.behaviour, scaler_of(deployed.autoscaler)
     # Where a scaler says how many leave, it says so for half of them as well.
@@ -345,6 +346,7 @@ def _under(deployed: Deployed, policy: ScalingPolicy) -> ScalingPolicy:
         scale_down=behaviour.scale_down_rule if counts else "all",
         refuses_cold=behaviour.cold_request == "reject",
         scaler=scaler,
+        **more,
     )
 
 
@@ -397,7 +399,7 @@ def autoscaled_plan(
     chosen, mitigated
         The mitigations, and `mitigated_at` of them.
     """
-    policy = _under(deployed, dataclasses.replace(policy, nodes=deployed.nodes))
+    policy = _under(deployed, policy, nodes=deployed.nodes)
     names = [item.label for item in chosen]
     keep = f"{policy.idle_timeout_s:g} s"
     capped = ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 
 import numpy as np
 import pytest
 
+from frontier.charts import market_chart
 from frontier.charts.market_chart import (
     market_figure,
     market_points,
@@ -134,6 +136,28 @@ def test_the_bold_line_is_efficient_over_the_ticked_alone(found):
         annotation.font.size is None or annotation.font.size >= 12
         for annotation in figure.layout.annotations
     )
+
+
+@pytest.mark.parametrize("size_px", [market_chart._WIDE_PX, market_chart._NARROW_PX])
+def test_no_name_on_the_market_lies_over_another_or_is_cut_off(found, size_px):
+    """On a wide page as on a phone each ticked provider is named once, in a place of its own."""
+    points = market_points(found, {row.offer.offer_id for row in found.rows if row.offer.featured})
+    best = points.loc[points["ticked"] & (points["p99_ttft_s"] <= 2.0), "offer_id"].iloc[0]
+    figure = market_figure(points, limit_s=2.0, best=best)
+    (low, high), (down, up) = figure.layout.xaxis.range, figure.layout.yaxis.range
+    names = [label for label in figure.layout.annotations if label.ax is not None]
+    assert len(names) == 1 + points.loc[points["on_steps"], "provider"].nunique()
+    boxes = []
+    for label in names:
+        width = 7 * len(label.text.removeprefix("<b>").removesuffix("</b>"))
+        x = (label.x - low) / (high - low) * size_px[0] + label.ax
+        y = (up - label.y) / (up - down) * size_px[1] + label.ay
+        left = x - width if label.xanchor == "right" else x
+        boxes.append((left, left + width, y - 7, y + 7))
+        assert left > -1
+        assert left + width < size_px[0] + 1
+    for one, other in itertools.combinations(boxes, 2):
+        assert one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] or other[3] <= one[2]
 
 
 def test_the_bars_are_the_cheapest_and_add_up(found):

@@ -10,9 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontier.billing import GPU_LINES, Contract, Terms, Usage, bill, bill_basis
+from frontier.billing import (
+    GPU_LINES,
+    METERED,
+    Contract,
+    Terms,
+    Usage,
+    bill,
+    bill_basis,
+    read_meters,
+)
 from frontier.mitigations.base import Standing
 from frontier.policy import ParkedTier, ScalingPolicy
+from frontier.start.stages import STAGES
 from frontier.tables import load_tables
 
 TABLES = load_tables()
@@ -180,3 +190,29 @@ def test_meters_read_a_few_sessions_at_a_time_are_the_same(sessions, offer):
         patch.setattr(meters, "_PART", 3)
         parts = basis_of(sessions, offer)
     assert bill(parts) == bill(whole)
+
+
+def test_what_starts_are_billed_for_is_read_from_their_stages_as_they_are():
+    """Stages that nobody can write to any more, or can, and did: each is billed by its own."""
+    offer = TABLES.offers["modal-l40s"]
+    rules = dataclasses.replace(TABLES.rules_of(offer), bills_fetch=False, bills_pull=False)
+    contract = Contract(offer, rules, BARE)
+    sessions = np.zeros(16, dtype=DTYPE)
+    sessions["replica"] = sessions["cold_start_index"] = np.arange(16)
+    stage_s = STARTS.copy()
+    sessions["starting_s"] = sessions["ready_s"] = sessions["ended_s"] = stage_s.sum(axis=1)
+    flags = [getattr(rules, f"bills_{stage}") for stage in STAGES]
+
+    def billed_s(stages):
+        ((_, meters),) = read_meters(Usage(sessions, stages, 1, HORIZON, POLICY), contract)
+        return meters.gpu_s[METERED.index("starting")]
+
+    held = STARTS.copy()
+    held.setflags(write=False)
+    for _ in range(2):
+        assert billed_s(held) == pytest.approx(held @ flags)
+        assert np.array_equal(billed_s(held), billed_s(held.copy()))
+    assert billed_s(stage_s) == pytest.approx(stage_s @ flags)
+    stage_s[:, :5], stage_s[:, 5:] = STARTS[:, 5:], STARTS[:, :5]
+    assert billed_s(stage_s) == pytest.approx(stage_s @ flags)
+    assert not np.allclose(billed_s(stage_s), billed_s(held))

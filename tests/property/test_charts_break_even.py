@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from frontier.break_even import RatePoint
+from frontier.charts import tornado_chart
 from frontier.charts.break_even_chart import break_even_figure, break_even_table
 from frontier.charts.tornado_chart import tornado_figure, tornado_table
 from frontier.charts.utilisation_chart import utilisation_figure, utilisation_table
@@ -138,3 +139,16 @@ def test_a_tornado_in_which_nothing_moves_can_be_drawn():
     bar = Bar(Swing("x", "X", "s", 1, 2, 3), 0.0, 0.0)
     left, right = tornado_figure(tornado_table([bar], 0.0), [("1 s", "3 s")]).layout.xaxis.range
     assert left < right
+
+
+def test_no_line_of_a_tornado_crosses_a_label():
+    """Every line ends with the bar of its row, so the words above that are free at any width."""
+    figure = tornado_figure(tornado_table(BARS, -350.0), [("2 s", "20 min"), ("$1", "$3")])
+    half = figure.data[0].width / 2
+    lines = [(shape.x0, shape.x1, shape.y0, shape.y1) for shape in figure.layout.shapes]
+    assert lines == [(x, x, y - half, y + half) for x in (-350.0, 0.0) for y in (0, 1)]
+    # A row is at most so high, for the axis and its title take a part of the figure.
+    row_px = tornado_chart._ROW_PX
+    assert all(
+        label.yshift - label.font.size / 2 >= half * row_px for label in figure.layout.annotations
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from frontier.charts import theme
 from frontier.charts.stacked_bar import stacked_bar_figure, stacked_bar_table
+from frontier.pages import show
 from frontier.plans.families import FAMILIES
 
 _CONFIG = tomllib.loads(
@@ -164,6 +167,14 @@ def test_an_axis_for_nothing_is_an_axis(values):
     assert theme.time_axis(low, high)["tickvals"]
 
 
+@given(st.floats(1e-3, 1e4), st.floats(1.4, 1e9))
+def test_ticks_of_money_have_room_on_a_phone(low, ratio):
+    """From cents to thousands as within one decade: two at least, seven at most, none alike."""
+    axis = theme.money_axis(low, low * ratio)
+    assert 2 <= len(axis["tickvals"]) <= 7
+    assert len(set(axis["ticktext"])) == len(axis["ticktext"])
+
+
 def test_what_costs_nothing_stands_left_of_all_that_costs():
     """And where all is free, somewhere."""
     at = theme.on_log([0.0, 3.0, 30.0])
@@ -176,8 +187,6 @@ def test_a_figure_is_built_anew_where_its_table_or_what_it_is_told_has_changed(m
     """Twice the same is built once; another number, another word or another chart is another."""
     import pandas as pd
     import plotly.graph_objects as go
-
-    from frontier.pages import show
 
     monkeypatch.setattr(show.st, "session_state", {})
     calls = []
@@ -199,3 +208,43 @@ def test_a_figure_is_built_anew_where_its_table_or_what_it_is_told_has_changed(m
     for _ in range(2):
         show.built(chart, table(1.0, 2.0), title="a", shown=lambda: None)
     assert len(calls) == 5
+
+
+_NAMES = ["p99", "ttft", "idle", "timeout", "per", "s", "h", "usd", "mtok", "share"]
+
+
+@given(st.lists(st.sampled_from(_NAMES), min_size=1))
+def test_no_column_on_screen_is_named_as_in_code(names):
+    """No underscore is left, and a short form is never shown as it stands in code."""
+    said = show.heading("_".join(names))
+    assert said
+    assert not set(said.replace("(", " ").replace(")", " ").split()) & {"ttft", "usd", "mtok"}
+    assert "_" not in said
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("p99_ttft_s", "p99 TTFT (s)"),
+        ("requests_per_s", "Requests per s"),
+        ("usd_per_month", "$ per month"),
+        ("cold_share", "Cold share"),
+        ("gpus_per_replica", "GPUs per replica"),
+        ("offer_id", "Offer"),
+        ("Dollars a month", "Dollars a month"),
+    ],
+)
+def test_columns_are_named_with_their_unit(column, said):
+    """As people read them, by the rule that units stand in names."""
+    assert show.heading(column) == said
+
+
+def test_a_number_that_is_not_there_is_a_blank_cell():
+    """No row is lost, no cell says None, and a column without gaps stays numbers to sort by."""
+    table = pd.DataFrame({"at_s": [1.5, 2.5], "share": [0.25, math.nan], "name": ["a", ""]})
+    said = show.in_words(table)
+    assert said["At (s)"].tolist() == [1.5, 2.5]
+    assert said["Share"].tolist() == ["25 %", ""]
+    assert not said.isna().any(axis=None)
+    whole = pd.DataFrame({"replicas": pd.array([1, None], dtype="Int64")})
+    assert show.in_words(whole)["Replicas"].tolist() == ["1", ""]

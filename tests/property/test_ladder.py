@@ -189,6 +189,14 @@ def test_the_line_passes_through_every_rung(found, kept):
     line, points = figure.data
     assert len(points.x) == int(table["is_held"].sum())
     assert min(line.x) >= 10 ** figure.layout.xaxis.range[0] * (1 - 1e-9)
+    # The limit of one's own stays beneath the names of the steps, and is said once, at the axis.
+    (limit,) = figure.layout.shapes
+    own = table[table["is_own"]].iloc[0]
+    assert limit.x0 == limit.x1 == own["limit_s"]
+    assert limit.y1 == own["usd_per_month"]
+    said = [words for words in figure.layout.xaxis.ticktext if "your limit" in words]
+    assert len(said) == 1
+    assert len(set(figure.layout.xaxis.tickvals)) == len(figure.layout.xaxis.ticktext)
 
 
 def test_where_nothing_is_held_the_least_reachable_is_said(kept):
