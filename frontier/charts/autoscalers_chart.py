@@ -127,7 +127,7 @@ def autoscalers_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> g
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     figure.update_xaxes(
         range=[max(least - pad, 0.0), most + pad],
-        tickformat="$,.0f",
+        tickformat=theme.USD_TICKS,
         nticks=6,
         title="Dollars a month",
         zeroline=False,

@@ -37,6 +37,7 @@ _GLYPHS = {AS_SHIPPED: "●", CHEAPEST: "■", ALWAYS_ON: "★"}
 _NAMES_PX, _NAME_HEIGHT = 104, 0.12
 _TICKS = (1, 2, 5)
 _STEP_DOWN = 0.12
+_BESIDE_PX = 3
 _ROOM, _MORE_ROOM = 1.24, 1.32
 
 
@@ -174,14 +175,16 @@ def break_even_figure(
         tickangle=0,
         title="Requests a day",
     )
-    figure.update_yaxes(range=[0, top], tickformat="$,.0f", nticks=7, title="Dollars a month")
+    figure.update_yaxes(
+        range=[0, top], tickformat=theme.USD_TICKS, nticks=7, title="Dollars a month"
+    )
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     return figure.update_layout(margin={"r": _NAMES_PX})
 
 
 def _hover(label: str, row: Any) -> str:
     words = (
-        f"{label}<br>{row.requests_per_day:,.0f} requests a day<br>"
+        f"{label}<br>{spell.significant(row.requests_per_day)} requests a day<br>"
         f"<b>{spell.dollars(row.usd_per_month)}</b> a month"
     )
     if row.usd_high - row.usd_low > 1:
@@ -234,7 +237,8 @@ def _mark_traffic(
         yref="paper",
         yanchor="top",
         xanchor="right" if on_left else "left",
-        text=f"this traffic<br>{requests_per_day:,.0f} a day",
+        xshift=-_BESIDE_PX if on_left else _BESIDE_PX,
+        text=f"this traffic<br>{spell.significant(requests_per_day)} a day",
         align="right" if on_left else "left",
         showarrow=False,
         font={"size": 12},
@@ -263,8 +267,8 @@ def _mark_crossing(
             y=[usd],
             mode="markers",
             marker={"symbol": "x-thin", "size": 12, "line": {"width": 2.5, "color": theme.GREY}},
-            hovertemplate=f"Break-even at {at:,.0f} requests a day"
-            f"<br>({low:,.0f} to {high:,.0f})<extra></extra>",
+            hovertemplate=f"Break-even at {spell.significant(at)} requests a day"
+            f"<br>({spell.significant(low)} to {spell.significant(high)})<extra></extra>",
             showlegend=False,
         )
     )
@@ -275,7 +279,7 @@ def _mark_crossing(
         y=height,
         yanchor="top",
         xanchor=side,
-        text=f"break-even<br>{at:,.0f} a day",
+        text=f"break-even<br>{spell.significant(at)} a day",
         align=side,
         showarrow=False,
         font={"size": 12},

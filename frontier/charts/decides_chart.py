@@ -134,7 +134,12 @@ def turning_figure(table: pd.DataFrame, one: InputRange) -> go.Figure:
     theme.base_layout(figure, height_px=_SHARES_PX)
     figure.update_layout(barmode="stack", bargap=0.06, legend={"traceorder": "normal"})
     figure.update_xaxes(
-        tickvals=parts["part"].tolist(), ticktext=ticks, title=f"{of_what}, from", showgrid=False
+        tickvals=parts["part"].tolist(),
+        ticktext=ticks,
+        # Where there is no room for all, some are left out: none is set askew.
+        tickangle=0,
+        title=f"{of_what}, from",
+        showgrid=False,
     )
     figure.update_yaxes(title="Draws of 100 in which it wins", range=[0, 104], nticks=6)
     return figure

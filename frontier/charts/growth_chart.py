@@ -159,7 +159,9 @@ def growth_figure(table: pd.DataFrame, turns: Sequence[int]) -> go.Figure:
         ticktext=[_label(days[tick]) for tick in ticks],
         tickangle=0,
     )
-    figure.update_yaxes(range=[0, top], tickformat="$,.0f", nticks=7, title="Dollars a month")
+    figure.update_yaxes(
+        range=[0, top], tickformat=theme.USD_TICKS, nticks=7, title="Dollars a month"
+    )
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     return figure.update_layout(margin={"r": _NAMES_PX})
 

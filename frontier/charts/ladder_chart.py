@@ -177,6 +177,8 @@ def ladder_figure(table: pd.DataFrame, steps: pd.DataFrame) -> go.Figure:
             },
             text=[_hover(row) for row in held.itertuples()],
             hovertemplate="%{text}<extra></extra>",
+            # What costs nothing stands on the axis, whole.
+            cliponaxis=False,
             showlegend=False,
         )
     )

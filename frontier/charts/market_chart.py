@@ -38,9 +38,7 @@ _CUT_AT = 3
 _Place = tuple[bool, int, int]
 _NEAR = (0, -16, 16, -28, 28, -40, 40, -56, 56, -72, 72, -90, 90)
 # Far to the side only well above or below, or it would seem to name what it stands beside.
-_PLACES = tuple(
-    (across, lower) for across in (8, 36, 64, 92) for lower in _NEAR[across > 8 and 5 :]
-)
+_PLACES = tuple((across, lower) for across in (8, 36, 64) for lower in _NEAR[across > 8 and 5 :])
 
 
 def market_points(market: Market, ticked: Collection[str]) -> pd.DataFrame:
@@ -224,11 +222,14 @@ def ranked_figure(table: pd.DataFrame, *, focused: Collection[str] = ()) -> go.F
                 unselected={"marker": {"opacity": 1}},
             )
         )
-    for place, usd in zip(at, table["usd_per_month"], strict=True):
+    amounts = [
+        spell.dollars(usd) + (" →" if usd > widest else "") for usd in table["usd_per_month"]
+    ]
+    for place, usd, words in zip(at, table["usd_per_month"], amounts, strict=True):
         figure.add_annotation(
             x=min(usd, widest),
             y=place,
-            text=spell.dollars(usd) + (" →" if usd > widest else ""),
+            text=words,
             showarrow=False,
             xanchor="left",
             xshift=4,
@@ -241,9 +242,11 @@ def ranked_figure(table: pd.DataFrame, *, focused: Collection[str] = ()) -> go.F
         range=[len(table) - 0.4, -0.6],
         tickfont={"size": 12},
     )
-    figure.update_xaxes(visible=False, range=[0, widest * 1.25])
+    figure.update_xaxes(visible=False, range=[0, widest])
     theme.base_layout(figure, height_px=max(3, len(table)) * (_BAR_PX + 5) + 24)
-    return figure.update_layout(showlegend=False)
+    # The amounts stand in the margin at whatever width: of a narrow chart a share is too little.
+    room_px = 12 + _CHARACTER_PX * max((len(words) for words in amounts), default=0)
+    return figure.update_layout(showlegend=False, margin={"r": room_px})
 
 
 def _points(

@@ -90,6 +90,8 @@ def mitigations_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> g
                     ],
                     "opacity": 1,
                 },
+                # What costs nothing stands on the axis, whole.
+                cliponaxis=False,
                 text=[
                     f"<b>{row.label}</b><br>p99 {spell.seconds(row.p99_ttft_s)}, "
                     f"{spell.dollars(row.usd_per_month)} a month<br>"
@@ -116,7 +118,11 @@ def mitigations_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> g
     _name(figure, table, (left, right), (low_s, high_s))
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     figure.update_xaxes(
-        range=[left, right], tickformat="$,.0f", nticks=6, title="Dollars a month", zeroline=False
+        range=[left, right],
+        tickformat=theme.USD_TICKS,
+        nticks=6,
+        title="Dollars a month",
+        zeroline=False,
     )
     return figure.update_yaxes(
         **theme.time_axis(low_s, high_s, _MOST_TICKS),

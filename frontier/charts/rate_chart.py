@@ -54,4 +54,9 @@ def rate_figure(table: pd.DataFrame, *, t0_utc: dt.datetime | None = None) -> go
     figure.update_xaxes(
         tickvals=ticks_s, ticktext=labels, range=[edges_s[0], edges_s[-1]], title=title
     )
-    return figure.update_yaxes(title=f"Requests in {spell.seconds(width_s)}", rangemode="tozero")
+    return figure.update_yaxes(
+        title=f"Requests in {spell.seconds(width_s)}",
+        rangemode="tozero",
+        tickvals=theme.count_ticks(float(max(requests)) + 0.5),
+        tickformat=",.0f",
+    )

@@ -27,6 +27,8 @@ VIOLET, PLUM, OLIVE, FOREST = "#7A70C8", "#A0457B", "#A39300", "#1F8463"
 BLUE_FILL = "rgba(0, 114, 178, 0.45)"
 TINT = "rgba(213, 94, 0, 0.08)"
 """Where the limit is broken."""
+USD_TICKS = "$,.4~r"
+"""Ticks of a linear axis of dollars: with cents where whole dollars would read alike."""
 THRESHOLD = {"color": VERMILION, "width": 1.5, "dash": "dash"}
 """The line of a limit or a break-even."""
 RANGE = "rgba(127, 140, 152, 0.25)"
@@ -84,7 +86,8 @@ _FEWER_TICKS_S = (
     (0.001, 0.1, 1, 60, 3600, 86400),
     (0.001, 1, 3600, 86400),
 )
-_WIDE_RANGE = 100
+_WIDE_RANGE, _WIDEST_RANGE = 100, 2000
+_FEWEST_TICKS, _MOST_MONEY_TICKS = 2, 7
 _STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 _CLOCK_STEPS_S = (
     *(step * units.SECONDS_PER_MINUTE for step in (1, 5, 10, 30)),
@@ -258,10 +261,19 @@ def time_axis(low_s: float, high_s: float, most: int | None = None) -> dict[str,
 def money_axis(low_usd: float, high_usd: float) -> dict[str, Any]:
     """Return the settings of a logarithmic axis of dollars, with `money_ticks`.
 
-    Over more than two decades in steps of 1 and 3, so that the labels have room on a phone.
+    Over more than two decades in steps of 1 and 3, over more than three in steps of ten, so that
+    the labels have room on a phone.
     """
-    digits = (1, 3) if high_usd / low_usd > _WIDE_RANGE else (1, 2, 5)
-    return _log_axis(low_usd, high_usd, *money_ticks(low_usd, high_usd, digits))
+    ratio = high_usd / low_usd
+    digits = (1,) if ratio > _WIDEST_RANGE else (1, 3) if ratio > _WIDE_RANGE else (1, 2, 5)
+    ticks, words = money_ticks(low_usd, high_usd, digits)
+    if len(ticks) < _FEWEST_TICKS:  # round amounts lie too far apart for so short an axis
+        ticks, words = money_ticks(low_usd, high_usd, tuple(range(1, 10)))
+    if len(ticks) < _FEWEST_TICKS:
+        ticks = np.linspace(low_usd, high_usd, _FEWEST_TICKS + 2)[1:-1].tolist()
+        words = [spell.dollars(tick) for tick in ticks]
+    every = math.ceil(len(ticks) / _MOST_MONEY_TICKS)
+    return _log_axis(low_usd, high_usd, ticks[::every], words[::every])
 
 
 def _log_axis(low: float, high: float, ticks: list[float], labels: list[str]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ _MOST_TICKS = 6
 _SHARES = np.concatenate([np.linspace(0.0, 0.98, 99), np.linspace(0.981, 0.999, 19), [1.0]])
 # Where the lines are named: half-way up, the shorter on its left, the longer on its right.
 _NAMED_AT = 0.5
+# About what a name takes of the height, above and below its middle.
+_NAME_SHARE = 0.06
 _MARGIN = 0.12
 _LINES = {
     "prompt_tokens": ("Prompt", theme.BLUE, "solid"),
@@ -33,6 +35,21 @@ def tokens_table(trace: Trace) -> pd.DataFrame:
             },
         }
     )
+
+
+def _named_at(tokens: pd.Series, shares: pd.Series, side: str) -> int:
+    """Return the row beside which a line is named: near the middle, where it is steep there.
+
+    Of few requests the line runs level from one to the next, and would run through its name.
+    """
+    far = np.log10(tokens)
+
+    def level(at: int) -> float:
+        near = far[(shares - shares[at]).abs() <= _NAME_SHARE]
+        return float(near.max() - far[at] if side == "left" else far[at] - near.min())
+
+    wanted = shares.index[(shares >= 2 * _NAME_SHARE) & (shares <= 1 - 2 * _NAME_SHARE)]
+    return min(wanted, key=lambda at: (round(level(at), 1), abs(shares[at] - _NAMED_AT)))
 
 
 def tokens_figure(table: pd.DataFrame) -> go.Figure:
@@ -62,11 +79,12 @@ def tokens_figure(table: pd.DataFrame) -> go.Figure:
         for name in _LINES
     }
     for name, side in zip(sorted(half, key=half.__getitem__), ("right", "left"), strict=True):
+        at = _named_at(drawn[name], table["share_at_most"], side)
         theme.label_line(
             figure,
             f"<b>{_LINES[name][0]}</b>",
-            np.log10(half[name]),
-            _NAMED_AT,
+            np.log10(float(drawn[name][at])),
+            float(table["share_at_most"][at]),
             xanchor=side,
             yanchor="middle",
             xshift=8 if side == "left" else -8,

@@ -99,7 +99,10 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
             font={"size": 12},
         )
     # Each line is as high as the bar of its row: a whole one would cross the labels on a phone.
-    for x, line in ((base, {"color": theme.GREY, "width": 1}), (0.0, theme.THRESHOLD)):
+    for x, line in (
+        (base, {"color": theme.GREY, "width": 1}),
+        (0.0, {**theme.THRESHOLD, "dash": "solid"}),
+    ):
         for row in rows:
             ends_y = {"y0": row - _BAR_SHARE / 2, "y1": row + _BAR_SHARE / 2}
             figure.add_shape(type="line", x0=x, x1=x, **ends_y, line=line, layer="below")
@@ -107,7 +110,7 @@ def tornado_figure(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> go.
     theme.base_layout(figure, height_px=_ROW_PX * len(table) + _AXIS_PX)
     figure.update_xaxes(
         range=[left - margin, right + margin],
-        tickformat="$,.0f",
+        tickformat=theme.USD_TICKS,
         nticks=9,
         zeroline=False,
         title="Scale-to-zero less always-on, a month",

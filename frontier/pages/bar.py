@@ -28,7 +28,7 @@ _STYLE = """
 .st-key-scenario_bar { margin-top: -1.75rem; }
 @media (min-width: 768px) { .st-key-scenario_bar { margin-top: -3.75rem; } }
 @media (max-width: 767px) {
-  [data-testid=stTable] td [data-testid=stMarkdownContainer] {
+  [data-testid=stTable] :is(td, th) [data-testid=stMarkdownContainer] {
     width: max-content; max-width: 11rem;
   }
 }

@@ -200,10 +200,10 @@ def _draw_rates(compared: Comparison) -> None:
 
 
 def _draw_utilisation(compared: Comparison, study: Study) -> None:
-    st.subheader("Utilisation", anchor=False)
     tables, use, words = study.tables, compared.use, compared.utilisation
     if use is None:
         return
+    st.subheader("Utilisation", anchor=False)
     st.markdown(text.said(words))
     folklore = list(tables.folklore.values())
     table = utilisation_table(use.break_even_billed, use.billed, use.busy, folklore)

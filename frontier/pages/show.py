@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import math
 import pickle
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
@@ -101,9 +100,12 @@ def in_words(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table for the screen: its columns named for people, blank where a number lacks."""
     said = {}
     for name, cells in table.items():
-        if cells.dtype.kind == "f" and bool(cells.isna().any()):
+        lacks = cells.isna()
+        if lacks.any() and pd.api.types.is_numeric_dtype(cells):
             spelt = spell.percent if _is_share(name, cells) else spell.significant
-            cells = pd.Series(["" if math.isnan(cell) else spelt(cell) for cell in cells])
+            cells = pd.Series(
+                ["" if lack else spelt(cell) for cell, lack in zip(cells, lacks, strict=True)]
+            )
         said[heading(str(name))] = cells.to_numpy()
     return pd.DataFrame(said)
 

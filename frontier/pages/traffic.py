@@ -155,22 +155,24 @@ def _named_timeouts_s(
 def _headline(view: View) -> str:
     statistics = view.statistics
     words = spell.count(statistics.requests, "request")
-    if statistics.requests_per_day is not None:
-        words = f"{spell.significant(statistics.requests_per_day)} requests a day"
-        if statistics.horizon_s < units.SECONDS_PER_DAY:
-            words = (
-                f"{spell.count(statistics.requests, 'request')} in "
-                f"{spell.seconds(statistics.horizon_s)}"
-            )
+    per_day, days = statistics.requests_per_day, statistics.horizon_s / units.SECONDS_PER_DAY
+    # Bursts are counted over what the requests beside them are: a day, or the whole trace.
+    is_daily = per_day is not None and per_day >= 1.0 and days >= 1.0
+    if per_day is not None and is_daily:
+        words = f"{spell.significant(per_day)} requests a day"
+    elif per_day is not None:
+        words += f" in {spell.seconds(statistics.horizon_s)}"
     if view.bursts is not None:
-        days = statistics.horizon_s / units.SECONDS_PER_DAY
-        # Bursts are counted over what the requests beside them are: a day, or the whole trace.
-        if statistics.requests_per_day is None or days < 1.0:
-            words += f" in {spell.count(view.bursts, 'burst')}"
-        else:
-            words += f" in {spell.significant(view.bursts / days)} bursts"
+        words += (
+            f" in {spell.significant(view.bursts / days)} bursts"
+            if is_daily
+            else f", in {spell.count(view.bursts, 'burst')}"
+        )
     if view.idle_share is not None:
-        words += f"; one replica would be idle {spell.percent(view.idle_share)} of the time"
+        idle = spell.percent(view.idle_share)
+        if view.idle_share < 1.0 and idle == spell.percent(1.0):
+            idle = f"nearly {idle}"
+        words += f"; one replica would be idle {idle} of the time"
     return words
 
 

@@ -202,15 +202,21 @@ def beyond_in_words(counts: Mapping[float, int]) -> str:
     """Return how few requests lie beyond percentiles as a sentence; empty for none."""
     if not counts:
         return ""
-    parts = [
-        f"{'no request' if not count else spell.count(count, 'request')} "
-        f"{'lie' if count > 1 else 'lies'} beyond the p{percent:g}"
-        for percent, count in counts.items()
-    ]
-    whole = " and ".join(parts)
-    told = whole if next(iter(counts.values())) == 0 else f"only {whole}"
-    are = "it is" if len(parts) == 1 else "they are"
-    return f"{told[:1].upper()}{told[1:]}: {are} uncertain."
+    told = []
+    # Percentiles with as many beyond them are said together: of few requests none is beyond any.
+    for count in dict.fromkeys(counts.values()):
+        names = [f"the p{percent:g}" for percent, found in counts.items() if found == count]
+        one_of = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        if not count:
+            one_of = one_of.replace(" and ", " or ")
+        told.append(
+            f"{'no request' if not count else spell.count(count, 'request')} "
+            f"{'lie' if count > 1 else 'lies'} beyond {one_of}"
+        )
+    whole = " and ".join(told)
+    said = whole if next(iter(counts.values())) == 0 else f"only {whole}"
+    are = "it is" if len(counts) == 1 else "they are"
+    return f"{said[:1].upper()}{said[1:]}: {are} uncertain."
 
 
 def beyond(requests: int, percent: float = 99.0) -> int:

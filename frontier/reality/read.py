@@ -177,10 +177,12 @@ def read_bill(
         found = _gpu_hours(charge, kind, gpus_per_machine, assumed)
         if found is not None:
             gpu_h, has_hours = gpu_h + found, True
-    if not kept_rows:
+    if not usd_by_kind.keys() - {*BESIDE, CREDIT}:
+        but = f" but {' and '.join(sorted(usd_by_kind))}" if usd_by_kind else ""
+        left = f": {_in_words(dropped)}" if dropped else ""
         raise InputError(
-            f"None of the {len(rows):,} rows of the bill is about this kind of workload: "
-            f"{_in_words(dropped)}. Give the column of what was paid to take them all"
+            f"None of the {len(rows):,} rows of the bill{but} is about this kind of workload"
+            f"{left}. Give the column of what was paid to take them all"
         )
     if any(charge.usd < 0 for charge in charges):
         assumed.append("Negative rows are credits and refunds, and are counted as such")

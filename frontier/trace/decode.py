@@ -101,7 +101,8 @@ def open_table(source: Source, caps: Caps, progress: Progress | None = None) -> 
 
 
 def _known(table: Table, wanted: Sequence[str]) -> Sequence[str]:
-    lacks = [name for name in wanted if name not in table.names and name not in table.nested]
+    held = {*table.names, *table.nested}
+    lacks = [name for name in wanted if name not in held]
     if lacks:
         raise InputError(
             f"The file lacks the column '{lacks[0]}', which a file of this kind has."

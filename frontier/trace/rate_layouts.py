@@ -29,6 +29,7 @@ _TIMES = ("time", "timestamp", "date", "datetime", "ts", "@timestamp", "_time", 
 _VALUES = ("value", "_value", "value #a", "values")
 _NAMES = ("metric", "__name__", "series", "_measurement", "_field", "name", "legend")
 _FEWEST_ROWS = 3
+_MOST_CELLS = 20_000  # of which a panel is told
 _TOKENS = frozenset((metrics.PROMPT, metrics.OUTPUT, metrics.TOKENS))
 
 
@@ -152,8 +153,9 @@ def wide_panel(names: Names) -> RateLayout | None:
         return None
     if not _is_grid([row[0] for row in table.sample], table.decimal_comma):
         return None
+    rows = table.sample[: max(_FEWEST_ROWS, _MOST_CELLS // len(values))]
     for column, _ in enumerate(values, 1):
-        cells = [row[column] for row in table.sample if row[column].strip()]
+        cells = [row[column] for row in rows if row[column].strip()]
         if any(not _is_quantity(cell, table.decimal_comma) for cell in cells):
             return None
     means = {metrics.meaning(metrics.labels_of(value).get("__name__")) for value in values}

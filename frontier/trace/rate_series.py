@@ -39,6 +39,7 @@ from frontier.trace.which_series import Chosen, choose
 INCREASE, RATE, COUNTER = KINDS = ("increase", "rate", "counter")
 _CLOCK_FORMAT = "%H:%M"
 _MOST_RESETS = 5
+_FIRST = "first samples of a counter (nothing to compare with)"
 
 
 def read_rates(
@@ -106,6 +107,12 @@ def read_rates(
     most_first = tables.setting("trace_counter_first_times")
     kind, decided = _kind(held, rows, layout, chosen, counts, grid.step_s, time_s, findings, tables)
     total = _binned(held, rows, kind, time_s, grid, most_first, findings, origin_s)
+    if findings.dropped[_FIRST] > rows.size / 2:
+        raise InputError(
+            f"{findings.dropped[_FIRST]:,} of {rows.size:,} samples are the only ones of their "
+            "series: a running total tells no more than by how much it grew. Export its growth, "
+            "added up over the series: sum(increase(vllm:request_success_total[1m]))."
+        )
     sums: dict[str, NDArray[np.float64]] = {}
     for role, some in (("prompt", chosen.prompt), ("output", chosen.output)):
         if some.size and (tokens := np.flatnonzero(np.isin(held.series, some))).size:
@@ -349,7 +356,7 @@ def _binned(
             total[at[0]] += first
             begun, begun_requests = begun + 1, begun_requests + first
         else:
-            findings.dropped["first samples of a counter (nothing to compare with)"] += 1
+            findings.dropped[_FIRST] += 1
     if begun:
         findings.assumed.append(
             f"Running totals that begin within the file ({begun:,}) are counted from 0: "

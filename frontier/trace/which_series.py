@@ -8,6 +8,7 @@ number of samples; where two readings are possible the person is asked.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -194,10 +195,9 @@ def _metric(
     if len(candidates) == 1 or told == ALL:
         return frozenset(candidates)
     most = int(tables.setting("trace_most_models"))
-    number = {
-        key: int(sum(some for held, some in zip(keys, samples, strict=True) if held == key))
-        for key in candidates
-    }
+    number = Counter[str | None]()
+    for held, some in zip(keys, samples.tolist(), strict=True):
+        number[held] += some
     raise TraceQuestion(
         f"{len(candidates)} metrics in the file may count requests. Which one does?",
         "metric",
@@ -335,10 +335,9 @@ def _model(
                 f"There is no model '{told}' in the file; there are {listed(tuple(values))}."
             )
         return found, told
-    number = {
-        value: int(sum(samples[at] for at in kept if labels[at].get(key, "") == value))
-        for value in values
-    }
+    number = Counter[str]()
+    for at in kept:
+        number[labels[at].get(key, "")] += int(samples[at])
     raise TraceQuestion(
         f"{len(values)} {what} in the file; each needs its own deployment. Which one?",
         "model",

@@ -348,6 +348,11 @@ class TooLong:
     context_tokens: int
     model: str
 
+    @property
+    def decide(self) -> bool:
+        """Whether they are more than one in a hundred: the p99 may be theirs."""
+        return self.requests > self.of / 100
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -28,6 +28,16 @@ _TAIL = 99.0
 
 def answer(verdict: Verdict) -> str:
     """Return what to buy, under which limit, at what price; or why nothing will do."""
+    found, said = verdict.too_long, _answer(verdict)
+    if found is None or not found.decide:
+        return said
+    return (
+        f"Counting {spell.count(found.requests, 'request')} that {found.model} cannot hold: "
+        f"{spell.lower_first(said)}"
+    )
+
+
+def _answer(verdict: Verdict) -> str:
     within, limit = verdict.cheapest_within, spell.seconds(verdict.limit_s)
     if within is None:
         return _no_plan(verdict)
@@ -206,7 +216,7 @@ def _about_too_long(verdict: Verdict) -> str:
         f"{'it is' if one else 'they are'} served as if {'it' if one else 'they'} fitted, so cost "
         "and waits may be too high"
     )
-    if found.requests > found.of / 100:
+    if found.decide:
         words += f", and the p99 may be {'its own' if one else 'theirs'}"
     return f"{words}. A model with a longer context would serve {'it' if one else 'them'}."
 

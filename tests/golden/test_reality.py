@@ -429,3 +429,9 @@ def test_a_bill_without_any_date_is_a_month_and_says_so():
     """Empty cells are no dates that could not be read."""
     found = read_bill(_aws(start="", end=""), TABLES)
     assert any("no dates" in sentence for sentence in found.assumed)
+
+
+def test_a_bill_of_which_only_tax_is_known_is_refused():
+    """Machines that no word tells as such are left out: what is kept is not what was paid."""
+    with pytest.raises(InputError, match=r"but tax is about this kind of workload: .*no GPU time"):
+        read(EXPLORER.replace("SageMaker GPU", "EC2-Instances"))

@@ -25,6 +25,7 @@ from frontier.plans.families import (
     WARM_POOL,
 )
 from frontier.ranges import LUCK, PlanRange, Range, Ranges
+from frontier.ranges.facts import beyond_in_words
 from frontier.rivals import ALWAYS_ON, AS_SHIPPED
 from frontier.sensitivity import Flip
 from frontier.trace import TraceReport, make_trace
@@ -541,6 +542,26 @@ def test_few_requests_beyond_the_p99_are_said(count, expected):
     """Fewer than a hundred."""
     assert expected in verdict_of(few_beyond=count).reasons
     assert expected not in verdict_of().reasons
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        (
+            {99.0: 35, 99.9: 3},
+            "Only 35 requests lie beyond the p99 and 3 requests lie beyond the p99.9",
+        ),
+        ({90.0: 0, 99.0: 0, 99.9: 0}, "No request lies beyond the p90, the p99 or the p99.9"),
+        (
+            {99.0: 1, 99.9: 0},
+            "Only 1 request lies beyond the p99 and no request lies beyond the p99.9",
+        ),
+        ({95.0: 2, 99.0: 2}, "Only 2 requests lie beyond the p95 and the p99"),
+    ],
+)
+def test_percentiles_with_as_few_beyond_are_said_together(counts, expected):
+    """Of two requests none lies beyond any: it is said once."""
+    assert beyond_in_words(counts) == f"{expected}: they are uncertain."
 
 
 @pytest.mark.parametrize(

@@ -627,3 +627,14 @@ def test_rules_of_an_ingress_are_paths_where_one_asks_for_text():
 
     assert counted("/v1/chat/completions", "/health") == 2 * 39
     assert counted("/") == 2 * 39
+
+
+def test_running_totals_seen_once_each_tell_nothing():
+    """A series a sample (a label that is never the same): refused, and not four requests of 40."""
+    name = {"__name__": "vllm:request_success_total"}
+    alone = [
+        {"metric": {**name, "pod": f"p{n}"}, "values": [[T0 + 60 * (n % 20), str(n + 5)]]}
+        for n in range(40)
+    ]
+    with pytest.raises(InputError, match=r"samples are the only ones of their series.*increase"):
+        read_trace(json.dumps(alone).encode())

@@ -229,3 +229,4 @@ def test_requests_that_no_server_of_the_model_takes_are_said_beside_the_answer()
     longest = 3_000_000 + int(outputs[: size // 50].max())
     assert f"the longest has {longest:,}" in said.below
     assert "the p99 may be theirs" in said.below
+    assert said.answer.startswith(f"Counting {size // 50} requests that Llama-3.1-8B-Instruct")

@@ -307,6 +307,12 @@ BOMBS = {
     "Parquet of one text": _text_bomb,
     "Parquet with a lying footer": _lying_footer,
     "Parquet with a broken footer": _broken_histogram,
+    "series side by side": lambda: b"Time," + b",".join(b"s%d" % n for n in range(9_990))
+    + b"".join(b"\n2026-03-02 02:%02d:00," % m + b",".join([b"1"] * 9_990) for m in range(30)),
+    "models of a range": lambda: b'{"data":{"resultType":"matrix","result":[%s]}}' % b",".join(
+        b'{"metric":{"__name__":"a_total","model_name":"m%d"},"values":[[60,"1"],[120,"2"]]}' % n
+        for n in range(9_000)
+    ),
     "counts of 2^53": lambda: b"time,requests\n"
     + b"".join(b"2026-03-02T%02d:%02d:00Z,9007199254740992\n" % (m // 60, m % 60)
                for m in range(1440)),

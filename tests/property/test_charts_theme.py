@@ -167,6 +167,14 @@ def test_an_axis_for_nothing_is_an_axis(values):
     assert theme.time_axis(low, high)["tickvals"]
 
 
+@given(st.floats(1e-3, 1e4), st.floats(1.4, 1e9))
+def test_ticks_of_money_have_room_on_a_phone(low, ratio):
+    """From cents to thousands as within one decade: two at least, seven at most, none alike."""
+    axis = theme.money_axis(low, low * ratio)
+    assert 2 <= len(axis["tickvals"]) <= 7
+    assert len(set(axis["ticktext"])) == len(axis["ticktext"])
+
+
 def test_what_costs_nothing_stands_left_of_all_that_costs():
     """And where all is free, somewhere."""
     at = theme.on_log([0.0, 3.0, 30.0])
@@ -238,3 +246,5 @@ def test_a_number_that_is_not_there_is_a_blank_cell():
     assert said["At (s)"].tolist() == [1.5, 2.5]
     assert said["Share"].tolist() == ["25 %", ""]
     assert not said.isna().any(axis=None)
+    whole = pd.DataFrame({"replicas": pd.array([1, None], dtype="Int64")})
+    assert show.in_words(whole)["Replicas"].tolist() == ["1", ""]

@@ -151,3 +151,24 @@ def test_a_window_of_no_length_has_no_shares():
     with pytest.raises(InputError, match="horizon above 0"):
         gaps_table(np.array([0.0]), 0.0, 0.0)
     assert math.isfinite(gaps_table(np.array([0.0]), 0.0, 1.0)["held_share"].max())
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 300])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_name_of_a_line_of_tokens_stands_beside_it(size, seed):
+    """Of few requests the line is a stair: where it is named, none runs level to that side."""
+    table = tokens_table(trace_of(arrivals(size, DAY_S), seed=seed))
+    for label in tokens_figure(table).layout.annotations:
+        name = "prompt_tokens" if "Prompt" in label.text else "output_tokens"
+        near = (table["share_at_most"] - label.y).abs() <= 0.03
+        far = np.log10(table.loc[near, name].clip(lower=1))
+        to_the_right = label.xanchor == "left"
+        assert (far.max() - label.x if to_the_right else label.x - far.min()) < 0.15
+
+
+def test_requests_are_counted_in_whole_ones():
+    """No tick of the rate lies between two counts, and there is one above 0."""
+    figure = rate_figure(rate_table(trace_of([0.0, 23_400.0], horizon_s=23_400.0)))
+    ticks = figure.layout.yaxis.tickvals
+    assert all(float(tick).is_integer() for tick in ticks)
+    assert max(ticks) >= 1
