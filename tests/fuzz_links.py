@@ -199,7 +199,7 @@ def run(asked, modules, seen: Seen | None = None, state: dict[str, object] | Non
 
     told = []
     handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: told.append(record.getMessage())
+    handler.emit = lambda record: told.append(handler.format(record))
     app = AppTest.from_string(SCRIPT, default_timeout=240)
     app.session_state["test_link"], app.session_state["test_modules"] = asked, modules
     app.session_state["test_state"] = state or {}

@@ -52,22 +52,26 @@ def used_table(used: Used, apis: Iterable[ApiCost]) -> pd.DataFrame:
 def used_figure(table: pd.DataFrame, *, requests_per_day: float) -> go.Figure:
     """Draw `used_table`: the plan falls as traffic fills it, each API is level."""
     figure = go.Figure()
+    is_free = bool((table["usd_per_mtok"] <= 0).any())
+    table = table.assign(at_usd=theme.on_log(table["usd_per_mtok"]))
     plan = table[table["line"] == _PLAN]
     figure.add_trace(
         go.Scatter(
             x=plan["requests_per_day"],
-            y=plan["usd_per_mtok"],
+            y=plan["at_usd"],
+            customdata=plan["usd_per_mtok"],
             mode="lines",
             name=plan["label"].iloc[0],
             line={"color": theme.BLUE, "width": 3},
-            hovertemplate="%{x:,.0f} requests a day: $%{y:,.2f} a million tokens<extra></extra>",
+            hovertemplate="%{x:,.0f} requests a day: $%{customdata:,.2f} a million tokens"
+            "<extra></extra>",
         )
     )
     now = plan.loc[(plan["requests_per_day"] - requests_per_day).abs().idxmin()]
     figure.add_trace(
         go.Scatter(
             x=[requests_per_day],
-            y=[now["usd_per_mtok"]],
+            y=[now["at_usd"]],
             mode="markers",
             name="This traffic: used",
             marker={"color": theme.BLUE, "symbol": "circle", "size": 13},
@@ -78,7 +82,7 @@ def used_figure(table: pd.DataFrame, *, requests_per_day: float) -> go.Figure:
     figure.add_trace(
         go.Scatter(
             x=[full["requests_per_day"]],
-            y=[full["usd_per_mtok"]],
+            y=[full["at_usd"]],
             mode="markers",
             name="Always full: reserved",
             marker={"color": theme.BLUE, "symbol": "square", "size": 12},
@@ -93,7 +97,7 @@ def used_figure(table: pd.DataFrame, *, requests_per_day: float) -> go.Figure:
         figure.add_trace(
             go.Scatter(
                 x=rows["requests_per_day"],
-                y=rows["usd_per_mtok"],
+                y=rows["at_usd"],
                 mode="lines",
                 name=label,
                 line={"color": colour, "width": 2, "dash": _DASHES[index % len(_DASHES)]},
@@ -105,7 +109,7 @@ def used_figure(table: pd.DataFrame, *, requests_per_day: float) -> go.Figure:
             figure.add_trace(
                 go.Scatter(
                     x=[meets],
-                    y=[usd],
+                    y=rows["at_usd"].iloc[:1],
                     mode="markers",
                     marker={"color": colour, "symbol": "star", "size": 14},
                     hovertemplate=f"Break-even: {spell.significant(meets)} requests a day"
@@ -116,7 +120,7 @@ def used_figure(table: pd.DataFrame, *, requests_per_day: float) -> go.Figure:
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     figure.update_xaxes(type="log", title="Requests a day", dtick=1, tickformat=",.0f")
     figure.update_yaxes(
-        **theme.money_axis(*theme.log_range([*table["usd_per_mtok"]])),
-        title="Dollars a million tokens",
+        **theme.money_axis(*theme.log_range([*table["at_usd"]])),
+        title="Dollars a million tokens" + (" ($0 at the lower end)" if is_free else ""),
     )
     return figure

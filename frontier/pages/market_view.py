@@ -439,6 +439,12 @@ def _label(row: Row) -> str:
 
 def _draw_table(found: Market, ticked: Ticked, of: Hashable, *, is_all: bool) -> None:
     some = _of(found, ticked)
+    if not some.rows:
+        st.info(
+            "No offer is like that. Take something away under “Which offers”.",
+            icon=":material/filter_alt_off:",
+        )
+        return
     counts = {state: sum(state_of(row) == state for row in some.rows) for state in _STATES}
     verbs = {"holds": "hold the limit", "misses": "miss it", "cannot": "cannot run the model"}
     words = ", ".join(f"{count} {verbs[state]}" for state, count in counts.items() if count)

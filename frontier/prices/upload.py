@@ -168,7 +168,10 @@ def _offers(
             kind = "dedicated"
             remarks.note(line.row, "Kind not given; taken as paid by the hour")
         rules_id = known.find(owner, kind, line, remarks)
-        same = (owner, line.product, kind, line.gpu, line.gpus_min, line.region, line.usd_per_gpu_h)
+        same = (
+            *(known.seller(line.provider), line.product, kind, line.gpu),
+            *(line.gpus_min, line.region, line.usd_per_gpu_h),
+        )
         if not line.offer_id and same in seen:
             remarks.note(line.row, "Left out, repeats a row above")
             continue
@@ -279,6 +282,10 @@ class _RulesByProvider:
                 idles = tables.behaviours[row.behaviour_id].idle_default_s is not None
                 key = (folded(row.provider), idles)
                 self._known.setdefault(key, row.rules_id)
+
+    def seller(self, provider: str) -> str:
+        """Return a name by which rows of one seller are alike: RunPod's two markets are not."""
+        return folded(self._names.find(provider) or provider)
 
     def owner(self, provider: str) -> str:
         """Return the name under which a provider's rules are found."""

@@ -187,6 +187,7 @@ def recognise(table: Table, *, needs_tokens: bool) -> tuple[Layout, Counting] | 
     counting = counting_of(table, layout)
     if counting is None:
         return None
+    _refuse_hours_apart(table, names, time)
     # count(*) beside sum(…) or avg(…) is the answer to a question that groups rows.
     sized = [fold(name) for name in (prompt, output) if name is not None]
     is_grouped = bool(sized) and all(
@@ -195,6 +196,21 @@ def recognise(table: Table, *, needs_tokens: bool) -> tuple[Layout, Counting] | 
     if not (counting.is_sure or is_grouped):
         return None
     return layout, replace(counting, is_sure=True)
+
+
+def _refuse_hours_apart(table: Table, names: Names, time: str) -> None:
+    """Raise if rows of one date are told apart by a column of hours, which would be left out."""
+    hour = names.first("hour", "hour_of_day", "hr", "stunde", "heure", "hora")
+    if hour is None or hour == time or not table.sample:
+        return
+    at, hour_at = table.names.index(time), table.names.index(hour)
+    days = [row[at] for row in table.sample]
+    both = {(row[at], row[hour_at]) for row in table.sample}
+    if len(set(days)) < len(both) and not any(":" in day for day in days):
+        raise InputError(
+            f"The hours stand in a column of their own, '{hour}'. Put '{time}' and '{hour}' into "
+            "one column, such as 2026-03-30 02:00."
+        )
 
 
 def suggestions(table: Table) -> dict[str, str]:

@@ -8,7 +8,9 @@ metrics system, which have no tokens beside the count, are read by `rate_series`
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from frontier import spell
 from frontier.errors import InputError
 from frontier.tables import Tables
-from frontier.trace import checks, columns
+from frontier.trace import checks, columns, quantities
 from frontier.trace.bucket_columns import (
     MEAN,
     SUM,
@@ -35,6 +37,9 @@ from frontier.trace.rate_series import fill_missing
 from frontier.trace.raw_table import Batch, Table
 from frontier.units import SECONDS_PER_HOUR
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 REQUESTS, BUCKETS = ROWS_ARE = ("requests", "buckets")
 _FEWEST_ROWS, _FEWEST_HOURS = 24, 3
 _ALIKE = 1.2
@@ -49,6 +54,8 @@ class BucketCells:
     counting: Counting
     decimal_comma: bool = False
     end_clock: Clock = field(default_factory=Clock)
+    unread: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
     _parts: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
 
     def take(self, batch: Batch, layout: Layout, which: slice | NDArray[np.bool_]) -> None:
@@ -59,15 +66,26 @@ class BucketCells:
         held = {"count": read(cells[counting.requests], self.decimal_comma)}
         for key, name in (("prompt", layout.prompt), ("output", layout.output)):
             if name is not None:
-                each = tokens_in_one(name)
-                read = columns.counts if each == 1 else columns.numbers
-                held[key] = read(cells[name], self.decimal_comma) * each
+                held[key] = self._tokens(key, cells[name], name)
         if counting.end is not None:
             held["end"] = self.end_clock.offsets(cells[counting.end], batch.first_row)
         if counting.length is not None:
             held["length"] = lengths_s(columns.as_text(cells[counting.length]), counting.length)
         for key, values in held.items():
             self._parts.setdefault(key, []).append(values[which])
+
+    def _tokens(self, key: str, cells: pa.Array, name: str) -> NDArray[np.float64]:
+        """Return tokens: plain numbers, numbers as a panel writes them (45.9k), or of thousands."""
+        each = tokens_in_one(name)
+        read = columns.counts if each == 1 else columns.numbers
+        found = read(cells, self.decimal_comma)
+        if np.isnan(found).any():
+            odd = quantities.read(cells, self.decimal_comma)
+            found = np.where(np.isnan(found) & ~odd.is_rate, odd.value, found)
+            self.unread[key] += int(np.count_nonzero(odd.is_unread | odd.is_rate))
+            if odd.unread:
+                self.examples.setdefault(key, odd.unread)
+        return found * each
 
     def joined(self, key: str) -> NDArray[np.float64] | None:
         """Return one column of all rows, None where the table has none."""
@@ -163,6 +181,12 @@ def series_of(
             findings.dropped[f"rows whose {key} tokens are negative"] += int(np.count_nonzero(bad))
             keep &= ~bad
         sums[key] = held
+        if cells.unread[key]:
+            lost = f"{cells.unread[key]:,} of {held.size:,} cells of '{column}' are no tokens"
+            what = f"{lost}, the first is '{cells.examples.get(key, '')}'."
+            if cells.unread[key] > tables.setting("trace_unread_share") * held.size:
+                raise InputError(f"{what} Expected numbers, such as 45900 or 45.9k.")
+            findings.notes.append(what)
     if model is not None and len(models.names) > 1:
         wanted = checks.model_of(model[keep], models, told_model, tables, weight=count[keep])
         if wanted is None:

@@ -82,6 +82,17 @@ def test_the_filter_ticks_other_offers(open_app):
     )
 
 
+def test_a_filter_that_no_offer_meets_is_said(open_app):
+    """Valid choices of which no offer has both: what to take away, and the rest of the page."""
+    app = open_app(
+        view="market", market_providers="Modal", market_kinds="spot", seed="7", days="0.25"
+    )
+    assert not app.exception
+    assert not app.error
+    assert any("No offer is like that" in info.value for info in app.info)
+    assert [tab for tab in app.tabs if tab.label == "This plan"]
+
+
 @pytest.fixture(scope="module")
 def found():
     class Kept(dict):

@@ -186,6 +186,8 @@ def test_a_longer_name_of_a_provider_has_its_rules_and_says_so():
     upload = read(f"{OWN}\nrunpod-secure,L40S,1.5,gpu hour\n")
     assert upload.offers[0].rules_id == "runpod-pod"
     assert "'runpod-secure' is taken for RunPod (row 2)" in upload.warnings
+    two = read(f"{OWN}\nrunpod-secure,L40S,1.5,gpu hour\nrunpod-community,L40S,1.5,gpu hour\n")
+    assert [one.provider for one in two.offers] == ["runpod-secure", "runpod-community"]
     for name in ("runpod or lambda", "runpodder", "our rack"):
         assert read(f"{OWN}\n{name},L40S,1.5,gpu hour\n").offers[0].rules_id == "own-machine"
 

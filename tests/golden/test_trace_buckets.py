@@ -417,3 +417,38 @@ def test_tokens_counted_in_thousands_by_their_name_are_tokens(names, each):
     assert np.all(trace.prompt_tokens == 900)
     assert np.all(trace.output_tokens == 200)
     assert sum(f"{each:,.0f} tokens, by its name" in said for said in trace.report.assumed) == 2
+
+
+def _hours(*cells, header="timestamp,requests,prompt_tokens,completion_tokens"):
+    rows = [f"2026-03-30T{n:02}:00:00Z,50,{cells[n % len(cells)]}" for n in range(24)]
+    return "\n".join((header, *rows)).encode()
+
+
+def test_tokens_as_a_panel_writes_them_are_read():
+    """45.9k and 10.2 K of 50 requests are 918 and 204 each, not the assumed ones."""
+    trace = read_trace(_hours("45.9k,10.2 K"), bucket_tokens="sum")
+    assert set(trace.prompt_tokens) == {918}
+    assert set(trace.output_tokens) == {204}
+
+
+def test_tokens_that_are_none_are_said_or_refused():
+    """Words for tokens: no silent 1,000; a few are counted, and the others stand for them."""
+    with pytest.raises(InputError, match="24 of 24 cells of 'prompt_tokens' are no tokens"):
+        read_trace(_hours("lots,10000"))
+    few = _hours("45000,10000").replace(b"45000", b"lots", 1)
+    trace = read_trace(few, bucket_tokens="sum")
+    assert set(trace.prompt_tokens) == {900}
+    assert "1 of 24 cells of 'prompt_tokens' are no tokens, the first is 'lots'." in (
+        trace.report.notes
+    )
+
+
+def test_hours_in_a_column_of_their_own_are_not_left_out():
+    """Date and hour apart would be read as days; a whole time beside its hour is read."""
+    rows = [f"2026-03-{1 + n // 24:02},{n % 24},50" for n in range(72)]
+    with pytest.raises(InputError, match=r"'hour'. Put 'date' and 'hour' into one column"):
+        read_trace("\n".join(("date,hour,requests", *rows)).encode())
+    rows = [f"2026-03-{1 + n // 24:02} {n % 24:02}:00,{n % 24},50,45000" for n in range(72)]
+    header = "timestamp,hour,requests,prompt_tokens"
+    trace = read_trace("\n".join((header, *rows)).encode(), bucket_tokens="sum")
+    assert (trace.arrival_s.size, trace.report.bucket_s) == (3600, 3600)

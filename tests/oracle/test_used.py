@@ -146,3 +146,15 @@ def test_the_chart_meets_each_api_where_the_table_says():
     )
     figure = used_figure(table, requests_per_day=used.requests_per_day)
     assert {"Dedicated × 1", "An API", "Cheap"} <= {trace.name for trace in figure.data}
+
+
+def test_an_api_that_costs_nothing_has_a_place_on_the_chart():
+    """On an axis of powers of ten it stands at the lower end, called $0, and the axis says so."""
+    used = machine()
+    table = used_table(used, (dataclasses.replace(api(0.0), label="Free"),))
+    figure = used_figure(table, requests_per_day=used.requests_per_day)
+    (free,) = [trace for trace in figure.data if trace.name == "Free"]
+    assert min(free.y) > 0
+    assert max(free.y) < table.loc[table["line"] == "plan", "usd_per_mtok"].min()
+    assert "$0" in free.hovertemplate
+    assert "$0 at the lower end" in figure.layout.yaxis.title.text
