@@ -71,8 +71,8 @@ def test_replicas_that_are_always_up_are_shown_by_how_full_they_are(open_tail):
         assert "Replicas through time" not in words
         found = re.search(r"([\d,]+) requests at once; at most (\d+) (?:is|are) in flight", words)
         told[count] = [int(number.replace(",", "")) for number in found.groups()]
-        table = next(frame.value for frame in app.dataframe if "capacity" in frame.value)
-        assert [table["capacity"].max(), table["most"].max()] == told[count]
+        table = next(frame.value for frame in app.dataframe if "Capacity" in frame.value)
+        assert [table["Capacity"].max(), table["Most"].max()] == told[count]
     assert told[2][0] == 2 * told[1][0]
     assert told[1][1] <= told[1][0]
 
