@@ -32,6 +32,8 @@ _CLIPPED_AT = 100
 # How much farther from its point a label may stand to be clear of a thin line.
 _CROSSED_PX = 24
 _BAR_PX, _MOST_BARS = 30, 12
+# What is left to the bars where names and amounts take nearly all.
+_LEAST_BARS_PX = 36
 _NAMED_SHARE = 0.16
 _CUT_AT = 3
 # Whether to the left, how far from the point and how far below it [px].
@@ -245,8 +247,10 @@ def ranked_figure(table: pd.DataFrame, *, focused: Collection[str] = ()) -> go.F
     figure.update_xaxes(visible=False, range=[0, widest])
     theme.base_layout(figure, height_px=max(3, len(table)) * (_BAR_PX + 5) + 24)
     # The amounts stand in the margin at whatever width: of a narrow chart a share is too little.
-    room_px = 12 + _CHARACTER_PX * max((len(words) for words in amounts), default=0)
-    return figure.update_layout(showlegend=False, margin={"r": room_px})
+    room_px = 8 + _CHARACTER_PX * max((len(words) for words in amounts), default=0)
+    return figure.update_layout(
+        showlegend=False, margin={"r": room_px}, minreducedwidth=_LEAST_BARS_PX
+    )
 
 
 def _points(

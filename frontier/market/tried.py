@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -194,6 +194,7 @@ def try_plans(
             return found
         grids = {alike: grids[alike] for alike, _ in missing}
     taken_s = stopwatch()
+    ANSWERS.step()
     drawn = _draws(grids.values(), tables)
     runs, readings = _runs({key: asked[key] for key in missing}, grids, drawn)
     # What is one run if nothing has to start is one piece of work.
@@ -210,15 +211,17 @@ def try_plans(
         for found in crew.run(_try, shared, [pieces[at] for at in some], progress=told):
             read.update(found)
 
-    def results() -> Results:
-        return {
-            (alike, metering): tuple(
-                dataclasses.replace(read[reading][metering], plan=plan, needed=needed[alike])
-                for reading, plan in zip(readings[alike], grids[alike], strict=True)
-                if reading in read
+    def results() -> Iterator[tuple[Key, tuple[Tried, ...]]]:
+        for alike, metering in missing:
+            ANSWERS.step()
+            yield (
+                (alike, metering),
+                tuple(
+                    dataclasses.replace(read[reading][metering], plan=plan, needed=needed[alike])
+                    for reading, plan in zip(readings[alike], grids[alike], strict=True)
+                    if reading in read
+                ),
             )
-            for alike, metering in missing
-        }
 
     begun: dict[Hashable, None] = {}
     if first is not None:
@@ -229,12 +232,9 @@ def try_plans(
             if any(not looked.isdisjoint(run.by) for run in piece)
         }
         simulate(list(begun))
-        first(found | results())
+        first(found | dict(results()))
     simulate([at for at in pieces if at not in begun], len(begun))
-    made = {}
-    for key, tried in results().items():
-        ANSWERS.step()
-        made[key] = worth_keeping(tried)
+    made = {key: worth_keeping(tried) for key, tried in results()}
     each_s = taken_s() / len(made)
     for key, tried in made.items():
         ANSWERS.step()

@@ -7,6 +7,7 @@ run, which `frontier.mitigations.replicas` changes.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -201,7 +202,7 @@ class ParallelFetch(Mitigation):
     def standing(self, inputs: StartInputs, tables: Tables) -> Standing:
         """Cost the other workers' GPUs while they start and until the parts have moved."""
         wall = self.rewrite_inputs(inputs).predict(tables).wall_s
-        held_s = sum(wall[name] for name in ("engine_init", "fetch", "load"))
+        held_s = math.fsum(wall[name] for name in ("engine_init", "fetch", "load"))
         # Each worker fetched 1/k in fetch_s; the rest of the model takes (k - 1) times as long.
         whole = self.rewrite_inputs(inputs).predict(tables)["fetch"].median_s or 0.0
         others = int(self.workers) - 1

@@ -37,14 +37,17 @@ _STYLE = """
 # Streamlit draws what a popover opens at the end of the document and leaves the focus where it
 # was: with the keyboard alone nobody would get there. This moves the focus in, and out at its ends.
 # It also copies the link: nothing in Python can write to the clipboard. And it has the browser
-# fetch what draws charts, 4.7 MB, while the server still computes the first of them.
+# fetch what draws charts, 4.7 MB, while the server still computes the first of them, and lets the
+# keyboard reach tables wider than the page.
 _KEYS_JS = """
 const FIELDS = 'button, input, textarea, summary, a[href], [tabindex]:not([tabindex="-1"])';
 const last = (found) => found[found.length - 1];
 const body = () => last(document.querySelectorAll('[data-testid="stPopoverBody"]'));
 const fields = () =>
   [...(body()?.querySelectorAll(FIELDS) ?? [])].filter(
-    (field) => field.tabIndex >= 0 && !field.disabled && field.offsetParent !== null
+    (field) =>
+      field.tabIndex >= 0 && !field.disabled && field.offsetParent !== null &&
+      !field.closest('details:not([open]) > :not(summary)')
   );
 const moveIn = (tries) => {
   const within = fields();
@@ -86,13 +89,28 @@ const fetchAhead = (name) => {
   link.dataset.ahead = '';
   document.head.append(link);
 };
+// What is moved sideways with a finger is moved with the arrow keys, once the focus can be on it.
+const reach = () => {
+  for (const table of document.querySelectorAll('[data-testid="stTable"] table')) {
+    const box = table.parentElement;
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute('tabindex');
+  }
+};
 export default function ({ data }) {
+  let soon;
+  const drawn = new MutationObserver(() => {
+    clearTimeout(soon);
+    soon = setTimeout(reach, 200);
+  });
+  drawn.observe(document.body, { childList: true, subtree: true });
   fetchAhead(data?.charts);
   document.addEventListener('click', clicked);
   document.addEventListener('click', copied, true);
   document.body.dataset.barKeys = 'on';
   document.addEventListener('keydown', pressed, true);
   return () => {
+    drawn.disconnect();
     document.removeEventListener('click', clicked);
     document.removeEventListener('click', copied, true);
     document.removeEventListener('keydown', pressed, true);

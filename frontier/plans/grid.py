@@ -93,10 +93,10 @@ def scale_to_zero_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
     traffic may need, the same with as many as needed is a plan of its own.
     """
     behaviour = deployed.supply.behaviour
-    shipped = most_as_shipped(deployed)
+    shipped, timeouts_s = most_as_shipped(deployed), idle_timeouts_s(behaviour, tables)
     for chosen in deployed.mitigation_sets:
         mitigated = mitigated_at(deployed, chosen, tables)
-        for timeout_s in idle_timeouts_s(behaviour, tables):
+        for timeout_s in timeouts_s:
             is_default = not chosen and timeout_s == behaviour.idle_default_s
             sizes = [(deployed.max_replicas, target_at(deployed))]
             if is_default:
@@ -166,11 +166,10 @@ def plans_by_autoscaler(deployed: Deployed, tables: Tables) -> dict[str, Plan]:
 def warm_pool_plans(deployed: Deployed, tables: Tables) -> Iterator[Plan]:
     """Yield warm pools of a few sizes, each at a few idle timeouts for what comes on top."""
     behaviour = deployed.supply.behaviour
-    few = _none_and_most(deployed, tables)
+    few, timeouts_s = _none_and_most(deployed, tables), _few_timeouts_s(behaviour, tables)
     for size in _few_sizes(deployed, tables):
-        tried = _few_timeouts_s(behaviour, tables)
-        if size == deployed.max_replicas:
-            tried = tried[-1:]  # nothing can come on top, so the timeout means nothing
+        # Where nothing can come on top the timeout means nothing.
+        tried = timeouts_s[-1:] if size == deployed.max_replicas else timeouts_s
         for chosen, mitigated in few:
             for timeout_s in tried:
                 policy = ScalingPolicy(
@@ -262,6 +261,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
         return  # paid for whether used or not; or not sure to be there when the hours begin
     speed, office = deployed.speed, office_hours(deployed.scenario, tables)
     start, most = deployed.start, most_dedicated(deployed, trace, tables)
+    timeouts_s = _few_timeouts_s(behaviour, tables)
     for size in _few_sizes(deployed, tables):
         changes = weekly_schedule(
             office.windows,
@@ -273,7 +273,7 @@ def scheduled_plans(deployed: Deployed, trace: Trace, tables: Tables) -> Iterato
         )
         # What is on when the trace begins has been started before it.
         begun = bool(changes) and changes[0][0] == 0
-        for timeout_s in _few_timeouts_s(behaviour, tables):
+        for timeout_s in timeouts_s:
             policy = ScalingPolicy(
                 min_replicas=changes[0][1] if begun else 0,
                 schedule=changes[1:] if begun else changes,

@@ -295,7 +295,7 @@ def serving_speed(
         overhead_s=request_s + float(steps_s[0]),
         prefill_linear_s=weights_flop * s_per_flop
         + _exchange_s_per_token(model, gpu, count, tables),
-        prefill_quadratic_s=sum(w.flop_per_pair / 2 for w in work if w.reach_tokens is None)
+        prefill_quadratic_s=math.fsum(w.flop_per_pair / 2 for w in work if w.reach_tokens is None)
         * s_per_flop,
         prefill_bounded=tuple((s_per_flop, w) for w in work if w.reach_tokens is not None),
         prefill_mfu=mfu,

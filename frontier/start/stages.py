@@ -253,7 +253,7 @@ class ColdStart:
     @property
     def typical_s(self) -> float:
         """Median seconds along the critical path [s]."""
-        return float(sum(self.wall_s.values()))
+        return math.fsum(self.wall_s.values())
 
     def draw(self, normals: npt.NDArray[np.float64]) -> StartDraws:
         """Return one start for each row of standard normals.

@@ -96,6 +96,16 @@ def test_the_bar_works_with_the_keyboard_alone(open_page):
     page.keyboard.press("Escape")
     page.wait_for_selector("[data-testid=stPopoverBody]", state="hidden")
     assert page.evaluate("document.activeElement.innerText").find("9 s") >= 0
+    within = "document.activeElement.closest('[data-testid=stPopoverBody]') !== null"
+    # What a closed section hides is no field: behind the section the focus is back at the chip.
+    _chip(page, "traffic").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(within, timeout=5000)
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if not page.evaluate(within):
+            break
+    assert page.evaluate("document.activeElement.dataset.testid") == "stPopoverButton"
 
 
 def test_what_draws_charts_is_fetched_before_there_is_one(open_page):
