@@ -466,10 +466,10 @@ def rate_in_words(found: BreakEvenRate | None, rival: PlanFacts | None) -> str:
     has = f"you have {spell.significant(found.requests_per_day)}"
     if not found.crossings:
         winner = kept if found.rival_wins_now else "scale-to-zero"
-        return (
-            f"On cost alone {winner} wins from {spell.significant(found.low_per_day)} to "
-            f"{spell.significant(found.high_per_day)} requests a day; {has}."
-        )
+        low, high = map(spell.significant, (found.low_per_day, found.high_per_day))
+        if low == high:
+            return f"On cost alone {winner} wins at {low} requests a day, the only rate compared."
+        return f"On cost alone {winner} wins from {low} to {high} requests a day; {has}."
     return f"On cost alone {kept} wins {' and '.join(_rates(found))} requests a day; {has}."
 
 

@@ -306,6 +306,14 @@ def test_where_break_even_lies_in_the_headline(crossings, wins_now, expected):
     assert verdict_of(break_even=rate).headline.endswith(f"On cost alone {expected}")
 
 
+def test_a_comparison_at_one_rate_names_it_once():
+    """Where scale-to-zero has hit its cap already, no range of rates is left to speak of."""
+    rate = BreakEvenRate(269.0, 268.9, 269.1, (), True, 269.2)
+    assert verdict_of(break_even=rate).headline.endswith(
+        "On cost alone always-on wins at 269 requests a day, the only rate compared."
+    )
+
+
 def test_a_line_that_hits_its_cap_ends_the_comparison():
     """Where scale-to-zero may not grow any more it is said, and nothing is claimed beyond."""
     rate = dataclasses.replace(RATE, capped_from_per_day=4000.0)
