@@ -25,8 +25,6 @@ CHROMIUM = "/usr/bin/chromium"
 _LONGEST_MS = 120_000
 # They come one after another: the scripts of a first visit take seconds of a core to read.
 _APART_S = 4.0
-# The last of all.
-_NICE = 19
 _TITLES = ("Frontier", "Cold start", "Traffic", "Break-even", "Tail", "Data and sources", "Method")
 _CHARTS = re.compile(r"/PlotlyChart\.")
 # A heading that this run has drawn: what is left of the last one is marked stale.
@@ -47,6 +45,18 @@ _SEEN = """() => {
   const main = document.querySelector('[data-testid=stMain]')?.innerText ?? '';
   return [location.href, testScriptState, testConnectionState, main.slice(0, 300)].join(' | ');
 }"""
+
+
+def _give_way() -> None:
+    """Let this process and its browsers have what the server leaves, and be interrupted by it.
+
+    The lowest priority alone is not enough: a browser that has begun a slice ends it, and the
+    server's threads wait for such a slice each time they take turns.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
 
 
 def _limit_of(person: int) -> int:
@@ -126,7 +136,7 @@ async def browsers(
     """Let people use the server in browsers, and print what was seen and how long it took."""
     url, took, strange, broken = f"http://localhost:{args.port}", [], [], []
     begun_s, step = cpu_s(), dict[int, str]()
-    os.nice(_NICE)
+    _give_way()
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
