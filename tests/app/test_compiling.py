@@ -28,6 +28,7 @@ def begun(monkeypatch):
         real = subprocess.Popen
         monkeypatch.setattr(compiling.subprocess, "Popen", popen)
         monkeypatch.setattr(compiling, "_running", None)
+        monkeypatch.setattr(compiling, "_is_kept", False)
         monkeypatch.setattr(compiling, "is_kept", lambda: False)
         monkeypatch.setenv("NUMBA_DISABLE_JIT", "0")
         compiling.begin()
@@ -67,6 +68,19 @@ def test_a_process_that_fails_keeps_nobody_waiting(begun):
     begun("raise SystemExit(1)").over.wait()
     compiling.wait(compiling.PLAIN)
     assert not compiling.is_under_way()
+
+
+def test_what_is_compiled_is_looked_for_until_it_is_there(monkeypatch):
+    """Every page asks; once the cache holds it nobody looks through the folder any more."""
+    looks = []
+    monkeypatch.setattr(compiling, "_is_kept", False)
+    monkeypatch.setattr(compiling, "_running", None)
+    monkeypatch.setattr(compiling, "is_kept", lambda: looks.append(1) or len(looks) > 1)
+    monkeypatch.setattr(compiling, "_Compiling", lambda: None)
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "0")
+    for _ in range(5):
+        compiling.begin()
+    assert len(looks) == 2
 
 
 def test_the_first_page_is_drawn_before_anything_is_compiled(monkeypatch):
