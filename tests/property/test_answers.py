@@ -98,9 +98,11 @@ def test_no_more_are_drawn_at_a_time_than_there_are_places():
     assert (most, done) == (2, 12)
 
 
-def test_a_short_one_does_not_wait_for_a_long_one(monkeypatch):
+@pytest.mark.parametrize("gives_way", ["give_way", "step"])
+def test_a_short_one_does_not_wait_for_a_long_one(monkeypatch, gives_way):
     """One that has been drawn for long lets one that has just come go first, then goes on."""
     monkeypatch.setattr(answers_room, "_QUANTUM_S", 0.0)
+    monkeypatch.setattr(answers_room, "_STEP_S", 0.0)
     answers, order = Answers(1), []
     has_begun = threading.Event()
 
@@ -108,7 +110,7 @@ def test_a_short_one_does_not_wait_for_a_long_one(monkeypatch):
         with answers.answer():
             has_begun.set()
             _till(lambda: answers._waiting)
-            answers.give_way()
+            getattr(answers, gives_way)()
             order.append("long")
 
     def short_one():
@@ -214,29 +216,6 @@ def test_long_work_ends_where_its_person_is_gone(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         works()
     answers.step()
-
-
-def test_long_work_gives_way_at_a_step(monkeypatch):
-    """Who comes while another works for long is drawn at its next step, not at its end."""
-    monkeypatch.setattr(answers_room, "_STEP_S", 0.0)
-    monkeypatch.setattr(answers_room, "_QUANTUM_S", 0.0)
-    answers, order = Answers(1), []
-    has_begun = threading.Event()
-
-    def long_one():
-        with answers.answer():
-            has_begun.set()
-            _till(lambda: answers._waiting)
-            answers.step()
-            order.append("long")
-
-    thread = threading.Thread(target=long_one)
-    thread.start()
-    has_begun.wait(10)
-    with answers.answer():
-        order.append("short")
-    thread.join()
-    assert order == ["short", "long"]
 
 
 def test_steps_look_up_no_more_often_than_is_of_use(monkeypatch):
