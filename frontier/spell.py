@@ -137,10 +137,11 @@ def _first_digit(value: float) -> float:
     return round(math.floor(value / 10.0**digits + 1e-9) * 10.0**digits, -digits)
 
 
-def clock(value_s: float) -> str:
-    """Return the time of day that many seconds after midnight: 14:05."""
+def clock(value_s: float, *, to_the_second: bool = False) -> str:
+    """Return the time of day that many seconds after midnight [s]: 14:05, or 14:05:12."""
     minutes = int(value_s % SECONDS_PER_DAY // SECONDS_PER_MINUTE)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+    seconds = f":{int(value_s % SECONDS_PER_MINUTE):02d}" if to_the_second else ""
+    return f"{minutes // 60:02d}:{minutes % 60:02d}{seconds}"
 
 
 def moment(value_s: float, t0: dt.datetime | None = None) -> str:
@@ -148,7 +149,7 @@ def moment(value_s: float, t0: dt.datetime | None = None) -> str:
     if t0 is not None:
         return f"{t0 + dt.timedelta(seconds=value_s):%Y-%m-%d %H:%M:%S}"
     day, rest = divmod(value_s, SECONDS_PER_DAY)
-    return f"day {day + 1:.0f}, {clock(rest)}:{int(rest % SECONDS_PER_MINUTE):02d}"
+    return f"day {day + 1:.0f}, {clock(rest, to_the_second=True)}"
 
 
 def percent(share: float) -> str:

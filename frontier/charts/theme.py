@@ -77,7 +77,8 @@ _TIME_TICKS_S = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30,
     60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400,
 )  # fmt: skip
-_MOST_CLOCK_TICKS = 7
+# Of times with seconds, which are longer, fewer stand side by side.
+_MOST_CLOCK_TICKS, _MOST_WITH_SECONDS = 7, 5
 TEXT_PX = 12
 # What is left of the ticks where there are too many, step by step.
 _FEWER_TICKS_S = (
@@ -90,6 +91,7 @@ _WIDE_RANGE, _WIDEST_RANGE = 100, 2000
 _FEWEST_TICKS, _MOST_MONEY_TICKS = 2, 7
 _STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 _CLOCK_STEPS_S = (
+    *(1, 2, 5, 10, 15, 30),
     *(step * units.SECONDS_PER_MINUTE for step in (1, 5, 10, 30)),
     *(step * units.SECONDS_PER_HOUR for step in (1, 3, 6, 12)),
     *(step * units.SECONDS_PER_DAY for step in (1, 2, 7, 14, 28, 91, 364)),
@@ -157,7 +159,13 @@ def clock_ticks(
         return f"day {at_s // units.SECONDS_PER_DAY + 1:.0f}"
 
     step_s = next(
-        (s for s in _CLOCK_STEPS_S if (to_s - from_s) / s <= _MOST_CLOCK_TICKS), _CLOCK_STEPS_S[-1]
+        (
+            s
+            for s in _CLOCK_STEPS_S
+            if (to_s - from_s) / s
+            <= (_MOST_WITH_SECONDS if s < units.SECONDS_PER_MINUTE else _MOST_CLOCK_TICKS)
+        ),
+        _CLOCK_STEPS_S[-1],
     )
     first = math.ceil((from_s - midnight_s) / step_s)
     ticks_s = midnight_s + step_s * np.arange(
@@ -167,7 +175,7 @@ def clock_ticks(
     labels = [
         day(at_s)
         if is_long and (at_s - midnight_s) % units.SECONDS_PER_DAY == 0
-        else spell.clock(at_s - midnight_s)
+        else spell.clock(at_s - midnight_s, to_the_second=step_s < units.SECONDS_PER_MINUTE)
         for at_s in ticks_s.tolist()
     ]
     origin = "counted from the start of the trace" if t0_utc is None else "UTC"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import math
 import tomllib
@@ -248,3 +249,18 @@ def test_a_number_that_is_not_there_is_a_blank_cell():
     assert not said.isna().any(axis=None)
     whole = pd.DataFrame({"replicas": pd.array([1, None], dtype="Int64")})
     assert show.in_words(whole)["Replicas"].tolist() == ["1", ""]
+
+
+@given(
+    span_s=st.floats(3.0, 400 * 86_400.0),
+    t0_s=st.one_of(st.none(), st.integers(0, 86_399)),
+)
+def test_an_axis_of_the_clock_has_ticks_however_short_the_trace(span_s, t0_s):
+    """Of three seconds as of a year: two at least, none alike within a day, and not too many."""
+    midnight = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
+    t0 = None if t0_s is None else midnight + dt.timedelta(seconds=t0_s)
+    ticks_s, labels, _ = theme.clock_ticks(0.0, span_s, t0)
+    assert 2 <= len(ticks_s) <= 8
+    assert all(0.0 <= at_s <= span_s for at_s in ticks_s)
+    if span_s < 86_400:
+        assert len(set(labels)) == len(labels)
