@@ -188,8 +188,9 @@ def _is(what: str) -> str:
 
 # --- What panels call a series ------------------------------------------------------------------
 
-_LABEL = re.compile(r'([A-Za-z_][\w.]{0,80})\s{0,4}=~?\s{0,4}"([^"]{0,500})"')
-_METRIC = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]{2,200})(?=\s{0,4}[\[{])")
+# Both from where a word begins and never back: from each letter of a long one it took the square.
+_LABEL = re.compile(r'(?<![\w.])([A-Za-z_][\w.]{0,80}+)\s{0,4}=~?\s{0,4}"([^"]{0,500})"')
+_METRIC = re.compile(r"(?<![A-Za-z0-9_:])([A-Za-z_:][A-Za-z0-9_:]{2,200}+)(?=\s{0,4}[\[{])")
 _STATUS = re.compile(r"[1-5](?:xx|\d\d)", re.IGNORECASE)
 _ROUTE = re.compile(r"(?:(GET|POST|PUT|DELETE|HEAD|OPTIONS|PATCH) )?(/\S*)")
 

@@ -606,11 +606,16 @@ def test_no_pattern_takes_more_than_a_moment_over_the_longest_line():
             for begin in _BEGINS:
                 line = (begin + piece * _LINE)[:_LINE]
                 line = line.encode() if isinstance(pattern.pattern, bytes) else line
-                begun = time.thread_time()
-                (pattern.search if is_sought else pattern.fullmatch)(line)
-                if not is_sought:
-                    pattern.match(line)
-                spent = time.thread_time() - begun
+                # The least of three: what others do on the same core counts here too.
+                spent = 0.0
+                for _ in range(3):
+                    begun = time.thread_time()
+                    (pattern.search if is_sought else pattern.fullmatch)(line)
+                    if not is_sought:
+                        pattern.match(line)
+                    spent = min(spent or math.inf, time.thread_time() - begun)
+                    if spent <= 0.05:
+                        break
                 if spent > 0.05:
                     slow.append(f"{name}: {spent:.2f} s over {piece!r} after {begin!r}")
     assert number > 100
