@@ -201,6 +201,7 @@ def _nodes(told: argparse.Namespace, tables: Tables) -> NodeChoice | None:
 
 _ANSWERS = {
     "time_unit": "--time-unit",
+    "time_zone": "--time-zone",
     "on_clock_reset": "--on-clock-reset",
     "model": "--trace-model",
     "session_starts": "--session-starts",
@@ -264,6 +265,7 @@ def _read_trace(path: Path, told: argparse.Namespace) -> Trace:
         trace = read_trace(
             path,
             time_unit=told.time_unit,
+            time_zone=told.time_zone,
             on_clock_reset=told.on_clock_reset,
             model=told.trace_model,
             session_starts=told.session_starts,

@@ -84,6 +84,7 @@ def data_set(told: argparse.Namespace, columns: dict[str, str], tables: Tables) 
             Path(told.blocks),
             tables=tables,
             time_unit=told.time_unit,
+            time_zone=told.time_zone,
             model=told.trace_model,
             told_columns=columns or None,
             paths=told.paths.split(",") if told.paths else None,

@@ -86,6 +86,11 @@ def add_traffic_and_model(parser: argparse.ArgumentParser) -> None:
     add("--autoscaler", metavar="NAME", help="what starts replicas: instant, knative, keda-hpa, …")
     add("--commitment", metavar="ID", help="buy always-on machines under it: data/commitments.csv")
     add("--time-unit", metavar="UNIT", help="unit of the trace's times, if asked")
+    add(
+        "--time-zone",
+        metavar="PLACE",
+        help="where the clock stood, if the name of its zone leaves it open",
+    )
     add("--on-clock-reset", metavar="HOW", help="two logs in one file, if asked")
     add(
         "--by-prefix",

@@ -72,6 +72,7 @@ from frontier.tables.rows import (
     TraceQuantiles,
     TraceShape,
     UnitSlip,
+    ZoneName,
 )
 
 __all__ = [
@@ -134,6 +135,7 @@ __all__ = [
     "TraceShape",
     "UnitSlip",
     "YOURS",
+    "ZoneName",
     "check_references",
     "load_columns",
     "load_tables",

@@ -78,6 +78,7 @@ from frontier.tables.rows import (
     TraceQuantiles,
     TraceShape,
     UnitSlip,
+    ZoneName,
 )
 
 DATA_DIR = Path(__file__).resolve().parents[2] / "data"
@@ -140,6 +141,7 @@ class Tables:
     catalogues: Mapping[str, Catalogue] = field(metadata={"row": Catalogue})
     catalogue_flags: Mapping[str, CatalogueFlag] = field(metadata={"row": CatalogueFlag})
     unit_slips: Mapping[str, UnitSlip] = field(metadata={"row": UnitSlip})
+    zone_names: Mapping[str, ZoneName] = field(metadata={"row": ZoneName})
     limits: Mapping[str, Limit] = field(metadata={"row": Limit})
     bill_formats: Mapping[str, BillFormat] = field(metadata={"row": BillFormat})
     bill_words: Mapping[str, BillWords] = field(metadata={"row": BillWords})

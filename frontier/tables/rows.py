@@ -666,6 +666,21 @@ class CatalogueFlag:
 
 
 @dataclass(frozen=True, slots=True)
+class ZoneName:
+    """What a short name behind a time means; several rows where several zones have it.
+
+    ``place`` is where clocks stand so, ``ahead_h`` how far they are ahead of UTC [h].
+    """
+
+    zone_id: str
+    name: str
+    place: str | None
+    ahead_h: float
+    basis: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnitSlip:
     """A mistaken unit, known by the factor it puts between two prices."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from frontier import spell, units
 from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace.columns import Clock, Codes
-from frontier.trace.formats import listed
+from frontier.trace.formats import fold, listed
 from frontier.trace.model import TraceQuestion
 
 NS_PER_S = 1e9
@@ -176,6 +177,7 @@ def unit_of(
             f"Numbers in '{column}' are read as seconds: {_reading(offsets.size, span)}."
         )
         return "s", False
+    _refuse_parts_of_dates(clock, column)
     steps = np.diff(offsets)
     steps = steps[steps > 0]
     coarse = steps.size > 0 and (
@@ -255,6 +257,31 @@ def _refuse_calendar_numbers(clock: Clock, column: str) -> None:
         )
 
 
+_PARTS = re.compile(
+    r"(?:(?:hour|minute|day|week|month)s?|hr|weekday|yearweek|yearmonth|period|kw|stunde|tag|woche|"
+    r"monat|heure|jour|semaine|mois)(?:of(?:the)?(?:hour|day|week|month|year))?"
+)
+
+
+def _refuse_parts_of_dates(clock: Clock, column: str) -> None:
+    """Refuse hours, days, weeks or months that are only numbered: neither seconds nor dates."""
+    if clock.whole and _PARTS.fullmatch(fold(column)):
+        raise InputError(
+            f"'{column}' holds numbers from {clock.smallest:.0f} to {clock.largest:.0f} and no "
+            "dates. Give each row its date, such as 2026-03-30 02:00 (or 2026-W14 for a week), or "
+            "choose a unit if they count from a start."
+        )
+
+
+def refuse_weeks_as_months(clock: Clock, column: str) -> None:
+    """Refuse 2026-05 in a column of weeks: it would be read as May."""
+    if clock.month and re.search("week|woche|semaine|semana|kw", fold(column)):
+        raise InputError(
+            f"'{column}' holds '{clock.month}', a month by its form and a week by its name. Write "
+            "weeks as 2026-W05, or the date on which each begins."
+        )
+
+
 def _calendar_of(digits: str) -> dt.datetime | None:
     form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(digits))
     try:
@@ -296,9 +323,9 @@ def zone_notes(has_date: bool, clock: Clock) -> list[str]:
     """Return what to know about the dates of a file: whether there are any, and their zone."""
     if not has_date:
         return ["No dates in the file: the hours of day are not known."]
+    notes = [f"{clock.week}."] if clock.week else []
     if clock.is_date and not clock.has_zone:
-        return ["No time zone in the file; hours of day are read as UTC."]
-    notes = []
+        return [*notes, "No time zone in the file; hours of day are read as UTC."]
     if others := [zone for zone in clock.zones if zone != "UTC"]:
         notes.append(f"Times in the file are in {listed(others)}; all pages show them in UTC.")
     if clock.is_partly_zoned:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from frontier.delimited import BLANKS_IN_NUMBERS
 from frontier.errors import InputError
+from frontier.tables import Tables
 from frontier.trace.time_texts import IMPOSSIBLE_OFFSET, DateReader
 
 if TYPE_CHECKING:
@@ -56,9 +57,15 @@ class Clock:
         Row and text of the first cell that is no time.
     smallest, largest : float
         The extreme numbers so far, in the unit of the file.
+    place : str or None
+        Where the clock stood, for names of zones that several zones have.
+    tables : Tables, optional
+        For the names of zones.
     """
 
     decimal_comma: bool = False
+    place: str | None = None
+    tables: Tables | None = None
     is_date: bool | None = None
     origin: float | None = None
     zoned: bool = False
@@ -66,7 +73,20 @@ class Clock:
     bad: tuple[int, str] | None = None
     smallest: float = np.inf
     largest: float = -np.inf
-    _reader: DateReader = field(default_factory=DateReader)
+    _reader: DateReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = DateReader(self.place, self.tables)
+
+    @property
+    def month(self) -> str:
+        """The first date that is only a month, such as 2026-05; empty if there is none."""
+        return self._reader.month
+
+    @property
+    def week(self) -> str:
+        """The first week that was read as a date, in words; empty if there is none."""
+        return self._reader.week
 
     @property
     def has_zone(self) -> bool:

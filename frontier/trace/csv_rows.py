@@ -96,7 +96,10 @@ def csv_table(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
         decimal_comma=delimiter != ",",
         sample=tuple(tuple(row) for row in rows if len(row) == len(names)),
     )
-    table.batches = lambda wanted: _csv_batches(stream, table, wanted, delimiter, skip + 1, caps)
+    # By the names of the file: those of the table may stand for several (`joined_times`).
+    table.batches = lambda wanted: _csv_batches(
+        stream, table, names, wanted, delimiter, skip + 1, caps
+    )
     return table
 
 
@@ -138,6 +141,7 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
 def _csv_batches(
     stream: io.BufferedReader,
     table: Table,
+    names: Sequence[str],
     wanted: Sequence[str],
     delimiter: str,
     skip: int,
@@ -146,7 +150,7 @@ def _csv_batches(
     import pyarrow as pa
     from pyarrow import csv as pacsv
 
-    reason = f"rows with another number of cells than the {len(table.names)} columns"
+    reason = f"rows with another number of cells than the {len(names)} columns"
 
     def skip_row(_: Any) -> str:
         table.broken[reason] += 1
@@ -167,7 +171,7 @@ def _csv_batches(
         reader = pacsv.open_csv(
             watched,
             read_options=pacsv.ReadOptions(
-                column_names=list(table.names), skip_rows=skip, block_size=_CSV_BLOCK_BYTES
+                column_names=list(names), skip_rows=skip, block_size=_CSV_BLOCK_BYTES
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip_row

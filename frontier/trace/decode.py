@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from frontier.errors import InputError
-from frontier.trace import access_log
+from frontier.trace import access_log, joined_times
 from frontier.trace.access_log import LogFormat
 from frontier.trace.csv_rows import csv_table
 from frontier.trace.json_rows import (
@@ -95,6 +95,7 @@ def open_table(source: Source, caps: Caps, progress: Progress | None = None) -> 
                 f"The file has {len(table.names):,} columns, more than the {caps.columns:,} that "
                 "are read. Keep the time, the tokens and what tells models apart."
             )
+        joined_times.join(table)
         batches = table.batches
         table.batches = lambda wanted: _counted(table, batches(_known(table, wanted)), caps)
         yield table

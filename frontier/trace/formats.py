@@ -181,7 +181,8 @@ def _words(text: str) -> tuple[str, ...]:
 # Names under which each role goes when no format is recognised: a suggestion, never a reading.
 SYNONYMS = {
     "time": _words(
-        """timestamp time ts arrival arrival_time arrived_at arrival_timestamp arrival_s created
+        """date_and_time
+        timestamp time ts arrival arrival_time arrived_at arrival_timestamp arrival_s created
         created_at createdat date datetime date_time start start_time request_start_time
         requested_at request_created_at started_at startedDateTime requestTimeEpoch event_time
         @timestamp zeitstempel zeitpunkt zeit datum
@@ -191,7 +192,7 @@ SYNONYMS = {
     "prompt_tokens": _words(
         """prompt_tokens input_tokens context_tokens request_tokens prompt input_length isl
         prompt_length num_prefill_tokens prompt_size prompt_token_count tokens_in tokens_prompt
-        input_token_count input_sequence_length req_units eingabe_tokens in input
+        input_token_count input_sequence_length req_units eingabe_tokens anfrage_tokens in input
         prompt_eval_count promptTokenCount tokens_entrada tokens_de_entrada jetons_entrée
         jetons_entree 输入tokens 入力トークン"""
     ),
@@ -199,7 +200,8 @@ SYNONYMS = {
         """output_tokens completion_tokens generated_tokens response_tokens generated output_length
         osl output_len num_decode_tokens token_size completion_token_count tokens_out
         tokens_completion output_token_count output_sequence_length res_units ausgabe_tokens
-        out output eval_count candidatesTokenCount tokens_salida tokens_de_salida jetons_sortie
+        antwort_tokens out output eval_count candidatesTokenCount tokens_salida tokens_de_salida
+        jetons_sortie
         输出tokens 出力トークン"""
     ),
     "model": _words("model model_name deployment engine"),
@@ -370,7 +372,7 @@ def azure_functions_2021(names: Names) -> Layout | None:
 
 def own(names: Names) -> Layout | None:
     """Frontier's own columns: timestamp, prompt_tokens, output_tokens, as in CSV or Parquet."""
-    time = names.first("timestamp", "arrival_s", "timestamp_s", "timestamp_ms")
+    time = names.first("timestamp", "arrival_s", "timestamp_s", "timestamp_ms", "date_and_time")
     prompt = names.first("prompt_tokens", "input_tokens")
     output = names.first("output_tokens", "completion_tokens")
     if not (time and prompt and output):

@@ -19,13 +19,14 @@ from frontier.trace import metrics, quantities, series_documents
 from frontier.trace.checks import Findings
 from frontier.trace.columns import Clock
 from frontier.trace.formats import SYNONYMS, Names, fold
-from frontier.trace.model import TraceReport
+from frontier.trace.model import TraceQuestion, TraceReport
 from frontier.trace.raw_table import Table
 
 OWN = "rate table"
 PANEL = "time and value (Prometheus, Grafana)"
 _MINUTES = tuple(str(minute) for minute in range(1, 1441))
-_TIMES = ("time", "timestamp", "date", "datetime", "ts", "@timestamp", "_time", "date_time")
+_TIMES = ("time", "timestamp", "date", "datetime", "ts", "@timestamp", "_time", "date_time",
+          "date_and_time")  # fmt: skip
 _VALUES = ("value", "_value", "value #a", "values")
 _NAMES = ("metric", "__name__", "series", "_measurement", "_field", "name", "legend")
 _FEWEST_ROWS = 3
@@ -186,8 +187,12 @@ def _stamps(cells: list[str], decimal_comma: bool) -> NDArray[np.float64]:
     """Return the different times of some cells, in order, in the unit of the file."""
     import pyarrow as pa
 
+    held = pa.array(cells, pa.string())
     try:
-        offsets = Clock(decimal_comma=decimal_comma).offsets(pa.array(cells, pa.string()), 1)
+        offsets = Clock(decimal_comma=decimal_comma).offsets(held, 1)
+    except TraceQuestion as question:  # whose zone is meant: the steps are the same in any
+        place = question.choices[0][0]
+        offsets = Clock(decimal_comma=decimal_comma, place=place).offsets(held, 1)
     except InputError:
         return np.zeros(0)
     return np.unique(offsets[np.isfinite(offsets)])

@@ -21,6 +21,7 @@ from frontier.errors import InputError
 from frontier.tables import Tables
 from frontier.trace import checks, metrics
 from frontier.trace.checks import Findings
+from frontier.trace.columns import Clock
 from frontier.trace.expansion import RateSeries
 from frontier.trace.function_counts import read_functions
 from frontier.trace.model import Decided, TraceQuestion
@@ -49,6 +50,7 @@ def read_rates(
     name: str,
     counts: str | None,
     time_unit: str | None,
+    place: str | None,
     metric: str | None,
     model: str | None,
     missing_buckets: str,
@@ -68,8 +70,10 @@ def read_rates(
     findings = Findings()
     if layout.minutes:
         return read_functions(table, layout, name, model, findings, max_rows, tables)
-    held = read_samples(table, layout, findings, max_rows)
+    clock = Clock(table.decimal_comma, place, tables)
+    held = read_samples(table, layout, clock, findings, max_rows)
     check_times(held, findings, tables)
+    checks.refuse_weeks_as_months(clock, layout.time or "")
     chosen = choose(
         held.labels,
         np.bincount(held.series, minlength=len(held.labels)),
@@ -132,8 +136,8 @@ def read_rates(
             "Counters of finished requests count a request when its response ends: arrivals are "
             "late by the response time."
         )
-    if held.clock.is_date and not held.clock.has_zone:
-        findings.notes.append("No time zone in the file; hours of day are read as UTC.")
+    if dated:
+        findings.notes.extend(checks.zone_notes(True, held.clock))
     report = report_of(layout.format, unit, held.read, findings, grid.step_s)
     return RateSeries(
         name=name,

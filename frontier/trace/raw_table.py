@@ -79,6 +79,8 @@ class Table:
     nested : mapping of str to DataType
         Columns of lists of whole numbers, or of objects of such lists, of JSON lines only; they
         are read when they are asked for.
+    joined : tuple of str
+        Columns that are read as one of times (see `joined_times`).
     """
 
     kind: str
@@ -95,6 +97,7 @@ class Table:
     ragged: str = ""
     records: tuple[Mapping[str, Any], ...] = ()
     nested: Mapping[str, pa.DataType] = field(default_factory=dict)
+    joined: tuple[str, ...] = ()
 
 
 def is_hopeless(broken: Counter[str], good: int, caps: Caps) -> bool:

@@ -27,8 +27,10 @@ from frontier.trace import (
     access_log,
     bucket_columns,
     buckets,
+    checks,
     columns,
     formats,
+    joined_times,
     known_formats,
     prefixes,
     rate_layouts,
@@ -49,6 +51,7 @@ from frontier.trace.assembly import (
 from frontier.trace.bucket_columns import Counting
 from frontier.trace.buckets import BucketCells
 from frontier.trace.checks import Findings
+from frontier.trace.columns import Clock
 from frontier.trace.decode import open_table
 from frontier.trace.expansion import expand
 from frontier.trace.formats import Layout
@@ -93,6 +96,7 @@ def read_trace(
     *,
     name: str | None = None,
     time_unit: str | None = None,
+    time_zone: str | None = None,
     on_clock_reset: str | None = None,
     model: str | None = None,
     session_starts: str | None = None,
@@ -126,6 +130,9 @@ def read_trace(
     time_unit : str, optional
         Unit of times that are numbers, of `checks.TIME_UNITS`, where the file leaves it open or is
         misread.
+    time_zone : str, optional
+        Where the clock stood, of the places in `Tables.zone_names`, if times end with the name of
+        a zone that several places have.
     on_clock_reset : {"sequence", "overlay", "part1", "part2", …, "dst", "sort"}, optional
         What to do with a clock that was reset or set back.
     model : str, optional
@@ -210,7 +217,9 @@ def read_trace(
     label = name or _name_of(source)
     web = PathFilter.of(paths, int(tables.setting("trace_most_paths")))
     with open_table(source, caps, None if progress is None else hook(progress)) as table:
-        found = None if columns else bucket_columns.recognise(table, needs_tokens=True)
+        # Hours and days beside their dates are of no metrics system.
+        is_own = bool(table.joined)
+        found = None if columns else bucket_columns.recognise(table, needs_tokens=not is_own)
         if columns is None and found is None:
             rates = rate_layouts.recognise(table)
             if rates is not None:
@@ -220,6 +229,7 @@ def read_trace(
                     name=label,
                     counts=counts,
                     time_unit=time_unit,
+                    place=time_zone,
                     metric=metric,
                     model=model,
                     missing_buckets=missing_buckets,
@@ -227,13 +237,17 @@ def read_trace(
                     max_rows=caps.rows,
                     tables=tables,
                 )
-                return expand(series, draw=draw, fill=fill, max_rows=caps.rows, tables=tables)
+                trace = expand(series, draw=draw, fill=fill, max_rows=caps.rows, tables=tables)
+                return _with_notes(trace, joined_times.note(table))
         layout, counting = found or _layout(table, columns)
         if columns is None:
             _refuse_repeated(table, layout, counting)
-        findings = Findings()
-        held = None if counting is None else BucketCells(counting, table.decimal_comma)
-        rows = _collect(table, layout, held, both_zero, caps, findings, web, tables)
+        findings = Findings(notes=list(joined_times.note(table)))
+        clocks = [Clock(table.decimal_comma, time_zone, tables) for _ in ("time", "end")]
+        held = None
+        if counting is not None:
+            held = BucketCells(counting, table.decimal_comma, end_clock=clocks[1])
+        rows = _collect(table, layout, clocks[0], held, both_zero, caps, findings, web, tables)
     private = formats.private_columns(table, layout)
     if paths is not None and layout.path is None:
         raise InputError("The file has no column of paths, so none can be chosen.")
@@ -287,6 +301,10 @@ def read_trace(
     )
 
 
+def _with_notes(trace: Trace, notes: tuple[str, ...]) -> Trace:
+    return replace(trace, report=replace(trace.report, notes=(*notes, *trace.report.notes)))
+
+
 def _name_of(source: Source) -> str:
     if isinstance(source, str | Path):
         return Path(source).name
@@ -297,6 +315,10 @@ def _name_of(source: Source) -> str:
 def _layout(table: Table, told: Mapping[str, str] | None) -> tuple[Layout, Counting | None]:
     """Return which column is what, as a person says or by a known format."""
     if told:
+        told = {
+            role: joined_times.JOINED if name in table.joined else name
+            for role, name in told.items()
+        }
         roles = (*formats.SYNONYMS, *bucket_columns.ROLES)
         if unknown := [role for role in told if role not in roles]:
             raise InputError(f"There is no role '{unknown[0]}'; there are {', '.join(roles)}.")
@@ -367,6 +389,7 @@ def _unknown(table: Table) -> InputError:
 def _collect(
     table: Table,
     layout: Layout,
+    clock: Clock,
     counted: BucketCells | None,
     both_zero: str | None,
     caps: Caps,
@@ -374,7 +397,6 @@ def _collect(
     web: PathFilter,
     tables: Tables,
 ) -> Rows:
-    clock = columns.Clock(decimal_comma=table.decimal_comma)
     kept: dict[str, list[NDArray]] = {
         column: []
         for column in (
@@ -434,7 +456,7 @@ def _collect(
     shown = int(tables.setting("trace_shown_paths"))
     web.check(shown)
     findings.notes.extend(web.sentences(shown))
-    _check_times(clock, findings, read, size, examples, tables)
+    _check_times(clock, layout.time, findings, read, size, examples, tables)
     # One column after the other, so that at most one of them is there twice.
     joined: dict[str, Any] = {
         column: np.concatenate(kept.pop(column)) if kept[column] else None for column in list(kept)
@@ -449,7 +471,7 @@ def _cells(
     batch: Batch,
     table: Table,
     layout: Layout,
-    clock: columns.Clock,
+    clock: Clock,
     may_be_buckets: bool,
     both_zero: str | None,
     findings: Findings,
@@ -551,7 +573,8 @@ def _token_cells(batch: Batch, layout: Layout) -> tuple[pa.Array | None, ...]:
 
 
 def _check_times(
-    clock: columns.Clock,
+    clock: Clock,
+    column: str,
     findings: Findings,
     read: int,
     size: int,
@@ -560,6 +583,7 @@ def _check_times(
 ) -> None:
     if read == 0:
         raise InputError("The file has a header but no requests.")
+    checks.refuse_weeks_as_months(clock, column)
     bad = findings.dropped[BAD_TIME]
     if not bad:
         del findings.dropped[BAD_TIME]
@@ -569,7 +593,9 @@ def _check_times(
         if re.fullmatch(r"'\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm])?'", text):
             what = f"Row {row:,}: {text} has no date. Put date and time into one column."
         elif re.fullmatch(r"'.*\d:\d\d(:\d\d)?([.,]\d+)? ?[A-Z]{3,5}'", text):
-            what += " Names of zones are not read: write UTC, or how far it is from it (+02:00)."
+            what += (
+                " The name of the zone is not known: write UTC, or how far it is from it (+02:00)."
+            )
         if bad > tables.setting("trace_bad_time_share") * read:
             raise InputError(f"{what} {bad:,} of {read:,} rows have no readable time.")
         findings.notes.append(f"{what} {bad:,} of {read:,} rows skipped.")

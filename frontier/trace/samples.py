@@ -52,7 +52,9 @@ class Samples:
                 setattr(self, column, held[keep])
 
 
-def read_samples(table: Table, layout: RateLayout, findings: Findings, max_rows: int) -> Samples:
+def read_samples(
+    table: Table, layout: RateLayout, clock: Clock, findings: Findings, max_rows: int
+) -> Samples:
     """Return the samples in a table; those that are none are counted in ``findings``.
 
     Raises
@@ -60,7 +62,6 @@ def read_samples(table: Table, layout: RateLayout, findings: Findings, max_rows:
     InputError
         If there are no samples, or more than ``max_rows``.
     """
-    clock = Clock(decimal_comma=table.decimal_comma)
     codes = {column: Codes() for column in (layout.labels, *layout.label_columns) if column}
     parts: dict[str, list[NDArray]] = {}
     read, first_unread, last = 0, "", MISSING

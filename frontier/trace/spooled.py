@@ -126,6 +126,7 @@ def spool(
     tables: Tables,
     name: str | None = None,
     time_unit: str | None = None,
+    time_zone: str | None = None,
     model: str | None = None,
     told_columns: Mapping[str, str] | None = None,
     paths: Sequence[str] | None = None,
@@ -144,7 +145,7 @@ def spool(
         Where the columns are kept; 16 bytes a request.
     tables : Tables
         For the settings.
-    name, time_unit, model, told_columns, paths, both_zero, losses, rows_are
+    name, time_unit, time_zone, model, told_columns, paths, both_zero, losses, rows_are
         As ``name`` to ``rows_are`` of `reading.read_trace`.
     progress : callable, optional
         Called with (done, all) rows; what it raises stops the reading.
@@ -157,7 +158,15 @@ def spool(
         If it cannot be read so; the message says why.
     """
     files = files_of(place)
-    answers = (time_unit, model, told_columns and dict(told_columns), paths, both_zero, losses)
+    answers = (
+        time_unit,
+        time_zone,
+        model,
+        told_columns and dict(told_columns),
+        paths,
+        both_zero,
+        losses,
+    )
     stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     of = hashlib.sha256(repr((stamps, answers, rows_are)).encode()).hexdigest()
     label = name or place.name
@@ -165,7 +174,7 @@ def spool(
         return kept
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _ABOUT).unlink(missing_ok=True)
-    told = _Told(time_unit, model, told_columns, paths, both_zero, losses, rows_are)
+    told = _Told(time_unit, time_zone, model, told_columns, paths, both_zero, losses, rows_are)
     with _Writer(folder) as writer:
         found = _Reading(files, told, writer, tables, progress)
         about = found.read()
@@ -175,6 +184,7 @@ def spool(
 @dataclass(frozen=True, slots=True)
 class _Told:
     time_unit: str | None
+    time_zone: str | None
     model: str | None
     columns: Mapping[str, str] | None
     paths: Sequence[str] | None
@@ -271,7 +281,8 @@ class _Reading:
     ) -> None:
         self._files, self._told, self._writer = files, told, writer
         self._tables, self._progress = tables, progress
-        self._findings, self._clock = Findings(), columns.Clock()
+        self._findings = Findings()
+        self._clock = columns.Clock(place=told.time_zone, tables=tables)
         self._examples: dict[str, str] = {}
         self._models, self._of_models = columns.Codes(), np.zeros(0, np.int64)
         self._read = self._kept = 0
@@ -363,7 +374,9 @@ class _Reading:
         findings, tables, clock, told = self._findings, self._tables, self._clock, self._told
         layout = self._layout
         assert layout is not None
-        reading._check_times(clock, findings, self._read, self._kept, self._examples, tables)
+        reading._check_times(
+            clock, layout.time, findings, self._read, self._kept, self._examples, tables
+        )
         shown = int(tables.setting("trace_shown_paths"))
         self._web.check(shown)
         findings.notes.extend(self._web.sentences(shown))

@@ -337,7 +337,7 @@ REFUSED = {
         "looks like a row (1.5,1,1,y)"),
     "an abbreviated zone": (
         csv_of("prompt_tokens,timestamp,output_tokens", [9] * 30,
-               [f"{time} CST" for time in HOURS], [9] * 30), "is not a time"),
+               [f"{time} CST" for time in HOURS], [9] * 30), "a name that several zones have"),
     "a day that may be a month": (
         csv_of(BASE, ["03/04/2026 10:00", "03/05/2026 10:05"], [9] * 2, [9] * 2), "two days"),
     "hour 13 in the afternoon": (
@@ -444,8 +444,8 @@ def test_tokens_that_are_none_are_said_or_refused():
 
 
 def test_hours_in_a_column_of_their_own_are_not_left_out():
-    """Date and hour apart would be read as days; a whole time beside its hour is read."""
-    rows = [f"2026-03-{1 + n // 24:02},{n % 24},50" for n in range(72)]
+    """Numbers of days and hours apart would be read as days; a time beside its hour is read."""
+    rows = [f"{46082 + n // 24},{n % 24},50" for n in range(72)]
     with pytest.raises(InputError, match=r"'hour'. Put 'date' and 'hour' into one column"):
         read_trace("\n".join(("date,hour,requests", *rows)).encode())
     rows = [f"2026-03-{1 + n // 24:02} {n % 24:02}:00,{n % 24},50,45000" for n in range(72)]
