@@ -19,6 +19,7 @@ import pytest
 
 from frontier import cli, refresh
 from frontier.errors import InputError, TableError
+from frontier.prices.age import newest_release
 from frontier.tables import DATA_DIR, load_tables
 
 HERE = Path(__file__).parent / "refresh"
@@ -449,7 +450,7 @@ def test_a_stop_between_two_files_leaves_sound_tables(data, monkeypatch, steps):
         return replace(path, target)
 
     monkeypatch.setattr(Path, "replace", stops)
-    later = TODAY + dt.timedelta(days=1)
+    later = newest_release(TABLES).released_on + dt.timedelta(days=1)
     with pytest.raises(InputError, match="No space left"):
         refresh.apply(taken, TABLES, today=later, data_dir=data)
     load_tables.__wrapped__(data)
