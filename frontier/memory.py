@@ -50,8 +50,10 @@ _BOUNDS = (
 _COMMUNITY_CLOUD = Path("/mount/src")
 _BYTES_PER_KIB = 1024
 _TICK_S = 0.1
-# Giving back takes some 30 ms of a core: so long it may wait, and no one asks twice meanwhile.
+# Giving back takes some 60 ms of a core: so long it may wait, and no one asks twice meanwhile.
 _CALM_S = 2.0
+# So long what was spared, and is done with by now, may stay.
+_WHILE_S = 60.0
 _OBJECT_BYTES = 64
 # An array of so many is counted once in a store, however many of its results hold it.
 _LARGE_BYTES = 4096
@@ -143,7 +145,7 @@ def _down_to(aim_mb: float, most_mb: float) -> float | None:
     held_mb = resident_mb()
     if held_mb is not None and held_mb >= most_mb:
         _forget_least(math.inf)
-        give_back()
+        give_back(thoroughly=True)
         held_mb = resident_mb()
     _looked_s = time.monotonic()
     return held_mb
@@ -173,48 +175,79 @@ def _forget_least(size: float) -> None:
 def spare_the_lasting() -> None:
     """Let collections pass over what is there now, libraries above all; looks at nothing itself.
 
-    A server collects after each of its runs, and libraries are nearly all there is to look through.
-    What goes round in circles and is done with meanwhile waits for the next `give_back`.
+    Libraries are nearly all there is to look through. What goes round in circles and is done with
+    later waits for the next thorough `give_back`.
     """
     gc.freeze()
 
 
-def give_back() -> None:
+def give_back(*, thoroughly: bool = False) -> None:
     """Give what is free back to the system, what only refers to itself among it.
 
-    A collection of all there is holds up whoever computes, for up to a second. Who asks for one
-    while it goes on gets the next, and one is enough for all of them.
+    Who asks for one while it goes on gets the next, and one is enough for all of them.
+
+    Parameters
+    ----------
+    thoroughly : bool, optional
+        Look through what was spared too. It holds up whoever computes for 0.2 s, where what came
+        since takes a fifth of that.
     """
-    global _collected
+    global _collected, _thorough_wanted
     with _soon:
         asked = next(_asked)
+        _thorough_wanted = _thorough_wanted or thoroughly
     with _collecting:
         if _collected >= asked:
             return
         with _soon:
             newest = next(_asked)
-        gc.unfreeze()
+            thoroughly, _thorough_wanted = _thorough_wanted, False
+        if thoroughly:
+            gc.unfreeze()
         gc.collect()
-        spare_the_lasting()
+        if thoroughly:
+            spare_the_lasting()
         trim()
         _collected = newest
 
 
-def trim_soon() -> None:
-    """Give what is free back in a moment, on a thread of its own, however often it is asked."""
-    global _trimming
-    with _soon:
-        if _trimming is None:
-            _trimming = threading.Timer(_CALM_S, _trim_now)
-            _trimming.daemon = True
-            _trimming.start()
+class _Soon:
+    """Does something in a moment, on a thread of its own, however often it is asked meanwhile.
+
+    Parameters
+    ----------
+    wait_s : float
+        How long after it was asked first [s].
+    """
+
+    def __init__(self, wait_s: float, does: Callable[[], None]) -> None:
+        self._wait_s, self._does = wait_s, does
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        """Ask for it."""
+        with self._lock:
+            if self._timer is None:
+                self._timer = threading.Timer(self._wait_s, self._now)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _now(self) -> None:
+        with self._lock:
+            self._timer = None
+        self._does()
 
 
-def _trim_now() -> None:
-    global _trimming
-    with _soon:
-        _trimming = None
-    trim()
+def give_back_soon() -> None:
+    """Give back what came since in a moment; after a run, which leaves a little of it."""
+    _giving_back_soon()
+
+
+def give_back_all_soon() -> None:
+    """Give back at once, and what was spared within a minute; after someone has left."""
+    _giving_back_at_once()
+    _giving_back_all_soon()
 
 
 def size_of(value: Any) -> int:
@@ -588,4 +621,7 @@ _collecting, _asked, _collected = threading.Lock(), itertools.count(1), 0
 _room = threading.Condition()
 _at_work: list[float] = []
 _looked_s, _kept_below = -math.inf, 0
-_trimming: threading.Timer | None = None
+_thorough_wanted = False
+_giving_back_at_once = _Soon(0.0, lambda: give_back())
+_giving_back_soon = _Soon(_CALM_S, lambda: give_back())
+_giving_back_all_soon = _Soon(_WHILE_S, lambda: give_back(thoroughly=True))

@@ -16,6 +16,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from frontier import units
 from frontier.billing import Bill, BillBasis
 from frontier.break_even import BreakEven, RatePoint, break_even, break_even_of
@@ -536,19 +538,22 @@ def plans_that_matter(study: Study) -> tuple[str, ...]:
         *(one.plan for one in verdict.tippings),
     )
     told = dict.fromkeys(plan.plan_id for plan in named if plan is not None)
-    own = table[[FAMILIES[key].is_buyable for key in table["family"]]]
+    usd, p99_s = table["usd_per_month"].to_numpy(), table["p99_ttft_s"].to_numpy()
+    plan_ids, families = table["plan_id"].tolist(), table["family"].tolist()
+    own = np.flatnonzero([FAMILIES[key].is_buyable for key in families])
     near = 1 + tables.setting("ranges_near_limit")
-    off = own["p99_ttft_s"] / study.limit_s
-    is_near = (off <= near) & (off >= 1 / near)
-    orders = (
-        own.set_index("plan_id", drop=False).loc[list(told)],
-        own[is_near].nsmallest(len(told), "usd_per_month"),
-        own[own["efficient"]].sort_values("p99_ttft_s", kind="stable"),
+    off = p99_s[own] / study.limit_s
+    is_near = own[(off <= near) & (off >= 1 / near)]
+    is_efficient = own[table["efficient"].to_numpy(dtype=bool)[own]]
+    at = {plan_ids[row]: row for row in own}
+    rows = (
+        *(at[plan_id] for plan_id in told),
+        *is_near[np.argsort(usd[is_near], kind="stable")][: len(told)],
+        *is_efficient[np.argsort(p99_s[is_efficient], kind="stable")],
     )
     found: dict[tuple[float, float], str] = {}
-    for rows in orders:
-        for row in rows.itertuples():
-            found.setdefault((row.usd_per_month, row.p99_ttft_s), row.plan_id)
+    for row in rows:
+        found.setdefault((usd[row], p99_s[row]), plan_ids[row])
     return tuple(found.values())[: int(tables.setting("ranges_most_plans"))]
 
 

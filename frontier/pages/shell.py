@@ -64,7 +64,7 @@ def run() -> None:
         # The first page needs none of it, and is drawn before anything is compiled.
         compiling.begin()
         server.spare_libraries()
-        memory.trim_soon()
+        memory.give_back_soon()
 
 
 def _draw() -> None:

@@ -10,7 +10,6 @@ else of the session goes too.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,7 +52,7 @@ def _left(own: _Own) -> None:
     # Without a loop there is no server, and nobody leaves.
     with suppress(RuntimeError):
         loop = asyncio.get_running_loop()
-        loop.call_later(_MOMENT_S, _give_back)
+        loop.call_later(_MOMENT_S, memory.give_back_all_soon)
         # Before its time is over: what has run out is found no more, and stays until the next goes.
         wait_s = config.get_option("server.disconnectedSessionTTL") - _MOMENT_S
         loop.call_later(wait_s, _close, own.session_id)
@@ -63,11 +62,7 @@ def _close(session_id: str) -> None:
     """Let go of a session that did not come back: the framework would wait for the next to go."""
     if runtime.exists() and not runtime.get_instance().is_active_session(session_id):
         runtime.get_instance().close_session(session_id)
-        _give_back()
-
-
-def _give_back() -> None:
-    threading.Thread(target=memory.give_back, daemon=True).start()
+        memory.give_back_all_soon()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False, scope="session", on_release=_left)

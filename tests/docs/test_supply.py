@@ -167,6 +167,9 @@ def test_the_server_is_set_to_protect_people():
         "browser.serverAddress": "localhost",
         "server.enableStaticServing": False,
         "server.scriptHealthCheckEnabled": False,
+        # Two threads in one session's state, and a look through all that is held after each run.
+        "runner.fastReruns": False,
+        "runner.postScriptGC": False,
     }
     code = (
         "import json, sys; from streamlit import config; "

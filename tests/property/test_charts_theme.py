@@ -211,6 +211,30 @@ def test_a_figure_is_built_anew_where_its_table_or_what_it_is_told_has_changed(m
     assert len(calls) == 5
 
 
+def test_a_kept_figure_is_sent_as_it_would_be_anew(monkeypatch):
+    """What is made once of a figure is what the framework would make of it at each run."""
+    import json
+
+    import numpy as np
+    import plotly.graph_objects as go
+    import plotly.io
+
+    monkeypatch.setattr(show.st, "session_state", {})
+
+    def chart(y, *, title):
+        text = [f"{one:.1f}" for one in y]
+        return go.Figure([go.Bar(y=y, text=text), go.Scatter(y=-y)], layout={"title": title})
+
+    y = np.linspace(0.0, 3.0, 7)
+    anew = show.inked(chart(y, title="a"))
+    kept = show.built(chart, y, title="a")
+    assert isinstance(kept, go.Figure)
+    for _ in range(2):
+        sent = json.loads(plotly.io.to_json(kept.to_dict(), validate=False))
+        assert sent == json.loads(plotly.io.to_json(anew.to_dict(), validate=False))
+    assert kept.to_dict() is kept.to_dict()
+
+
 _NAMES = ["p99", "ttft", "idle", "timeout", "per", "s", "h", "usd", "mtok", "share"]
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -439,6 +440,70 @@ def test_many_who_ask_at_once_have_one_collection_between_them(monkeypatch):
         thread.join()
     assert len(begun) == 2
     assert begun[1] > asked_s
+
+
+class _Circle:
+    """Something that refers to itself: only a collection finds that it is done with."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_what_runs_leave_behind_is_found_once_for_many_of_them(monkeypatch):
+    """A hundred runs ask; one collection a moment later finds what all of them left."""
+    collections, collect = [], memory.gc.collect
+    done = threading.Event()
+    monkeypatch.setattr(memory.gc, "collect", lambda: (collections.append(1), collect()))
+    soon = memory._Soon(0.2, lambda: (memory.give_back(), done.set()))
+    monkeypatch.setattr(memory, "_giving_back_soon", soon)
+    gc_was_on = memory.gc.isenabled()
+    memory.gc.disable()
+    try:
+        left = []
+        for _ in range(100):
+            left.append(weakref.ref(_Circle()))
+            memory.give_back_soon()
+        assert all(one() is not None for one in left)
+        assert done.wait(10)
+    finally:
+        if gc_was_on:
+            memory.gc.enable()
+    assert len(collections) == 1
+    assert all(one() is None for one in left)
+
+
+def test_what_was_spared_goes_with_the_next_thorough_look_only():
+    """Libraries are passed over; a thorough look finds what is done with among what was spared."""
+    memory.give_back(thoroughly=True)
+    circle = _Circle()
+    found = weakref.ref(circle)
+    memory.spare_the_lasting()
+    del circle
+    memory.give_back()
+    assert found() is not None
+    memory.give_back(thoroughly=True)
+    assert found() is None
+
+
+def test_who_leaves_has_all_that_was_spared_looked_through(monkeypatch):
+    """At once what came since; what was spared within a while, once for all who left."""
+    asked, wanted = [], threading.Event()
+
+    def give_back(*, thoroughly=False):
+        asked.append(thoroughly)
+        if thoroughly:
+            wanted.set()
+
+    monkeypatch.setattr(memory, "give_back", give_back)
+    at_once = memory._Soon(0.0, lambda: memory.give_back())
+    later = memory._Soon(0.3, lambda: memory.give_back(thoroughly=True))
+    monkeypatch.setattr(memory, "_giving_back_at_once", at_once)
+    monkeypatch.setattr(memory, "_giving_back_all_soon", later)
+    for _ in range(20):
+        memory.give_back_all_soon()
+    assert wanted.wait(10)
+    assert asked[0] is False
+    assert asked.count(True) == 1
 
 
 def test_large_work_waits_for_room_beside_other_work_and_alone_never(monkeypatch):
