@@ -10,6 +10,9 @@ import math
 
 from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
+# Nobody counts the zeros of a number above a thousand million million.
+_TOO_LONG = 1e18
+
 
 def significant(value: float, digits: int = 3) -> str:
     """Return ``value`` with that many significant digits and thousands separators."""
@@ -22,6 +25,9 @@ def significant(value: float, digits: int = 3) -> str:
     rounded = round(value, digits - 1 - math.floor(math.log10(abs(value))))
     # Rounding may carry into the next power of ten (9.996 -> 10.0): count the digits again.
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded)))) if rounded else decimals
+    if abs(rounded) >= _TOO_LONG:
+        text = f"{abs(rounded):.{digits - 1}e}".replace("e+", "e")
+        return f"−{text}" if rounded < 0 else text
     text = f"{abs(rounded):,.{decimals}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -85,6 +85,7 @@ _MILLIONS = frozenset(_each("m mt mtok mtoks mtokens mio mn mln million millions
 _NOT_SIZES = re.compile(
     r"cach|reason|audio|image|p\d\d|max|min|std|median|cost|(?<!gene)rate|limit"
 )
+_PER_TIME = re.compile(r"(?:per|/)(s|sec|second|m|min|minute|h|hour)$")
 _IN = re.compile(r"prompt|input|context|^in|in$|tokensin")
 _OUT = re.compile(r"output|completion|generat|response|^out|out$|tokensout")
 
@@ -268,6 +269,18 @@ def _per_s(name: str) -> float | None:
     return None if match is None else _UNIT_S[match[1]]
 
 
+def tokens_per_s(name: str) -> float | None:
+    """Return over how many seconds a column of tokens is a rate, by its name; None if it is none.
+
+    Prompt tokens/s, output_tokens_per_minute, input_tps.
+    """
+    folded = fold(name).rstrip(")]")
+    if folded.endswith(("tps", "tpm")):
+        return 60.0 if folded[-1] == "m" else 1.0
+    match = _PER_TIME.search(folded)
+    return None if match is None else _UNIT_S[match[1]]
+
+
 def tokens_in_one(name: str) -> int:
     """Return how many tokens one stands for in a column, by its name: "prompt_tokens (k)"."""
     words = _words(name)
@@ -290,7 +303,7 @@ def _tokens_column(names: Names, which: re.Pattern[str]) -> str | None:
         for name in names.table.names
         if (which.search(fold(name)) or ("in" if which is _IN else "out") in _words(name))
         and "tok" in fold(name)
-        and not _NOT_SIZES.search(fold(name).replace("inputtokens", "intokens"))
+        and not _NOT_SIZES.search(_PER_TIME.sub("", fold(name)).replace("inputtokens", "intokens"))
     ]
     other = _OUT if which is _IN else _IN
     plain = [name for name in found if not other.search(fold(name))] or found

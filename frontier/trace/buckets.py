@@ -27,6 +27,7 @@ from frontier.trace.bucket_columns import (
     suggestions,
     tokens_by_name,
     tokens_in_one,
+    tokens_per_s,
 )
 from frontier.trace.checks import Findings
 from frontier.trace.columns import Clock, Codes
@@ -180,13 +181,15 @@ def series_of(
         if bad.any():
             findings.dropped[f"rows whose {key} tokens are negative"] += int(np.count_nonzero(bad))
             keep &= ~bad
-        sums[key] = held
+        per_s = tokens_per_s(column)
+        sums[key] = held if per_s is None else held * lasts_s / per_s
         if cells.unread[key]:
             lost = f"{cells.unread[key]:,} of {held.size:,} cells of '{column}' are no tokens"
             what = f"{lost}, the first is '{cells.examples.get(key, '')}'."
             if cells.unread[key] > tables.setting("trace_unread_share") * held.size:
                 raise InputError(f"{what} Expected numbers, such as 45900 or 45.9k.")
             findings.notes.append(what)
+    other = np.zeros(keep.size, dtype=bool)
     if model is not None and len(models.names) > 1:
         wanted = checks.model_of(model[keep], models, told_model, tables, weight=count[keep])
         if wanted is None:
@@ -197,8 +200,11 @@ def series_of(
             other = keep & (model != wanted)
             findings.dropped["rows of other models"] += int(np.count_nonzero(other))
             keep &= ~other
+    unread_s = time_s[~keep & ~other & np.isfinite(time_s)]
     if not keep.any():
-        raise InputError("No row holds a number of requests that can be read.")
+        raise InputError(
+            f"No row holds a number of requests that can be read: {findings.reasons()}."
+        )
     count, time_s, lasts_s = count[keep], time_s[keep], lasts_s[keep]
     if counting.per_s is not None:
         count = count * lasts_s / counting.per_s
@@ -248,7 +254,7 @@ def series_of(
         )
     )
     return _placed(
-        time_s, lasts_s, count, sums,
+        time_s, lasts_s, count, sums, unread_s,
         name=name, layout=layout, clock=clock, unit=unit, is_dated=is_dated, read=read,
         findings=findings, decided=tuple(decided), missing_buckets=missing_buckets, most=most,
     )  # fmt: skip
@@ -359,7 +365,7 @@ def _tokens_are(
     counting: Counting, count: NDArray[np.float64], tokens: NDArray[np.float64], column: str
 ) -> str | None:
     """Return whether tokens of a row are a sum or a mean, None where nothing tells."""
-    told = tokens_by_name(counting, column)
+    told = SUM if tokens_per_s(column) is not None else tokens_by_name(counting, column)
     if told is not None:
         return told
     some = (count > 0) & np.isfinite(tokens)
@@ -423,6 +429,7 @@ def _placed(
     lasts_s: NDArray[np.float64],
     count: NDArray[np.float64],
     sums: dict[str, NDArray[np.float64]],
+    unread_s: NDArray[np.float64],
     *,
     name: str,
     layout: Layout,
@@ -466,7 +473,11 @@ def _placed(
     held = {key: spread(values) for key, values in sums.items()}
     seen = np.zeros(buckets, dtype=bool)
     seen[at] = True
-    fill_missing(total, seen, np.zeros(buckets, dtype=bool), missing_buckets, "increase", findings)
+    # What cannot be read was there: it is no bucket without traffic.
+    unknown = np.zeros(buckets, dtype=bool)
+    where = np.rint((unread_s - first_s) / width_s)
+    unknown[where[(where >= 0) & (where < buckets)].astype(np.int64)] = True
+    fill_missing(total, seen, unknown & ~seen, missing_buckets, "increase", findings)
     for values in held.values():
         values[~seen] = total[~seen] * (values.sum() / max(total[seen].sum(), 1.0))
     origin_s = checks.origin_of(clock, unit) if is_dated else None

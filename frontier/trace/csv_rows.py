@@ -35,6 +35,7 @@ from frontier.trace.streams import LastQuote, lines_of
 
 # Arrow reads up to 32 blocks of a CSV file ahead; a row must fit in a block.
 _CSV_BLOCK_BYTES = 1 << 21
+_MOST_LOOKED_AT, _LONGEST_TITLE, _FEWEST_CELLS = 100, 20, 3
 _HEADER_CHARACTERS = 100_000
 # A header in an encoding of one byte loses its umlauts; what loses more is no text.
 _MOST_LOST = 1 / 3
@@ -43,13 +44,10 @@ _MOST_LOST = 1 / 3
 def csv_table(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
     """Return the table of a CSV file, whose first bytes tell delimiter, names and samples."""
     lines = lines_of(head.decode("utf-8", errors="replace"))
-    skip = 0
-    while skip < len(lines) and (
-        not lines[skip].strip() or lines[skip].startswith("#") or lines[skip].startswith("sep=")
-    ):
-        skip += 1
+    skip = _next_line(lines, 0)
     if skip == len(lines):
         raise InputError("The file has comments but no header and no requests.")
+    first, skip = skip, _below_a_title(lines, skip)
     header = lines[skip]
     if not _printable(header):
         raise InputError("The first line holds nothing that can be read; expected a header.")
@@ -70,24 +68,25 @@ def csv_table(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
         cells = next(csv.reader([header], delimiter=delimiter))
     else:
         cells, skip = console[0], skip + console[1] - 1
-    bare = [_printable(cell) for cell in cells]
+    try:
+        some = (f"{line}\n" for line in lines[skip + 1 : skip + 1 + SAMPLE_RECORDS])
+        rows = list(csv.reader(some, delimiter=delimiter))
+    except csv.Error:  # a cell longer than any that is looked at here
+        rows = []
+    bare = [_printable(cell) for cell in _completed(cells, rows)]
     names = _unique(bare)
     if all(re.fullmatch(r"[-+0-9.,:eETZ ]+", name) for name in names):
         raise InputError(
             f"The first line holds values, not names of columns: {header[:80]}. "
             "Add a header line, for example timestamp,prompt_tokens,output_tokens."
         )
-    try:
-        some = (f"{line}\n" for line in lines[skip + 1 : skip + 1 + SAMPLE_RECORDS])
-        rows = list(csv.reader(some, delimiter=delimiter))
-    except csv.Error:  # a cell longer than any that is looked at here
-        rows = []
     _refuse_swallowed(rows, delimiter)
     full = [len(row) for row in rows if row]
     table = Table(
         "CSV",
         names,
         lambda wanted: iter(()),
+        title=tuple(line.strip() for line in lines[first:skip] if line.strip()),
         repeated=frozenset(name for name, number in Counter(bare).items() if number > 1),
         ragged=""
         if not full or 2 * full.count(len(names)) >= len(full)
@@ -101,6 +100,64 @@ def csv_table(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
         stream, table, names, wanted, delimiter, skip + 1, caps
     )
     return table
+
+
+def _next_line(lines: Sequence[str], at: int) -> int:
+    """Return the first line from there on that is neither blank, a remark nor a drawn rule."""
+    while at < len(lines) and (
+        not lines[at].strip()
+        or lines[at].startswith(("#", "sep="))
+        or (len(lines[at].strip()) > 1 and not lines[at].strip().strip("+-=|"))
+    ):
+        at += 1
+    return at
+
+
+def _below_a_title(lines: Sequence[str], first: int) -> int:
+    """Return the line with the names of columns where a report has lines of words above them.
+
+    Those are lines with fewer cells than all that follow, of which the names are the first.
+    """
+    beginning = lines[first : first + _MOST_LOOKED_AT]
+    delimiter = max((delimiter_of(line) for line in beginning), key="\n".join(beginning).count)
+    cells = [_filled(line, delimiter) for line in beginning]
+    width = Counter(cells).most_common(1)[0][0]
+    if width < _FEWEST_CELLS or cells[0] >= width:
+        return first
+    at = cells.index(width)
+    above, below = cells[:at], [number for number in cells[at:] if number]
+    is_title = at <= _LONGEST_TITLE and all(number < width for number in above)
+    is_title = is_title and not any(map(_is_value, beginning[at].split(delimiter)))
+    return first + at if is_title and below.count(width) > len(below) / 2 > 1 else first
+
+
+def _filled(line: str, delimiter: str) -> int:
+    """Return how many cells a line has without the empty ones that a spreadsheet adds behind."""
+    try:
+        row = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # a cell longer than any that is looked at here
+        return 0
+    return len("\0".join(cell.strip() for cell in row).rstrip("\0").split("\0")) if row else 0
+
+
+def _is_value(cell: str) -> bool:
+    """Return whether a cell holds a number, a date or JSON, as no name of a column does."""
+    return re.match(r"[-+\s\"']*(?:\d|[{\[])", cell) is not None
+
+
+def _completed(cells: list[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the names of columns, one more where every row has one cell more that needs none.
+
+    It is the empty one behind a separator that ends each row, or the number of the row before it.
+    """
+    held = [row for row in rows if row]
+    if not held or any(len(row) != len(cells) + 1 for row in held):
+        return cells
+    if not any(row[-1].strip() for row in held):
+        return [*cells, ""]
+    if all(row[0].strip() == str(number) for number, row in enumerate(held, 1)):
+        return ["", *cells]
+    return cells
 
 
 def _refuse_swallowed(rows: Sequence[Sequence[str]], delimiter: str) -> None:

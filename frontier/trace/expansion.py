@@ -128,6 +128,17 @@ def expand(
                 f"The mean of {what} tokens in a bucket runs from {spell.significant(mean.min())} "
                 f"to {spell.significant(mean.max())}; expected 0 to {most_tokens:,}."
             )
+        # A bucket of few requests may hold tokens of others, one of many holds its own.
+        longest = tables.setting("trace_longest_context_tokens")
+        many = 2 * series.requests >= series.requests.mean()
+        if float(mean[many].max()) > longest:
+            worst = int(np.argmax(np.where(many, mean, 0.0)))
+            raise InputError(
+                f"The {spell.significant(float(series.requests[worst]))} requests of bucket "
+                f"{worst + 1:,} have {spell.significant(float(mean[worst]))} {what} tokens each, "
+                f"more than any model's context holds ({longest:,.0f}). Are the tokens of another "
+                "unit, or do they belong to more requests?"
+            )
         tokens.append(np.maximum(np.rint(mean), least).astype(np.int32)[bucket])
         assumed.append(f"Requests of one bucket have the same {what} tokens, their mean.")
     if series.prompt_tokens_sum is None and series.output_tokens_sum is None:

@@ -35,6 +35,8 @@ _HOURS = _each(
     hourbeginning intervalstart usagehour 时间 時刻"""
 )
 _MINUTES = _each("minute minutes min mins mm minuteofhour")
+_LONGEST_NAME = 64
+_ASIDE = re.compile(r"[(\[][^)\]]{0,40}[)\]]")
 _ZONES = re.compile(r"(?<=[a-z])(utc|gmt|local|lokal)$")
 _FEWEST = 2
 _MOST_LOOKED_AT = 1000
@@ -119,19 +121,11 @@ def join(table: Table) -> None:
     table.joined = apart
 
 
-def note(table: Table) -> tuple[str, ...]:
-    """Return which columns were read as one time, as a sentence; none if none were."""
-    if not table.joined:
-        return ()
-    *most, last = (f"'{name}'" for name in table.joined)
-    return (f"Columns {', '.join(most)} and {last} are read as one time.",)
-
-
 # --- Which columns they are ---------------------------------------------------------------------
 
 
 def _bare(name: str) -> str:
-    return _ZONES.sub("", fold(re.sub(r"[(\[].*?[)\]]", "", name)))
+    return _ZONES.sub("", fold(_ASIDE.sub("", name))) if len(name) <= _LONGEST_NAME else ""
 
 
 def _parts(table: Table) -> _Parts | None:

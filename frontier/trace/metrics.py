@@ -31,9 +31,10 @@ _REQUEST = _words(
     """request requests req reqs rq invocation invocations hits query queries call calls
     completions inference inferences prediction predictions qps rps"""
 )
-_TOKEN = _words("token tokens")
+# In a panel of a language model "tps" are tokens a second.
+_TOKEN = _words("token tokens tok toks ktok ktoks ktokens mtok mtokens tps tpm tokps")
 _IN = _words("prompt input prefill context")
-_OUT = _words("generation generated output completion decode decoded predicted response")
+_OUT = _words("generation generated output completion decode decoded predicted response gen")
 _FAILED = _words(
     """error errors err fail failed failure failures abort aborted aborts reject rejected rejections
     cancel canceled cancelled timeout timeouts throttle throttles throttled preempt preempted
@@ -60,7 +61,8 @@ _NO_COUNT = _words("bucket created info timestamp exec execution executions embe
 # A panel may call a series after a model: only words of this kind alone tell what it counts.
 _VOCABULARY = (
     _REQUEST | _TOKEN | _IN | _OUT | _FAILED | _LEVELS | _MEASURES | _OFTENER
-    | _words("num number of the in a total count sum rate http vllm model server to first and")
+    | _words("num number of the in a total count sum rate http vllm model server to first and s")
+    | _words("per min minute throughput")
 )  # fmt: skip
 _PER_SECOND = re.compile(
     r"/ ?s(?:ec|econd)?\b|\bper[ _-]?sec|\b(?:rps|qps|reqps)\b|(?:^|[^a-z])i?rate(?:\d+[smhd])?\b",
@@ -106,7 +108,12 @@ def meaning(name: str | None, statistic: str | None = None) -> str:
     if "size" in held and held & (_LEVELS | {"batch"}) and last != "sum":
         return LEVEL
     if "throughput" in held and not held & _REQUEST:
-        return LEVEL
+        if not held & (_TOKEN | _IN | _OUT):
+            return LEVEL
+        return PROMPT if held & _IN else OUTPUT if held & _OUT else TOKENS
+    # "Prompt" and "Generation" alone are what panels call the two kinds of tokens.
+    if held & (_IN | _OUT) and held <= _IN | _OUT | {"rate"}:
+        return PROMPT if held & _IN else OUTPUT
     if measures - {"tokens", "length"} and not is_rate(name or ""):
         return TIME
     if held & _TOKEN or ("length" in held and last == "sum"):
@@ -213,7 +220,11 @@ def labels_of(legend: str) -> dict[str, str]:
     if route:
         return {"handler": route[2]} | ({"method": route[1]} if route[1] else {})
     held = set(words_of(text))
-    is_told = meaning(text) == REQUESTS or held <= _VOCABULARY or re.search(r"[_:]", text)
+    is_told = (
+        meaning(text) in (REQUESTS, PROMPT, OUTPUT, TOKENS)
+        or held <= _VOCABULARY
+        or re.search(r"[_:]", text)
+    )
     if meaning(text) != UNKNOWN and is_told:
         return {"__name__": text, "__legend__": legend}
     return {"series": text}

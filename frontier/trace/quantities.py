@@ -34,6 +34,10 @@ _COUNTED = frozenset(
 _PER = re.compile(
     r"(?:(?P<what>[a-z]{1,20}) ?)?(?:/|per |p(?=[smh]$))(?P<time>s|sec|second|m|min|minute|h|hour)"
 )
+# What Grafana writes behind tokens: "489.7 tok/s", "12 K tokens".
+_TOKENS = re.compile(
+    r"(?:(?:[kmbgt]|mil|bil|tri) ?)?(?:tok|toks|token|tokens)\b.{0,20}|tps|tpm|t/s"
+)
 _SECONDS = {"s": 1.0, "m": units.SECONDS_PER_MINUTE, "h": units.SECONDS_PER_HOUR}
 _RATES = {"rps": 1.0, "qps": 1.0, "rpm": units.SECONDS_PER_MINUTE, "hz": 1.0}
 
@@ -109,6 +113,12 @@ def quantity(cell: str, decimal_comma: bool = False) -> tuple[float, bool] | Non
     if per and (per["what"] is None or per["what"] in _COUNTED):
         return number * times / _SECONDS[per["time"][0]], True
     return None
+
+
+def is_tokens(cell: str) -> bool:
+    """Return whether a cell holds a number of tokens by its unit: "489.7 tok/s"."""
+    found = _NUMBER.fullmatch(cell[:_LONGEST])
+    return found is not None and _TOKENS.fullmatch(found[2].lower()) is not None
 
 
 def _number(text: str, decimal_comma: bool) -> float | None:

@@ -8,6 +8,7 @@ out in `which_series` and `rate_series`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from frontier.errors import InputError
 from frontier.trace import metrics, quantities, series_documents
 from frontier.trace.checks import Findings
 from frontier.trace.columns import Clock
-from frontier.trace.formats import SYNONYMS, Names, fold
+from frontier.trace.formats import SYNONYMS, Names, cells_of, fold
 from frontier.trace.model import TraceQuestion, TraceReport
 from frontier.trace.raw_table import Table
 
@@ -132,6 +133,9 @@ def time_and_value(names: Names) -> RateLayout | None:
         return None
     if meaning in _TOKENS and not _is_even(names.table):  # a request a row, with its tokens
         return None
+    cells = cells_of(names.table, value)
+    if cells and all(cell.startswith(("{", "[")) for cell in cells):
+        return None
     return RateLayout(PANEL, time, (value,), is_panel=True)
 
 
@@ -160,7 +164,9 @@ def wide_panel(names: Names) -> RateLayout | None:
         if any(not _is_quantity(cell, table.decimal_comma) for cell in cells):
             return None
     means = {metrics.meaning(metrics.labels_of(value).get("__name__")) for value in values}
-    if not means & {metrics.REQUESTS, metrics.UNKNOWN, metrics.LEVEL}:
+    # Of tokens alone it may be a log of requests, unless they are rates or metrics by their name.
+    is_told = all(metrics.is_rate(value) or re.search(r"\[\d|_total|:", value) for value in values)
+    if not means & {metrics.REQUESTS, metrics.UNKNOWN, metrics.LEVEL} and not is_told:
         return None
     return RateLayout(PANEL, time, tuple(values), is_panel=True)
 
@@ -179,7 +185,7 @@ def _has_roles(names: Names, but: tuple[str, ...] = ()) -> bool:
 
 def _is_quantity(cell: str, decimal_comma: bool) -> bool:
     return cell.strip().lower() in quantities.NONE or (
-        quantities.quantity(cell, decimal_comma) is not None
+        quantities.quantity(cell, decimal_comma) is not None or quantities.is_tokens(cell)
     )
 
 

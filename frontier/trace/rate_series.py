@@ -31,6 +31,7 @@ from frontier.trace.raw_table import Table
 from frontier.trace.samples import (
     Samples,
     check_times,
+    check_tokens,
     check_unread,
     drop_repeated,
     read_samples,
@@ -72,6 +73,7 @@ def read_rates(
         return read_functions(table, layout, name, model, findings, max_rows, tables)
     clock = Clock(table.decimal_comma, place, tables)
     held = read_samples(table, layout, clock, findings, max_rows)
+    check_tokens(held)
     check_times(held, findings, tables)
     checks.refuse_weeks_as_months(clock, layout.time or "")
     chosen = choose(
@@ -122,9 +124,15 @@ def read_rates(
         if some.size and (tokens := np.flatnonzero(np.isin(held.series, some))).size:
             sums[role] = _binned(held, tokens, kind, time_s, grid, most_first, Findings(), None)
     at = grid.bucket(time_s)
-    for role, column in (("prompt", held.prompt), ("output", held.output)):
-        if column is not None:
-            sums[role] = np.bincount(at, np.nan_to_num(column), grid.buckets).astype(np.float64)
+    for role, column, called in (
+        ("prompt", held.prompt, layout.prompt_sum),
+        ("output", held.output, layout.output_sum),
+    ):
+        if column is None or called is None:
+            continue
+        summed = _tokens_of(column, at, called, total, findings, tables)
+        if summed is not None:
+            sums[role] = summed
     seen = np.zeros(grid.buckets, dtype=bool)
     seen[at[rows]] = True
     unread_s = held.unread_time[np.isin(held.unread_series, chosen.requests)] * factor
@@ -148,6 +156,35 @@ def read_rates(
         t0_utc=None if origin_s is None else checks.date_of(origin_s + grid.start_s),
         report=replace(report, paths=web.found(), decided=decided),
     )
+
+
+def _tokens_of(
+    column: NDArray[np.float64],
+    at: NDArray[np.int64],
+    name: str,
+    total: NDArray[np.float64],
+    findings: Findings,
+    tables: Tables,
+) -> NDArray[np.float64] | None:
+    """Return the tokens of each bucket; those that cannot be read are the mean of the others."""
+    lost, unread = ~np.isfinite(column), int(np.count_nonzero(np.isinf(column)))
+    if unread > tables.setting("trace_unread_share") * column.size:
+        raise InputError(
+            f"{unread:,} of {column.size:,} cells of '{name}' are no numbers of tokens, the first "
+            f"in bucket {int(at[np.isinf(column)][0]) + 1:,}."
+        )
+    if lost.all():
+        return None
+    sums = np.bincount(at, np.where(lost, 0.0, column), total.size).astype(np.float64)
+    if lost.any():
+        known = np.ones(total.size, dtype=bool)
+        known[at[lost]] = False
+        sums[~known] = total[~known] * (sums[known].sum() / max(float(total[known].sum()), 1.0))
+        number = spell.count(int(np.count_nonzero(lost)), "bucket")
+        findings.assumed.append(
+            f"{number} without a '{name}' that can be read: the mean of the others."
+        )
+    return sums
 
 
 # --- What the values are ------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from frontier import spell
 from frontier.errors import InputError
 from frontier.trace.access_log import LogFormat
 
@@ -81,6 +82,8 @@ class Table:
         are read when they are asked for.
     joined : tuple of str
         Columns that are read as one of times (see `joined_times`).
+    title : tuple of str
+        Lines above the names of columns, which are left out.
     """
 
     kind: str
@@ -98,6 +101,21 @@ class Table:
     records: tuple[Mapping[str, Any], ...] = ()
     nested: Mapping[str, pa.DataType] = field(default_factory=dict)
     joined: tuple[str, ...] = ()
+    title: tuple[str, ...] = ()
+
+
+def notes_on(table: Table) -> tuple[str, ...]:
+    """Return what was done to a table before its columns were looked at, in sentences."""
+    notes = []
+    if table.joined:
+        *most, last = (f"'{name}'" for name in table.joined)
+        notes.append(f"Columns {', '.join(most)} and {last} are read as one time.")
+    if table.title:
+        notes.append(
+            f"{spell.count(len(table.title), 'line')} above the names of columns left out, the "
+            f"first is '{table.title[0][:60]}'."
+        )
+    return tuple(notes)
 
 
 def is_hopeless(broken: Counter[str], good: int, caps: Caps) -> bool:

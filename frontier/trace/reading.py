@@ -57,7 +57,7 @@ from frontier.trace.expansion import expand
 from frontier.trace.formats import Layout
 from frontier.trace.model import Trace, UnknownFormat
 from frontier.trace.paths import OTHER_PATHS, PathFilter
-from frontier.trace.raw_table import Batch, Caps, Table, too_many_rows
+from frontier.trace.raw_table import Batch, Caps, Table, notes_on, too_many_rows
 from frontier.trace.streams import Progress, Source
 
 if TYPE_CHECKING:
@@ -238,11 +238,11 @@ def read_trace(
                     tables=tables,
                 )
                 trace = expand(series, draw=draw, fill=fill, max_rows=caps.rows, tables=tables)
-                return _with_notes(trace, joined_times.note(table))
+                return _with_notes(trace, notes_on(table))
         layout, counting = found or _layout(table, columns)
         if columns is None:
             _refuse_repeated(table, layout, counting)
-        findings = Findings(notes=list(joined_times.note(table)))
+        findings = Findings(notes=list(notes_on(table)))
         clocks = [Clock(table.decimal_comma, time_zone, tables) for _ in ("time", "end")]
         held = None
         if counting is not None:

@@ -21,6 +21,13 @@ from frontier.trace import series_documents
 _DEEPEST = 8
 _LEAST_COLUMNS = 2
 _ENVELOPES = ("attributes", "jsonPayload", "_source", "@message")
+_OF_COLUMNS = frozenset(
+    ("name", "type", "mode", "nullable", "comment", "description", "metadata", "logicalType")
+)
+# How MongoDB and DynamoDB write a cell: {"$numberLong": "5"}, {"N": "5"}.
+_TYPED = frozenset(
+    ("$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal", "$oid", "S", "N")
+)
 _PAIRS = ("attributes", "tags")
 _LINES = ("message", "@message", "log", "line", "_raw", "textPayload")
 _HOLDERS = ("resourceSpans", "resource_spans", "batches", "spans", "requests", "experiments")
@@ -54,6 +61,10 @@ def rows(document: Any, broken: Counter[str]) -> Iterator[Row]:
     is_whole = _SUMMARY in document or _special(document) is not None
     wrapped = {} if is_whole else _record_lists(document, "", _DEEPEST)
     if len(wrapped) > 1:
+        # What describes columns (ClickHouse, pandas, BigQuery) stands beside the records.
+        told = {key: held for key, held in wrapped.items() if not _describes_columns(held)}
+        wrapped = told or wrapped
+    if len(wrapped) > 1:
         names = ", ".join(list(wrapped)[:_MOST_NAMED])
         raise InputError(
             f"The JSON document holds {len(wrapped)} lists of records ({names}); expected one. "
@@ -78,6 +89,9 @@ def _of_a_table(document: Any) -> Any:
         return document
     elif isinstance(document.get("columns"), list) and isinstance(document.get("data"), list):
         names, cells = document["columns"], document["data"]
+    elif isinstance(document.get("meta"), list) and isinstance(document.get("data"), list):
+        names = [item.get("name") if isinstance(item, dict) else None for item in document["meta"]]
+        cells = document["data"]
     elif all(isinstance(cell, list) for cell in document.values()):
         columns = list(document.values())
         if any(len(cell) != len(columns[0]) for cell in columns):
@@ -122,7 +136,10 @@ def _open(record: Mapping[str, Any], prefix: str, row: Row, depth: int) -> None:
         if key in _PAIRS and isinstance(value, list):
             _open_pairs(value, row)
         elif isinstance(value, dict):
-            if depth:
+            value = _cell_of_typed(value)
+            if not isinstance(value, dict):
+                row[f"{prefix}{key}"] = value
+            elif depth:
                 _open(value, prefix if key in _ENVELOPES else f"{prefix}{key}.", row, depth - 1)
         elif isinstance(value, list):
             continue
@@ -134,6 +151,14 @@ def _open(record: Mapping[str, Any], prefix: str, row: Row, depth: int) -> None:
             row[f"{prefix}{key}"] = value
 
 
+def _cell_of_typed(value: dict[str, Any]) -> Any:
+    """Return the cell in an object that only says its type; any other object as it is."""
+    held: Any = value
+    while isinstance(held, dict) and len(held) == 1 and held.keys() <= _TYPED:
+        (held,) = held.values()
+    return value if isinstance(held, dict | list) else held
+
+
 def _open_pairs(attributes: list[Any], row: Row) -> None:
     """Open the attributes of a span (OTLP, Jaeger): {"key", "value": {"intValue": …} or a cell}."""
     for item in _dicts(attributes):
@@ -142,6 +167,14 @@ def _open_pairs(attributes: list[Any], row: Row) -> None:
             held = next(iter(held.values()))
         if "key" in item and not isinstance(held, list | dict):
             row[str(item["key"])] = held
+
+
+def _describes_columns(items: list[Any]) -> bool:
+    """Return whether the items of a list say what columns are called and hold nothing else."""
+    return all(
+        isinstance(item, dict) and isinstance(item.get("name"), str) and item.keys() <= _OF_COLUMNS
+        for item in items
+    )
 
 
 def _record_lists(document: Mapping[str, Any], prefix: str, depth: int) -> dict[str, list[Any]]:

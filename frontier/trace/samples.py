@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from frontier.trace.model import UnknownFormat
 from frontier.trace.rate_layouts import RateLayout, is_name
 from frontier.trace.raw_table import Table, too_many_rows
 from frontier.trace.which_series import Chosen
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _MOST_COUNTED = 2.0**53  # above it floats skip whole numbers
 
@@ -86,7 +90,7 @@ def read_samples(
             }  # fmt: skip
             for key, sums in (("prompt", layout.prompt_sum), ("output", layout.output_sum)):
                 if sums:
-                    row[key] = numbers(cells[sums], table.decimal_comma)
+                    row[key] = _tokens(cells[sums], table.decimal_comma)
             for key, values in row.items():
                 parts.setdefault(key, []).append(values)
     for reason, count in table.broken.items():
@@ -174,6 +178,22 @@ def drop_repeated(held: Samples, findings: Findings) -> None:
         keep = np.ones(order.size, dtype=bool)
         keep[order[again]] = False
         held.take(keep)
+
+
+def _tokens(cells: pa.Array, decimal_comma: bool) -> NDArray[np.float64]:
+    """Return sums of tokens; not-a-number where a cell is empty, infinity where it is no sum."""
+    found = numbers(cells, decimal_comma)
+    empty = cells.is_null().to_numpy(zero_copy_only=False)
+    return np.where(empty, np.nan, np.where(found >= 0, found, np.inf))
+
+
+def check_tokens(held: Samples) -> None:
+    """Raise if every value is one of tokens, by the unit behind it."""
+    if not held.time.size and quantities.is_tokens(held.unread):
+        raise InputError(
+            f"The values are of tokens ('{held.unread}'), and nothing in the file counts requests. "
+            "Export a counter of requests, such as vllm:request_success_total, beside them."
+        )
 
 
 def check_unread(

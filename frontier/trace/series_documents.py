@@ -133,6 +133,11 @@ def _text(value: Any) -> str:
 
 
 def _prometheus(data: Mapping[str, Any]) -> Iterator[Series]:
+    if data["resultType"] == "streams":
+        raise InputError(
+            "The answer is one of Loki: lines of a log. Count them by the minute "
+            "(count_over_time), or write the lines of requests alone, one JSON record each."
+        )
     if data["resultType"] != "matrix":
         raise InputError(
             f"The Prometheus answer is of type '{data['resultType']}', one moment only. "
