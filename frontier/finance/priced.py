@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from frontier.finance.columns import Column
-from frontier.prices.age import age_days, staleness
-from frontier.tables import OWN_SOURCE, Offer, Tables
+from frontier.prices.age import age_days, named, staleness
+from frontier.tables import OWN_SOURCE, Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def prices_of(columns: Iterable[Column], tables: Tables, today: dt.date) -> tupl
                 (pool.offer_id, pool.discount),
                 Priced(
                     pool.offer_id,
-                    _named(offer),
+                    named(offer),
                     pool.usd_per_gpu_h,
                     pool.discount,
                     pool.cpu_ram_usd_per_gpu_h,
@@ -66,9 +66,3 @@ def prices_of(columns: Iterable[Column], tables: Tables, today: dt.date) -> tupl
                 ),
             )
     return tuple(found.values())
-
-
-def _named(offer: Offer) -> str:
-    """Return provider, product and GPU, the GPU once."""
-    name = f"{offer.provider} {offer.product}"
-    return name if offer.gpu in offer.product else f"{name}, {offer.gpu}"

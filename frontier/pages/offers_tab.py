@@ -150,7 +150,8 @@ def _draw_warning(tables: Tables, today: dt.date) -> None:
     in_use = "; ".join(word for word in used if word)
     st.warning(
         text.plain(
-            f"{words} Read them again before you rely on them."
+            f"{words} Before you rely on one: find it under “Age”, open its provider's page under "
+            "“Read again”, and type what it says now beside the table."
             + (f" In use: {in_use}." if in_use else "")
         ),
         icon=":material/event_busy:",

@@ -59,13 +59,22 @@ def stale_in_words(today: dt.date, tables: Tables) -> str | None:
     within = f"within {tables.setting('price_warn_days'):g} days"
     if not soon:
         return f"{_prices(len(stale))} older than {limit}." if stale else None
-    first, days = next(iter(soon.items()))
-    next_one = f"the next, {first}, in {spell.count(days, 'day')}"
+    key, days = next(iter(soon.items()))
+    first = tables.offers[key]
+    next_one = (
+        f"the next, {named(first)} (price of {first.priced_on}), in {spell.count(days, 'day')}"
+    )
     if not stale:
         count = spell.count(len(soon), "price")
         return f"{count} will be older than {limit} {within}; {next_one}."
     more = f"{len(soon):,} more will be {within}"
     return f"{_prices(len(stale))} older than {limit}, {more}; {next_one}."
+
+
+def named(offer: Offer) -> str:
+    """Return an offer as people name it: provider, product and GPU, the GPU once."""
+    name = f"{offer.provider} {offer.product}"
+    return name if offer.gpu in offer.product else f"{name}, {offer.gpu}"
 
 
 def _prices(count: int) -> str:

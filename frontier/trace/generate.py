@@ -153,7 +153,7 @@ def generate_trace(
         prompts, outputs, kind.prompt_output_spearman, arrival_s.size, token_random
     )
     report = TraceReport(
-        format=f"generated: {kind.label}",
+        format="generated",
         rows_read=drawn,
         kept=arrival_s.size,
         dropped={"before or after the trace": drawn - arrival_s.size},

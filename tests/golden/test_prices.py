@@ -420,8 +420,10 @@ def test_what_is_said_of_prices_that_age():
     assert said(a=10, yours=200, gone=200) is None
     assert said(a=91) == "1 price is older than 90 days."
     assert said(a=86, b=90) == (
-        "2 prices will be older than 90 days within 30 days; the next, b, in 1 day."
+        "2 prices will be older than 90 days within 30 days; the next, Crusoe "
+        f"L40S (price of {TODAY - dt.timedelta(days=90)}), in 1 day."
     )
     assert said(a=91, b=400, c=85) == (
-        "2 prices are older than 90 days, 1 more will be within 30 days; the next, c, in 6 days."
+        "2 prices are older than 90 days, 1 more will be within 30 days; the next, Crusoe "
+        f"L40S (price of {TODAY - dt.timedelta(days=85)}), in 6 days."
     )

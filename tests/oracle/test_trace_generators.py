@@ -305,7 +305,7 @@ def test_report_says_how_the_trace_came_about():
     """Seed, preset, source and changes are written down, and no drawn request is lost."""
     trace = generate_trace("internal-rag", seed=17, session_cv=2)
     report = trace.report
-    assert report.format == "generated: Internal RAG assistant"
+    assert (trace.name, report.format) == ("Internal RAG assistant", "generated")
     assert report.rows_read == report.kept + sum(report.dropped.values())
     assert report.kept == trace.arrival_s.size
     text = " ".join(report.assumed + report.notes)
