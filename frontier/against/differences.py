@@ -125,12 +125,11 @@ class Against:
 
 def against(a: Study, b: Study) -> Against:
     """Compare two studies, A the pinned one and B the present one."""
-    short = a.verdict.is_short or b.verdict.is_short
     pairs = []
     for role in ROLES:
         one, other = _plan(a.verdict, role), _plan(b.verdict, role)
         if one is not None or other is not None:
-            pairs.append(_pair(role, a, one, b, other, short=short))
+            pairs.append(_pair(role, a, one, b, other))
     return Against(
         a=a,
         b=b,
@@ -186,9 +185,7 @@ def _crossing(verdict: Verdict) -> float | None:
     return found.crossings[0].at_per_day if found is not None and found.crossings else None
 
 
-def _pair(
-    role: str, a: Study, one: PlanFacts | None, b: Study, other: PlanFacts | None, *, short: bool
-) -> Pair:
+def _pair(role: str, a: Study, one: PlanFacts | None, b: Study, other: PlanFacts | None) -> Pair:
     def differ(
         key: str,
         label: str,
@@ -199,12 +196,11 @@ def _pair(
         x, y = (None if plan is None else value(study, plan) for study, plan in sides)
         return Difference(key, label, x, y, write)
 
-    per = "an hour" if short else "a month"
     differences = (
         differ(
             "usd",
-            f"Dollars {per}",
-            lambda _, plan: plan.usd_per_h if short else plan.usd_per_month,
+            "Dollars a month",
+            lambda _, plan: plan.usd_per_month,
             spell.dollars,
         ),
         differ("p99", "p99 TTFT", lambda _, plan: plan.p99_ttft_s, spell.seconds),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from frontier import spell
+from frontier import hourly, spell
 from frontier.against.differences import Against, Pair, signed
 from frontier.verdict import PlanFacts, Verdict, named, price
 
@@ -23,8 +23,7 @@ def line(found: Against) -> str:
     if pair is None or pair.a is None or pair.b is None:
         return f"Against your pin A: {_missing(found)}"
     usd, p99 = pair["usd"].change or 0.0, pair["p99"].change
-    per = "an hour" if found.is_short else "a month"
-    money = f"{signed(usd, spell.dollars)} {per}"
+    money = signed(usd, lambda change: _amount(found, change))
     if _cost_the_same(pair.a, pair.b):
         money = "the same cost"
     return f"Against your pin A: {money}, {_p99(pair, p99)}."
@@ -41,6 +40,8 @@ def sentences(found: Against) -> tuple[str, ...]:
         said.append(_differ(found, pair, pair.a, pair.b))
         said.append(_why(found, pair))
     said.append(_limits(found))
+    shorter = min((found.a.verdict, found.b.verdict), key=lambda verdict: verdict.span_s)
+    said.append(hourly.against_month(shorter.span_s, shorter.hours_per_month))
     return tuple(sentence for sentence in said if sentence)
 
 
@@ -61,6 +62,20 @@ def _missing(found: Against) -> str:
     return f"{' and '.join(lacking)} {'have' if both else 'has'} no plan that serves the traffic."
 
 
+def _amount(found: Against, usd_per_month: float) -> str:
+    """Return money in words: a month, or an hour where either saw less than a day."""
+    if found.is_short:
+        return f"{spell.dollars(usd_per_month / found.b.verdict.hours_per_month)} an hour"
+    return f"{spell.dollars(usd_per_month)} a month"
+
+
+def _price(found: Against, verdict: Verdict, plan: PlanFacts) -> str:
+    """Return what a plan costs, in the unit of the difference where the two have not one unit."""
+    if verdict.is_short == found.is_short:
+        return price(verdict, plan)
+    return _amount(found, plan.usd_per_month)
+
+
 def _p99(pair: Pair, change: float | None) -> str:
     if change is None:
         return "no p99 in either"
@@ -71,14 +86,13 @@ def _p99(pair: Pair, change: float | None) -> str:
 
 def _differ(found: Against, pair: Pair, a: PlanFacts, b: PlanFacts) -> str:
     usd, p99 = pair["usd"].change or 0.0, pair["p99"].change
-    per = "an hour" if found.is_short else "a month"
     if _cost_the_same(a, b):
         words = "B costs the same as A"
     else:
         way = "less" if usd < 0 else "more"
-        words = f"B costs {spell.dollars(abs(usd))} {per} {way} than A"
-    words += f" ({named(b)} at {price(found.b.verdict, b)}, {named(a)} at "
-    words += f"{price(found.a.verdict, a)})"
+        words = f"B costs {_amount(found, abs(usd))} {way} than A"
+    words += f" ({named(b)} at {_price(found, found.b.verdict, b)}, {named(a)} at "
+    words += f"{_price(found, found.a.verdict, a)})"
     if p99 is None or math.isinf(p99):
         return f"{words}; {_p99(pair, p99)}."
     if not p99:

@@ -35,6 +35,8 @@ _BAR_PX, _MOST_BARS = 30, 12
 # What is left to the bars where names and amounts take nearly all.
 _LEAST_BARS_PX = 36
 _NAMED_SHARE = 0.16
+UNNAMED = "unnamed"
+"""In the meta of `market_figure`: of how many providers the name has no room anywhere."""
 _CUT_AT = 3
 # Whether to the left, how far from the point and how far below it [px].
 _Place = tuple[bool, int, int]
@@ -368,9 +370,9 @@ def _add_names(
     limit_s: float,
     best: str,
 ) -> None:
-    """Name each ticked provider at the end of its steps, and the winner; none over another.
+    """Name the winner, and each ticked provider at the end of its steps where there is room.
 
-    Where a label is free on a wide page only, it stands there all the same.
+    A name that is free on a wide page only is among the figure's `theme.WIDE_ONLY`.
     """
     label = f"limit {spell.seconds(limit_s)}"
     wide, narrow = (_Plot(size_px, usd_range, s_range) for size_px in (_WIDE_PX, _NARROW_PX))
@@ -387,7 +389,11 @@ def _add_names(
         font={"size": 12},
     )
 
-    def put(words: str, usd: float, wait_s: float, *, bold: bool = False) -> None:
+    wide_only: list[int] = []
+
+    def put(
+        words: str, usd: float, wait_s: float, *, bold: bool = False, on_phones: bool = False
+    ) -> bool:
         on_wide, on_narrow = (plot.places(words, usd, wait_s) for plot in (wide, narrow))
         on_both = [place for place in on_wide if place in on_narrow]
         place = min(
@@ -397,13 +403,15 @@ def _add_names(
                 + abs(place[2])
                 + _CROSSED_PX * (wide.crosses(on_wide[place]) + narrow.crosses(on_narrow[place]))
             ),
-            default=next(iter(on_wide), None),
+            default=None if on_phones else next(iter(on_wide), None),
         )
         if place is None:
-            return
+            return False
         wide.taken.append(on_wide[place])
         if place in on_narrow:
             narrow.taken.append(on_narrow[place])
+        else:
+            wide_only.append(len(figure.layout.annotations))
         is_left, right, lower = place
         figure.add_annotation(
             x=np.log10(usd),
@@ -419,22 +427,25 @@ def _add_names(
             standoff=4,
             font={"size": 12},
         )
+        return True
 
     within = steps[(steps["offer_id"] == best) & (steps["p99_ttft_s"] <= limit_s)]
     if len(within):
         first = within.sort_values("usd_per_month").iloc[0]
-        put(
-            f"{first['name']}, {spell.dollars(first['usd_per_month'])}",
-            first["at_usd"],
-            first["at_s"],
-            bold=True,
-        )
+        cost = spell.dollars(first["usd_per_month"])
+        at, whole = (first["at_usd"], first["at_s"]), f"{first['name']}, {cost}"
+        if not put(whole, *at, bold=True, on_phones=True):
+            short = f"{first['provider']}, {cost}"
+            if not put(short, *at, bold=True, on_phones=True):
+                put(whole, *at, bold=True)
     ends = steps.sort_values("usd_per_month").groupby("provider").tail(1)
     names = [(str(row.provider), float(row.at_usd), float(row.at_s)) for row in ends.itertuples()]
     # The one with the fewest places left is next, or none would be left for it.
+    unnamed = 0
     while names:
         free = [len(wide.places(*name).keys() & narrow.places(*name).keys()) for name in names]
-        put(*names.pop(free.index(min(free))))
+        unnamed += not put(*names.pop(free.index(min(free))))
+    figure.update_layout(meta={theme.WIDE_ONLY: wide_only, UNNAMED: unnamed})
 
 
 def _add_rings(figure: go.Figure, points: pd.DataFrame, limit_s: float) -> None:

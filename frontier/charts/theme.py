@@ -80,6 +80,8 @@ _TIME_TICKS_S = (
 # Of times with seconds, which are longer, fewer stand side by side.
 _MOST_CLOCK_TICKS, _MOST_WITH_SECONDS = 7, 5
 TEXT_PX = 12
+WIDE_ONLY = "wide_only"
+"""In the meta of a figure: which of its annotations have no room on a narrow page."""
 # What is left of the ticks where there are too many, step by step.
 _FEWER_TICKS_S = (
     (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 14400, 86400),

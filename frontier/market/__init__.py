@@ -13,6 +13,7 @@ from frontier.market.answer import (
     answer_of,
     cost_of,
     headline,
+    in_hours,
     pick_of,
     sentences,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "answer_of",
     "cost_of",
     "headline",
+    "in_hours",
     "market",
     "market_table",
     "markets",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frontier import spell, units
+from frontier import hourly, spell
 from frontier.market.rows import Choice, Market, Row
 from frontier.ranges import Range
 
@@ -143,7 +143,7 @@ class MarketAnswer:
     @property
     def is_short(self) -> bool:
         """Whether less than a day was seen, so that a month would say more than is known."""
-        return self.span_s < units.SECONDS_PER_DAY
+        return hourly.is_short(self.span_s)
 
 
 def pick_of(row: Row, choice: Choice) -> Pick:
@@ -234,6 +234,19 @@ def cost_of(answer: MarketAnswer, pick: Pick, hours_per_month: float) -> str:
     if answer.is_short:
         return f"{spell.dollars(pick.usd_per_month / hours_per_month)} an hour"
     return f"{spell.dollars(pick.usd_per_month)} a month"
+
+
+def in_hours(answer: MarketAnswer, hours_per_month: float) -> str:
+    """Return how an hour here and a month in charts agree; empty where a day was seen."""
+    best = answer.best
+    picks = (best, answer.cheapest)
+    return hourly.against_month(
+        answer.span_s,
+        hours_per_month,
+        None if best is None else best.usd_per_month,
+        of="" if best is None else best.where,
+        waits_s=(pick.p99_ttft_s for pick in picks if pick is not None),
+    )
 
 
 def _cost_of_best(answer: MarketAnswer, best: Pick, hours_per_month: float) -> str:

@@ -21,7 +21,7 @@ from frontier.ladder import (
     span_in_words,
     unsure,
 )
-from frontier.market import Wanted
+from frontier.market import Wanted, in_hours
 from frontier.memory import stopwatch
 from frontier.pages import link, market_view, results, session, show, text
 from frontier.pages.controls import Choices
@@ -66,6 +66,8 @@ def draw(choices: Choices) -> None:
         results.answered()
         if more := beneath(found, hours):
             st.markdown(text.plain(more))
+        if hourly := in_hours(found.own.answer, hours):
+            st.caption(text.plain(hourly))
         sure_place = st.empty()
     table_place = st.empty()
     looked = spell.count(found.own.answer.offers, ticked.noun)
@@ -160,14 +162,8 @@ def _found(
 
 
 def _draw_table(table: pd.DataFrame, found: Ladder, *, is_last: bool) -> None:
-    is_short, hours_per_month = (
-        found.own.answer.is_short,
-        session.tables().setting("hours_per_month"),
-    )
-    unit, per = ("an hour", hours_per_month) if is_short else ("a month", 1.0)
-
     def money(usd: float) -> str:
-        return "" if math.isnan(usd) else spell.dollars(usd / per)
+        return "" if math.isnan(usd) else spell.dollars(usd)
 
     def plan(row: Any) -> str:
         if not row.is_held:
@@ -198,7 +194,7 @@ def _draw_table(table: pd.DataFrame, found: Ladder, *, is_last: bool) -> None:
         "Limit on p99": [
             spell.seconds(row.limit_s) + (" (yours)" if row.is_own else "") for row in rows
         ],
-        f"Dollars {unit}": [money(row.usd_per_month) for row in rows],
+        "Dollars a month": [money(row.usd_per_month) for row in rows],
         "Saves": [saves(row) for row in rows],
         "p99": [
             f"{text.unbroken(spell.seconds(row.p99_ttft_s))}{luck(row)}" if row.is_held else ""

@@ -32,6 +32,7 @@ from frontier.market import (
     answer_of,
     cost_of,
     headline,
+    in_hours,
     market,
     market_table,
     sentences,
@@ -298,6 +299,8 @@ def _draw_answer(
         st.caption(f"p99 {wait} by the luck of traffic and starts. {answer.uncertain}")
     elif answer.uncertain:
         st.caption(answer.uncertain)
+    if hourly := in_hours(answer, hours):
+        st.caption(text.money(hourly))
     whole = answer_of(found)
     if whole.best is not None and (
         answer.best is None or whole.best.usd_per_month < answer.best.usd_per_month
@@ -363,6 +366,10 @@ def _draw_charts(
             alt=charts.market_alt,
             **(_focuses(key) if is_last else {}),
         )
+        if any(charts.market.layout.meta.values()):
+            st.caption(
+                "Where a provider's name has no room, point at its mark, or see the table beneath."
+            )
     with right:
         if charts.bars is None:
             st.info(

@@ -23,13 +23,13 @@ from frontier.reach import (
     difference_in_words,
     failure_in_words,
     headline,
+    in_hours,
     offers_of,
     place_in_words,
     sentences,
     what_it_takes,
 )
 from frontier.tables import Tables
-from frontier.units import SECONDS_PER_DAY
 
 _ANY, _OWN, _OTHER = "any", "own", "other"
 
@@ -68,13 +68,15 @@ def draw(choices: Choices) -> None:
     with answer_place:
         st.subheader(text.plain(headline(found, hours)), anchor=False)
         results.answered()
+        if hourly := in_hours(found, hours):
+            st.caption(text.plain(hourly))
         st.markdown(text.bullets(sentences(found, hours)))
         if found.found is not None:
             _take_into_focus(found.found, limit_s, tables)
     if found.found is not None and found.beside:
         with chart_place:
             st.markdown("**What stands next to it, and why it is not the answer**")
-            _draw_beside(found, hours)
+            _draw_beside(found)
     if found.tried:
         table = reach_table(found)
         with chart_place:
@@ -192,26 +194,20 @@ def _focus(offer_id: str, gpus: int, limit_s: float) -> None:
     link.choose(limit=f"{limit_s:g}")
 
 
-def _draw_beside(found: Reached, hours_per_month: float) -> None:
-    is_short = found.span_s < SECONDS_PER_DAY
-    unit, per = ("an hour", hours_per_month) if is_short else ("a month", 1.0)
-
-    def money(usd: float) -> str:
-        return spell.dollars(usd / per)
-
+def _draw_beside(found: Reached) -> None:
     def p99(seconds: float) -> str:
         return text.unbroken(spell.seconds(seconds) if math.isfinite(seconds) else "refused")
 
     def why(row: Beside) -> str:
         words = "holds it" if row.failure is None else failure_in_words(row.failure)
         if row.saves_usd < 0:
-            words = f"costs {money(-row.saves_usd)} more; {words}"
+            words = f"costs {spell.dollars(-row.saves_usd)} more; {words}"
         return words[:1].upper() + words[1:]
 
     best = cast(Trial, found.found)
     shown: dict[str, list[Any]] = {
         "Instead": ["The plan found"],
-        f"Dollars {unit}": [money(best.usd_per_month)],
+        "Dollars a month": [spell.dollars(best.usd_per_month)],
         "Saves": [""],
         "p99": [p99(best.p99_s)],
         "Over it, of 1,000": [str(best.over)],
@@ -220,8 +216,8 @@ def _draw_beside(found: Reached, hours_per_month: float) -> None:
     for row in found.beside:
         cells = (
             difference_in_words(row.trial.settings, best.settings),
-            money(row.trial.usd_per_month),
-            money(row.saves_usd) if row.saves_usd > 0 else "",
+            spell.dollars(row.trial.usd_per_month),
+            spell.dollars(row.saves_usd) if row.saves_usd > 0 else "",
             p99(row.trial.p99_s),
             str(row.trial.over),
             why(row),

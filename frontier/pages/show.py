@@ -29,6 +29,8 @@ _NO_BUTTONS = {"displayModeBar": False}
 # the text of charts unasked is too faint to read.
 _INK = GRAY_90
 _TABLE_PX, _ROW_PX = 260, 36
+# Below it a chart beside others is no wider than on a phone.
+_NARROW_PX = 1100
 # Units and short forms in the names of columns, as people read them.
 _UNITS = {"s": " (s)", "h": " (h)", "usd": " ($)", "gb": " (GB)", "gib": " (GiB)"}
 _SPELT = {
@@ -67,6 +69,9 @@ def figure(
     """
     results.give_way()
     st.plotly_chart(inked(drawn), key=key, config=_NO_BUTTONS, alt=alt, **how)
+    if hidden := (drawn.layout.meta or {}).get(theme.WIDE_ONLY):
+        names = ", ".join(f'.st-key-{key} .annotation[data-index="{at}"]' for at in hidden)
+        st.html(f"<style>@media (max-width: {_NARROW_PX}px) {{{names} {{display: none}}}}</style>")
     if table is not None and file_name is not None:
         with st.expander("The numbers of this chart"):
             words = in_words(table if shown is None else shown)

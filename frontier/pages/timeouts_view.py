@@ -19,6 +19,7 @@ from frontier.timeouts import (
     TimeoutRuns,
     Timeouts,
     headline,
+    in_hours,
     metered_alike,
     sentences,
     simulate_timeouts,
@@ -52,6 +53,8 @@ def draw(choices: Choices) -> None:
         st.subheader(text.plain(headline(found, tables)), anchor=False)
         results.answered()
         st.markdown(text.plain(" ".join(said[:_BESIDE])))
+        if hourly := in_hours(found, tables):
+            st.caption(text.plain(hourly))
     st.markdown(text.bullets(said[_BESIDE:]))
     table = timeouts_table(found)
     rival = found.always_on

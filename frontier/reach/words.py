@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from frontier import spell, units
+from frontier import hourly, spell
 from frontier.reach.answer import Reached
 from frontier.reach.beside import Beside, Failure
 from frontier.reach.places import Place, Settings
@@ -88,9 +88,21 @@ def trial_in_words(trial: Trial) -> str:
 
 def cost(reached: Reached, usd_per_month: float, hours_per_month: float) -> str:
     """Return money in words: a month, or an hour where less than a day was seen."""
-    if reached.span_s < units.SECONDS_PER_DAY:
+    if hourly.is_short(reached.span_s):
         return f"{spell.dollars(usd_per_month / hours_per_month)} an hour"
     return f"{spell.dollars(usd_per_month)} a month"
+
+
+def in_hours(reached: Reached, hours_per_month: float) -> str:
+    """Return how an hour here and a month in charts agree; empty where a day was seen."""
+    found = reached.found
+    return hourly.against_month(
+        reached.span_s,
+        hours_per_month,
+        None if found is None else found.usd_per_month,
+        of="" if found is None else place_in_words(found.settings.place),
+        waits_s=() if found is None else (found.p99_s,),
+    )
 
 
 def headline(reached: Reached, hours_per_month: float) -> str:

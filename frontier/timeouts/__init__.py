@@ -18,7 +18,7 @@ from frontier.timeouts.curve import (
     tried_timeouts_s,
     why_not,
 )
-from frontier.timeouts.words import headline, sentences, who_first
+from frontier.timeouts.words import headline, in_hours, sentences, who_first
 
 __all__ = [
     "Knee",
@@ -27,6 +27,7 @@ __all__ = [
     "TimeoutRuns",
     "Timeouts",
     "headline",
+    "in_hours",
     "knee_of",
     "metered_alike",
     "sentences",

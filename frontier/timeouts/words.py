@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from frontier import spell, units
+from frontier import hourly, spell
 from frontier.tables import Tables
 from frontier.timeouts.curve import CLUSTER, Knee, SkiRental, TimeoutPoint, Timeouts
 
@@ -42,6 +42,18 @@ def sentences(found: Timeouts, tables: Tables) -> tuple[str, ...]:
     return tuple(sentence for sentence in said if sentence)
 
 
+def in_hours(found: Timeouts, tables: Tables) -> str:
+    """Return how an hour here and a month in charts agree; empty where a day was seen."""
+    point = found.holding or found.cheapest
+    return hourly.against_month(
+        found.span_s,
+        tables.setting("hours_per_month"),
+        point.usd_per_month,
+        of=f"an idle timeout of {spell.seconds(point.idle_timeout_s)}",
+        waits_s=(one.p99_ttft_s for one in found.points),
+    )
+
+
 def who_first(provider: str) -> str:
     """Return who sets the timeouts as it begins a sentence; a provider's name stays as it is."""
     return provider.capitalize() if provider == CLUSTER else provider
@@ -54,7 +66,7 @@ def _kept(point: TimeoutPoint) -> str:
 
 
 def _cost(found: Timeouts, usd_per_month: float, tables: Tables) -> str:
-    if found.span_s < units.SECONDS_PER_DAY:
+    if hourly.is_short(found.span_s):
         hours = tables.setting("hours_per_month")
         return f"{spell.dollars(usd_per_month / hours)} an hour"
     return f"{spell.dollars(usd_per_month)} a month"

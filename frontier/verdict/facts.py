@@ -9,7 +9,7 @@ import datetime as dt
 import math
 from dataclasses import dataclass
 
-from frontier import spell, units
+from frontier import hourly, spell
 from frontier.plans.families import DEDICATED, FAMILIES, HYBRID, RESERVED, SCHEDULED
 from frontier.ranges import Ranges
 
@@ -437,7 +437,7 @@ class Verdict:
     @property
     def is_short(self) -> bool:
         """Whether less than a day was seen, so that a month would say more than is known."""
-        return self.span_s < units.SECONDS_PER_DAY
+        return hourly.is_short(self.span_s)
 
     @property
     def headline(self) -> str:

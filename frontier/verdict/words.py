@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from frontier import spell
+from frontier import hourly, spell
 from frontier.plans.families import DEDICATED, HYBRID, RESERVED, SCALE_TO_ZERO, SCHEDULED, WARM_POOL
 from frontier.ranges import HOLDS, MISSES, NOT_SURE, PlanRange, beyond_in_words
 from frontier.units import SECONDS_PER_DAY
@@ -187,12 +187,15 @@ def of_thousand(count: int) -> str:
 
 
 def _short(verdict: Verdict) -> str:
-    """Return what a month would need where less than a day was seen."""
-    if not verdict.is_short:
-        return ""
-    return (
-        f"Only {spell.seconds(verdict.span_s)} of traffic was seen: to say a month takes a week of "
-        "it, with its nights and its weekend."
+    """Return how an hour here and a month in charts agree, where less than a day was seen."""
+    within = verdict.cheapest_within
+    plans = (within, verdict.shipped, verdict.rival)
+    return hourly.against_month(
+        verdict.span_s,
+        verdict.hours_per_month,
+        None if within is None else within.usd_per_month,
+        of="" if within is None else named(within, brief=True),
+        waits_s=(plan.p99_ttft_s for plan in plans if plan is not None),
     )
 
 

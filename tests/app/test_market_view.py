@@ -138,15 +138,29 @@ def test_the_bold_line_is_efficient_over_the_ticked_alone(found):
     )
 
 
+@pytest.mark.parametrize("who", ["featured", "all"])
 @pytest.mark.parametrize("size_px", [market_chart._WIDE_PX, market_chart._NARROW_PX])
-def test_no_name_on_the_market_lies_over_another_or_is_cut_off(found, size_px):
-    """On a wide page as on a phone each ticked provider is named once, in a place of its own."""
-    points = market_points(found, {row.offer.offer_id for row in found.rows if row.offer.featured})
+def test_no_name_on_the_market_lies_over_another_or_is_cut_off(found, size_px, who):
+    """On a wide page as on a phone a provider is named once, in a place of its own, or not at all.
+
+    What has no room on a phone is listed, and hidden there.
+    """
+    points = market_points(
+        found, {row.offer.offer_id for row in found.rows if who == "all" or row.offer.featured}
+    )
     best = points.loc[points["ticked"] & (points["p99_ttft_s"] <= 2.0), "offer_id"].iloc[0]
     figure = market_figure(points, limit_s=2.0, best=best)
     (low, high), (down, up) = figure.layout.xaxis.range, figure.layout.yaxis.range
-    names = [label for label in figure.layout.annotations if label.ax is not None]
-    assert len(names) == 1 + points.loc[points["on_steps"], "provider"].nunique()
+    hidden = figure.layout.meta["wide_only"] if size_px == market_chart._NARROW_PX else ()
+    labels = [label for label in figure.layout.annotations if label.ax is not None]
+    providers = points.loc[points["on_steps"], "provider"].nunique()
+    assert len(labels) == 1 + providers - figure.layout.meta["unnamed"]
+    assert who == "all" or not any(figure.layout.meta.values())
+    names = [
+        label
+        for at, label in enumerate(figure.layout.annotations)
+        if label.ax is not None and at not in hidden
+    ]
     boxes = []
     for label in names:
         width = 7 * len(label.text.removeprefix("<b>").removesuffix("</b>"))

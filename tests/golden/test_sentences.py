@@ -108,6 +108,7 @@ def verdict_of(within=ONE, shipped=ZERO, rival=ONE, **more):
     fields = {
         "limit_s": 2.0,
         "requests_per_day": 508.0,
+        "hours_per_month": 730.0,
         "span_s": 7 * DAY,
         "cheapest_within": within,
         "cheapest": shipped,
@@ -205,8 +206,9 @@ def test_a_trace_under_a_day_leads_with_dollars_an_hour():
     assert "costs $0.41 less" in verdict.headline
     assert "a month" not in verdict.headline + " ".join(verdict.reasons)
     assert verdict.below.startswith(
-        "Only 12 h of traffic was seen: to say a month takes a week of it, with its nights and its "
-        "weekend. Tax,"
+        "Only 12 h of traffic was seen, so sentences say an hour; charts and tables say a month of "
+        "730 such hours, $1,000 for one always-on Acme L40S. A true month takes a week of traffic, "
+        "with its nights and its weekend. Tax,"
     )
 
 

@@ -302,7 +302,7 @@ def check_below(know):
             offer.provider == vendor and str(offer.priced_on) == date
             for offer in TABLES.offers.values()
         )
-    assert ("to say a month takes a week" in said) == know.is_short
+    assert ("A true month takes a week" in said) == know.is_short
     for one in verdict.tippings:
         winner = verdict.cheapest_within.plan_id
         if one.what == "limit":
