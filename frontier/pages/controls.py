@@ -156,9 +156,12 @@ def with_traffic() -> Choices | None:
     choices = current()
     if isinstance(choices, Choices):
         return choices
-    st.header("Your traffic, please")
     if choices.problem:
+        st.header("No traffic yet")
         st.error(text.plain(choices.problem), icon=":material/upload_file:")
+        st.write("The first field of the row above changes it: another file, or an example.")
+        return None
+    st.header("Your traffic, please")
     st.write(
         "Choose an example or upload a request log under “Your own trace” above: one row a request "
         "with its time and, if you have them, prompt and output tokens; or counts a minute from "

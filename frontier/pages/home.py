@@ -37,7 +37,7 @@ from frontier.start.labels import in_sentence
 from frontier.study import Study
 from frontier.sweep import Outcome
 from frontier.trace.checks import unit_in_words
-from frontier.verdict import about_ranges, few_beyond
+from frontier.verdict import Verdict, about_ranges, few_beyond
 
 MARKET, PLANS = "market", "plans"
 
@@ -295,6 +295,22 @@ def _draw_details(study: Study, chosen: str) -> None:
     _draw_tabs(study, chosen)
 
 
+def _draw_why(verdict: Verdict) -> None:
+    """Draw what the facts come to, and apart from it how far the answer hangs on what is unsure."""
+    hangs = set(verdict.hangs)
+    groups = {
+        "What it costs, and what for": [one for one in verdict.reasons if one not in hangs],
+        "How far the answer may turn": list(verdict.hangs),
+    }
+    drawn = {title: said for title, said in groups.items() if said}
+    for column, (title, said) in zip(
+        st.columns(len(drawn), gap="large"), drawn.items(), strict=True
+    ):
+        with column:
+            st.markdown(f"**{title}**")
+            st.markdown("\n".join(f"- {text.said(one)}" for one in said))
+
+
 def _draw_tabs(study: Study, chosen: str) -> None:
     outcome = study.outcomes[chosen]
     tabs = link.tabs(
@@ -313,8 +329,7 @@ def _draw_tabs(study: Study, chosen: str) -> None:
             _draw_plan_tables(study, outcome)
     if tabs[1].open:
         with tabs[1]:
-            reasons = results.with_what_decides(study).verdict.reasons
-            st.markdown("\n".join(f"- {text.said(reason)}" for reason in reasons))
+            _draw_why(results.with_what_decides(study).verdict)
     if tabs[2].open:
         with tabs[2]:
             _draw_all(study)

@@ -137,6 +137,8 @@ def _offer_what_fits(found: Market, choices: Choices, tables: Tables) -> None:
         next(iter(on_demand), None),
     )
     rows = {row.offer.offer_id: row for row in nearest if row is not None}
+    if rows:
+        st.markdown("These offers can run it. Take one into focus, and every page looks at it:")
     with st.container(horizontal=True, gap="xsmall"):
         for offer_id, row in rows.items():
             st.button(
@@ -439,8 +441,8 @@ def _label(row: Row) -> str:
         return row.offer.offer_id
     state = "" if row.best is not None else ", misses the limit"
     return (
-        f"{offer_name(row, choice)} ({row.offer.product}): {spell.dollars(choice.usd_per_month)}"
-        f"{state}"
+        f"{offer_name(row, choice)} ({row.offer.product}): "
+        f"{spell.dollars(choice.usd_per_month)} a month{state}"
     )
 
 

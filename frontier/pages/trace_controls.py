@@ -311,7 +311,7 @@ def _several(files: tuple[FileRead, ...], more: Several, tables: Tables) -> Traf
     try:
         together = several_traces.kept(key, lambda: made(0))
     except TraceQuestion as question:
-        return Traffic(None, True, f"{question} Choose under “Traffic” above, “Other traces”.")
+        return Traffic(None, True, f"{question} {_where(more.names[0])}")
     _say_assumed(reshaping, tables)
     st.caption(text.plain(" ".join(together.said)))
     made_with.have(made_with.TRACE, made_with.mark(together.trace.arrival_s.size, together.digest))
@@ -373,13 +373,13 @@ def _file(upload: Any, options: Mapping[str, Any], tables: Tables) -> FileRead:
         st.session_state.setdefault("trace_questions", {})[digest, question.parameter] = question
         with place.container():
             _ask(digest, question)
-        return FileRead(None, read, "The trace needs one answer: open “Traffic” above.")
+        return FileRead(None, read, f"One answer is needed: {question} {_where(upload.name)}")
     except UnknownFormat as error:
         if digest not in unknown:
             unknown[digest] = error
             with form_place:
                 _map_columns(digest, error)
-        return FileRead(None, read, f"{error} The form is under “Traffic” above.")
+        return FileRead(None, read, f"{error} {_where(upload.name)}")
     place.empty()
     if trace.report.paths and digest not in paths:
         paths[digest] = trace.report.paths
@@ -387,6 +387,13 @@ def _file(upload: Any, options: Mapping[str, Any], tables: Tables) -> FileRead:
             _choose_paths(digest, paths[digest])
     _change_decided(digest, trace.report.decided)
     return FileRead(trace, read)
+
+
+def _where(name: str) -> str:
+    """Return where the answer is asked for: the chip goes by the name of the file."""
+    others = len(several_traces.files())
+    chip = spell.count(others + 1, "trace") if others else name
+    return f"Open “{chip}”, first in the row above."
 
 
 def _kept(upload: Any) -> Any:

@@ -111,7 +111,9 @@ def choice_in_words(choice: str, named: Mapping[str, str]) -> str:
 
 def _wins(choice: str, named: Mapping[str, str]) -> str:
     said = choice_in_words(choice, named)
-    return said if choice == NOTHING_HOLDS else f"{said} wins"
+    if choice == NOTHING_HOLDS:
+        return said
+    return f"{said} {'win' if said[0].isdigit() else 'wins'}"
 
 
 def _who_decides(found: Decides, named: Mapping[str, str]) -> list[str]:

@@ -94,7 +94,7 @@ def reasons(verdict: Verdict) -> tuple[str, ...]:
         _about_luck(verdict),
         _about_maybe(verdict),
         few_beyond(verdict),
-        " ".join(verdict.hangs),
+        *verdict.hangs,
     )
     return tuple(sentence for sentence in found if sentence)
 

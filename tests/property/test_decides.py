@@ -305,7 +305,8 @@ def test_of_a_hundred_all_and_nothing_are_said_of_all_and_nothing_alone():
 def test_a_study_carries_what_its_verdict_hangs_on():
     """The sentences are among the reasons, and the table has the ranges of its plans."""
     with_it = with_hanging(study(2.0), hanging(2.0))
-    assert with_it.verdict.reasons[-1] == " ".join(hanging(2.0).sentences)
+    said = hanging(2.0).sentences
+    assert with_it.verdict.reasons[-len(said) :] == said
     row = with_it.table.set_index("plan_id").loc[study(2.0).verdict.rival.plan_id]
     assert (
         row["usd_per_month_inputs_low"] <= row["usd_per_month"] <= row["usd_per_month_inputs_high"]
