@@ -101,7 +101,9 @@ def seconds_between(low_s: float, high_s: float) -> str:
     if low == high:
         return low
     number, _, unit = low.partition(" ")
-    return f"{number} to {high}" if high.partition(" ")[2] == unit else f"{low} to {high}"
+    # "28 to 48 min 20 s" of 28 min 20 s would say less than is meant.
+    is_shared = " " not in unit and high.partition(" ")[2] == unit
+    return f"{number} to {high}" if is_shared else f"{low} to {high}"
 
 
 def percent_between(low: float, high: float) -> str:

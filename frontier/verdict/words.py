@@ -472,7 +472,10 @@ def rate_in_words(found: BreakEvenRate | None, rival: PlanFacts | None) -> str:
         low, high = map(spell.significant, (found.low_per_day, found.high_per_day))
         if low == high:
             return f"On cost alone {winner} wins at {low} requests a day, the only rate compared."
-        return f"On cost alone {winner} wins from {low} to {high} requests a day; {has}."
+        return (
+            f"On cost alone {winner} wins at every rate compared, {low} to {high} requests a day; "
+            f"{has}."
+        )
     return f"On cost alone {kept} wins {' and '.join(_rates(found))} requests a day; {has}."
 
 

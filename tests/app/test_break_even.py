@@ -76,7 +76,9 @@ def test_no_break_even_is_said(page):
     """A GPU of eight that are paid for: no traffic makes that the cheaper plan."""
     app = page(gpu="H100-SXM-80GB", serverless="modal-h100", dedicated="crusoe-h100-8x")
     assert not app.exception
-    assert app.subheader[0].value.startswith("On cost alone scale-to-zero wins from ")
+    assert app.subheader[0].value.startswith(
+        "On cost alone scale-to-zero wins at every rate compared, "
+    )
 
 
 def test_choices_come_from_the_address(page):

@@ -285,8 +285,16 @@ def test_break_even_as_billed_and_as_busy_time():
 @pytest.mark.parametrize(
     ("crossings", "wins_now", "expected"),
     [
-        ((), True, "always-on wins from 50 to 5,000 requests a day; you have 500."),
-        ((), False, "scale-to-zero wins from 50 to 5,000 requests a day; you have 500."),
+        (
+            (),
+            True,
+            "always-on wins at every rate compared, 50 to 5,000 requests a day; you have 500.",
+        ),
+        (
+            (),
+            False,
+            "scale-to-zero wins at every rate compared, 50 to 5,000 requests a day; you have 500.",
+        ),
         (((1000, True),), False, "always-on wins above 1,000 requests a day; you have 500."),
         (((1000, False),), True, "always-on wins below 1,000 requests a day; you have 500."),
         (
@@ -596,6 +604,7 @@ def test_ranges_of_dollars_in_words(low, high, expected):
         (0.507, 0.603, "0.5 to 0.61 s"),
         (0.081, 0.119, "81 ms to 0.119 s"),
         (45.2, 71.0, "45 to 71 s"),
+        (1700.0, 2900.0, "28 min 20 s to 48 min 20 s"),
         (95.0, 131.0, "95 s to 2 min 11 s"),
         (0.54, 209.0, "0.5 s to 3 min 30 s"),
         (0.0, 29.0, "0 to 29 s"),
