@@ -26,6 +26,7 @@ import tempfile
 import time
 import urllib.request
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -191,8 +192,14 @@ def _cpu_s(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def _threads(pid: int) -> set[str]:
-    return {path.name for path in Path(f"/proc/{pid}/task").iterdir()}
+def _threads(pid: int) -> dict[str, int]:
+    """Return the processor time of each thread, in ticks of the system."""
+    found = {}
+    for path in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
+            found[path.name] = int(fields[11]) + int(fields[12])
+    return found
 
 
 async def _cancel_s(port: int, pid: int, number: int) -> float:
@@ -200,18 +207,25 @@ async def _cancel_s(port: int, pid: int, number: int) -> float:
     async with Person(port, number, {"traffic": "upload"}) as person:
         await person.click()
         await person.upload(_trace(30_000, number), f"long{number}.csv", stays=False)
-        await asyncio.sleep(1.0)
-        before, begun, last = _threads(pid), time.perf_counter(), 0.0
+        await asyncio.sleep(0.8)
+        # Those at work: a thread that only waits for its time to come ends when that is.
+        idle = _threads(pid)
+        await asyncio.sleep(0.2)
+        before = {name for name, spent in _threads(pid).items() if spent > idle.get(name, 0) + 1}
+        begun, last = time.perf_counter(), 0.0
         left = asyncio.create_task(person.click(page="sources", stays=False))
         ended: set[str] = set()
         while time.perf_counter() < begun + _LOOKED_AT_S:
-            gone = before - _threads(pid)
+            gone = before - _threads(pid).keys()
             if gone - ended:
                 ended, last = gone, time.perf_counter() - begun
             await asyncio.sleep(0.005)
         await left
         if not ended:
             print(f"person {number} had no thread at work when leaving")
+        # The one that drew goes on with the page that was turned to.
+        if (left_over := len(before - ended)) > 1:
+            print(f"person {number}: {left_over - 1} threads at work {_LOOKED_AT_S:g} s later")
         return last
 
 
