@@ -8,10 +8,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from frontier import spell, units
+from frontier import memory, spell, units
 from frontier.errors import FrontierError
 from frontier.estimate import Estimate, estimate, in_words
-from frontier.pages import controls, results, session, text
+from frontier.pages import controls, results, session, show, text
 from frontier.pages.controls import Choices
 from frontier.study import Study
 
@@ -21,7 +21,7 @@ def draw_until_simulated(place: st.delta_generator.DeltaGenerator, choices: Choi
     if results.is_simulated(choices):
         return
     try:
-        found = estimate(choices.scenario, choices.trace, session.tables(), choices.deal)
+        found = _found(choices)
     except FrontierError:
         return  # the simulation says it with the same words
     if not found:
@@ -35,6 +35,16 @@ def draw_until_simulated(place: st.delta_generator.DeltaGenerator, choices: Choi
             )
         )
         st.caption(f"From closed forms, {_tolerance()}; simulating…")
+
+
+def _found(choices: Choices) -> tuple[Estimate, ...]:
+    """Return the estimates of what was chosen, made once of it."""
+    tables = session.tables()
+    return show.kept(
+        "estimates",
+        (*choices.content_under(tables), choices.deal, memory.ById(tables)),
+        lambda: estimate(choices.scenario, choices.trace, tables, choices.deal),
+    )
 
 
 def draw_difference() -> None:
@@ -52,7 +62,7 @@ def draw_difference() -> None:
         return
     try:
         study = results.study(choices)
-        found = estimate(choices.scenario, choices.trace, session.tables(), choices.deal)
+        found = _found(choices)
     except FrontierError as error:
         st.caption(text.plain(str(error)))
         return

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from frontier import spell
+from frontier import memory, spell
 from frontier.charts.prices_chart import prices_chart_figure, prices_chart_table
 from frontier.edits import EDITABLE, cell_text
 from frontier.pages import (
@@ -60,7 +60,12 @@ def draw() -> None:
     """Draw the tab."""
     tables = session.tables()
     today = dt.date.today()
-    everything = offers_frame(tables, session.unedited(), today)
+    listed = session.unedited()
+    everything = show.kept(
+        "offers",
+        (memory.ById(tables), memory.ById(listed), today),
+        lambda: offers_frame(tables, listed, today),
+    )
     _draw_warning(tables, today)
     found = _filtered(everything, tables)
     if found.empty:
@@ -384,11 +389,15 @@ def _draw_chart(found: pd.DataFrame, tables: Tables) -> None:
             key="data_rows",
             format_func=_ROWS.__getitem__,
         )
-    table = prices_chart_table(
-        found.reset_index(),
-        by=by,
-        most_rows=int(tables.setting("chart_most_rows")),
-        most_points=int(tables.setting("chart_most_points")),
+    table = show.kept(
+        "prices_chart_table",
+        (memory.ById(tables), tuple(found.index), by),
+        lambda: prices_chart_table(
+            found.reset_index(),
+            by=by,
+            most_rows=int(tables.setting("chart_most_rows")),
+            most_points=int(tables.setting("chart_most_points")),
+        ),
     )
     lowest = table.drop_duplicates("row")
     other = "provider" if by == "gpu" else "gpu"
