@@ -130,6 +130,12 @@ system-packages:
 			apt-get update -qq && apt-get install -y -qq libreoffice-calc >/dev/null \
 			|| echo "LibreOffice could not be installed: the workbook test will be skipped"; \
 		else echo "No LibreOffice found: the workbook test will be skipped"; fi; }
+	@command -v nginx >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && [ -n "$$CI" ] && command -v apt-get >/dev/null; then \
+			echo "Installing nginx for the tests of what is in front"; \
+			apt-get update -qq && apt-get install -y -qq nginx-light >/dev/null \
+			|| echo "nginx could not be installed: its tests will be skipped"; \
+		else echo "No nginx found: the tests of what is in front will be skipped"; fi; }
 
 clean:
 	rm -rf $(VENV) $(VENV)-supply $(VENV)-focus .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import json
 import os
 import re
@@ -201,7 +202,11 @@ def test_an_upload_without_the_token_of_its_page_is_refused(server):
 )
 def test_a_session_is_opened_by_a_page_of_its_own_alone(server, origin, status):
     """A websocket from a page elsewhere is refused before it is one."""
-    port, _ = server
+    _opens(server[0], origin, status)
+
+
+def _opens(port, origin, status):
+    """Ask for a session from a page somewhere; the answer has that status."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
         wire.sendall(
             (
@@ -230,16 +235,83 @@ def test_what_is_in_front_passes_on_what_the_app_needs():
     assert "service_healthy" in compose
 
 
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="no nginx on this machine")
+needs_nginx = pytest.mark.skipif(shutil.which("nginx") is None, reason="no nginx on this machine")
+
+
+def _front(folder, port, listen=8080):
+    """Write the configuration in front for an app on a port here; return where it lies."""
+    text = (ROOT / "deploy/nginx.conf").read_text("utf-8")
+    text = text.replace("//app:7860", f"//127.0.0.1:{port}").replace(" /tmp/", f" {folder}/")
+    path = folder / "nginx.conf"
+    path.write_text(text.replace("listen 8080;", f"listen {listen};"))
+    return path
+
+
+@needs_nginx
 def test_the_configuration_in_front_is_one_that_nginx_takes(tmp_path):
     """`nginx -t` reads it without a complaint."""
-    text = (ROOT / "deploy/nginx.conf").read_text("utf-8")
-    text = text.replace("//app:", "//127.0.0.1:").replace(" /tmp/", f" {tmp_path}/")
-    (tmp_path / "nginx.conf").write_text(text)
     ran = subprocess.run(
-        ["nginx", "-t", "-q", "-c", str(tmp_path / "nginx.conf")],
+        ["nginx", "-t", "-q", "-c", str(_front(tmp_path, 7860))],
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.fixture(scope="module")
+def front(server, tmp_path_factory):
+    """Start nginx in front of the server as deploy/ has it; give its port."""
+    folder = tmp_path_factory.mktemp("front")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        listen = probe.getsockname()[1]
+    path = _front(folder, server[0], listen)
+    # Its workers write where the test does.
+    user = " user root;" if os.geteuid() == 0 else ""
+    process = subprocess.Popen(["nginx", "-c", str(path), "-g", f"daemon off;{user}"])
+    try:
+        deadline = time.monotonic() + 20
+        while _health(listen) != b"ok":
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield listen
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@needs_nginx
+def test_what_is_in_front_compresses_scripts(server, front):
+    """A script comes through smaller, whole, and from the app once."""
+    page = urllib.request.urlopen(f"http://127.0.0.1:{front}/", timeout=20).read().decode()
+    (script,) = re.findall(r'<script type="module"[^>]* src="\./(static/[^"]+)"', page)[:1]
+    plain = urllib.request.urlopen(f"http://127.0.0.1:{server[0]}/{script}", timeout=20).read()
+    for _ in range(2):
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{front}/{script}", headers={"Accept-Encoding": "gzip"}
+        )
+        with urllib.request.urlopen(asked, timeout=20) as answer:
+            assert answer.headers["Content-Encoding"] == "gzip"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            sent = answer.read()
+        assert gzip.decompress(sent) == plain
+        assert len(sent) < 0.6 * len(plain)
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("origin", "status"), [("http://elsewhere.example", 403), ("http://127.0.0.1:{port}", 101)]
+)
+def test_a_session_is_opened_through_what_is_in_front(front, origin, status):
+    """The app sees the page's own host through it: its pages open a session, others none."""
+    _opens(front, origin, status)
+
+
+@needs_nginx
+def test_an_upload_without_its_token_is_refused_through_what_is_in_front(front):
+    """And one that is too large never reaches the app."""
+    path = "/_stcore/upload_file/some-session/some-file"
+    assert _answer(front, path, "PUT", b"x")[0] == 403
+    assert _answer(front, path, "PUT", b"x" * (52 * 2**20))[0] == 413
