@@ -116,9 +116,12 @@ def number(name: str, column: Column, **how: Any) -> None:
 
 
 def keep_to(key: str, value: object) -> None:
-    """Let a field show this value; one that shows it already is left alone while it is typed in."""
-    if key not in st.session_state or st.session_state[key] != value:
-        st.session_state[key] = value
+    """Let a field show this value.
+
+    One that shows it already is told so all the same: a field in a chip that was never opened would
+    begin empty there, and what it then sends would take back the price that is in force.
+    """
+    st.session_state[key] = value
 
 
 def refuse(key: str, problems: tuple[str, ...]) -> None:

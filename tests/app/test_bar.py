@@ -110,6 +110,23 @@ def test_undo_takes_back_a_changed_price(open_bar):
     assert app.session_state["choices"].scenario.serverless_offer == offer.offer_id
 
 
+def test_every_field_is_told_its_value_in_every_run(open_bar):
+    """A chip may be opened after any run: a field would begin empty there and send that nothing.
+
+    It took back a price that came with the link, as soon as the chip was looked at.
+    """
+    app = open_bar(**{"price.modal-l40s": "1.11"})
+    app.number_input(key="limit").set_value(7.0).run()
+    price = app.number_input(key="price_bar_modal-l40s")
+    assert (price.proto.set_value, price.proto.value) == (True, 1.11)
+    untold = {
+        field.key
+        for field in app.number_input
+        if not field.proto.set_value and field.proto.default != field.value
+    }
+    assert not untold
+
+
 @pytest.mark.parametrize("chosen", ["modal-l40s", "runpod-flex-l40s"])
 def test_another_gpu_keeps_the_provider(open_bar, chosen):
     """Who looks at a provider's L40S and chooses its H100 gets the same provider's H100."""
