@@ -10,10 +10,12 @@ columns mean is decided by whoever reads them.
 from __future__ import annotations
 
 import codecs
+import csv
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 # UTF-32 before UTF-16: the mark of one begins with the mark of the other.
@@ -25,6 +27,7 @@ _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
 )
 _DELIMITERS = ",;\t|"
+_MOST_LOOKED_AT, _LONGEST_TITLE, _FEWEST_CELLS = 100, 20, 3
 _UNPACK, _AS_CSV = "Unpack it first.", "Save the table as CSV."
 _AS_TABLE = "Save the table as CSV, or a trace as Parquet."
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
@@ -109,6 +112,55 @@ def delimiter_of(header: str) -> str:
     """Return what separates the cells of a header line: comma, semicolon, tab or bar."""
     bare = re.sub(r'"[^"]*"', "", header)
     return max(_DELIMITERS, key=bare.count)
+
+
+def delimiter_of_all(lines: Sequence[str]) -> str:
+    """Return what separates the cells of some lines: what stands in most of them, and most often.
+
+    A decimal comma stands in the rows of a table and not in the line with its names.
+    """
+    bare = [re.sub(r'"[^"]*"', "", line) for line in lines]
+    return max(
+        _DELIMITERS,
+        key=lambda mark: (
+            sum(mark in line for line in bare),
+            sum(line.count(mark) for line in bare),
+        ),
+    )
+
+
+def below_a_title(lines: Sequence[str]) -> int:
+    """Return how many lines a report has above its names of columns; 0 if it has none.
+
+    Those are lines with fewer cells than all that follow, of which the names are the first.
+    """
+    beginning = lines[:_MOST_LOOKED_AT]
+    if not beginning:
+        return 0
+    delimiter = max((delimiter_of(line) for line in beginning), key="\n".join(beginning).count)
+    cells = [_filled(line, delimiter) for line in beginning]
+    width = Counter(cells).most_common(1)[0][0]
+    if width < _FEWEST_CELLS or cells[0] >= width:
+        return 0
+    at = cells.index(width)
+    above, below = cells[:at], [number for number in cells[at:] if number]
+    is_title = at <= _LONGEST_TITLE and all(number < width for number in above)
+    is_title = is_title and not any(map(_is_value, beginning[at].split(delimiter)))
+    return at if is_title and below.count(width) > len(below) / 2 > 1 else 0
+
+
+def _filled(line: str, delimiter: str) -> int:
+    """Return how many cells a line has without the empty ones that a spreadsheet adds behind."""
+    try:
+        row = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # a cell longer than any that is looked at here
+        return 0
+    return len("\0".join(cell.strip() for cell in row).rstrip("\0").split("\0")) if row else 0
+
+
+def _is_value(cell: str) -> bool:
+    """Return whether a cell holds a number, a date or JSON, as no name of a column does."""
+    return re.match(r"[-+\s\"']*(?:\d|[{\[])", cell) is not None
 
 
 def is_control(character: str) -> bool:

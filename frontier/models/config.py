@@ -215,6 +215,12 @@ def _stored(fields: Fields, assumed: list[str]) -> _Stored:
     told = fields.part("quantization_config") or fields.part("compression_config")
     if fields.part("quantization") and not told:
         told = {"quant_method": "mlx", **fields.part("quantization")}
+    named = [key for key in ("quantization_config", "quantization") if fields.told.get(key)]
+    if named and not told:
+        raise InputError(
+            f"{named[0]}: expected an object that says how weights are stored, found "
+            f"{shown(fields.told[named[0]])}."
+        )
     if not told:
         if "32" in (fields.text("torch_dtype") or fields.text("dtype")):
             assumed.append("The config says 32 bits; sizes are those of a 16-bit checkpoint.")

@@ -10,8 +10,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from frontier import spell
 from frontier.boundary import check_text
-from frontier.delimited import DecimalMark, decimal_mark, decoded, delimiter_of, is_control
+from frontier.delimited import (
+    DecimalMark,
+    below_a_title,
+    decimal_mark,
+    decoded,
+    delimiter_of,
+    is_control,
+)
 from frontier.errors import InputError
 from frontier.prices.remarks import Remarks, shown
 from frontier.tables import Tables, load_columns
@@ -76,11 +84,13 @@ def read_sheet(content: bytes, tables: Tables, remarks: Remarks) -> Sheet:
             f"A price table must be CSV text in UTF-8, UTF-16 or Windows text (cp1252); byte "
             f"{error.start} is not {error.encoding}"
         ) from None
+    if text.lstrip("\ufeff \t\r\n")[:1] in tuple("[{<"):
+        raise InputError("A price table must be CSV text; this one is JSON or XML. Save it as CSV")
     if "\0" in text:
         raise InputError("A price table must be CSV text; this file is binary")
     if encoding == "cp1252":
         remarks.of_file.append("The file is not UTF-8; it is read as Windows text (cp1252)")
-    return _table(text, tables)
+    return _table(text, tables, remarks)
 
 
 def amount(text: str) -> tuple[str, str]:
@@ -102,11 +112,15 @@ def range_of(table: str, column: str) -> tuple[float, float]:
     )
 
 
-def _table(text: str, tables: Tables) -> Sheet:
+def _table(text: str, tables: Tables, remarks: Remarks) -> Sheet:
     lines = text.splitlines(keepends=True)
     first = 0
     while first < len(lines) and (not lines[first].strip() or lines[first].startswith("sep=")):
         first += 1
+    title = below_a_title(lines[first:])
+    if title:
+        remarks.of_file.append(f"Left out above the names of columns: '{shown(lines[first])}'")
+    first += title
     delimiter = delimiter_of(lines[first]) if first < len(lines) else ","
     source = io.StringIO("".join(lines[first:]), newline="")
     reader = csv.reader(source, delimiter=delimiter, strict=True)
@@ -126,8 +140,8 @@ def _table(text: str, tables: Tables) -> Sheet:
                 cells.pop()
             if len(cells) != len(header):
                 raise InputError(
-                    f"The price table, row {number}: expected {len(header)} cells, found "
-                    f"{len(cells)}"
+                    f"The price table, row {number}: expected {spell.count(len(header), 'cell')}, "
+                    f"found {len(cells)}"
                 )
             rows.append((number, dict(_clean(number, header, cells, tables))))
             if len(rows) > most_rows:
@@ -140,7 +154,11 @@ def _table(text: str, tables: Tables) -> Sheet:
 
 
 def _header(cells: list[str]) -> tuple[str, ...]:
-    names = [" ".join(cell.split()) for cell in cells]
+    # Marks that nobody sees are no part of a name.
+    names = [
+        " ".join("".join(c if c.isprintable() else " " * c.isspace() for c in cell).split())
+        for cell in cells
+    ]
     while names and not names[-1]:
         names.pop()
     doubled = [name for name, times in Counter(names).items() if times > 1]

@@ -14,11 +14,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from frontier import spell
 from frontier.boundary import check_text, reads, shown
-from frontier.delimited import DecimalMark, decimal_mark, decoded, delimiter_of
+from frontier.delimited import DecimalMark, decimal_mark, decoded, delimiter_of, delimiter_of_all
 from frontier.errors import InputError
 from frontier.reality.paid import BESIDE, CREDIT, GPU, WHOLE, PaidBill
 from frontier.tables import BillFormat, Tables
@@ -41,8 +41,13 @@ UNITS = {
 """Hours in a unit of time, by its name in small letters without signs."""
 
 _PREAMBLE = 40
+_SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+_MONTHS, _CENT = 12, 0.005
+# What columns of dates are called where the format does not say.
+_DATES = ("Date", "Start", "Start date", "Usage date", "Day", "Time", "Timestamp", "Datum", "Fecha",
+          "Month", "Monat", "Period", "Week")  # fmt: skip
 _HOURS_PER_DAY = 24
-_OWN = "your columns"
+_OWN, _OF_OTHERS = "your columns", "sums of other rows"
 _NOT_OURS = "no GPU time, cores, memory, storage, fee or credit"
 _SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
 _SUMS = re.compile(r"(service )?(grand )?(sub)?totals?", re.IGNORECASE)
@@ -133,6 +138,9 @@ def read_bill(
     body = [(place, cells) for place, cells in lines if place > at]
     if not body:
         raise InputError("The bill has no rows below its header")
+    names = {_folded(cell) for cell in header}
+    if known.layout == "rows" and not names & {_folded(name) for name in known.start}:
+        known = replace(known, start=_DATES)
     used = {_folded(name) for name in (*known.cost, *known.quantity)}
     doubled = [name for name, times in Counter(map(_folded, header)).items() if times > 1]
     twice = [shown(name, 40) for name in header if _folded(name) in used.intersection(doubled)]
@@ -142,7 +150,8 @@ def read_bill(
             "Take out all but one"
         )
     dropped: dict[str, list[float]] = {}
-    rows = list(_rows(header, body, known))
+    assumed: list[str] = []
+    rows = _with_days(list(_rows(header, body, known)), known, assumed)
     numbers = _decimal_mark(rows, known)
     preamble_currency = _preamble_currency(lines, at)
     charges, most = [], tables.setting("bill_most_amount")
@@ -153,7 +162,7 @@ def read_bill(
                 dropped.setdefault(f"without “{shown(only, 40)}”", []).append(kept.usd)
             else:
                 charges.append(kept)
-    assumed: list[str] = []
+    charges = _without_a_sum(charges, dropped)
     charges = _of_one_month(charges, month, tables, dropped)
     undated = sum(charge.start is None for charge in charges)
     if 0 < undated < len(charges):
@@ -218,8 +227,13 @@ def _cells(content: bytes, tables: Tables) -> list[tuple[int, list[str]]]:
         raise InputError("The bill is empty")
     if text.lstrip()[:1] in "[{<":
         raise InputError("A bill must be CSV text; this one is JSON or XML. Export it as CSV")
-    sample = max(text.splitlines()[:_PREAMBLE], key=len)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(sample))
+    lines = [line for line in text.splitlines()[:_PREAMBLE] if line.strip()]
+    longest = max(lines, key=len)
+    # Lines above a table have few cells; those of two columns are told by all of them.
+    mark = delimiter_of(longest)
+    if longest.count(mark) == 1:
+        mark = delimiter_of_all(lines)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
     most_rows = int(tables.setting("bill_max_rows"))
     found = []
     try:
@@ -262,7 +276,7 @@ def _own_format(cost: str, quantity: str | None, unit: str) -> BillFormat:
         unit=(),
         fixed_unit=unit or None,
         words=(),
-        start=("Date", "Start", "Start date", "Usage date", "Day", "Time"),
+        start=_DATES,
         end=(),
         currency=("Currency",),
         fixed_currency=None,
@@ -288,6 +302,56 @@ def _rows(
         for name, cell in zip(header[1:], cells[1:], strict=False):
             if cell:
                 yield place, {"start": cells[0], "words": name, "cost": cell}
+
+
+def _with_days(
+    rows: list[tuple[int, dict[str, str]]], known: BillFormat, assumed: list[str]
+) -> list[tuple[int, dict[str, str]]]:
+    """Return rows whose dates with slashes say which of two numbers is the day.
+
+    That above 12; if there is none, the reading by which the bill covers fewer months, and it is
+    said. A provider's own format has the month first.
+    """
+    names = [_folded(name) for name in (*known.start, *known.end)]
+    found = [
+        match
+        for _, cells in rows
+        for name in names
+        if (match := _SLASHED.fullmatch(cells.get(name, "").strip()))
+    ]
+    if not found or known.label != _OWN:
+        return rows
+    first, second = ({int(match[at]) for match in found} for at in (1, 2))
+    is_open = max(first) <= _MONTHS and max(second) <= _MONTHS
+    if is_open:
+        day_first = len(second) < len(first)
+        order = "the day" if day_first else "the month"
+        assumed.append(f"Dates such as {found[0].group()} are read with {order} first")
+    else:
+        day_first = max(first) > _MONTHS
+    if not day_first:
+        return rows
+
+    def spelt(cell: str) -> str:
+        match = _SLASHED.fullmatch(cell.strip())
+        return f"{match[3]}-{int(match[2]):02}-{int(match[1]):02}" if match else cell
+
+    return [
+        (number, {name: spelt(cell) if name in names else cell for name, cell in cells.items()})
+        for number, cells in rows
+    ]
+
+
+def _without_a_sum(charges: list[_Charge], dropped: dict[str, list[float]]) -> list[_Charge]:
+    """Leave out the one row without a date that comes to what all others do."""
+    undated = [charge for charge in charges if charge.start is None]
+    others = [charge for charge in charges if charge.start is not None]
+    if len(undated) != 1 or len(others) < 2 or charges[-1] is not undated[0]:
+        return charges
+    if abs(undated[0].usd - math.fsum(charge.usd for charge in others)) > _CENT:
+        return charges
+    dropped.setdefault(_OF_OTHERS, []).append(0.0)
+    return others
 
 
 def _first(cells: Mapping[str, str], names: Sequence[str]) -> str:
@@ -337,7 +401,7 @@ def _charge(
     )
     is_sum = any(_SUMS.fullmatch(cell.strip()) for cell in cells.values())
     if is_sum or (is_wide and _folded(words) == "totalcosts"):
-        dropped.setdefault("sums of other rows", []).append(0.0)
+        dropped.setdefault(_OF_OTHERS, []).append(0.0)
         return None
     if not cost:
         dropped.setdefault("rows without a cost", []).append(0.0)
@@ -405,7 +469,7 @@ def _preamble_currency(lines: Sequence[tuple[int, list[str]]], at: int) -> str:
 def _moment(text: str) -> dt.datetime | None:
     """Return a moment, without its zone; None where a cell holds none."""
     text = text.strip().split("/")[0] if "T" in text else text.strip()
-    for form in ("%Y-%m-%d", "%Y-%m", "%Y%m%d", "%m/%d/%Y"):
+    for form in ("%Y-%m-%d", "%Y-%m", "%Y%m%d", "%m/%d/%Y", "%d.%m.%Y"):
         try:
             return dt.datetime.strptime(text, form)
         except ValueError:

@@ -12,9 +12,10 @@ import re
 from collections.abc import Sequence
 
 from frontier.errors import InputError
+from frontier.spell import significant
 from frontier.start.lines import ReadLine
 from frontier.start.stages import STAGES
-from frontier.units import SECONDS_PER_HOUR
+from frontier.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 TOTAL = "total"
 _UNIT = r"(?:ms|msecs?|milliseconds?|s|secs?|seconds?)"
@@ -23,7 +24,8 @@ _TOKEN_RE = re.compile(
 )
 _ITEM_RE = re.compile(rf"[+-]?\d[\d.]{{0,30}}(?:[eE][+-]?\d{{1,3}})?{_UNIT}?", re.I)
 _MINUTES_RE = re.compile(
-    r"(?i)(?<![\w.,])(?:(?P<h>\d{1,3})h\s?)?(?P<m>\d{1,4})m(?:in)?\s?(?P<s>\d{1,2}(?:\.\d{1,9})?)s(?![\w.])"
+    r"(?i)(?<![\w.,])(?:(?P<alone>\d{1,4}(?:\.\d{1,9})?)\s?min(?:ute)?s?(?![\w.])|"
+    r"(?:(?P<h>\d{1,3})h\s?)?(?P<m>\d{1,4})m(?:in)?\s?(?P<s>\d{1,2}(?:\.\d{1,9})?)s(?![\w.]))"
 )
 _HEADERS = {"seconds": 1.0, "s": 1.0, "sec": 1.0, "secs": 1.0, "ms": 1e-3, "milliseconds": 1e-3}
 _NOT_SECONDS = "expected a number of seconds of at least 0, found"
@@ -45,11 +47,11 @@ def read_totals(text: str, ask_s: float) -> tuple[float, ...]:
         If a comma, or the size of a number, can be meant in two ways, or a start lasts 0 s.
     """
     rows = [_MINUTES_RE.sub(_in_seconds, row.strip()) for row in text.splitlines() if row.strip()]
-    head = re.split(r"[\W_]+", rows[0][:80].casefold().strip("\"') ")) if len(rows) > 1 else [""]
+    head = [_words(cell)[-1] for cell in re.split(r"[;\t,]", rows[0][:80])] if rows[1:] else []
     is_header = not any(c.isdigit() for c in rows[0][:80]) if rows else False
-    factor = _HEADERS.get(head[-1], 0.0) if is_header else 0.0
+    factor = next((_HEADERS[cell] for cell in head if cell in _HEADERS), 0.0) if is_header else 0.0
     if factor:
-        rows = rows[1:]
+        rows = _column_of_seconds(rows)
     items = [item for row in rows for item in re.split(r"[\s;,]+", _joined(row)) if item]
     if not items or not all(_ITEM_RE.fullmatch(item) for item in items):
         return ()
@@ -61,13 +63,49 @@ def read_totals(text: str, ask_s: float) -> tuple[float, ...]:
         for piece in re.split(r"[\s;]+|,(?=\s)|,$" if decimal else r"[\s;,]+", _joined(row)):
             if piece:
                 values.append(_value(piece, decimal, ask_s, factor or 1.0))
+    _refuse_numbered(rows, decimal)
     if min(values) <= 0:
         raise InputError("A whole start lasts more than 0 s; the list holds a zero.")
     return tuple(values)
 
 
+def _column_of_seconds(rows: list[str]) -> list[str]:
+    """Return the cells below a header: of several columns those of the one that holds seconds."""
+    delimiter = next((mark for mark in ";\t," if mark in rows[0]), None)
+    if delimiter is None:
+        return rows[1:]
+    head, *body = ([cell.strip("\"' ") for cell in row.split(delimiter)] for row in rows)
+    named = [at for at, cell in enumerate(head) if _words(cell)[-1] in _HEADERS]
+    if len(named) != 1 or any(len(cells) != len(head) for cells in body):
+        raise InputError(
+            f"The list has {len(head)} columns ({rows[0][:80]}), and it is not clear which one "
+            "holds the seconds of a start. Keep that one alone."
+        )
+    return [cells[named[0]] for cells in body]
+
+
+def _words(text: str) -> list[str]:
+    return re.split(r"[\W_]+", text[:80].casefold().strip("\"') ")) or [""]
+
+
+def _refuse_numbered(rows: Sequence[str], decimal: bool) -> None:
+    """Refuse lines that begin with their own number: it would be one start more of each."""
+    apart = r"[\s;]+" if decimal else r"[\s;,]+"
+    pairs = [[piece for piece in re.split(apart, _joined(row)) if piece] for row in rows]
+    if len(pairs) > 1 and all(
+        len(pair) == 2 and pair[0].rstrip(".") == str(number)
+        for number, pair in enumerate(pairs, 1)
+    ):
+        raise InputError(
+            f"Each line begins with its number ('{rows[0][:40]}'), which would be read as a start "
+            f"of so many seconds. Keep the seconds alone, such as '{pairs[0][1][:20]}'."
+        )
+
+
 def _in_seconds(match: re.Match[str]) -> str:
-    """Return a duration such as 1m 43.5s in seconds."""
+    """Return a duration such as 1m 43.5s or 1.5 minutes in seconds."""
+    if match["alone"]:
+        return f"{float(match['alone']) * SECONDS_PER_MINUTE:.9g}s"
     hours, minutes = int(match["h"] or 0), int(match["m"])
     return f"{hours * 3600 + minutes * 60 + float(match['s']):.9g}s"
 
@@ -183,8 +221,8 @@ def _value(piece: str, decimal: bool, ask_s: float, factor: float = 1.0) -> floa
         return value / 1e3
     if not unit and factor == 1.0 and value > ask_s:
         raise InputError(
-            f"Is {value:,.0f} seconds ({value / SECONDS_PER_HOUR:.1f} h) or milliseconds "
-            f"({value / 1e3:g} s)? A start rarely lasts more than {ask_s:,.0f} s: write "
-            f"'{value:.0f} ms', '{value / 1e3:g}' or, if it is so, '{value:.0f} s'."
+            f"Is {significant(value, 12)} seconds ({significant(value / SECONDS_PER_HOUR)} h) or "
+            f"milliseconds ({value / 1e3:g} s)? A start rarely lasts more than {ask_s:,.0f} s: "
+            f"write '{value:.12g} ms', '{value / 1e3:g}' or, if it is so, '{value:.12g} s'."
         )
     return value * factor

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from frontier import spell
-from frontier.delimited import delimiter_of
+from frontier.delimited import below_a_title, delimiter_of
 from frontier.errors import InputError
 from frontier.trace import series_documents
 
@@ -35,7 +35,6 @@ from frontier.trace.streams import LastQuote, lines_of
 
 # Arrow reads up to 32 blocks of a CSV file ahead; a row must fit in a block.
 _CSV_BLOCK_BYTES = 1 << 21
-_MOST_LOOKED_AT, _LONGEST_TITLE, _FEWEST_CELLS = 100, 20, 3
 _HEADER_CHARACTERS = 100_000
 # A header in an encoding of one byte loses its umlauts; what loses more is no text.
 _MOST_LOST = 1 / 3
@@ -47,7 +46,7 @@ def csv_table(stream: io.BufferedReader, head: bytes, caps: Caps) -> Table:
     skip = _next_line(lines, 0)
     if skip == len(lines):
         raise InputError("The file has comments but no header and no requests.")
-    first, skip = skip, _below_a_title(lines, skip)
+    first, skip = skip, skip + below_a_title(lines[skip:])
     header = lines[skip]
     if not _printable(header):
         raise InputError("The first line holds nothing that can be read; expected a header.")
@@ -111,38 +110,6 @@ def _next_line(lines: Sequence[str], at: int) -> int:
     ):
         at += 1
     return at
-
-
-def _below_a_title(lines: Sequence[str], first: int) -> int:
-    """Return the line with the names of columns where a report has lines of words above them.
-
-    Those are lines with fewer cells than all that follow, of which the names are the first.
-    """
-    beginning = lines[first : first + _MOST_LOOKED_AT]
-    delimiter = max((delimiter_of(line) for line in beginning), key="\n".join(beginning).count)
-    cells = [_filled(line, delimiter) for line in beginning]
-    width = Counter(cells).most_common(1)[0][0]
-    if width < _FEWEST_CELLS or cells[0] >= width:
-        return first
-    at = cells.index(width)
-    above, below = cells[:at], [number for number in cells[at:] if number]
-    is_title = at <= _LONGEST_TITLE and all(number < width for number in above)
-    is_title = is_title and not any(map(_is_value, beginning[at].split(delimiter)))
-    return first + at if is_title and below.count(width) > len(below) / 2 > 1 else first
-
-
-def _filled(line: str, delimiter: str) -> int:
-    """Return how many cells a line has without the empty ones that a spreadsheet adds behind."""
-    try:
-        row = next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:  # a cell longer than any that is looked at here
-        return 0
-    return len("\0".join(cell.strip() for cell in row).rstrip("\0").split("\0")) if row else 0
-
-
-def _is_value(cell: str) -> bool:
-    """Return whether a cell holds a number, a date or JSON, as no name of a column does."""
-    return re.match(r"[-+\s\"']*(?:\d|[{\[])", cell) is not None
 
 
 def _completed(cells: list[str], rows: Sequence[Sequence[str]]) -> list[str]:
