@@ -119,7 +119,7 @@ def test_prices_as_json_are_told_from_a_table_without_rows():
 
 def test_a_quantisation_that_is_only_a_word_is_not_left_out():
     """Sizes of 16 bits would be wrong by two without a word."""
-    with pytest.raises(InputError, match="quantization_config: expected an object .* 'fp8'"):
+    with pytest.raises(InputError, match=r"quantization_config: expected an object .* 'fp8'"):
         read_model_config(
             '{"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, '
             '"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, '

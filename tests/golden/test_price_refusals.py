@@ -42,8 +42,11 @@ REFUSED = {
         "missing: provider, gpu, price, unit",
     ),
     "two columns that mean one": (f"{OWN},gpu_name\n{GOOD},L4\n", "two columns that mean 'gpu'"),
-    "a web page": ("<html><body>429 Too Many Requests</body></html>\n<p>\n", "missing: provider"),
-    "JSON": ('{"offers": [\n{"gpu": "H100"}]}\n', "missing: provider"),
+    "a web page": (
+        "<html><body>429 Too Many Requests</body></html>\n<p>\n",
+        "this one is JSON or XML",
+    ),
+    "JSON": ('{"offers": [\n{"gpu": "H100"}]}\n', "this one is JSON or XML"),
     "a price beyond all measure": (
         f"{OWN}\nA,L40S,1e307,usd_per_gpu_second\n",
         "row 2, column price: expected a price that comes to",
