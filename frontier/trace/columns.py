@@ -198,9 +198,13 @@ class Clock:
         if self._reader.is_any_impossible:
             wrong = pc.match_substring_regex(cells, IMPOSSIBLE_OFFSET)
             cells = pc.if_else(pc.fill_null(wrong, False), None, cells)
+        spelt = cells
+        for name, offset in self._reader.zones_named().items():
+            ahead = "Z" if offset == "UTC" else offset
+            spelt = pc.replace_substring_regex(spelt, rf"(?i)(\d)\s*\(?{name}\)?$", rf"\1{ahead}")
         for zone in (None, "UTC"):
             try:
-                dates = pc.cast(cells, pa.timestamp("ns", zone))
+                dates = pc.cast(spelt, pa.timestamp("ns", zone))
             except pa.ArrowInvalid:
                 continue
             self.zoned = self.zoned or (zone is not None and dates.null_count < len(dates))

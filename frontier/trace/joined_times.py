@@ -53,6 +53,9 @@ _CLOCK = re.compile(
 )
 _DIGITS = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)?")
 _MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:\.0+)?)?(?P<zone>\s*(?:Z|UTC|[+-]\d\d:?\d\d))?")
+# Of which nothing need be changed, and 300,000 may all be different.
+_AS_READ = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?$"
+_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 _ONE_NUMBER = re.compile(r"(20\d\d)(0[1-9]|1[0-2])([0-3]\d)")
 
 
@@ -298,6 +301,10 @@ def _date(text: str) -> tuple[str, str]:
     number = _ONE_NUMBER.fullmatch(text)
     if number:
         return "-".join(number.groups()), ""
+    # Written as Arrow reads it: what the slow reader would read takes twenty times as long.
+    dotted = _DOTTED.fullmatch(text)
+    if dotted:
+        return f"{dotted[3]}-{int(dotted[2]):02}-{int(dotted[1]):02}", ""
     end = _MIDNIGHT.search(text)
     if end and end.end() == len(text):
         return text[: end.start()], (end["zone"] or "").strip()
@@ -365,7 +372,9 @@ def _times(cells: dict[str, pa.Array], parts: _Parts, first_row: int) -> pa.Arra
             )
         return _clock(text, parts.first_hour) or text
 
-    at = each(parts.clock, clock)
+    plain = pc.utf8_trim_whitespace(_as_text(cells[parts.clock]))
+    is_plain = pc.all(pc.match_substring_regex(plain, _AS_READ)).as_py()
+    at = plain if is_plain else each(parts.clock, clock)
     if parts.minutes is not None:
         minutes = each(parts.minutes, lambda text: _with_minutes("00:00:00", text)[3:])
         at = pc.binary_join_element_wise(pc.utf8_slice_codeunits(at, 0, 2), minutes, ":")

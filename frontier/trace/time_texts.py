@@ -199,7 +199,14 @@ class DateReader:
             return _UTC
         if not held.get("short"):
             return None
-        ahead_h = self._places().get(held["short"].upper(), {})
+        return self._zone_named(held["short"].upper())
+
+    def zones_named(self) -> dict[str, str]:
+        """Return the zones of the short names so far, by name: CEST is "+02:00"."""
+        return {name: self._zone_named(name) for name in self._named if name in self._places()}
+
+    def _zone_named(self, name: str) -> str:
+        ahead_h = self._places().get(name, {})
         if not ahead_h:
             return _NO_ZONE
         minutes = round(60 * ahead_h.get(self.place or "", next(iter(ahead_h.values()))))
