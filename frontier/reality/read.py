@@ -42,6 +42,7 @@ UNITS = {
 
 _PREAMBLE = 40
 _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+_LONGEST_NAME = 200
 _MONTHS, _CENT = 12, 0.005
 # What columns of dates are called where the format does not say.
 _DATES = ("Date", "Start", "Start date", "Usage date", "Day", "Time", "Timestamp", "Datum", "Fecha",
@@ -249,7 +250,8 @@ def _cells(content: bytes, tables: Tables) -> list[tuple[int, list[str]]]:
 
 def _folded(name: str) -> str:
     """Return the name of a column without what differs between versions: capitals and signs."""
-    bare = re.sub(r"\([^)]*\)", "", name)
+    # A hostile name has thousands of brackets, each of which is looked for to the end.
+    bare = re.sub(r"\([^)]*\)", "", name[:_LONGEST_NAME])
     return re.sub(r"[^a-z0-9]", "", bare.casefold())
 
 
