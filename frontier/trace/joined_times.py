@@ -34,6 +34,11 @@ _HOURS = _each(
     uhrzeit zeit tijd tid daytime starttime start from begin von desde starthour hourstart
     hourbeginning intervalstart usagehour 时间 時刻"""
 )
+# Names of times of day that bare numbers below them may be hours of, or may not.
+_OPEN = _each("start from begin von desde")
+_CLOCKS = _HOURS - _each(
+    "hour hours hourofday hr hrs hh h stunde std starthour hourstart usagehour"
+)
 _MINUTES = _each("minute minutes min mins mm minuteofhour")
 _LONGEST_NAME = 64
 _ASIDE = re.compile(r"[(\[][^)\]]{0,40}[)\]]")
@@ -151,12 +156,18 @@ def _parts(table: Table) -> _Parts | None:
         return None
     for name in clocks:
         kind = _kind(cells[name])
-        if kind is None:
+        if kind is None or (kind[0] and bare[name] in _OPEN):
             continue
         is_number, first_hour = kind
         beside = minutes if is_number and minutes and _are_minutes(cells[minutes]) else None
         return _Parts(dates, name, beside, first_hour)
-    _refuse_repeated(cells, dates, clocks)
+    written = [
+        name
+        for name in clocks
+        if bare[name] not in _CLOCKS or any(":" in cell for cell in cells[name])
+    ]
+    if written:
+        _refuse_repeated(cells, dates, written)
     return None
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from frontier.errors import InputError
 from frontier.tables import load_tables
-from frontier.trace import TraceQuestion, read_trace
+from frontier.trace import TraceQuestion, UnknownFormat, read_trace
 
 HOURS = [dt.datetime(2026, 3, 30) + dt.timedelta(hours=hour) for hour in range(48)]
 COUNTS = [100 + hour * 37 % 50 for hour in range(48)]
@@ -121,6 +121,17 @@ def test_a_column_of_a_joined_time_may_be_named_by_hand():
     content = f"Datum;Uhrzeit;gesendet\n{rows}".encode()
     trace = read_trace(content, columns={"time": "Datum", "prompt_tokens": "gesendet"})
     assert trace.arrival_s.tolist() == [0, 60, 120, 180, 240]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"), [("time", "17748360050{n:02}"), ("time", "0.{n}"), ("start", "{n}")]
+)
+def test_a_number_beside_a_date_is_no_time_of_day_by_a_loose_name(name, cell):
+    """Epochs, durations and numbers of something stay columns of their own, and nothing is said."""
+    rows = "".join(f"2026-03-30,{cell.format(n=n)},9,5\n" for n in range(10, 20))
+    with pytest.raises(UnknownFormat) as asked:
+        read_trace(f"date,{name},prompt_tokens,output_tokens\n{rows}".encode())
+    assert asked.value.columns[:2] == ("date", name)
 
 
 def test_an_empty_hour_costs_its_row_and_is_counted():
