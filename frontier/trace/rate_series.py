@@ -342,6 +342,12 @@ def _grid(time_s: NDArray[np.float64], closes: bool, most: int) -> _Grid:
     # Missing samples make long steps, so the middle one may be several buckets long.
     step_s = float(np.quantile(steps, 0.1, method="inverted_cdf"))
     first, last = float(stamps[0]), float(stamps[-1])
+    # Compared before it is divided: the least of numbers has no place in any.
+    if last - first > most * step_s:
+        raise InputError(
+            f"Samples {spell.seconds(step_s)} apart over {spell.seconds(last - first)} are more "
+            f"than {most:,} buckets. Keep one week, or take a longer step."
+        )
     off = np.abs((stamps - first) / step_s - np.rint((stamps - first) / step_s))
     if np.quantile(off, 0.95) > 0.05:
         raise InputError(
@@ -349,11 +355,6 @@ def _grid(time_s: NDArray[np.float64], closes: bool, most: int) -> _Grid:
             "them with a fixed step."
         )
     buckets = int(np.rint((last - first) / step_s)) + 1
-    if buckets > most:
-        raise InputError(
-            f"Samples {spell.seconds(step_s)} apart over {spell.seconds(last - first)} are "
-            f"{buckets:,} buckets, more than {most:,}. Keep one week, or take a longer step."
-        )
     return _Grid(step_s, first - step_s if closes else first, buckets, closes)
 
 

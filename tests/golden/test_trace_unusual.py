@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -192,6 +193,16 @@ def test_more_tokens_than_any_context_holds_are_refused_by_their_bucket():
     """Twenty million tokens a request are of another unit or of other requests."""
     with pytest.raises(InputError, match=r"100 requests of bucket 8 have 20,000,000 prompt tokens"):
         read_trace(hourly(OWN, "2000000000", "one"))
+
+
+def test_a_step_too_small_to_divide_by_is_refused_in_a_sentence():
+    """Times that are closer than any clock tells, and one a day later."""
+    times = [*(f"{5 * step}e-324" for step in range(12)), "86400"]
+    content = "bucket_start,requests\n" + "".join(f"{time},5\n" for time in times)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError, match=r"apart|evenly"):
+            read_trace(content.encode(), time_unit="s")
 
 
 def test_a_number_that_nobody_can_read_is_written_short():
