@@ -134,11 +134,14 @@ def _check_unpacked(metadata: Any, wanted: set[str], caps: Caps) -> None:
     """Refuse columns that unpack to more than the cap, as the file itself says."""
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     chunks = (group.column(at) for group in groups for at in range(group.num_columns))
-    size = sum(
-        chunk.total_uncompressed_size
-        for chunk in chunks
-        if any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in wanted)
-    )
+    try:
+        size = sum(
+            chunk.total_uncompressed_size
+            for chunk in chunks
+            if any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in wanted)
+        )
+    except UnicodeDecodeError:
+        raise InputError("The Parquet file is damaged: a column's name is no text.") from None
     if size > caps.bytes:
         raise too_large(caps.bytes)
 

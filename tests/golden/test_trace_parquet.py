@@ -136,3 +136,11 @@ def test_functions_with_unreadable_counts_are_dropped_and_counted():
     assert trace.report.dropped == {"rows with a count that is negative or no number": 3}
     assert trace.report.kept == 2
     assert any("taken together as one deployment" in text for text in trace.report.assumed)
+
+
+def test_a_damaged_name_of_a_column_is_no_text_and_said():
+    """The path of a column's pieces stands apart from its name, and may hold any bytes."""
+    content = written()
+    at = content.rindex(b"timestamp")
+    with pytest.raises(InputError, match="damaged"):
+        read_trace(content[:at] + b"\xbc" + content[at + 1 :])
