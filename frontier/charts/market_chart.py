@@ -27,6 +27,8 @@ _HEIGHT_PX = 440
 # About what the plot measures on pages of 1280 and of 400 px: labels are kept apart on both.
 _WIDE_PX, _NARROW_PX = (460, 350), (270, 350)
 _CHARACTER_PX, _LINE_PX = 7.0, 15
+# Between two names on one line, or they would read as one.
+_GAP_PX = 6
 # Plans that wait longer than so many times the limit stand at the upper edge, with an arrow.
 _CLIPPED_AT = 100
 # How much farther from its point a label may stand to be clear of a thin line.
@@ -342,7 +344,7 @@ class _Plot:
     def places(self, words: str, usd: float, wait_s: float) -> dict[_Place, tuple[float, ...]]:
         """Return the free places of a label by preference, each with the box that it takes."""
         across, down = self.spot(usd, wait_s)
-        width = _CHARACTER_PX * len(words)
+        width = _CHARACTER_PX * len(words) + _GAP_PX
         boxes: dict[_Place, tuple[float, ...]] = {}
         for is_left, (right, lower) in itertools.product((False, True), _PLACES):
             left = across - right - width if is_left else across + right

@@ -83,6 +83,8 @@ def beside_answer(b: Study) -> None:
         return
     found = of_pin(b)
     said = pin.problem if found is None else line(found)
+    if found is not None and found.inputs:
+        said += " This is of the offers in focus."
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":material/push_pin: {text.plain(said)}", width="content")
         st.button(

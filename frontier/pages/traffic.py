@@ -272,6 +272,29 @@ def _draw_gaps(view: View, trace: Trace) -> None:
     st.caption(words)
 
 
+def evenness_in_words(iat_cv: float, dispersion_60s: float | None) -> str:
+    """Return what both numbers come to, beside those of requests at random, which are 1.
+
+    Parameters
+    ----------
+    iat_cv, dispersion_60s : float
+        Of the gaps, and of the requests a minute.
+    """
+    if iat_cv < 0.8:
+        return "More regular than random: gaps are alike, so one timeout suits nearly all of them"
+    if iat_cv > 1.25:
+        return (
+            "Burstier than random: requests come close together and long gaps lie between, so a "
+            "start serves several requests, and those in one burst share its wait"
+        )
+    if dispersion_60s is not None and dispersion_60s > 2:
+        return (
+            "From one request to the next nearly at random, while some minutes have far more of "
+            "them than others: the rate rises and falls"
+        )
+    return "Nearly at random: requests come one by one"
+
+
 def _draw_burstiness(view: View, trace: Trace) -> None:
     statistics = view.statistics
     st.markdown("**How evenly they come**")
@@ -296,16 +319,9 @@ def _draw_burstiness(view: View, trace: Trace) -> None:
     cv = statistics.iat_cv
     if cv is None:
         return
-    meaning = (
-        "Nearly at random: requests come one by one"
-        if 0.8 <= cv <= 1.25
-        else "More regular than random: gaps are alike, so one timeout suits nearly all of them"
-        if cv < 0.8
-        else "Burstier than random: requests come close together and long gaps lie between, so a "
-        "start serves several requests, and those in one burst share its wait"
-    )
     st.caption(
-        f"{meaning}. At random, both numbers are 1; day and night alone raise them."
+        f"{evenness_in_words(cv, statistics.dispersion_60s)}. At random, both numbers are 1; "
+        "day and night alone raise them."
         + (
             ""
             if trace.report.bucket_s is None

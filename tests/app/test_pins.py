@@ -137,7 +137,7 @@ def test_the_comparison_says_both_and_the_frontier_page_one_line(open_app):
     app = open_app(**query)
     assert not app.exception
     (line,) = [one.value for one in app.markdown if "Against your pin A" in one.value]
-    assert line.endswith("−\\$219 a month, the same p99\\.")
+    assert "−\\$219 a month, the same p99\\. This is of the offers in focus" in line
     app.button(key="to_against").click().run()
     assert not app.exception
     assert app.query_params["question"] == "against"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from frontier.pages import shell
+from frontier.pages.traffic import evenness_in_words
 from frontier.tables import load_tables
 from frontier.trace import READ
 
@@ -456,3 +457,18 @@ def test_reading_stops_when_the_page_is_left():
         trace_controls._read_with_bar(Place(), read)
     assert ended
     assert ended[0] < 999
+
+
+@pytest.mark.parametrize(
+    ("iat_cv", "dispersion_60s", "begins"),
+    [
+        (1.09, 20.6, "From one request to the next nearly at random, while"),
+        (1.09, 1.1, "Nearly at random"),
+        (1.09, None, "Nearly at random"),
+        (3.5, 1.51, "Burstier than random"),
+        (0.3, 0.1, "More regular than random"),
+    ],
+)
+def test_how_even_traffic_is_agrees_with_both_numbers(iat_cv, dispersion_60s, begins):
+    """20 times the spread of chance from minute to minute is not called random."""
+    assert evenness_in_words(iat_cv, dispersion_60s).startswith(begins)
