@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import math
+import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -346,8 +348,24 @@ def out_path(name: str, suffixes: tuple[str, ...], option: str = "--out") -> Pat
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file, or say in one sentence why it cannot be written."""
+    """Write a file whole, or leave what was there and say in one sentence why.
+
+    A table that ends where the disk was full would be taken for all of it.
+    """
     try:
-        path.write_bytes(content)
+        if path.exists() and not path.is_file():
+            # A pipe or a terminal has nothing to keep.
+            path.write_bytes(content)
+            return
+        real = path.resolve()
+        beside = real.with_name(f".{real.name}.{os.getpid()}.new")
+        try:
+            beside.write_bytes(content)
+            if real.exists():
+                shutil.copymode(real, beside)
+            beside.replace(real)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise InputError(f"--out: cannot write '{path}' ({error.strerror})") from None

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from frontier.cli_asked import write
+
 ROOT = Path(__file__).resolve().parents[2]
 LOG = "timestamp,prompt_tokens,output_tokens\n" + "".join(
     f"2026-11-0{day}T{hour:02}:00:{hour:02}Z,{900 + hour},{100 + day}\n"
@@ -93,8 +95,9 @@ def test_a_full_disk_costs_the_compiled_code_and_not_the_run(tmp_path):
     assert not list(cache.rglob("*.nbc"))
 
 
-def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path):
-    """The answer is printed before, and the sentence names the file and why."""
+@pytest.mark.parametrize("before", [None, b"the table of yesterday"])
+def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path, before):
+    """The answer is printed before, the sentence names the file and why, no half of it is left."""
     trace = tmp_path / "log.csv"
     trace.write_text(LOG, "utf-8")
     code = (
@@ -103,11 +106,36 @@ def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
-    out = tmp_path / "table.csv"
+    out = tmp_path / "tables/table.csv"
+    out.parent.mkdir()
+    if before is not None:
+        out.write_bytes(before)
     ran = run("-c", code, *_sweep(trace, out), NUMBA_DISABLE_JIT="0")
     assert ran.returncode == 2
     assert ran.stderr.decode().startswith(f"frontier: --out: cannot write '{out}' (File too large)")
     assert b"Crusoe" in ran.stdout
+    left = [path.read_bytes() for path in out.parent.iterdir()]
+    assert left == ([] if before is None else [before])
+
+
+def test_a_file_is_written_through_a_link_and_into_a_pipe(tmp_path):
+    """The file that a link leads to is renewed and keeps its rights; a pipe is written into."""
+    real, link, pipe = tmp_path / "real.csv", tmp_path / "link.csv", tmp_path / "pipe.csv"
+    real.write_bytes(b"old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    write(link, b"new")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+    assert real.stat().st_mode & 0o777 == 0o640
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write(pipe, b"through")
+        assert os.read(reader, 99) == b"through"
+    finally:
+        os.close(reader)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.csv", "pipe.csv", "real.csv"]
 
 
 def _sweep(trace, out):
