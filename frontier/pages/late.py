@@ -13,11 +13,23 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import DeletedFile
 
 from frontier.pages import mishap
 
 _CALLED, _OFFERED = "late_called", "late_offered"
 _MOST_CALLED = 1000
+
+
+def files(key: str) -> list[Any]:
+    """Return what stands in a field of files, before it is drawn.
+
+    A page that finds its server again after its session was forgotten still names the files that
+    it sent to that one. The field itself leaves them out; the state of the session does not.
+    """
+    held = st.session_state.get(key)
+    several = held if isinstance(held, list) else [held]
+    return [one for one in several if one is not None and not isinstance(one, DeletedFile)]
 
 
 def named(key: str, *applied: object) -> str:

@@ -150,8 +150,8 @@ def _number_fields() -> None:
 
 def _use_config() -> None:
     """Read what was uploaded, or else pasted."""
-    file = st.session_state.get(_FILE)
-    content = file.getvalue() if file is not None else st.session_state.get(_PASTED) or ""
+    held = late.files(_FILE)
+    content = held[0].getvalue() if held else st.session_state.get(_PASTED) or ""
     try:
         _use(read_model_config(content, load_tables()))
     except FrontierError as error:

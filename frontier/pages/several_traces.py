@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from frontier.errors import FrontierError
-from frontier.pages import link, mishap, text
+from frontier.pages import late, link, mishap, text
 from frontier.pages.store import store
 from frontier.scope import badge
 from frontier.tables import Tables
@@ -72,7 +72,7 @@ class Several:
 
 def files() -> list[Any]:
     """Return the files beside the first one, before their field is drawn."""
-    return list(st.session_state.get(_FIELD) or st.session_state.get(_KEPT) or [])
+    return late.files(_FIELD) or list(st.session_state.get(_KEPT) or [])
 
 
 def kept(key: Hashable, make: Callable[[], Together]) -> Together:
@@ -185,5 +185,5 @@ def _kept_files(uploads: Any) -> list[Any]:
 
 def _forget() -> None:
     """Let go of files that were removed; from the callback of their field or button."""
-    if not st.session_state.get(_FIELD):
+    if not late.files(_FIELD):
         st.session_state.pop(_KEPT, None)

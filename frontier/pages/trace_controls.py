@@ -150,7 +150,7 @@ def traffic_in_words(tables: Tables) -> str:
         row = tables.settings["traffic_requests_per_day"]
         rate = link.settled(row, key="requests_per_day", default=usual)
         return f"{_labels(tables)[choice]} · {rate:,.0f} requests a day"
-    upload = st.session_state.get("trace_file") or st.session_state.get(_FILE_KEPT)
+    upload = next(iter(late.files("trace_file")), st.session_state.get(_FILE_KEPT))
     if upload is None and made_with.wants(made_with.TRACE):
         return "Example in place of a trace"
     if upload is None:
@@ -410,7 +410,7 @@ def _kept(upload: Any) -> Any:
 
 def _forget_upload() -> None:
     """Let go of a file that was removed; from the callback of its field or button."""
-    if st.session_state.get("trace_file") is None:
+    if not late.files("trace_file"):
         st.session_state.pop(_FILE_KEPT, None)
 
 

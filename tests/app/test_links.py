@@ -5,11 +5,16 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from streamlit.elements.widgets import file_uploader
+from streamlit.runtime.uploaded_file_manager import DeletedFile
 
 from frontier.edits import Edit
+from frontier.models.own import OWN_MODEL
 from frontier.start.log import OwnStart
 from frontier.tables import load_tables
 
@@ -92,6 +97,53 @@ def test_a_link_names_the_uploaded_trace_and_misses_it():
     other.file_uploader(key="trace_file").set_value(_trace(400)).run()
     assert not _red(other)
     assert other.session_state["choices"].is_upload
+
+
+def test_files_of_a_session_that_is_gone_are_missed_like_any_other(monkeypatch):
+    """A page that finds its server again after a minute still names the files it once sent: the
+    first trace is missed in red, more traces count for nothing, a model is asked for again.
+    """  # noqa: D205
+    real = file_uploader._get_upload_files
+    monkeypatch.setattr(
+        file_uploader,
+        "_get_upload_files",
+        lambda state: [
+            DeletedFile(one.file_id) if one.name.startswith("gone") else one for one in real(state)
+        ],
+    )
+    _, content, kind = _trace(400)
+    gone = ("gone.csv", content, kind)
+    app = _app({"traffic": "upload", "made_with": "trace.400.8547a411"})
+    app.file_uploader(key="trace_file").set_value(gone).run()
+    assert not app.exception
+    assert "a trace of 400 requests" in _red(app)
+    assert _link(app)["made_with"] == "trace.400.8547a411"
+
+    app.file_uploader(key="trace_file").set_value(_trace(300)).run()
+    app.file_uploader(key="more_traces").set_value([gone, _trace(200, 600.0)]).run()
+    assert not app.exception
+    assert app.session_state["choices"].trace.name == "300 + 200"
+    app.file_uploader(key="more_traces").set_value([gone]).run()
+    assert not app.exception
+    assert app.session_state["choices"].trace.arrival_s.size == 300
+
+    app = _app({"model": OWN_MODEL})
+    app.file_uploader(key="own_model_file").set_value(("gone.json", b"{}", "application/json"))
+    app.button(key="use_config").click().run()
+    assert not app.exception
+    assert "config.json" in _red(app)
+
+
+def test_no_page_takes_a_file_from_the_session_without_looking_whether_it_is_there():
+    """Of all fields of files: what they hold before they are drawn is asked of `late.files`."""
+    pages, seen = Path(__file__).parents[2] / "frontier/pages", 0
+    for path in pages.glob("*.py"):
+        code = path.read_text("utf-8")
+        for key in re.findall(r"st\.file_uploader\([^()]*?key=([\w\"]+)", code):
+            seen += 1
+            assert f"session_state.get({key})" not in code, path.name
+            assert f"session_state[{key}]" not in code, path.name
+    assert seen > 4
 
 
 def test_who_opens_such_a_link_can_go_on_without():
