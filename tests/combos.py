@@ -115,6 +115,7 @@ class Pairs:
         # How often a link held them in vain, and how often one was made for them.
         self._vain = np.zeros((size, size), dtype=np.int8)
         self._aimed = np.zeros((size, size), dtype=np.int8)
+        self._made = 0
         self.target = ()
 
     def _needs(self, *ids):
@@ -131,7 +132,11 @@ class Pairs:
         """Return the next link; None where every pair was drawn, or tried in vain, and opened."""
         wanted = self.together & ~self.drawn & (self._aimed < _MOST_TRIES)
         unopened = self.is_pair & ~self.opened
-        left = wanted if wanted.any() else unopened
+        # In turns: what most links are needed for comes last, and a run that is stopped should have
+        # opened every pair all the same.
+        self._made += 1
+        first_choice, other = (wanted, unopened) if self._made % 2 else (unopened, wanted)
+        left = first_choice if first_choice.any() else other
         if not left.any():
             return None
         # The value that most pairs are left of, and the first of those.

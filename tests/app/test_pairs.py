@@ -59,6 +59,19 @@ def test_every_pair_is_opened_and_drawn_where_it_can_be():
     assert 9 <= len(links) <= 40
 
 
+def test_every_pair_is_opened_before_all_that_can_be_drawn_was_tried():
+    """Where hardly anything is drawn the search for it is long, and a stopped run has met all."""
+    pairs, opened, links = Pairs(_VALUES, _BENEATH), [], 0
+    while (row := pairs.row()) is not None:
+        links += 1
+        pairs.note(row, {"bar0": row["bar0"]} if "bar0" in row else {})
+        count, _, _, held = pairs.counts()
+        if held == count:
+            opened.append(links)
+    assert opened[0] <= 40
+    assert links > 4 * opened[0]
+
+
 def test_the_first_links_of_the_table_open_the_bar_and_every_page():
     """As `make pairs` does to the end: a page, a sentence or a default, never a box of errors."""
     values, beneath, wrong = learn([], most=1)
