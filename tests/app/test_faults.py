@@ -146,17 +146,24 @@ def _sweep(trace, out):
 
 
 def test_results_hang_on_no_time_zone_or_language_of_the_machine(tmp_path):
-    """Odd settings give the same table to the byte, and a screen without "≤" gets an answer."""
+    """Odd settings give the same table to the byte, and a screen without "≤" gets an answer.
+
+    Turkish has a letter i of its own and a comma before decimals; it is made where that can be.
+    """
     trace = tmp_path / "log.csv"
     trace.write_text(LOG, "utf-8")
+    turkish = {"TZ": ":no/where", "LC_ALL": "tr_TR.UTF-8", "LOCPATH": str(tmp_path)}
+    made = ["localedef", "-i", "tr_TR", "-f", "UTF-8", str(tmp_path / "tr_TR.UTF-8")]
+    is_made = shutil.which(made[0]) and not subprocess.run(made, check=False).returncode
     tables = []
     for name, environment in (
         ("usual", {"TZ": "UTC", "LC_ALL": "C.UTF-8"}),
+        *([("turkish", turkish)] if is_made else []),
         ("odd", {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}),
     ):
         out = tmp_path / f"{name}.csv"
         ran = run("-m", "frontier", *_sweep(trace, out), **environment)
         assert ran.returncode == 0, ran.stderr.decode()
         tables.append(out.read_bytes())
-    assert tables[0] == tables[1]
+    assert set(tables) == {tables[0]}
     assert b"holds p99 ? " in ran.stdout

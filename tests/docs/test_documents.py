@@ -189,12 +189,18 @@ def test_a_setting_of_the_environment_is_documented(name):
 
 
 def test_every_setting_of_the_server_is_documented():
-    """Each line of .streamlit/config.toml but the colours is named with what it is for."""
+    """Each line of .streamlit/config.toml but the colours is named with its value and reason."""
     settings = tomllib.loads((ROOT / ".streamlit/config.toml").read_text("utf-8"))
-    names = [f"{part}.{key}" for part in settings if part != "theme" for key in settings[part]]
-    assert names
-    missing = [name for name in names if f"`{name}`" not in TEXTS["docs/deployment.md"]]
-    assert not missing
+    set_to = {
+        f"{part}.{key}": str(value).lower() if isinstance(value, bool) else str(value)
+        for part in settings
+        if part != "theme"
+        for key, value in settings[part].items()
+    }
+    rows = dict(
+        re.findall(r"^\| `([a-z]+\.\w+)` \| (\S+) \|", TEXTS["docs/deployment.md"], re.MULTILINE)
+    )
+    assert rows == set_to
 
 
 def test_every_target_of_make_is_documented():
