@@ -52,8 +52,6 @@ _BYTES_PER_KIB = 1024
 _TICK_S = 0.1
 # Giving back takes some 60 ms of a core: so long it may wait, and no one asks twice meanwhile.
 _CALM_S = 2.0
-# So long what was spared, and is done with by now, may stay.
-_WHILE_S = 60.0
 _OBJECT_BYTES = 64
 # An array of so many is counted once in a store, however many of its results hold it.
 _LARGE_BYTES = 4096
@@ -245,8 +243,7 @@ def give_back_soon() -> None:
 
 
 def give_back_all_soon() -> None:
-    """Give back at once, and what was spared within a minute; after someone has left."""
-    _giving_back_at_once()
+    """Give back at once, what was spared too; after someone has left, whose trace may be in it."""
     _giving_back_all_soon()
 
 
@@ -622,6 +619,5 @@ _room = threading.Condition()
 _at_work: list[float] = []
 _looked_s, _kept_below = -math.inf, 0
 _thorough_wanted = False
-_giving_back_at_once = _Soon(0.0, lambda: give_back())
 _giving_back_soon = _Soon(_CALM_S, lambda: give_back())
-_giving_back_all_soon = _Soon(_WHILE_S, lambda: give_back(thoroughly=True))
+_giving_back_all_soon = _Soon(0.0, lambda: give_back(thoroughly=True))

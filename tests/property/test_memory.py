@@ -485,25 +485,17 @@ def test_what_was_spared_goes_with_the_next_thorough_look_only():
     assert found() is None
 
 
-def test_who_leaves_has_all_that_was_spared_looked_through(monkeypatch):
-    """At once what came since; what was spared within a while, once for all who left."""
-    asked, wanted = [], threading.Event()
-
-    def give_back(*, thoroughly=False):
-        asked.append(thoroughly)
-        if thoroughly:
-            wanted.set()
-
-    monkeypatch.setattr(memory, "give_back", give_back)
-    at_once = memory._Soon(0.0, lambda: memory.give_back())
-    later = memory._Soon(0.3, lambda: memory.give_back(thoroughly=True))
-    monkeypatch.setattr(memory, "_giving_back_at_once", at_once)
-    monkeypatch.setattr(memory, "_giving_back_all_soon", later)
-    for _ in range(20):
-        memory.give_back_all_soon()
-    assert wanted.wait(10)
-    assert asked[0] is False
-    assert asked.count(True) == 1
+def test_who_leaves_has_all_that_was_spared_looked_through():
+    """A trace that was spared while its person was there goes soon after they have left."""
+    circle = _Circle()
+    found = weakref.ref(circle)
+    memory.spare_the_lasting()
+    del circle
+    memory.give_back_all_soon()
+    until_s = time.monotonic() + 20
+    while found() is not None and time.monotonic() < until_s:
+        time.sleep(0.02)
+    assert found() is None
 
 
 def test_large_work_waits_for_room_beside_other_work_and_alone_never(monkeypatch):
