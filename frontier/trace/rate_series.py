@@ -111,7 +111,9 @@ def read_rates(
     grid = _grid(every, layout.closes, max_rows)
     origin_s = checks.origin_of(held.clock, unit) if dated else None
     most_first = tables.setting("trace_counter_first_times")
-    kind, decided = _kind(held, rows, layout, chosen, counts, grid.step_s, time_s, findings, tables)
+    kind, decided = _kind(
+        held, rows, layout, chosen, counts, grid.step_s, time_s, max_rows, findings, tables
+    )
     total = _binned(held, rows, kind, time_s, grid, most_first, findings, origin_s)
     if findings.dropped[_FIRST] > rows.size / 2:
         raise InputError(
@@ -205,10 +207,14 @@ def _kind(
     told: str | None,
     step_s: float,
     time_s: NDArray[np.float64],
+    max_rows: int,
     findings: Findings,
     tables: Tables,
 ) -> tuple[str, tuple[Decided, ...]]:
     """Return what the values are, and how it was decided if the person was not asked.
+
+    The limit on what is read is this product's own and tells nothing about the values: an answer
+    that goes beyond it is offered, and says so.
 
     Raises
     ------
@@ -237,9 +243,13 @@ def _kind(
     is_no_counter = many and share > tables.setting("trace_counter_most_falls")
     is_open = many and share > tables.setting("trace_counter_few_falls")
     words = {
-        INCREASE: f"Requests of each step: {spell.significant(total[INCREASE])} in all",
-        RATE: f"Requests a second: {spell.significant(total[RATE])} in all",
-        COUNTER: f"A running total: {spell.significant(total[COUNTER])} in all",
+        one: f"{called}: {spell.significant(total[one])} in all"
+        + (f", more than the {max_rows:,} that are read" if total[one] > max_rows else "")
+        for one, called in (
+            (INCREASE, "Requests of each step"),
+            (RATE, "Requests a second"),
+            (COUNTER, "A running total"),
+        )
     }
     question = f"What do the values count, {spell.seconds(step_s)} apart?"
     kind, reason = _told_by_name([held.labels[at] for at in chosen.requests], layout)

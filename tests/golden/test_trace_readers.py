@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from frontier.errors import InputError
 from frontier.trace import TraceQuestion, read_trace
 
 SAMPLES = Path(__file__).parent / "traces"
@@ -170,6 +171,18 @@ def test_an_open_point_is_one_question_and_every_answer_reads(file, parameter, v
         read_trace(SAMPLES / file, **told, **{parameter: value}).digest for value in readable
     }
     assert len(digests) == len(readable)
+
+
+def test_an_answer_beyond_what_is_read_is_offered_and_says_so():
+    """How much is read is our own limit: it decides nothing, and no answer leads into it unsaid."""
+    rows = b"date,requests\n2026-05-01,1000\n2026-05-02,1003\n2026-05-03,1006\n2026-05-04,1009\n"
+    with pytest.raises(TraceQuestion) as caught:
+        read_trace(rows, name="daily.csv")
+    said = dict(caught.value.choices)
+    assert [value for value, words in said.items() if "more than the" in words] == ["rate"]
+    with pytest.raises(InputError, match="more than the"):
+        read_trace(rows, name="daily.csv", counts="rate")
+    assert read_trace(rows, name="daily.csv", counts="increase").arrival_s.size == 4018
 
 
 def test_prometheus_counts_become_requests_inside_their_windows():
