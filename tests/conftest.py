@@ -5,9 +5,15 @@ from __future__ import annotations
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # What takes long begins first, so that no process ends long after the other.
 _IN_TURN = ("browser", "app", "property", "tests", "oracle", "docs", "data")
+
+
+# No law here is about time: on a busy machine one that holds would fail.
+settings.register_profile("frontier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("frontier")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -70,7 +70,7 @@ def bill_of(sessions, offer, **more):
     return bill(basis_of(sessions, offer, **more))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs(), offers)
 def test_a_bill_adds_up_and_only_credits_are_negative(sessions, offer):
     """The total is the sum of its lines, and no line but the credits is below zero."""
@@ -81,7 +81,7 @@ def test_a_bill_adds_up_and_only_credits_are_negative(sessions, offer):
     assert cost.usd_span >= cost.lines["storage"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs(), offers, st.floats(1.01, 10))
 def test_gpu_lines_are_proportional_to_the_gpu_price(sessions, offer, factor):
     """Twice the price of a GPU doubles each GPU line and moves no other."""
@@ -91,7 +91,7 @@ def test_gpu_lines_are_proportional_to_the_gpu_price(sessions, offer, factor):
         assert after[name] == pytest.approx(usd * factor if name in GPU_LINES else usd, rel=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs(), offers, st.sampled_from([1.0, 10.0, 60.0, 3600.0]))
 def test_whole_increments_are_billed_and_never_fewer_seconds(sessions, offer, increment_s):
     """Every meter runs a whole number of increments; a longer increment never costs less."""
@@ -111,7 +111,7 @@ def test_whole_increments_are_billed_and_never_fewer_seconds(sessions, offer, in
     assert steps == pytest.approx(np.round(steps), abs=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(runs(), offers)
 def test_a_machine_by_the_hour_is_paid_from_first_to_last(sessions, offer):
     """Price times GPUs times the hours of the machines is the whole bill but for rounding."""
@@ -126,7 +126,7 @@ def test_a_machine_by_the_hour_is_paid_from_first_to_last(sessions, offer):
     assert np.all(meters["ended_s"] <= HORIZON)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(runs(), st.sets(st.sampled_from(["pull", "boot", "load", "compile"])))
 def test_billing_fewer_stages_never_costs_more(sessions, free):
     """Each flag that is taken away lowers the bill or leaves it."""
@@ -139,7 +139,7 @@ def test_billing_fewer_stages_never_costs_more(sessions, free):
     assert cheaper.lines["busy"] == full.lines["busy"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(runs(), st.integers(0, 12))
 def test_splitting_a_run_into_base_and_overflow_at_one_price_changes_nothing(sessions, pinned):
     """A hybrid whose base costs what its overflow costs is no hybrid."""
@@ -152,7 +152,7 @@ def test_splitting_a_run_into_base_and_overflow_at_one_price_changes_nothing(ses
     assert parts.meters == whole.meters
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(runs(), st.floats(0, 0.9), st.integers(0, 14))
 def test_a_commitment_costs_at_least_its_own_hours(sessions, discount, machines):
     """Committed machines are paid, and no hour costs less than its price less the discount."""
@@ -167,7 +167,7 @@ def test_a_commitment_costs_at_least_its_own_hours(sessions, discount, machines)
     assert committed.usd_span >= plain.usd_span * (1 - discount) - 1e-6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0.1, HORIZON / 3), st.floats(0.0, 1.0), st.floats(1.0, HORIZON / 3))
 def test_a_machine_that_its_replica_fills_has_no_unused_gpu(busy_s, started_s, more_s):
     """One GPU, one replica: the line is 0 and not what the last bits of a float leave over."""
@@ -179,7 +179,7 @@ def test_a_machine_that_its_replica_fills_has_no_unused_gpu(busy_s, started_s, m
     assert cost.lines["unused GPUs"] == 0.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(runs(), st.sampled_from([o for o in TABLES.offers.values() if o.kind == "serverless"]))
 def test_meters_read_a_few_sessions_at_a_time_are_the_same(sessions, offer):
     """Sums of all are taken over all, so that a bill in parts is that of the whole to the bit."""

@@ -37,7 +37,7 @@ offers = st.lists(
 ).map(frame)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(offers, st.sampled_from(["gpu", "provider"]), st.integers(1, 12), st.integers(1, 70))
 def test_every_offer_is_drawn_or_counted(found, by, most_rows, most_points):
     """Offers drawn and left out add up; nothing is drawn that is not among the offers."""
@@ -51,7 +51,7 @@ def test_every_offer_is_drawn_or_counted(found, by, most_rows, most_points):
     assert len(table) <= max(most_points, 2 * groups)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(offers, st.sampled_from(["gpu", "provider"]), st.integers(1, 70))
 def test_the_lowest_price_of_a_row_is_always_drawn_and_rows_follow_it(found, by, most_points):
     """However few points there may be: first of its row stands the lowest, and rows ascend."""
@@ -62,7 +62,7 @@ def test_the_lowest_price_of_a_row_is_always_drawn_and_rows_follow_it(found, by,
     assert first.is_monotonic_increasing
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(offers)
 def test_the_axis_runs_from_a_round_price_to_a_round_price_around_all(found):
     """Ticks are 1, 2 and 5 of a decade; no price lies beyond the outermost; some are labelled."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from frontier.pages import link, link_names, text
 
 PAGES = Path(link.__file__).parent
-_MANY = settings(max_examples=250, deadline=None)
+_MANY = settings(max_examples=250)
 _TEXTS = st.one_of(
     st.text(max_size=30),
     st.from_regex(r"[-+]?[0-9_]{1,40}(\.[0-9]{0,5})?(e[-+]?[0-9]{1,3})?", fullmatch=True),

@@ -352,7 +352,7 @@ def arrivals_for(seed, days=15):
     return np.sort(np.concatenate([bursts, rng.uniform(0, days * DAY, 20)]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     kind=st.sampled_from(PREWARM_KINDS),
     seed=st.integers(0, 10**6),
@@ -441,7 +441,7 @@ def _windows_by_hand(gaps_s, values):
         seen.append(gap_s)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from((5.0, 70.0, 400.0, 410.0, 3000.0, 20_000.0)), max_size=700),
     st.sampled_from((0.0, 100.0)),

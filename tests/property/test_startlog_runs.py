@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frontier.errors import InputError
@@ -47,7 +47,6 @@ def composed(run: tuple) -> list[str]:
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(RUN, min_size=1, max_size=4), CARRIERS)
 def test_runs_are_read_back_as_they_were_composed(runs, carrier):
     """Ready runs give their seconds in order; failed and cut ones are counted and give none.
@@ -77,7 +76,6 @@ def test_runs_are_read_back_as_they_were_composed(runs, carrier):
 POD = st.tuples(st.integers(1, 200), st.integers(1, 60), st.integers(1, 120), st.booleans())
 
 
-@settings(deadline=None)
 @given(st.lists(POD, min_size=1, max_size=3), st.sampled_from(["plain", "namespace", "describe"]))
 def test_pods_are_read_back_alike_in_every_form_of_text(pods, form):
     """Pull, boot and the time of a loader container come back, one start a pod."""

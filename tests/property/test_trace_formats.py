@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontier.trace import read_trace
@@ -17,7 +17,7 @@ TOKENS = st.integers(1, 10**6)
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12)
 @given(gaps=GAPS, data=st.data())
 def test_a_trace_written_in_a_format_reads_back_equal(name, gaps, data):
     """Arrivals to the millisecond, tokens and the date are those written; the rest is counted."""

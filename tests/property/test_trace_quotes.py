@@ -24,7 +24,7 @@ def written(messages: list[str], delimiter: str) -> str:
     return sink.getvalue()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(messages=st.lists(MESSAGES, min_size=2, max_size=20), delimiter=DELIMITERS)
 def test_messages_cost_no_row(messages, delimiter):
     """Quotes, delimiters and line breaks inside messages change neither rows nor times."""
@@ -33,7 +33,7 @@ def test_messages_cost_no_row(messages, delimiter):
     assert trace.arrival_s.tolist() == list(range(len(messages)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     messages=st.lists(MESSAGES, min_size=2, max_size=20),
     delimiter=DELIMITERS,

@@ -22,7 +22,7 @@ def as_csv(ticks, tokens):
     return ("arrival_s,prompt_tokens,output_tokens\n" + "\n".join(lines) + "\n").encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ticks=TICKS, data=st.data())
 def test_what_is_written_in_order_reads_back(ticks, data):
     """A written trace reads back to the millisecond with its tokens, in three formats alike."""
@@ -48,7 +48,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=40), unit=st.sampled_from(["s", "ms"])
 )
@@ -84,7 +84,7 @@ KEYS = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(content=st.one_of(st.binary(max_size=300), st.lists(PIECES, max_size=60).map(b"".join)))
 def test_any_bytes_are_a_trace_or_a_sentence(content):
     """No bytes make the reader fail in another way than by an error meant for the user."""
@@ -96,7 +96,7 @@ def test_any_bytes_are_a_trace_or_a_sentence(content):
     assert trace.arrival_s.size >= 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     document=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -120,7 +120,6 @@ def test_any_json_is_a_trace_or_a_sentence(document):
             assert str(error)  # noqa: PT017
 
 
-@settings(deadline=None)
 @given(
     counts=st.lists(st.floats(0, 40), min_size=2, max_size=50).filter(lambda c: sum(c) > 4),
     bucket_s=st.sampled_from([1.0, 60.0, 300.0]),

@@ -113,7 +113,7 @@ def buckets_of(trace, before_s, number):
 
 
 @pytest.mark.parametrize("label", FORMATS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(counts=COUNTS)
 def test_counts_read_back_bucket_by_bucket(label, counts):
     """Whatever the format, each minute gets the requests that were written for it."""
@@ -126,7 +126,7 @@ def test_counts_read_back_bucket_by_bucket(label, counts):
 
 
 @pytest.mark.parametrize("label", ["wide", "long", "Prometheus", "Datadog"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data(), number=st.integers(3, 30))
 def test_each_of_several_models_reads_back_and_so_do_all(label, data, number):
     """One of two models is that model's requests; all are both of them, bucket by bucket."""
@@ -139,7 +139,7 @@ def test_each_of_several_models_reads_back_and_so_do_all(label, data, number):
         assert buckets_of(trace, before_s, number) == counts
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(counts=COUNTS, restart=st.integers(0, 40))
 def test_a_running_total_reads_back_as_its_steps(counts, restart):
     """Counters give their differences; one restart, with its count from 0, loses nothing."""
@@ -150,7 +150,7 @@ def test_a_running_total_reads_back_as_its_steps(counts, restart):
     assert buckets_of(trace, 0, len(counts)) == counts
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rates=st.lists(st.integers(0, 50).map(lambda n: n / 10), min_size=3, max_size=20).filter(
         lambda rates: sum(rates) >= 1
@@ -200,7 +200,7 @@ LOGS = {
 
 
 @pytest.mark.parametrize("label", LOGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lines=st.lists(
         st.tuples(st.integers(0, 10**7), st.integers(1, 90_000)),
@@ -237,7 +237,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(content=st.lists(PIECES, max_size=40).map("".join))
 def test_pieces_of_logs_are_a_trace_or_a_sentence(content):
     """Lines cut and joined anywhere never fail otherwise than by an error meant for people."""
@@ -258,7 +258,7 @@ WORDS = (
 NODES = st.sampled_from(WORDS.split())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     document=st.recursive(
         st.none() | st.integers(-5, 2_000_000_000) | st.floats() | NODES,

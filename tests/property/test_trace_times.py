@@ -49,7 +49,7 @@ def written(times: list[str]) -> bytes:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(first=INSTANTS, later=LATER)
 def test_an_instant_reads_back_in_every_style(style, first, later):
     """The date of time 0 and the gap after it are those written, to the last digit."""
@@ -70,7 +70,7 @@ def test_an_instant_reads_back_in_every_style(style, first, later):
 
 
 @pytest.mark.parametrize("unit", NUMBERS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(first=INSTANTS, seconds=st.integers(1, 300_000))
 def test_an_epoch_reads_back_in_every_unit(unit, first, seconds):
     """Seconds, milliseconds, microseconds and nanoseconds since 1970 are told by their size."""
@@ -83,7 +83,7 @@ def test_an_epoch_reads_back_in_every_unit(unit, first, seconds):
     assert trace.report.time_unit == unit
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     first=st.datetimes(dt.datetime(2002, 1, 1), dt.datetime(2037, 12, 31)),
     gaps=st.lists(st.integers(1, 10**7), min_size=3, max_size=8),
@@ -105,7 +105,7 @@ def test_a_spreadsheets_days_read_back(first, gaps):
     assert trace.span_s == pytest.approx((times[-1] - first).total_seconds(), abs=1e-3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=st.text(st.sampled_from(" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2003\u2028\ufeff"),
                     max_size=6))  # fmt: skip
 def test_a_file_of_blanks_is_refused_in_a_sentence(text):
