@@ -101,7 +101,7 @@ def _machine_mb() -> float:
     return min(found, default=0.0)
 
 
-def require_room(tables: Tables, what: str) -> None:
+def require_room(tables: Tables, what: str, *, is_patient: bool = False) -> None:
     """Raise an `InfeasibleError` where the process is too large for new work.
 
     Before that it gives back what is least worth its bytes: some of it from a share of the limit
@@ -112,6 +112,8 @@ def require_room(tables: Tables, what: str) -> None:
     ----------
     what : str
         What is refused, as the sentence names it: "this simulation".
+    is_patient : bool
+        Whether what was given back a moment ago is enough: for what may be asked very often.
     """
     most_mb = limit_mb(tables)
     aim_mb = tables.setting("memory_aim_share") * most_mb
@@ -119,7 +121,7 @@ def require_room(tables: Tables, what: str) -> None:
         _note_kept()
         return
     with _giving:
-        held_mb = _down_to(aim_mb, most_mb)
+        held_mb = _down_to(aim_mb, most_mb, is_patient=is_patient)
     if held_mb is not None and held_mb >= most_mb:
         raise InfeasibleError(
             f"This server holds {held_mb:,.0f} MB, and at {most_mb:,.0f} MB it takes no new work: "
@@ -128,13 +130,22 @@ def require_room(tables: Tables, what: str) -> None:
         )
 
 
-def _down_to(aim_mb: float, most_mb: float) -> float | None:
+def held_share(tables: Tables) -> float:
+    """Return the size of this process over that from which on it takes no new work [1].
+
+    Nothing where the system does not say.
+    """
+    held_mb = resident_mb()
+    return 0.0 if held_mb is None else held_mb / limit_mb(tables)
+
+
+def _down_to(aim_mb: float, most_mb: float, *, is_patient: bool) -> float | None:
     """Forget what is least worth its bytes, until the size is down; return that [MB]."""
     global _looked_s
     held_mb = resident_mb()
     if held_mb is None or held_mb < aim_mb:
         return held_mb
-    if held_mb < most_mb and time.monotonic() < _looked_s + _CALM_S:
+    if (held_mb < most_mb or is_patient) and time.monotonic() < _looked_s + _CALM_S:
         return held_mb
     share = (most_mb - held_mb) / (most_mb - aim_mb) if held_mb < most_mb else 0.0
     over = (held_mb - aim_mb) * BYTES_PER_MB

@@ -1,9 +1,4 @@
-"""What the pages ask of the server they run in, once: uploads stay in memory.
-
-The framework hands an upload to a parser of forms, which moves what is larger than a megabyte to a
-temporary file. Its room in memory is set to the largest upload there may be, so that no file is
-made. Left out: what a proxy in front of the server does with an upload.
-"""
+"""What the pages ask of the server they run in: watch over uploads, say when a person has left."""
 
 from __future__ import annotations
 
@@ -11,22 +6,18 @@ import functools
 import sys
 from collections.abc import Callable
 
-from starlette.formparsers import MultiPartParser
-from streamlit import config
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from frontier import memory
+from frontier.pages import intake
 
-_BYTES_PER_MIB = 2**20
 _modules = 0
 
 
 @functools.cache
 def prepare() -> None:
     """Let the server be so; only the first call does anything."""
-    # A form is a little larger than the file in it.
-    most_mib = config.get_option("server.maxUploadSize") + 1
-    MultiPartParser.spool_max_size = int(most_mib * _BYTES_PER_MIB)
+    intake.prepare()
 
 
 def yield_check() -> Callable[[], object] | None:

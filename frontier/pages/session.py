@@ -42,9 +42,9 @@ def crew() -> Crew:
     return crew_at(os.environ.get(SCHEDULER))
 
 
-def require_room(what: str) -> None:
+def require_room(what: str, *, is_patient: bool = False) -> None:
     """Raise an `InfeasibleError` where this server is too large for new work; see `memory`."""
-    memory.require_room(load_tables(), what)
+    memory.require_room(load_tables(), what, is_patient=is_patient)
 
 
 def tables() -> Tables:

@@ -14,6 +14,7 @@ from frontier.errors import FrontierError
 from frontier.pages import (
     bar,
     controls,
+    intake,
     link,
     made_with,
     mishap,
@@ -36,6 +37,7 @@ PAGES = (
 )
 """Title, icon, module of `frontier.pages` and path of each page."""
 
+_CHOICES = "choices"
 # A tenth of Python's own: a thread that computes gives way to the one that sends so often.
 _SWITCH_S = 0.0005
 
@@ -68,6 +70,9 @@ def run() -> None:
 
 
 def _draw() -> None:
+    if _CHOICES not in st.session_state:
+        # Near its end a server lets those who are here go on, and says so to who comes.
+        session.require_room("another visitor", is_patient=True)
     store.begin_run()
     back_to = link.begin()
     if back_to is not None:
@@ -82,10 +87,11 @@ def _draw() -> None:
     notices = None
     try:
         # Here and not in the pages, so that the choices outlive a change of page.
-        st.session_state["choices"] = pins.drawn(controls.scenario_bar)
+        st.session_state[_CHOICES] = pins.drawn(controls.scenario_bar)
         notices = st.container()
         with notices:
             mishap.say_of_callback()
+            intake.say()
         say_missing(notices)
         page.run()
     except FrontierError as error:

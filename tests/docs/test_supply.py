@@ -159,6 +159,10 @@ def test_the_server_is_set_to_protect_people():
         "server.enableXsrfProtection": True,
         "server.enableCORS": True,
         "server.maxUploadSize": 50,
+        # Of each connection so much may be waiting to be read, and a stranger opens many.
+        "server.maxMessageSize": 10,
+        "server.maxWidgetStateSize": 10,
+        "server.enableAgentApi": False,
         "client.showErrorDetails": "none",
         "client.showErrorLinks": False,
         "client.toolbarMode": "viewer",
