@@ -1,12 +1,14 @@
-"""What strangers send before a page sees it: uploads within bytes, visitors while there is room.
+"""What strangers send before a page sees it: uploads within bytes, messages that pages ask for.
 
 The framework takes every upload of an open page into memory and keeps it until its session ends,
 whether or not a field still has it. Here an upload is refused in a sentence while it comes, once
 all of them or those of one session would be more than a share of what the process may be, or the
 process has no room at all; and what no field has any more is let go of. A file that came after its
 panel was closed never had one: that is said. Who comes while the process is full is told so by the
-page, and a little later not let in. Left out: how fast a file comes, and what a proxy in front of
-the server holds of it.
+page, and a little later not let in. Of what a browser may ask the framework for, the pages need a
+part; the rest would empty what all visitors share, or tell of the files of the host. Left out: how
+fast a file comes, what a proxy in front of the server holds of it, and connections that ask for
+nothing, which are for that proxy to count.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from streamlit import config, runtime
+from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.runtime import Runtime, SessionClient
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
@@ -42,6 +46,17 @@ _BYTES_PER_MIB = 2**20
 _RECORD_BYTES = 4096
 # A browser says that it has sent a file once the file is there; on a slow line a little later.
 _LATE_S = 10.0
+
+# What the pages ask of their browser. Not: to empty the caches of all, to tell of the host's files.
+_ASKED = frozenset(
+    (
+        "rerun_script",
+        "stop_script",
+        "app_heartbeat",
+        "file_urls_request",
+        "backend_operation_request",
+    )
+)
 
 _sender: ContextVar[str] = ContextVar("frontier_upload_of", default="")
 
@@ -238,6 +253,26 @@ def prepare() -> None:
         return await parse(parser)
 
     MultiPartParser.parse = parse_watched  # type: ignore[assignment, method-assign]
+    handle = AppSession.handle_backmsg
+
+    def handle_asked(session: AppSession, message: BackMsg) -> None:
+        if is_asked(message):
+            handle(session, message)
+
+    AppSession.handle_backmsg = handle_asked  # type: ignore[assignment, method-assign]
+
+
+def is_asked(message: BackMsg) -> bool:
+    """Return whether a message of a browser is one that the pages ask for, cut to what they can.
+
+    A place for a file takes 700 bytes for the two that its name takes in a message.
+    """
+    kind, tables = message.WhichOneof("type"), load_tables()
+    if kind == "file_urls_request":
+        del message.file_urls_request.file_names[int(tables.setting("browser_most_files")) :]
+    elif kind == "rerun_script":
+        del message.rerun_script.widget_states.widgets[int(tables.setting("browser_most_fields")) :]
+    return kind in _ASKED
 
 
 def say() -> None:

@@ -17,6 +17,7 @@ import pytest
 import websockets
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.formparsers import MultiPartException
+from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
@@ -219,6 +220,41 @@ def test_what_is_known_of_sessions_goes_with_them(taking, roomy):
     assert len(watch._sessions) <= 2
 
 
+@pytest.mark.parametrize(
+    "kind", [field.name for field in BackMsg.DESCRIPTOR.oneofs_by_name["type"].fields]
+)
+def test_a_browser_is_answered_what_the_pages_ask_of_it_and_no_more(kind):
+    """No stranger empties the caches of all, or learns the names of files on the host."""
+    message = BackMsg()
+    value = getattr(message, kind)
+    if hasattr(value, "SetInParent"):
+        value.SetInParent()
+    else:
+        setattr(message, kind, True)
+    asked = {
+        "rerun_script",
+        "stop_script",
+        "app_heartbeat",
+        "file_urls_request",
+        "backend_operation_request",
+    }
+    assert intake.is_asked(message) == (kind in asked)
+
+
+def test_one_message_asks_for_no_more_than_a_page_has():
+    """Eight megabytes of nothing were four million places for files, 3.5 GB and 53 s."""
+    files = BackMsg()
+    files.file_urls_request.file_names.extend([""] * 100_000)
+    assert intake.is_asked(files)
+    assert len(files.file_urls_request.file_names) == 100
+    fields = BackMsg()
+    for number in range(6_000):
+        fields.rerun_script.widget_states.widgets.add().id = str(number)
+    assert intake.is_asked(fields)
+    kept = fields.rerun_script.widget_states.widgets
+    assert [one.id for one in kept] == [str(number) for number in range(5_000)]
+
+
 @pytest.fixture(scope="module")
 def server():
     """Start the app with 500 MB; give its port and process."""
@@ -288,6 +324,26 @@ def test_a_server_of_500_mb_takes_no_400_mb_of_uploads(server):
     assert most_mb < 500
     assert any("A file was not taken" in error for error in errors)
     assert process.poll() is None
+
+
+def test_what_a_server_is_asked_for_without_need_does_not_hold_it_up(server):
+    """Places for a million files are asked for, and the caches of all to be emptied."""
+    port, process = server
+    before_mb = _size_mb(process)
+
+    async def visit():
+        async with Person(port, 0, {}) as person:
+            await person.click()
+            files, empty = BackMsg(), BackMsg()
+            files.file_urls_request.file_names.extend([""] * 1_000_000)
+            empty.clear_cache = True
+            for message in (files, empty):
+                await person._socket.send(message.SerializeToString())
+            await person.click()
+            return person.errors
+
+    assert asyncio.run(visit()) == []
+    assert _size_mb(process) < before_mb + 100
 
 
 def test_a_message_beyond_any_that_a_page_sends_is_not_waited_for(server):
