@@ -41,6 +41,8 @@ UNITS = {
 """Hours in a unit of time, by its name in small letters without signs."""
 
 _PREAMBLE = 40
+# Of a name that is offered, and of a row with the lines that are in its cells. [characters]
+_LONGEST_OFFERED, _LONGEST_ROW = 1_000, 1_000_000
 _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _LONGEST_NAME = 200
 _MONTHS, _CENT = 12, 0.005
@@ -129,6 +131,11 @@ def read_bill(
     if known is None:
         named = max(lines[:_PREAMBLE], key=lambda line: len(line[1]))[1]
         columns = tuple(cell for cell in named if cell)
+        if max(map(len, columns)) > _LONGEST_OFFERED:
+            raise InputError(
+                "The bill is of no format that is known here, and one of its cells above the rows "
+                f"has more than {_LONGEST_OFFERED:,} characters; expected the names of columns"
+            )
         raise BillQuestion(
             "The bill is of no format that is known here. Which column is what was paid? Its "
             f"columns are: {', '.join(shown(name, 40) for name in columns[:30])}",
@@ -230,21 +237,45 @@ def _cells(content: bytes, tables: Tables) -> list[tuple[int, list[str]]]:
         raise InputError("A bill must be CSV text; this one is JSON or XML. Export it as CSV")
     lines = [line for line in text.splitlines()[:_PREAMBLE] if line.strip()]
     longest = max(lines, key=len)
+    if len(longest) > _LONGEST_ROW:
+        raise InputError(f"The bill has a row of more than {_LONGEST_ROW:,} characters")
     # Lines above a table have few cells; those of two columns are told by all of them.
     mark = delimiter_of(longest)
     if longest.count(mark) == 1:
         mark = delimiter_of_all(lines)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+    of_record = 0
+
+    def pieces() -> Iterator[str]:
+        # A row is built whole before its cells can be counted: millions, if it is long enough.
+        nonlocal of_record
+        for at, piece in enumerate(io.StringIO(text, newline=""), start=1):
+            of_record += len(piece)
+            if of_record > _LONGEST_ROW:
+                raise InputError(
+                    f"The bill, line {at:,}: a row of more than {_LONGEST_ROW:,} characters"
+                )
+            yield piece
+
+    reader = csv.reader(pieces(), delimiter=mark)
     most_rows = int(tables.setting("bill_max_rows"))
+    most_cells = int(tables.setting("bill_max_columns"))
     found = []
     try:
         for cells in reader:
+            of_record = 0
+            if len(cells) > most_cells:
+                raise InputError(
+                    f"The bill, line {reader.line_num}: {len(cells):,} cells; a bill may have at "
+                    f"most {most_cells:,} columns"
+                )
             if any(cell.strip() for cell in cells):
                 found.append((reader.line_num, [" ".join(cell.split()) for cell in cells]))
             if len(found) > most_rows:
                 raise InputError(f"A bill may have at most {most_rows:,} rows")
     except csv.Error as error:
         raise InputError(f"The bill, line {reader.line_num}: {error}") from None
+    if not found:
+        raise InputError("The bill is empty: none of its cells holds anything")
     return found
 
 

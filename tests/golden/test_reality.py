@@ -217,6 +217,22 @@ def test_what_cannot_be_read_is_refused_in_words(content, said):
         read_bill(content, TABLES)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"," * 3_000_000, "a row of more than 1,000,000 characters"),
+        (b"a,b\n" + b'"\n",' * 500_000, "line 2.*: a row of more than 1,000,000 characters"),
+        (b"c," * 3_000 + b"\n" + b"1," * 3_000, "3,001 cells; a bill may have at most 2,000"),
+        (b"n" * 2_000 + b",b\n1,2\n", "one of its cells above the rows has more than 1,000"),
+        (b",,,\n , ,\n", "none of its cells holds anything"),
+    ],
+)
+def test_a_bill_of_very_many_cells_is_refused_before_they_are_made(content, said):
+    """A million columns took 20 s, and were then all offered to choose from."""
+    with pytest.raises(InputError, match=said):
+        read_bill(content, TABLES)
+
+
 def test_a_bill_that_is_too_large_is_refused():
     """Bytes and rows have their limits."""
     few = dataclasses.replace(
