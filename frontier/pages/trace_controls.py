@@ -345,7 +345,7 @@ def _file(upload: Any, options: Mapping[str, Any], tables: Tables) -> FileRead:
     paths = st.session_state.setdefault("trace_paths", {})
     if digest in paths:
         with form_place:
-            how |= _choose_paths(digest, paths[digest])
+            how |= _choose_paths(digest, paths[digest], tables)
 
     def read(draw: int, progress: Callable[[int, int], None] | None = None) -> Trace:
         content = upload.getbuffer()
@@ -384,7 +384,7 @@ def _file(upload: Any, options: Mapping[str, Any], tables: Tables) -> FileRead:
     if trace.report.paths and digest not in paths:
         paths[digest] = trace.report.paths
         with form_place:
-            _choose_paths(digest, paths[digest])
+            _choose_paths(digest, paths[digest], tables)
     _change_decided(digest, trace.report.decided)
     return FileRead(trace, read)
 
@@ -511,10 +511,12 @@ def _change_decided(digest: str, decided: tuple[Decided, ...]) -> None:
         _ask(digest, question, item.chosen)
 
 
-def _choose_paths(digest: str, found: tuple[PathCount, ...]) -> dict[str, Any]:
+def _choose_paths(digest: str, found: tuple[PathCount, ...], tables: Tables) -> dict[str, Any]:
     """Draw which paths of an access log count as requests; return the reader's argument."""
-    requests = {path.path: path.requests for path in found}
-    kept = [path.path for path in found if path.is_kept]
+    # A log may have hundreds of thousands: more than a list, or a message, can hold.
+    offered = found[: int(tables.setting("traffic_offered_paths"))]
+    requests = {path.path: path.requests for path in offered}
+    kept = [path.path for path in offered if path.is_kept]
     key = f"paths_{digest}"
 
     def remember() -> None:
@@ -537,6 +539,11 @@ def _choose_paths(digest: str, found: tuple[PathCount, ...]) -> dict[str, Any]:
             key=key,
             on_change=mishap.safe(remember),
         )
+        if len(found) > len(offered):
+            st.caption(
+                f"The {len(offered):,} busiest of {len(found):,} paths. Once you choose among "
+                "them, no other counts."
+            )
     known = {path for path in requests if generates(path)}
     return {} if not chosen or set(chosen) == known else {"paths": tuple(chosen)}
 

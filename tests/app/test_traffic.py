@@ -362,6 +362,25 @@ def test_which_paths_of_a_log_count_can_be_changed(open_traffic):
     assert "40 requests" in _said(app)
 
 
+def test_of_very_many_paths_the_busiest_are_offered(open_traffic):
+    """A log may have hundreds of thousands; all count until somebody chooses, and that is said."""
+    lines = [
+        f"1.1.1.1 - - [30/Mar/2026:02:{n // 60:02}:{n % 60:02} +0000] "
+        f'"POST /v1/{path}/chat/completions HTTP/1.1" 200 5'
+        for n, path in enumerate([*range(150), *range(120, 150)])
+    ]
+    app = _upload(open_traffic, "access.log", "\n".join(lines))
+    assert not app.exception
+    said = _said(app)
+    assert "180 requests" in said
+    assert "The 100 busiest of 150 paths. Once you choose among them, no other counts." in said
+    paths = next(box for box in app.multiselect if box.key.startswith("paths_"))
+    assert len(paths.options) == 100
+    assert {f"/v1/{path}/chat/completions" for path in range(120, 150)} <= set(paths.value)
+    app = paths.set_value(["/v1/149/chat/completions"]).run()
+    assert "2 requests" in _said(app)
+
+
 def test_a_log_with_paths_of_its_own_asks_and_the_answer_can_be_widened(open_traffic):
     """No path is known: the question is answered, then a second path is taken in as well."""
     lines = [
