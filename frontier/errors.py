@@ -21,3 +21,7 @@ class InputError(FrontierError, ValueError):
 
 class InfeasibleError(FrontierError):
     """The inputs are valid, but the question they ask has no answer."""
+
+
+class MisfitError(InfeasibleError):
+    """A model that the chosen GPUs or machines cannot run: others may."""

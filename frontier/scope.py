@@ -28,7 +28,7 @@ from frontier.sweep import Deal, host_need
 from frontier.tables import OWN_SOURCE, Source, Tables
 from frontier.trace import Trace
 from frontier.trace.checks import unit_in_words
-from frontier.trace.generate import NOMINAL_MONDAY
+from frontier.trace.generate import GENERATED, NOMINAL_MONDAY
 
 NOT_BILLED = (
     "Tax",
@@ -329,15 +329,14 @@ def badge(trace: Trace, *, brief: bool = False) -> str:
     kind = report.format
     if report.bucket_s is not None:
         kind += f", counted per {spell.seconds(report.bucket_s)}"
-    parts = [
-        kind,
-        lasts,
+    rows = (
         f"dropped {dropped:,} of {spell.count(report.rows_read, 'row')}: {reasons}"
         if dropped
-        else f"all {spell.count(report.rows_read, 'row')} kept",
-        _assumed(report.assumed, brief=brief),
-    ]
-    return " · ".join(parts)
+        else f"all {spell.count(report.rows_read, 'row')} kept"
+    )
+    # Of a file that was never there no row can be lost.
+    read = [] if report.format == GENERATED else [rows]
+    return " · ".join([kind, lasts, *read, _assumed(report.assumed, brief=brief)])
 
 
 def _assumed(sentences: tuple[str, ...], *, brief: bool) -> str:
@@ -356,7 +355,7 @@ def cautions(trace: Trace) -> tuple[tuple[str, str], ...]:
         found.append(
             ("Less than a day", "A month is this traffic repeated: nights and weekends are not in.")
         )
-    if dropped:
+    if dropped and report.format != GENERATED:
         reasons = ", ".join(f"{number:,} {why}" for why, number in report.dropped.items() if number)
         found.append(
             (f"{dropped:,} of {spell.count(report.rows_read, 'row')} dropped", f"{reasons}.")
@@ -394,7 +393,8 @@ def understood(trace: Trace) -> tuple[str, ...]:
     """Return what was read of a trace, dropped and assumed, as plain sentences."""
     report, began = trace.report, date_of(trace)
     counted = "" if report.bucket_s is None else f", counted per {spell.seconds(report.bucket_s)}"
-    rows = f"{report.rows_read:,} rows read = {report.kept:,} kept"
+    made = "requests drawn" if report.format == GENERATED else "rows read"
+    rows = f"{report.rows_read:,} {made} = {report.kept:,} kept"
     for reason, number in report.dropped.items():
         if number:
             rows += f" + {number:,} {reason}"

@@ -343,6 +343,7 @@ def study_of(
             deal=deal,
             limit_s=limit_s,
             bases=bases,
+            api=api,
         ),
     )
 
@@ -363,8 +364,8 @@ class Comparison:
     rate : BreakEvenRate
         Where the two cost the same, and where this traffic is.
     use : Utilisation or None
-        How much of the time of the always-on replicas scale-to-zero is billed and busy, and from
-        which share on they are the cheaper ones.
+        How much of their time the always-on replicas are busy and scale-to-zero is billed, and
+        from which share on they are the cheaper ones.
     headline, certainty, utilisation : str
         Where break-even lies and where this traffic is; what that leaves open; the shares in
         words.

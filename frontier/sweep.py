@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from frontier import units
+from frontier import spell, units
 from frontier.billing import (
     LIST_PRICE,
     Bill,
@@ -233,6 +233,33 @@ class TokenApi:
     price: TokenPrice
     p99_ttft_s: float
     cached_share: float = 0.0
+
+    def usd_per_month(self, trace: Trace, hours_per_month: float) -> float:
+        """Return what a month of that traffic costs [$]."""
+        usd = self.price.usd(trace.prompt_tokens, trace.output_tokens, self.cached_share)
+        return usd / months(trace.horizon_s, hours_per_month)
+
+    def in_words(self, usd: float, per: str, than_usd: float | None, limit_s: float) -> str:
+        """Return what it costs beside a plan that costs so much, if there is one.
+
+        Parameters
+        ----------
+        usd, than_usd : float
+            Of the API and of the plan, both a month or both an hour. [$]
+        per : str
+            "a month" or "an hour".
+        limit_s : float
+            On p99 TTFT. [s]
+        """
+        words = f"Your per-token API costs {spell.dollars(usd)} {per}"
+        if than_usd is not None:
+            less = "less" if usd < than_usd else "more"
+            words += f", {spell.dollars(abs(usd - than_usd))} {less}"
+        does = "holds" if self.p99_ttft_s <= limit_s else "breaks"
+        return (
+            f"{words}, and {does} the limit at the p99 of {spell.seconds(self.p99_ttft_s)} that "
+            "you gave."
+        )
 
 
 # What a run has at hand of each at its peak: waits and times, sessions as they come and as they
@@ -614,7 +641,7 @@ def _api_row(api: TokenApi, trace: Trace, tables: Tables) -> dict[str, Any]:
         "min_replicas": 0,
         "max_replicas": 0,
         "idle_timeout_s": np.nan,
-        "usd_per_month": usd / months(trace.horizon_s, tables.setting("hours_per_month")),
+        "usd_per_month": api.usd_per_month(trace, tables.setting("hours_per_month")),
         "usd_per_1k_requests": usd / trace.arrival_s.size * 1e3,
         "usd_per_mtok": usd / tokens * units.TOKENS_PER_MTOK,
         "p99_ttft_s": api.p99_ttft_s,

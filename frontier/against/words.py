@@ -26,7 +26,21 @@ def line(found: Against) -> str:
     money = signed(usd, lambda change: _amount(found, change))
     if _cost_the_same(pair.a, pair.b):
         money = "the same cost"
-    return f"Against your pin A: {money}, {_p99(pair, p99)}."
+    return f"Against your pin A{_stand_in(found)}: {money}, {_p99(pair, p99)}."
+
+
+def _stand_in(found: Against) -> str:
+    """Return which answers are none: the fastest plan is compared where none holds a limit."""
+    lacking = [
+        name
+        for name, study in (("A", found.a), ("B", found.b))
+        if study.verdict.cheapest_within is None
+    ]
+    if not lacking:
+        return ""
+    if len(lacking) == 2:
+        return " (no plan holds either limit, so by the fastest of each)"
+    return f" (no plan holds the limit of {lacking[0]}, so by its fastest)"
 
 
 def sentences(found: Against) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ colour alone says nothing. Plans without a finite p99 have no place on the axis 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ _SIDES = {
     "B": {"colour": theme.BLUE, "symbol": "circle", "dash": "solid", "place": "bottom center"},
 }
 _PIN = "Pin A"
+# From this ratio of costs on their axis is a log scale.
+_LOG_FROM = 12
+# Of a limit's name, in parts of the plot.
+_NAME_WIDTH, _NAME_HEIGHT = 0.3, 0.09
 
 
 def against_table(found: Against) -> pd.DataFrame:
@@ -104,13 +109,14 @@ def against_figure(table: pd.DataFrame, *, limits_s: tuple[float, float]) -> go.
             continue
         figure.add_hline(y=limit_s, line={"color": theme.VERMILION, "width": 1.5, "dash": "dot"})
         whose = "limit" if same else f"limit of {letter}"
+        xanchor, yanchor = _free_corner(table, limit_s, math.log10(high_s / low_s))
         theme.label_line(
             figure,
             f"{whose} {spell.seconds(limit_s)}",
-            1,
+            1 if xanchor == "right" else 0,
             float(np.log10(limit_s)),
-            xanchor="right",
-            yanchor="bottom",
+            xanchor=xanchor,
+            yanchor=yanchor,
             xref="paper",
         )
     figure.update_yaxes(
@@ -118,13 +124,46 @@ def against_figure(table: pd.DataFrame, *, limits_s: tuple[float, float]) -> go.
         title="p99 time to first token",
     )
     figure.update_xaxes(title="Dollars a month", tickprefix="$", tickformat=",.0f")
-    if (cost := table["usd_per_month"]).min() > 0 and cost.max() / cost.min() > 12:
+    if (cost := table["usd_per_month"]).min() > 0 and cost.max() / cost.min() > _LOG_FROM:
         low, high = theme.log_range(cost.tolist())
         figure.update_xaxes(
             **theme.money_axis(low, high),
             tickprefix="",
         )
     return theme.base_layout(figure, height_px=_HEIGHT_PX)
+
+
+def _free_corner(table: pd.DataFrame, limit_s: float, decades: float) -> tuple[str, str]:
+    """Return on which end of a limit's line, and on which side of it, its name crosses least.
+
+    Parameters
+    ----------
+    decades : float
+        That the axis of p99 spans.
+    """
+    usd = table["usd_per_month"].to_numpy()
+    scale = np.log if usd.min() > 0 and usd.max() / usd.min() > _LOG_FROM else np.asarray
+    x = scale(usd) - scale(usd.min())
+    x = x / (x.max() or 1.0)
+    y = np.log10(table["p99_ttft_s"].to_numpy() / limit_s) / decades
+    crossed = {}
+    for xanchor in ("right", "left"):
+        beside = x >= 1 - _NAME_WIDTH if xanchor == "right" else x <= _NAME_WIDTH
+        for yanchor in ("bottom", "top"):
+            height = y if yanchor == "bottom" else -y
+            near = (height > -_NAME_HEIGHT / 2) & (height < _NAME_HEIGHT)
+            count = int((beside & near).sum())
+            for _, side in table.assign(x=x, height=height).groupby("side"):
+                line = side[side["efficient"]]
+                # Steps: a level stretch at each point's own wait, then straight to the next.
+                at, level = line["x"].to_numpy(), line["height"].to_numpy()
+                for left, right, first, last in zip(at, at[1:], level, level[1:], strict=False):
+                    ends = (1 - _NAME_WIDTH, 1.0) if xanchor == "right" else (0.0, _NAME_WIDTH)
+                    count += left < ends[1] and right > ends[0] and 0 < first < _NAME_HEIGHT
+                    over = min(first, last) < _NAME_HEIGHT and max(first, last) > 0
+                    count += ends[0] <= right <= ends[1] and over
+            crossed[xanchor, yanchor] = count
+    return min(crossed, key=crossed.__getitem__)
 
 
 def add_pin(figure: go.Figure, table: pd.DataFrame) -> go.Figure:

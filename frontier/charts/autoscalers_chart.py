@@ -122,8 +122,7 @@ def autoscalers_chart_figure(table: pd.DataFrame, *, slo_p99_ttft_s: float) -> g
         )
     ticks_s, labels = theme.time_ticks(low_s, high_s, _MOST_TICKS)
     if len(ticks_s) < _FEWEST_TICKS:  # round times lie too far apart for so short an axis
-        ticks_s = [float(f"{value:.2g}") for value in np.geomspace(low_s, high_s, 6)[1:-1]]
-        labels = [spell.seconds(value) for value in ticks_s]
+        ticks_s, labels = theme.even_ticks(low_s, high_s, _MOST_TICKS)
     theme.base_layout(figure, height_px=_HEIGHT_PX)
     figure.update_xaxes(
         range=[max(least - pad, 0.0), most + pad],

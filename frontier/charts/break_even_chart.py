@@ -35,10 +35,9 @@ _NAMES = {
 }
 _GLYPHS = {AS_SHIPPED: "●", CHEAPEST: "■", ALWAYS_ON: "★"}
 _NAMES_PX, _NAME_HEIGHT = 104, 0.12
-_TICKS = (1, 2, 5)
 _STEP_DOWN = 0.12
 _BESIDE_PX = 3
-_ROOM, _MORE_ROOM = 1.24, 1.32
+_ROOM, _ROWS = 1.24, 4
 
 
 def break_even_table(points: Sequence[RatePoint], *, requests_per_day: float) -> pd.DataFrame:
@@ -145,8 +144,10 @@ def break_even_figure(
             )
         )
     low, high = theme.log_range([*table["requests_per_day"]], pad=0.02)
-    # Room above the lines for the words: two rows of them with more than one crossing.
-    top = float(table["usd_per_month"].max()) * (_ROOM if len(crossings) < 2 else _MORE_ROOM) or 1.0
+    # Room above the lines for the words: a row of them for each crossing, so that no two meet.
+    rows = min(len(crossings), _ROWS)
+    room = max(_ROOM, 1 / (1 - _STEP_DOWN * rows))
+    top = float(table["usd_per_month"].max()) * room or 1.0
     _name_lines(figure, table, top)
     _mark_traffic(figure, crossings, requests_per_day, low, high)
     if not crossings:
@@ -163,10 +164,9 @@ def break_even_figure(
             font={"size": 12},
         )
     for index, crossing in enumerate(crossings):
-        # Every other one lower, so that the words of two neighbours do not meet.
-        height = top * (1 - _STEP_DOWN * (index % 2))
+        height = top * (1 - _STEP_DOWN * (index % _ROWS))
         _mark_crossing(figure, table, crossing, requests_per_day, line, height)
-    ticks = _rate_ticks(low, high)
+    ticks = theme.rate_ticks(low, high)
     figure.update_xaxes(
         type="log",
         range=[np.log10(low), np.log10(high)],
@@ -284,11 +284,3 @@ def _mark_crossing(
         showarrow=False,
         font={"size": 12},
     )
-
-
-def _rate_ticks(low: float, high: float) -> list[float]:
-    """Return round rates, no more of them than there is room for."""
-    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    ticks = [step * 10.0**decade for decade in decades for step in _TICKS]
-    ticks = [tick for tick in ticks if low <= tick <= high]
-    return [t for t in ticks if np.isclose(np.log10(t) % 1, 0)] if len(ticks) > 6 else ticks

@@ -23,6 +23,7 @@ WHOLE, WARM = "whole", "warm"
 _LABELS = {**STAGE_LABELS, WHOLE: "Whole start", WARM: "Warm replica"}
 _PATTERNS = {"measured": "", "vendor-stated": "-", "paper": "\\", "derived": ".", "assumed": "/"}
 _LOW, _HIGH = 5, 95
+_LEAST_SHARE = 0.005
 _ROW_PX, _AXIS_PX = 38, 45
 _MOST_TICKS = 6
 
@@ -177,7 +178,8 @@ def _words(row: Any) -> str:
     told = [spell.seconds(row.seconds)]
     if row.basis:
         # Beside a longer stage it adds nothing to the start.
-        share = spell.percent(round(row.share, 2)) if row.share > 0 else "overlapped"
+        whole = spell.percent(round(row.share, 2)) if row.share >= _LEAST_SHARE else "under 1 %"
+        share = whole if row.share > 0 else "overlapped"
         told += [share, row.basis]
     return f"{name}<br>{' · '.join(told)}"
 

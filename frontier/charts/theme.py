@@ -91,6 +91,7 @@ _FEWER_TICKS_S = (
 )
 _WIDE_RANGE, _WIDEST_RANGE = 100, 2000
 _FEWEST_TICKS, _MOST_MONEY_TICKS = 2, 7
+_RATE_STEPS, _MOST_RATE_TICKS = ((1, 2, 5), (1, 3), (1,)), 6
 _STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 _CLOCK_STEPS_S = (
     *(1, 2, 5, 10, 15, 30),
@@ -143,6 +144,19 @@ def elapsed_ticks(most_s: float, most: int) -> tuple[list[float], list[str]]:
     """Return ticks of a linear axis from 0, in round steps [s], and their labels."""
     step_s = next((step for step in _STEPS_S if most_s / step <= most), _STEPS_S[-1])
     ticks = [float(tick) for tick in np.arange(0, most_s, step_s)]
+    return ticks, [spell.seconds(tick) for tick in ticks]
+
+
+def even_ticks(low_s: float, high_s: float, most: int) -> tuple[list[float], list[str]]:
+    """Return ticks a round step apart [s], and their labels, on an axis too short for decades."""
+    ticks: list[float] = []
+    for step_s in _STEPS_S:
+        first, last = math.ceil(low_s / step_s), math.floor(high_s / step_s)
+        if last - first + 1 <= most:
+            ticks = [at * step_s for at in range(first, last + 1)]
+            break
+    if len(ticks) < _FEWEST_TICKS:
+        ticks = [float(f"{at:.2g}") for at in np.geomspace(low_s, high_s, 6)[1:-1]]
     return ticks, [spell.seconds(tick) for tick in ticks]
 
 
@@ -354,3 +368,15 @@ def ink_on(colour: str) -> str:
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#FFFFFF"
+
+
+def rate_ticks(low: float, high: float) -> list[float]:
+    """Return round numbers for an axis of rates, no more of them than there is room for."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks: list[float] = []
+    for steps in _RATE_STEPS:
+        ticks = [step * 10.0**decade for decade in decades for step in steps]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= _MOST_RATE_TICKS:
+            break
+    return ticks

@@ -118,7 +118,13 @@ def used_figure(table: pd.DataFrame, *, requests_per_day: float) -> go.Figure:
                 )
             )
     theme.base_layout(figure, height_px=_HEIGHT_PX)
-    figure.update_xaxes(type="log", title="Requests a day", dtick=1, tickformat=",.0f")
+    rates = table["requests_per_day"]
+    figure.update_xaxes(
+        type="log",
+        title="Requests a day",
+        tickvals=theme.rate_ticks(float(rates.min()), float(rates.max())),
+        tickformat=",.0f",
+    )
     figure.update_yaxes(
         **theme.money_axis(*theme.log_range([*table["at_usd"]])),
         title="Dollars a million tokens" + (" ($0 at the lower end)" if is_free else ""),

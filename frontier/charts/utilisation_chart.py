@@ -30,8 +30,8 @@ def utilisation_table(
     ceiling : float
         Dedicated price over serverless price; 1 or more: no break-even. [1]
     billed_share, busy_share : float
-        Of the time of the always-on replicas: what the same traffic is billed for, and works, on
-        scale-to-zero. [1]
+        Of the time of the always-on replicas: what the same traffic is billed for on
+        scale-to-zero, and in which they work. [1]
     folklore : iterable of Folklore
 
     Returns
@@ -42,7 +42,7 @@ def utilisation_table(
     rows = [
         (_OWN, "Break-even at your prices", ceiling, ceiling, ""),
         (_BILLED, "This traffic: billed", billed_share, billed_share, ""),
-        (_BUSY, "This traffic: working", busy_share, busy_share, ""),
+        (_BUSY, "This traffic: busy", busy_share, busy_share, ""),
     ]
     rows += [
         (_TOLD, row.label, row.utilisation_low, row.utilisation_high, row.source_id)

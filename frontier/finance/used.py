@@ -31,7 +31,7 @@ class Used:
         Of the traffic.
     full_requests_per_day : float
         What the replicas that have room on what is paid for would finish, always at their target
-        concurrency.
+        concurrency; or what comes, where they hold more at once than that and it is more.
     running, room : int
         Replicas that are always on, and those that their machines could hold; 0 of both where
         they come and go.
@@ -52,6 +52,11 @@ class Used:
     def utilisation(self) -> float:
         """Tokens served over tokens that could be [1]."""
         return self.requests_per_day / self.full_requests_per_day
+
+    @property
+    def is_past_target(self) -> bool:
+        """Whether its replicas serve all that they would at their target concurrency, or more."""
+        return self.requests_per_day >= self.full_requests_per_day
 
     @property
     def usd_per_mtok_used(self) -> float:
@@ -100,7 +105,7 @@ def used_of(study: Study, outcome: Outcome) -> Used:
     """Return what a plan reserves and what of it this traffic uses."""
     trace, plan, day_s = study.trace, outcome.plan, units.SECONDS_PER_DAY
     facts, requests = study.facts(outcome), int(trace.arrival_s.size)
-    held = outcome.seconds.held_s / outcome.horizon_s
+    held, per_day = outcome.seconds.held_s / outcome.horizon_s, requests / trace.horizon_s * day_s
     running = room = 0
     if facts.is_always_on and facts.machines is not None:
         running = facts.kept
@@ -110,9 +115,9 @@ def used_of(study: Study, outcome: Outcome) -> Used:
     return Used(
         label=plan.label,
         usd_per_day=study.bill(outcome).usd_span / outcome.horizon_s * day_s,
-        requests_per_day=requests / trace.horizon_s * day_s,
+        requests_per_day=per_day,
         tokens_per_request=outcome.tokens / requests,
-        full_requests_per_day=held * day_s * replica_rps(trace, plan.speed),
+        full_requests_per_day=max(held * day_s * replica_rps(trace, plan.speed), per_day),
         is_always_on=facts.is_always_on,
         running=running,
         room=room,
@@ -182,7 +187,10 @@ def break_even_per_day(used: Used, api: ApiCost) -> float | None:
 def used_in_words(used: Used, apis: tuple[ApiCost, ...]) -> tuple[str, ...]:
     """Return what a plan reserves and uses, and where it meets each API, as sentences."""
     said = [
-        f"{used.label} serves {spell.percent(used.utilisation)} of the tokens that its paid "
+        f"{used.label} serves as many tokens as its paid hours would at the target concurrency, or "
+        f"more: {spell.dollars(used.usd_per_mtok_used)} a million tokens."
+        if used.is_past_target
+        else f"{used.label} serves {spell.percent(used.utilisation)} of the tokens that its paid "
         f"hours could, at the target concurrency: {spell.dollars(used.usd_per_mtok_used)} a "
         f"million tokens of what is used, {spell.dollars(used.usd_per_mtok_reserved)} of what is "
         "reserved."
@@ -201,9 +209,11 @@ def used_in_words(used: Used, apis: tuple[ApiCost, ...]) -> tuple[str, ...]:
             continue
         at = break_even_per_day(used, api)
         if at is None:
+            usd = spell.dollars(used.usd_per_mtok_reserved)
             said.append(
-                f"{head}: no break-even. Even full, these machines cost "
-                f"{spell.dollars(used.usd_per_mtok_reserved)}."
+                f"{head}: no break-even up to this traffic, at which these machines cost {usd}."
+                if used.is_past_target
+                else f"{head}: no break-even. Even full, these machines cost {usd}."
             )
         else:
             now = spell.significant(used.requests_per_day)

@@ -17,6 +17,8 @@ import numpy as np
 from frontier import hourly, spell
 from frontier.market.rows import Choice, Market, Row
 from frontier.ranges import Range
+from frontier.sweep import TokenApi
+from frontier.tables import OWN_SOURCE
 
 ON_DEMAND = ("serverless", "dedicated")
 """Kinds of offers that bind nobody and are not taken away."""
@@ -42,6 +44,8 @@ class Pick:
         Whether the machines belong to third parties.
     priced_on : date
         Of the price.
+    is_own : bool
+        Whether the price is the reader's own.
     """
 
     offer_id: str
@@ -61,6 +65,7 @@ class Pick:
     community: bool
     priced_on: dt.date
     staleness: str
+    is_own: bool = False
 
     @property
     def where(self) -> str:
@@ -167,6 +172,7 @@ def pick_of(row: Row, choice: Choice) -> Pick:
         community=row.community,
         priced_on=offer.priced_on,
         staleness=row.staleness,
+        is_own=offer.source_id == OWN_SOURCE,
     )
 
 
@@ -215,7 +221,8 @@ def _cold(market: Market, rows: Iterable[Row]) -> ColdFacts | None:
     found = [
         (row.zero.p99_s > market.limit_s, row.zero.usd_per_month, row, row.zero)
         for row in rows
-        if row.zero is not None
+        # What is served after the bill ends costs less than it would: nothing is the cheapest.
+        if row.zero is not None and row.zero.p99_s <= market.trace.horizon_s
     ]
     if not found:
         return None
@@ -246,6 +253,26 @@ def in_hours(answer: MarketAnswer, hours_per_month: float) -> str:
         None if best is None else best.usd_per_month,
         of="" if best is None else best.where,
         waits_s=(pick.p99_ttft_s for pick in picks if pick is not None),
+    )
+
+
+def beside_api(
+    answer: MarketAnswer, api: TokenApi, usd_per_month: float, hours_per_month: float
+) -> str:
+    """Return what a per-token API costs beside the answer.
+
+    Parameters
+    ----------
+    usd_per_month : float
+        Of this traffic there. [$/month]
+    """
+    part = 1 / hours_per_month if answer.is_short else 1.0
+    best = answer.best
+    return api.in_words(
+        usd_per_month * part,
+        "an hour" if answer.is_short else "a month",
+        None if best is None else best.usd_per_month * part,
+        answer.limit_s,
     )
 
 
@@ -308,8 +335,12 @@ def sentences(answer: MarketAnswer, hours_per_month: float) -> tuple[str, ...]:
         )
         said.append(
             f"{answer.best.where}: p99 {wait}; "
-            f"{spell.percent(answer.best.waited_share)} of requests wait on a start. Its price is "
-            f"of {answer.best.priced_on}."
+            f"{spell.percent(answer.best.waited_share)} of requests wait on a start. "
+            + (
+                "Its price is yours."
+                if answer.best.is_own
+                else f"Its price is of {answer.best.priced_on}."
+            )
         )
     if answer.elsewhere is not None:
         said.append(f"Cheapest of the other providers: {at(answer.elsewhere)}.")

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from frontier import spell
 from frontier.against import (
     ROLES,
     Against,
@@ -144,8 +145,10 @@ def _draw_chart(found: Against) -> None:
 
 def _draw_pair(pair: Pair, found: Against) -> None:
     st.markdown(f"**{ROLES[pair.role]}**")
-    for side, plan in (("A", pair.a), ("B", pair.b)):
+    for side, plan, study in (("A", pair.a, found.a), ("B", pair.b, found.b)):
         words = "none" if plan is None else f"{plan.vendor}, {plan.hardware}, {plan.policy}"
+        if pair.role == "answer" and study.verdict.cheapest_within is None and plan is not None:
+            words = f"none holds {spell.seconds(study.limit_s)}; the fastest: {words}"
         st.caption(f"{side}: {text.plain(words)}")
     rows = [*pair.differences]
     if pair.role == "answer" and (found.break_even.a or found.break_even.b):

@@ -25,6 +25,7 @@ from frontier.rivals import ALWAYS_ON, AS_SHIPPED, CHEAPEST, Rivals
 from frontier.sensitivity import Sensitivity
 from frontier.study import Comparison, Study, compare, what_it_hangs_on
 from frontier.verdict import (
+    capped_in_words,
     flip_sentence,
     gap_sentence,
     swing_value,
@@ -189,11 +190,14 @@ def _draw_rates(compared: Comparison) -> None:
     )
     words = "Solid: the p99 limit is held. Dotted, with hollow points: it is broken."
     if found.is_capped:
+        low, high = found.points[0].factor, found.points[-1].factor
         words += (
-            f" The range ends at {spell.significant(found.low)} and "
-            f"{spell.significant(found.high)} times this traffic, so that no rate has too few "
-            "requests to mean something or too many to be quick."
+            f" The range ends at {spell.significant(low)} and {spell.significant(high)} times this "
+            "traffic, so that no rate has too few requests to mean something or too many to be "
+            "quick."
         )
+    if ends := capped_in_words(compared.rate):
+        words += f" {ends}"
     if not found.crossings:
         words += " The lines of this comparison do not meet: there is no break-even to mark."
     st.caption(words)

@@ -140,15 +140,17 @@ def _draw_start(deployment: Deployment, trace: Trace, tables: Tables) -> None:
 
 def _how_sure(start: ColdStart) -> str:
     """Say how many stages are assumed and by how much starts like this one were off."""
-    measured = sum(stage.basis == "measured" for stage in start.stages)
     if start.total_runs_s:
         return "The whole start is as you measured it; its stages only share it out."
-    assumed = sum(stage.basis == "assumed" for stage in start.stages)
+    # A stage of no time is no part of the start, as beneath the chart.
+    bases = [stage.basis for stage in start.stages if stage.median_s != 0.0]
+    measured, assumed = bases.count("measured"), bases.count("assumed")
     results = store(private=False).get_or_make(
         ("validation", "starts"), lambda: validate_start(load_tables())
     )
     like = cases_like(start, results)
-    words = f"{assumed} of the {len(start.stages)} stages are assumed"
+    is_or_are = "is" if assumed == 1 else "are"
+    words = f"{assumed} of the {len(bases)} stages {is_or_are} assumed"
     if measured:
         words += f" and {measured} measured"
     return (

@@ -98,7 +98,10 @@ def _pair(choices: Choices) -> str:
     pair = [offers[key] for key in (scenario.serverless_offer, scenario.dedicated_offer)]
     names = [f"{offer.provider} {offer.gpu}" for offer in pair]
     if names[0] == names[1]:
-        names = [f"{name} {offer.kind}" for name, offer in zip(names, pair, strict=True)]
+        kinds = [offer.kind for offer in pair]
+        if scenario.nodes is not None:
+            kinds[0] = "as nodes"
+        names = [f"{name} {kind}" for name, kind in zip(names, kinds, strict=True)]
     return " and ".join(names)
 
 

@@ -580,6 +580,11 @@ def _text(value: Any) -> str:
     return _SEPARATOR.join(value) if isinstance(value, list) else str(value)
 
 
+def _in_words(value: Any) -> str:
+    """Return a choice as a sentence says it: 730, where the address has 730.0."""
+    return f"{value:,.10g}" if isinstance(value, float) else _text(value)
+
+
 def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None:
     st.session_state[_DEFAULTS][key] = default
     if st.session_state[_CHIP] is not None:
@@ -595,7 +600,7 @@ def _restore(key: str, default: Any, parse: Callable[[str], Any | None]) -> None
         if value is None:
             st.session_state[_IGNORED].append(
                 f"{key}={link_names.shown(asked)} cannot be used here; "
-                f"{_text(default) or 'nothing'} is used instead"
+                f"{_in_words(default) or 'nothing'} is used instead"
             )
         _put(key, default if value is None else value)
     elif follows:

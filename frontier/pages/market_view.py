@@ -30,6 +30,7 @@ from frontier.market import (
     Row,
     Wanted,
     answer_of,
+    beside_api,
     cost_of,
     headline,
     in_hours,
@@ -90,7 +91,7 @@ def draw(choices: Choices, problem: str | None = None) -> None:
 
     def drawn(found: Market, key: str, of: Hashable = None) -> None:
         with answer_place.container():
-            _draw_answer(found, ticked, tables, None if of is None else _known(of))
+            _draw_answer(found, ticked, choices, None if of is None else _known(of))
         with chart_place.container():
             _draw_charts(found, ticked, choices, key, of)
 
@@ -122,7 +123,7 @@ def draw(choices: Choices, problem: str | None = None) -> None:
     if is_quick and _known(of) is None:
         ranged = _ranged(found, ticked, tables, of, is_private=choices.is_private)
         with answer_place.container():
-            _draw_answer(found, ticked, tables, ranged)
+            _draw_answer(found, ticked, choices, ranged)
 
 
 def _offer_what_fits(found: Market, choices: Choices, tables: Tables) -> None:
@@ -142,8 +143,10 @@ def _offer_what_fits(found: Market, choices: Choices, tables: Tables) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         for offer_id, row in rows.items():
             st.button(
-                text.plain(_label(row)),
+                # Without the product a phone shows it whole, the price too.
+                text.plain(_label(row, brief=True)),
                 key=f"nearest_{offer_id}",
+                help=text.plain(_label(row)),
                 on_click=mishap.safe(focus),
                 args=(offer_id,),
                 icon=":material/center_focus_strong:",
@@ -290,9 +293,9 @@ def _known(of: Hashable) -> MarketAnswer | None:
 
 
 def _draw_answer(
-    found: Market, ticked: Ticked, tables: Tables, ranged: MarketAnswer | None = None
+    found: Market, ticked: Ticked, choices: Choices, ranged: MarketAnswer | None = None
 ) -> None:
-    hours = tables.setting("hours_per_month")
+    hours = session.tables().setting("hours_per_month")
     answer = ranged or answer_of(_of(found, ticked))
     said = headline(answer, hours, ticked.noun)
     st.subheader(text.plain(said), anchor=False)
@@ -315,6 +318,9 @@ def _draw_answer(
                 f"{spell.seconds(best.p99_ttft_s)}."
             )
         )
+    if choices.api is not None:
+        usd = choices.api.usd_per_month(choices.trace, hours)
+        st.caption(text.plain(beside_api(answer, choices.api, usd, hours)))
 
 
 def _charts(found: Market, ticked: Ticked, focused: tuple[str, str]) -> _Charts:
@@ -435,14 +441,14 @@ def _pick_focus(found: Market, ticked: Ticked) -> None:
     )
 
 
-def _label(row: Row) -> str:
+def _label(row: Row, *, brief: bool = False) -> str:
     choice = row.best or row.fastest
     if choice is None:
         return row.offer.offer_id
     state = "" if row.best is not None else ", misses the limit"
+    product = "" if brief else f" ({row.offer.product})"
     return (
-        f"{offer_name(row, choice)} ({row.offer.product}): "
-        f"{spell.dollars(choice.usd_per_month)} a month{state}"
+        f"{offer_name(row, choice)}{product}: {spell.dollars(choice.usd_per_month)} a month{state}"
     )
 
 

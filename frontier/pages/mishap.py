@@ -15,7 +15,7 @@ from typing import ParamSpec
 
 import streamlit as st
 
-from frontier.errors import FrontierError
+from frontier.errors import FrontierError, MisfitError
 from frontier.pages import text
 
 P = ParamSpec("P")
@@ -36,9 +36,28 @@ def boundary(place: str) -> Iterator[None]:
     try:
         yield
     except FrontierError as error:
-        st.error(text.plain(str(error)), icon=":material/error:")
+        say(error, place)
     except Exception as error:
         unforeseen(error, place)
+
+
+def say(error: FrontierError, place: str) -> None:
+    """Say an error as it is written, and lead on from one that other offers do not have."""
+    st.error(text.plain(str(error)), icon=":material/error:")
+    if isinstance(error, MisfitError):
+        st.button(
+            "See the offers that can run it",
+            icon=":material/storefront:",
+            on_click=safe(_to_offers),
+            key=f"to_offers_{place}",
+        )
+
+
+def _to_offers() -> None:
+    # It needs this module for its own callbacks.
+    from frontier.pages import link
+
+    link.go_to("")
 
 
 def safe(callback: Callable[P, object]) -> Callable[P, None]:

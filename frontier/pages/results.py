@@ -457,7 +457,7 @@ def stage_words(start: ColdStart, tables: Tables) -> pd.DataFrame:
                 "Source": ", ".join(
                     text.plain(tables.sources[source_id].title) for source_id in stage.source_ids
                 )
-                or "—",
+                or ("yours" if stage.basis == "measured" else "—"),
             }
         )
     return pd.DataFrame(rows).set_index("Stage")

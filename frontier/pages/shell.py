@@ -95,11 +95,15 @@ def _draw() -> None:
         say_missing(notices)
         page.run()
     except FrontierError as error:
-        st.error(text.plain(str(error)), icon=":material/error:")
-    for sentence in link.ignored():
-        (st if notices is None else notices).warning(
-            text.plain(f"From your link: {sentence}."), icon=":material/link_off:"
+        mishap.say(error, "page")
+    if said := link.ignored():
+        # One box, so that the answer is not a screen further down.
+        words = (
+            text.plain(f"From your link: {said[0]}.")
+            if len(said) == 1
+            else f"From your link:\n{text.bullets(said)}"
         )
+        (st if notices is None else notices).warning(words, icon=":material/link_off:")
     link.end()
     bar.finish()
 

@@ -48,6 +48,8 @@ class View:
         counted over longer times.
     idle_share : float or None
         Share of the time in which one replica would have nothing to do [1].
+    bucket_s : float or None
+        What requests were counted over, if they were. [s]
     no_residence : str
         Why service takes no time on this page; empty if it does.
     rate, gaps, tokens : DataFrame
@@ -63,12 +65,18 @@ class View:
     alike: tuple[str, ...]
     bursts: int | None
     idle_share: float | None
+    bucket_s: float | None
     no_residence: str
     rate: pd.DataFrame
     gaps: pd.DataFrame | None
     tokens: pd.DataFrame
     hours: pd.DataFrame | None
     prefixes: pd.DataFrame | None
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether requests were counted over more than a minute."""
+        return (self.bucket_s or 0.0) > units.SECONDS_PER_MINUTE
 
 
 def render() -> None:
@@ -126,12 +134,15 @@ def _view(choices: Choices, plan_id: str | None) -> View:
         else None,
         # Held with a timeout of 0 is held at work.
         idle_share=None if gaps is None else 1.0 - float(gaps["held_share"].iloc[0]),
+        bucket_s=trace.report.bucket_s,
         no_residence=no_residence,
         rate=rate_table(trace),
         gaps=gaps,
         tokens=tokens_table(trace),
         hours=hour_of_week_table(trace)
-        if trace.t0_utc is not None and trace.horizon_s >= units.SECONDS_PER_DAY
+        if trace.t0_utc is not None
+        and trace.horizon_s >= units.SECONDS_PER_DAY
+        and (trace.report.bucket_s or 0.0) <= units.SECONDS_PER_HOUR
         else None,
         prefixes=prefixes,
     )
@@ -168,12 +179,17 @@ def _headline(view: View) -> str:
             if is_daily
             else f", in {spell.count(view.bursts, 'burst')}"
         )
-    if view.idle_share is not None:
+    if view.idle_share is not None and not view.no_residence:
         idle = spell.percent(view.idle_share)
         if view.idle_share < 1.0 and idle == spell.percent(1.0):
             idle = f"nearly {idle}"
-        words += f"; one replica would be idle {idle} of the time"
+        placed = f"{_placed(view.bucket_s)}, " if view.is_coarse else ""
+        words += f"; {placed}one replica would be idle {idle} of the time"
     return words
+
+
+def _placed(bucket_s: float | None) -> str:
+    return f"spread at random over each {spell.seconds(bucket_s or 0.0)}"
 
 
 def _draw_rate(view: View, trace: Trace) -> None:
@@ -192,7 +208,7 @@ def _draw_cautions(view: View, trace: Trace) -> None:
     """Draw what to beware of as badges, and where the traffic is from, folded."""
     found = [*cautions(trace)]
     if view.no_residence:
-        found.append(("Serving takes no time", view.no_residence))
+        found.append(("Serving time not known", view.no_residence))
     with st.container(horizontal=True, gap="small", key="cautions"):
         for words, sentence in found:
             st.badge(
@@ -209,8 +225,12 @@ def _draw_cautions(view: View, trace: Trace) -> None:
 def _draw_hours(view: View, trace: Trace) -> None:
     st.markdown("**Hours of the week**")
     if view.hours is None:
+        bucket_s = view.bucket_s or 0.0
         st.caption(
-            "The trace has no date, so its hours of day are not known."
+            f"Requests were counted per {spell.seconds(bucket_s)}: at which hours they came is not "
+            "known."
+            if bucket_s > units.SECONDS_PER_HOUR
+            else "The trace has no date, so its hours of day are not known."
             if trace.horizon_s >= units.SECONDS_PER_DAY
             else f"{spell.seconds(trace.horizon_s)} of traffic hold no pattern of day or week. One "
             "can be borrowed from a published week: “Scale this traffic” in the bar."
@@ -257,13 +277,16 @@ def _draw_gaps(view: View, trace: Trace) -> None:
         f"the idle timeout. {said}",
     )
     if said:
-        st.markdown(f"{said[0].upper()}{said[1:]}.")
+        words = f"{said[0].upper()}{said[1:]}."
+        if view.is_coarse:
+            words = f"With requests {_placed(bucket_s)}: {said}."
+        st.markdown(words)
     words = (
         "Exact for one replica that takes any number of requests at once. A start takes no time "
         "here: requests that come during one also wait, and are in the frontier."
     )
     if view.no_residence:
-        words += f" Serving takes no time here either. {text.plain(view.no_residence)}"
+        words += " What serving takes is not known, and left out. " + text.plain(view.no_residence)
     if bucket_s is not None:
         words += (
             f" Requests were counted per {spell.seconds(bucket_s)}: shorter timeouts cannot be "
@@ -316,12 +339,21 @@ def _draw_burstiness(view: View, trace: Trace) -> None:
     ]
     for column, (label, value, words, exactly) in zip(st.columns(4), facts, strict=True):
         column.metric(label, "—" if value is None else words(value), help=exactly)
-    cv = statistics.iat_cv
+    cv, dispersion = statistics.iat_cv, statistics.dispersion_60s
+    if view.is_coarse:
+        st.caption(
+            f"Requests were counted per {spell.seconds(view.bucket_s or 0.0)}: how evenly they "
+            "come within is not known."
+        )
     if cv is None:
         return
+    at_random = (
+        "the first number is 1; for the second fewer than two whole minutes were seen."
+        if dispersion is None
+        else "both numbers are 1; day and night alone raise them."
+    )
     st.caption(
-        f"{evenness_in_words(cv, statistics.dispersion_60s)}. At random, both numbers are 1; "
-        "day and night alone raise them."
+        f"{evenness_in_words(cv, dispersion)}. At random, {at_random}"
         + (
             ""
             if trace.report.bucket_s is None

@@ -46,7 +46,7 @@ def draw(study: Study) -> None:
     if not apis:
         st.caption(
             f"No price of a per-token API for {text.plain(study.deployment.model.model)} is in "
-            "the tables. Give one under Offers, Per-token API."
+            "the tables. Give one under More, Per-token API."
         )
         return
     if used.is_always_on:
@@ -59,10 +59,15 @@ def draw(study: Study) -> None:
             shown=table.drop(columns="line"),
             alt=" ".join(said),
         )
+        end = (
+            "this traffic"
+            if used.is_past_target
+            else "all replicas that have room there, always at their target concurrency, where "
+            "requests queue and the limit is not held"
+        )
         st.caption(
             "The line is the plan's bill over the tokens of so many requests a day; its square "
-            "end is all replicas that have room there, always at their target concurrency, where "
-            "requests queue and the limit is not held. A star is a break-even."
+            f"end is {end}. A star is a break-even."
         )
     _draw_table(study, used, apis)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from frontier import spell
-from frontier.errors import InfeasibleError, InputError
+from frontier.errors import InfeasibleError, InputError, MisfitError
 from frontier.mitigations.base import Mitigation
 from frontier.mitigations.registry import mitigation
 from frontier.policy import NodePool
@@ -188,7 +188,7 @@ def node_pool(
     gpus = choice.gpus_per_node or max(offer.gpus_min, gpus_per_replica)
     if not offer.gpus_min <= gpus <= offer.gpus_max:
         if gpus_per_replica > offer.gpus_max:
-            raise InfeasibleError(
+            raise MisfitError(
                 f"A replica needs {gpus_per_replica} GPUs, and a node of {_named(offer)} has at "
                 f"most {offer.gpus_max}. Choose larger machines."
             )

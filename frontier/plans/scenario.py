@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontier import spell, units
-from frontier.errors import InfeasibleError, InputError
+from frontier.errors import InputError, MisfitError
 from frontier.mitigations.base import Mitigation, apply_mitigations, missing_for
 from frontier.mitigations.registry import mitigation
 from frontier.plans import nodes
@@ -587,7 +587,7 @@ def _fit(
         kv_precision=scenario.kv_precision,
     )
     if speed.gpus_per_replica > supply.gpus_max and supply.scales_to_zero:
-        raise InfeasibleError(
+        raise MisfitError(
             f"{model.model} in {speed.precision} needs {speed.gpus_per_replica} × {supply.gpu}, "
             f"but {supply.behaviour.provider} ({supply.offer_id}) gives a replica at most "
             f"{supply.gpus_max}. Choose a larger GPU."

@@ -6,7 +6,7 @@ one node.
 
 from __future__ import annotations
 
-from frontier.errors import InfeasibleError, InputError
+from frontier.errors import InputError, MisfitError
 from frontier.serving import attention
 from frontier.tables import Gpu, Model, Tables, look_up
 from frontier.units import BYTES_PER_GB, BYTES_PER_GIB
@@ -116,7 +116,7 @@ def gpus_needed(
 
     Raises
     ------
-    InfeasibleError
+    MisfitError
         If more GPUs are needed than a node has, or the heads do not divide among them.
     """
     model = look_up(tables.models, model, "model") if isinstance(model, str) else model
@@ -127,14 +127,14 @@ def gpus_needed(
     while _room_for(model, precision, gpu, count, context_tokens, kv_precision, tables) < wanted:
         count *= 2
         if count > model.total_params_b * PARAMS_PER_BILLION:
-            raise InfeasibleError(f"No number of {gpu.gpu} holds {model.model} in {precision}.")
+            raise MisfitError(f"No number of {gpu.gpu} holds {model.model} in {precision}.")
     if count > node:
-        raise InfeasibleError(
+        raise MisfitError(
             f"{model.model} in {precision} needs {count} × {gpu.gpu} ({gpu.vram_gb:g} GB each); "
             f"a replica is at most one node of {node}. Choose a larger GPU or fewer bits."
         )
     if model.q_heads % count:
-        raise InfeasibleError(
+        raise MisfitError(
             f"{model.model} in {precision} needs {count} × {gpu.gpu}, but its {model.q_heads} "
             f"attention heads do not divide among {count}. Choose a larger GPU or fewer bits."
         )
@@ -172,7 +172,7 @@ def room(
 
     Raises
     ------
-    InfeasibleError
+    MisfitError
         If not one fits; the message names the GPUs needed.
 
     Notes
@@ -193,9 +193,9 @@ def room(
             kv_precision=kv_precision,
         )
         remedy = f"It needs {least}."
-    except InfeasibleError as error:
+    except MisfitError as error:
         remedy = str(error)
-    raise InfeasibleError(
+    raise MisfitError(
         f"{model.model} in {precision} does not fit on {count} × {gpu.gpu} with "
         f"{context_tokens:,.0f} tokens of context. {remedy}"
     )

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frontier.errors import InfeasibleError, InputError
+from frontier.errors import InputError, MisfitError
 from frontier.serving import attention, memory
 from frontier.serving.attention import PairWork
 from frontier.tables import Gpu, Model, ServingPoint, Tables, look_up
@@ -354,7 +354,7 @@ def _arithmetic(model: Model, gpu: Gpu, precision: str, tables: Tables) -> tuple
         able = [row.gpu for row in tables.gpus.values() if getattr(row, f"{precision}_tflops")]
         others = [name for name in memory.precisions_of(model) if name not in peaks]
         choose = f"{' or '.join(others)}, or " if others else ""
-        raise InfeasibleError(
+        raise MisfitError(
             f"{gpu.gpu} has no {precision} units, and no measurement says how fast {model.model} "
             f"in {precision} is without them. Choose {choose}a GPU that has them "
             f"({', '.join(able)})."

@@ -49,6 +49,8 @@ from frontier.tables import (
 from frontier.trace.model import Trace, TraceReport, make_trace
 from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
+GENERATED = "generated"
+"""The format of a trace that no file was read for."""
 HOURS = 24
 WORKDAYS, DAYS = 5, 7
 # A generated trace happens in no particular week. This is a Monday, so that hours of the week
@@ -153,7 +155,7 @@ def generate_trace(
         prompts, outputs, kind.prompt_output_spearman, arrival_s.size, token_random
     )
     report = TraceReport(
-        format="generated",
+        format=GENERATED,
         rows_read=drawn,
         kept=arrival_s.size,
         dropped={"before or after the trace": drawn - arrival_s.size},

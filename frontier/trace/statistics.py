@@ -59,7 +59,10 @@ class SessionStatistics:
 
 @dataclass(frozen=True, slots=True)
 class TraceStatistics:
-    """The figures of a trace; None where the trace is too short for one.
+    """The figures of a trace; None where it is too short for one, or was counted too coarsely.
+
+    Requests counted by the hour or day stand at random places within: what looks closer than that
+    would say how they were placed.
 
     Attributes
     ----------
@@ -69,12 +72,13 @@ class TraceStatistics:
         From the first to the last request; time observed [s].
     mean_rps, requests_per_day : float or None
         Requests over the horizon [1/s, 1/day].
-    peak_1s, peak_60s : int
+    peak_1s, peak_60s : int or None
         Most requests in one second and in one minute, counted from time 0.
     iat_cv : float or None
         Standard deviation over mean of the inter-arrival times; 1 for Poisson arrivals.
-    dispersion_60s : float
-        Variance over mean of the requests of a minute; 1 for Poisson arrivals.
+    dispersion_60s : float or None
+        Variance over mean of the requests of a minute; 1 for Poisson arrivals. None where fewer
+        than two whole minutes were seen.
     longest_gap_s : float or None
         Longest time between two requests [s].
     gaps_over_60s, gaps_over_300s, gaps_over_600s : float or None
@@ -96,10 +100,10 @@ class TraceStatistics:
     horizon_s: float
     mean_rps: float | None
     requests_per_day: float | None
-    peak_1s: int
-    peak_60s: int
+    peak_1s: int | None
+    peak_60s: int | None
     iat_cv: float | None
-    dispersion_60s: float
+    dispersion_60s: float | None
     longest_gap_s: float | None
     gaps_over_60s: float | None
     gaps_over_300s: float | None
@@ -134,7 +138,17 @@ def trace_statistics(trace: Trace, tables: Tables | None = None) -> TraceStatist
     arrival_s, horizon_s = trace.arrival_s, trace.horizon_s
     gaps_s = np.diff(arrival_s)
     has_span = bool(arrival_s[-1] > arrival_s[0])
-    idle = time_in_gaps(trace, GAPS_S).tolist() if has_span else [None] * len(GAPS_S)
+    counted_s = trace.report.bucket_s or 0.0
+    has_minutes = counted_s <= SECONDS_PER_MINUTE
+    longest_gap_s = float(gaps_s.max()) if has_span else None
+    idle = [
+        share if counted_s <= gap_s else None
+        for gap_s, share in zip(
+            GAPS_S,
+            time_in_gaps(trace, GAPS_S).tolist() if has_span else [None] * len(GAPS_S),
+            strict=True,
+        )
+    ]
     seconds_filled, _ = _counts(arrival_s, horizon_s, 1.0)
     minutes_filled, minutes = _counts(arrival_s, horizon_s, SECONDS_PER_MINUTE)
     per_minute = arrival_s.size / minutes
@@ -145,17 +159,21 @@ def trace_statistics(trace: Trace, tables: Tables | None = None) -> TraceStatist
         horizon_s=horizon_s,
         mean_rps=mean_rps,
         requests_per_day=None if mean_rps is None else mean_rps * SECONDS_PER_DAY,
-        peak_1s=int(seconds_filled.max()),
-        peak_60s=int(minutes_filled.max()),
-        iat_cv=float(gaps_s.std() / gaps_s.mean()) if has_span else None,
+        peak_1s=int(seconds_filled.max()) if counted_s <= 1.0 else None,
+        peak_60s=int(minutes_filled.max()) if has_minutes else None,
+        iat_cv=float(gaps_s.std() / gaps_s.mean()) if has_span and has_minutes else None,
         # E X² − (E X)², over E X
-        dispersion_60s=float((minutes_filled**2).sum() / minutes / per_minute - per_minute),
-        longest_gap_s=float(gaps_s.max()) if has_span else None,
+        dispersion_60s=float((minutes_filled**2).sum() / minutes / per_minute - per_minute)
+        if horizon_s >= 2 * SECONDS_PER_MINUTE and has_minutes
+        else None,
+        longest_gap_s=longest_gap_s if longest_gap_s and longest_gap_s >= counted_s else None,
         gaps_over_60s=idle[0],
         gaps_over_300s=idle[1],
         gaps_over_600s=idle[2],
         empty_minutes=1.0 - minutes_filled.size / minutes,
-        near_empty_share=_near_empty(trace, tables),
+        near_empty_share=_near_empty(trace, tables)
+        if counted_s <= tables.setting("near_empty_window_s")
+        else None,
         prompt_tokens=_token_statistics(trace.prompt_tokens),
         output_tokens=_token_statistics(trace.output_tokens),
         prompt_output_spearman=spearman(trace.prompt_tokens, trace.output_tokens),
@@ -210,10 +228,13 @@ def hour_of_week(
 
 
 def rate_over_time(trace: Trace, most_bins: int) -> BinnedRate:
-    """Return requests over time in at most that many bins of a width that can be named."""
+    """Return requests over time in at most that many bins of a width that can be named.
+
+    A bin is no narrower than what requests were counted over.
+    """
     if most_bins < 1:
         raise InputError(f"Expected at least 1 bin, found {most_bins}.")
-    least_s = trace.horizon_s / most_bins
+    least_s = max(trace.horizon_s / most_bins, trace.report.bucket_s or 0.0)
     width_s = next(
         (width for width in _BIN_WIDTHS_S if width >= least_s),
         math.ceil(least_s / SECONDS_PER_DAY) * SECONDS_PER_DAY,

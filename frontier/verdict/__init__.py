@@ -44,6 +44,7 @@ from frontier.verdict.rates import (
 from frontier.verdict.words import (
     about_ranges,
     amount,
+    capped_in_words,
     commitment_in_words,
     few_beyond,
     named,
@@ -75,6 +76,7 @@ __all__ = [
     "few_beyond",
     "find_verdict",
     "flip_sentence",
+    "capped_in_words",
     "gap_sentence",
     "how_sure",
     "machines_of",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from frontier import hourly, spell
 from frontier.plans.families import DEDICATED, FAMILIES, HYBRID, RESERVED, SCHEDULED
 from frontier.ranges import Ranges
+from frontier.sweep import TokenApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +211,17 @@ class WaitingCost:
 
 @dataclass(frozen=True, slots=True)
 class Utilisation:
-    """How much of the time of the always-on rival scale-to-zero is billed and busy, and may be.
+    """How much of its time the always-on rival is busy and scale-to-zero billed, and may be.
 
     Attributes
     ----------
     replicas : int
         Of the rival: all shares are of the time of all of them. A share may exceed 1, where
         scale-to-zero spreads over more replicas than the rival has.
-    billed, busy : float
-        Of this traffic. [1]
+    billed : float
+        Of scale-to-zero on this traffic. [1]
+    busy : float
+        Of the rival itself on this traffic: in which its replicas have a request. [1]
     break_even_billed : float
         Above it the rival is the cheaper plan, at the prices of these two bills. [1]
     break_even_busy : float
@@ -401,6 +404,9 @@ class Verdict:
         Requests that exceed the context of the model, where there are any.
     hours_per_month : float
         [h]
+    api, api_usd_per_month : TokenApi or None, float
+        The reader's per-token API, and what a month of this traffic costs there [$]. It is no
+        plan, so it never wins.
     answer, beside, below : str
         The answer in one sentence, what stands beside it, and the line under both.
     reasons : tuple of str
@@ -429,6 +435,8 @@ class Verdict:
     few_beyond: int | None = None
     too_long: TooLong | None = None
     hours_per_month: float = math.nan
+    api: TokenApi | None = None
+    api_usd_per_month: float = math.nan
     answer: str = ""
     beside: str = ""
     below: str = ""

@@ -26,8 +26,8 @@ from frontier.plans.plan import Plan
 from frontier.plans.scenario import Deployment
 from frontier.ranges import HOLDS, NOT_SURE, Ranges, few_beyond
 from frontier.serving import precisions_of, serving_speed
-from frontier.sweep import Deal, Outcome, tolerance_of
-from frontier.tables import Model, Tables
+from frontier.sweep import Deal, Outcome, TokenApi, tolerance_of
+from frontier.tables import OWN_SOURCE, Model, Tables
 from frontier.trace import Trace
 from frontier.verdict import words
 from frontier.verdict.facts import (
@@ -64,6 +64,7 @@ def find_verdict(
     deal: Deal,
     limit_s: float,
     bases: Mapping[str, BillBasis],
+    api: TokenApi | None = None,
 ) -> Verdict:
     """Return what wins under the limit, and all that the answer rests on but the break-even.
 
@@ -110,6 +111,10 @@ def find_verdict(
         few_beyond=few_beyond(trace.arrival_s.size, tables.setting("ranges_few_beyond")).get(_TAIL),
         too_long=too_long(trace, deployment.model),
         hours_per_month=tables.setting("hours_per_month"),
+        api=api,
+        api_usd_per_month=math.nan
+        if api is None
+        else api.usd_per_month(trace, tables.setting("hours_per_month")),
     )
     found = dataclasses.replace(
         found,
@@ -231,7 +236,10 @@ def plan_facts(
         busy_replicas=outcome.seconds.busy_s / outcome.horizon_s,
         priced_on=tuple(
             dict.fromkeys(
-                (part.provider, pool.priced_on)
+                (
+                    f"{part.provider} (yours)" if part.source_id == OWN_SOURCE else part.provider,
+                    pool.priced_on,
+                )
                 for part, pool in zip(offers, basis.pools, strict=True)
             )
         ),
@@ -370,13 +378,15 @@ def _waiting(found: Verdict, hours_per_month: float) -> WaitingCost | None:
 def utilisation_of(
     zero: PlanFacts | None, rival: PlanFacts | None, tables: Tables
 ) -> Utilisation | None:
-    """Return how much of the rival's time scale-to-zero is billed and busy, and may be.
+    """Return how much of the rival's time scale-to-zero is billed, and it is busy, and may be.
 
     None where there is no rival, or nothing is billed.
     """
     if zero is None or rival is None or not zero.billed_replicas or not zero.usd_per_month:
         return None
-    billed, busy = zero.billed_replicas / rival.kept, zero.busy_replicas / rival.kept
+    billed = zero.billed_replicas / rival.kept
+    # Of the rival's own run: scale-to-zero may still be starting when a short trace ends.
+    busy = rival.busy_replicas / rival.kept
     thumb = tables.folklore[_BUSY_RULE]
     break_even = billed * rival.usd_per_month / zero.usd_per_month
     return Utilisation(

@@ -61,6 +61,7 @@ def beside(verdict: Verdict) -> str:
         _surely(verdict),
         _other_side(verdict),
         rate_in_words(verdict.break_even, verdict.rival),
+        _about_api(verdict),
     )
     return " ".join(sentence for sentence in said if sentence)
 
@@ -277,6 +278,19 @@ def _other_side(verdict: Verdict) -> str:
     return _set_beside(verdict, rival, within, _upper_first(named(rival)))
 
 
+def _about_api(verdict: Verdict) -> str:
+    """Return what the reader's per-token API would cost beside the answer."""
+    if verdict.api is None:
+        return ""
+    within = verdict.cheapest_within
+    return verdict.api.in_words(
+        verdict.api_usd_per_month * _part(verdict),
+        _per(verdict),
+        None if within is None else amount(verdict, within),
+        verdict.limit_s,
+    )
+
+
 def _surely(verdict: Verdict) -> str:
     """Return the cheapest plan that surely holds the limit, where the winner may not."""
     within, sure = verdict.cheapest_within, verdict.sure
@@ -422,16 +436,17 @@ def _about_waiting(verdict: Verdict) -> str:
 
 
 def utilisation_in_words(found: Utilisation | None, rival: PlanFacts | None) -> str:
-    """Return the break-even as billed and as busy time, and how much of both this traffic has."""
+    """Return the break-even as billed and as busy time, and how much of both there is now."""
     if found is None or rival is None:
         return ""
     return (
         f"Break-even by the bills: scale-to-zero costs less than {named(rival)} while it is billed "
         f"for under {spell.percent(found.break_even_billed)} of {_its(found)} time; this traffic "
-        f"makes that {spell.percent(found.billed)}. As busy time that is "
-        f"{spell.percent(found.break_even_busy)}, and this traffic is busy "
-        f"{spell.percent(found.busy)}; rules of thumb of {spell.percent(found.rule_of_thumb[0])} "
-        f"to {spell.percent(found.rule_of_thumb[1])} mean busy time."
+        f"makes that {spell.percent(found.billed)}. This traffic keeps "
+        f"{'it' if found.replicas == 1 else 'them'} busy {spell.percent(found.busy)} of the time; "
+        f"break-even would be at {spell.percent(found.break_even_busy)}. Rules of thumb of "
+        f"{spell.percent(found.rule_of_thumb[0])} to {spell.percent(found.rule_of_thumb[1])} mean "
+        "busy time."
     )
 
 
@@ -490,12 +505,17 @@ def _about_rate(verdict: Verdict) -> str:
             for one in found.crossings
         )
         words = f"The break-even lies within {ranges} requests a day, one standard error."
-    if found.capped_from_per_day is not None:
-        words += (
-            f" Above {spell.significant(found.capped_from_per_day)} requests a day scale-to-zero "
-            "may not have the replicas that it needs: there the comparison ends."
-        )
-    return words.strip()
+    return f"{words} {capped_in_words(found)}".strip()
+
+
+def capped_in_words(found: BreakEvenRate) -> str:
+    """Return where the comparison ends for want of replicas; empty if it does not."""
+    if found.capped_from_per_day is None:
+        return ""
+    return (
+        f"Above {spell.significant(found.capped_from_per_day)} requests a day scale-to-zero may "
+        "not have the replicas that it needs: there the comparison ends."
+    )
 
 
 def commitment_in_words(found: Commitment | None) -> str:

@@ -234,6 +234,13 @@ def test_it_says_how_many_stages_are_assumed_and_how_far_off_the_like_were(open_
     assert f"{spell.count(like.cases, 'published start')} that nothing was fitted to" in said
 
 
+def test_one_stage_is_and_a_stage_of_no_time_is_none(open_page):
+    """What is counted is what the chart shows."""
+    said = _said(open_page(allocate_s="0.0"))
+    assert "1 of the 9 stages is assumed." in said
+    assert "Not part of this start: GPU allocation." in said
+
+
 def test_what_goes_wrong_is_chosen_with_its_source_and_moves_the_tail(open_page):
     """No start fails unless it is said; a preset names its source and lengthens the range."""
     usual, risky = open_page(), open_page(start_risk="one-in-twenty")

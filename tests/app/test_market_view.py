@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
+from frontier import spell
 from frontier.charts import market_chart
 from frontier.charts.market_chart import (
     market_figure,
@@ -16,12 +17,19 @@ from frontier.charts.market_chart import (
     ranked_table,
 )
 from frontier.economics import efficient
-from frontier.market import Wanted, market
+from frontier.market import Wanted, answer_of, market
 from frontier.plans.scenario import Scenario
 from frontier.tables import load_tables
 from frontier.trace import TraceReport, make_trace
 
 TABLES = load_tables()
+
+
+class Kept(dict):
+    """Keeps all."""
+
+    def put(self, key, value, seconds):
+        self[key] = value
 
 
 def said(app):
@@ -95,10 +103,6 @@ def test_a_filter_that_no_offer_meets_is_said(open_app):
 
 @pytest.fixture(scope="module")
 def found():
-    class Kept(dict):
-        def put(self, key, value, seconds):
-            self[key] = value
-
     generator = np.random.default_rng(1)
     trace = make_trace(
         "test",
@@ -211,3 +215,55 @@ def test_an_offer_that_costs_nothing_has_a_place_on_the_chart(found, free):
     assert low <= drawn.min()
     assert drawn.max() <= high + 5  # what costs many times as much lies beyond
     assert "$0 at the left end" in figure.layout.xaxis.title.text
+
+
+def test_the_readers_per_token_api_stands_beside_both_answers(open_app):
+    """Dollars of the traffic at its prices, beside the market's cheapest and the pair's."""
+    query = {"api": "1", "api_input": "0.6", "api_output": "2.4", "api_p99": "1.2"}
+    app = open_app(view="market", **query)
+    assert not app.exception
+    trace = app.session_state["choices"].trace
+    tokens = trace.prompt_tokens.sum() * 0.6 + trace.output_tokens.sum() * 2.4
+    usd = tokens / 1e6 / (trace.horizon_s / 3600) * TABLES.setting("hours_per_month")
+    words = f"Your per-token API costs {spell.dollars(usd)} a month, "
+    blocks = [block.value.replace("\\", "") for block in (*app.caption, *app.markdown)]
+    found = [block for block in blocks if words in block]
+    assert len(found) == 2
+    assert all("less, and holds the limit at the p99 of 1.2 s that you gave." in b for b in found)
+    assert not any("per-token API costs" in words for words in said(app))
+
+
+def test_what_waits_past_the_end_of_a_short_trace_is_no_cheapest():
+    """13 seconds end before any replica has started: no scale-to-zero is named for its price."""
+    trace = make_trace(
+        "short",
+        np.linspace(0.0, 12.9, 60),
+        np.full(60, 800),
+        np.full(60, 100),
+        horizon_s=12.9,
+        report=TraceReport("made", "s", 60, 60),
+    )
+    found = market(
+        Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0, ()),
+        trace,
+        TABLES,
+        limit_s=2.0,
+        kept=Kept(),
+        today=dt.date(2026, 11, 1),
+        wanted=Wanted(gpus=("L40S",)),
+    )
+    starting = [row.zero for row in found.able if row.zero is not None]
+    assert starting
+    assert all(choice.p99_s > 12.9 for choice in starting)
+    assert answer_of(found).scale_to_zero is None
+
+
+def test_a_price_of_ones_own_is_not_said_to_be_the_providers(open_app):
+    """Beneath the answer and in the words of the market it is the reader's, whatever its date."""
+    app = open_app(view="market", **{"price.aws-l4": "0.30", "price.modal-l40s": "1.20"})
+    assert not app.exception
+    blocks = " ".join(block.value.replace("\\", "") for block in (*app.caption, *app.markdown))
+    assert "Modal (yours) " in blocks
+    assert ", Crusoe 20" in blocks or "Prices of Crusoe 20" in blocks
+    assert "AWS g6.xlarge" in said(app)[0]
+    assert "Its price is yours." in blocks

@@ -122,3 +122,13 @@ def test_other_pages_draw_a_cluster(name):
     assert not app.error
     if name == "cold_start":
         assert "on a node that is still up it takes about" in _words(app)
+
+
+def test_the_same_machines_twice_are_told_apart_in_the_headline(open_app):
+    """As nodes and as a dedicated offer: not the one name twice."""
+    app = open_app(view="market", place="nodes", node_offer="crusoe-l40s", dedicated="crusoe-l40s")
+    assert not app.exception
+    assert any(
+        block.value.startswith("Between Crusoe L40S as nodes and Crusoe L40S dedicated: ")
+        for block in app.subheader
+    )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from frontier.errors import MisfitError
 from frontier.pages import shell
+from frontier.plans.scenario import Scenario, deploy
 from frontier.tables import load_tables
+from frontier.trace import generate_trace
 
 
 def _said(app) -> str:
@@ -172,3 +177,46 @@ def test_an_fp8_cache_is_a_choice_that_travels_in_the_link(open_app):
     assert not app.exception
     assert app.selectbox(key="kv").value == "fp8"
     assert app.session_state["choices"].scenario.kv_precision == "fp8"
+
+
+_MISFIT = """
+import streamlit as st
+from frontier.errors import InfeasibleError, MisfitError
+from frontier.pages import link, mishap
+link.begin()
+with mishap.boundary("page"):
+    raise {error}("It does not do.")
+st.session_state["goes_to"] = st.session_state.get("link_turn")
+link.end()
+"""
+
+
+def test_a_page_that_nothing_fits_on_leads_to_the_offers_that_can():
+    """An error that other offers do not have comes with the way to them; no other does."""
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_string(_MISFIT.format(error="MisfitError"), default_timeout=30).run()
+    assert [error.value for error in app.error] == ["It does not do\\."]
+    (button,) = app.button
+    assert button.label == "See the offers that can run it"
+    assert button.click().run().session_state["goes_to"] == ""
+    other = AppTest.from_string(_MISFIT.format(error="InfeasibleError"), default_timeout=30).run()
+    assert other.error
+    assert not other.button
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        ({"model": "Mistral-Large-3-675B-Instruct-2512", "precision": "fp8"}, "needs 32"),
+        ({"gpus_per_replica": 1, "model": "Llama-3.1-70B-Instruct"}, "does not fit on 1"),
+    ],
+)
+def test_a_model_too_large_for_the_offers_in_focus_is_such_an_error(scenario, words):
+    """What every page on the offers in focus begins with raises the error that leads on."""
+    chosen = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0, ())
+    tables = load_tables()
+    with pytest.raises(MisfitError, match=words):
+        deploy(
+            dataclasses.replace(chosen, **scenario), generate_trace("internal-rag", seed=1), tables
+        )

@@ -80,10 +80,22 @@ def test_the_page_starts_with_its_picture_and_folds_where_the_traffic_is_from(op
     drawn = drawn[drawn.index("subheader") :]
     assert drawn[:2] == ["subheader", "plotly_chart"]
     folded = next(fold for fold in app.expander if fold.label.startswith("Where this traffic"))
-    assert any("rows read = " in words.value for words in folded.markdown)
+    assert any("requests drawn = " in words.value for words in folded.markdown)
     badges = [words.value for words in app.markdown if "-badge[" in words.value]
-    assert any("rows dropped" in words for words in badges)
     assert any("assumptions" in words for words in badges)
+
+
+def test_rows_of_a_file_are_dropped_and_drawn_requests_are_not(open_traffic):
+    """A caution for what is lost of a file; what a generator drew outside the week is none."""
+    assert not any("dropped" in words.value for words in (*open_traffic().markdown,))
+    rows = "timestamp,prompt_tokens,output_tokens\n" + "".join(
+        f"2026-11-{day:02}T{hour:02}:00:00Z,100,{20 if hour else 'x'}\n"
+        for day in range(2, 9)
+        for hour in range(24)
+    )
+    app = _upload(open_traffic, "mine.csv", rows)
+    badges = [words.value for words in app.markdown if "-badge[" in words.value]
+    assert any("7 of 168 rows dropped" in words for words in badges)
 
 
 def test_terms_of_statistics_are_in_tooltips_only(open_traffic):
@@ -111,7 +123,7 @@ def test_the_example_is_described_in_one_sentence_and_drawn(open_traffic):
     assert not app.error
     assert "requests a day in" in app.subheader[0].value
     assert "one replica would be idle" in app.subheader[0].value
-    assert "rows read =" in _said(app)
+    assert "requests drawn =" in _said(app)
     assert "Azure Functions apps" in _said(app)
     assert len(app.get("plotly_chart")) == 4
     assert len(app.get("download_button")) >= 4
@@ -491,3 +503,33 @@ def test_reading_stops_when_the_page_is_left():
 def test_how_even_traffic_is_agrees_with_both_numbers(iat_cv, dispersion_60s, begins):
     """20 times the spread of chance from minute to minute is not called random."""
     assert evenness_in_words(iat_cv, dispersion_60s).startswith(begins)
+
+
+def test_counts_of_days_say_nothing_of_the_hours_within(open_traffic):
+    """How it idles, bursts and peaks within a day was not counted: it is left out, or said so."""
+    rows = "".join(
+        f"2026-{month:02}-{day:02},{300 + 17 * day},{354000 + 20060 * day},{63600 + 3604 * day}\n"
+        for month in (4, 5, 6)
+        for day in range(1, 29)
+    )
+    app = _upload(
+        open_traffic, "daily.csv", "date,requests,prompt_tokens,output_tokens\n" + rows, draws="0"
+    )
+    assert not app.exception
+    assert "; spread at random over each 24 h, one replica would be idle" in app.subheader[0].value
+    assert "burst" not in app.subheader[0].value
+    said = " ".join(block.value for block in (*app.markdown, *app.caption))
+    assert "at which hours they came is not known" in said
+    assert "how evenly they come within is not known" in said
+    assert "With requests spread at random over each 24 h: provider's default" in said
+    for claimed in ("in gaps over", "Burstier", "Nearly at random:", "At random,", "Fewer than 10"):
+        assert claimed not in said
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert metrics["Uneven gaps"] == metrics["Uneven minutes"] == metrics["Busiest minute"] == "—"
+
+
+def test_a_model_that_fits_nowhere_leaves_no_replica_to_be_idle(open_traffic):
+    """Nothing is said of how busy a replica would be that cannot be there."""
+    app = open_traffic(model="Mistral-Large-3-675B-Instruct-2512")
+    assert not app.exception
+    assert "idle" not in app.subheader[0].value

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from frontier import spell
+from frontier.billing import TokenPrice
 from frontier.break_even import BreakEven, RatePoint
 from frontier.economics import Crossing, Swing
 from frontier.plans.families import (
@@ -28,6 +29,7 @@ from frontier.ranges import LUCK, PlanRange, Range, Ranges
 from frontier.ranges.facts import beyond_in_words
 from frontier.rivals import ALWAYS_ON, AS_SHIPPED
 from frontier.sensitivity import Flip
+from frontier.sweep import TokenApi
 from frontier.trace import TraceReport, make_trace
 from frontier.verdict import (
     BreakEvenRate,
@@ -277,9 +279,27 @@ def test_break_even_as_billed_and_as_busy_time():
     use = Utilisation(1, 0.25, 0.05, 0.5, 0.1, (0.4, 0.5))
     assert verdict_of(utilisation=use).reasons[-1] == (
         "Break-even by the bills: scale-to-zero costs less than one always-on Acme L40S while it "
-        "is billed for under 50 % of its time; this traffic makes that 25 %. As busy time that is "
-        "10 %, and this traffic is busy 5 %; rules of thumb of 40 % to 50 % mean busy time."
+        "is billed for under 50 % of its time; this traffic makes that 25 %. This traffic keeps it "
+        "busy 5 % of the time; break-even would be at 10 %. Rules of thumb of 40 % to 50 % mean "
+        "busy time."
     )
+
+
+@pytest.mark.parametrize(
+    ("usd", "p99_s", "within", "expected"),
+    [
+        (31.84, 1.2, ONE, "costs $31.84 a month, $968 less, and holds the limit at the p99 of 1.2"),
+        (1500.0, 2.0, ONE, "costs $1,500 a month, $500 more, and holds the limit at the p99 of 2"),
+        (31.84, 3.0, ONE, "costs $31.84 a month, $968 less, and breaks the limit at the p99 of 3"),
+        (31.84, 1.2, None, "costs $31.84 a month, and holds the limit at the p99 of 1.2"),
+    ],
+)
+def test_a_per_token_api_stands_beside_the_answer(usd, p99_s, within, expected):
+    """It is no plan and never the answer, yet nobody overlooks that it costs less."""
+    api = TokenApi(TokenPrice(0.6, 2.4, 0.1), p99_s, 0.3)
+    verdict = verdict_of(within=within, api=api, api_usd_per_month=usd)
+    assert f"Your per-token API {expected} s that you gave." in verdict.beside
+    assert "per-token API" not in verdict.answer
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
 import gzip
 import json
@@ -148,6 +149,40 @@ def test_figures_of_a_trace_counted_by_hand():
     assert figures.sessions is None
 
 
+@pytest.mark.parametrize(
+    ("counted_s", "unknown"),
+    [
+        (1.0, set()),
+        (60.0, {"peak_1s"}),
+        (300.0, {"peak_1s", "peak_60s", "iat_cv", "dispersion_60s", "gaps_over_60s"}),
+        (
+            3600.0,
+            {"peak_1s", "peak_60s", "iat_cv", "dispersion_60s", "longest_gap_s"}
+            | {"gaps_over_60s", "gaps_over_300s", "gaps_over_600s", "near_empty_share"},
+        ),
+    ],
+)
+def test_what_is_closer_than_a_count_was_taken_over_is_not_known(counted_s, unknown):
+    """Requests of a bucket stand at random places: what looks into it is absent, not made up."""
+    trace = trace_of([0, 1, 1.5, 61, 400, 1300], horizon_s=1800)
+    report = dataclasses.replace(trace.report, bucket_s=counted_s)
+    counted = trace_statistics(dataclasses.replace(trace, report=report))
+    whole = trace_statistics(trace)
+    for field in dataclasses.fields(whole):
+        expected = None if field.name in unknown else getattr(whole, field.name)
+        assert getattr(counted, field.name) == expected, field.name
+    assert any("in gaps over" in one for one in alike(counted)) == ("gaps_over_60s" not in unknown)
+    widths_s = np.diff(rate_over_time(dataclasses.replace(trace, report=report), 1000).edges_s)
+    assert widths_s[:-1].min(initial=np.inf) >= counted_s
+
+
+def test_minutes_are_uneven_only_among_several():
+    """One minute, or a part of one, says nothing of how minutes differ: absent, not 0."""
+    assert trace_statistics(trace_of(range(13), horizon_s=13)).dispersion_60s is None
+    assert trace_statistics(trace_of(range(119), horizon_s=119)).dispersion_60s is None
+    assert trace_statistics(trace_of(range(120), horizon_s=120)).dispersion_60s == 0.0
+
+
 def test_near_empty_windows_are_those_with_fewer_than_ten():
     """Windows with 10, 9 and no request: two of three; the half window at the end is left out."""
     arrival_s = [*range(10), *range(600, 609), *range(1800, 1830)]
@@ -173,7 +208,7 @@ def test_one_instant_has_no_burstiness_and_no_idle_time():
     figures = trace_statistics(trace_of([0.0, 0.0]))
     assert figures.mean_rps is figures.iat_cv is figures.longest_gap_s is None
     assert figures.gaps_over_60s is figures.near_empty_share is None
-    assert figures.dispersion_60s == 0.0
+    assert figures.dispersion_60s is None
     with pytest.raises(InputError, match="two different times"):
         time_in_gaps(trace_of([0.0]), [60])
     assert rate_over_time(trace_of([0.0, 0.0]), 10).requests.tolist() == [2]

@@ -8,6 +8,7 @@ import functools
 import numpy as np
 import pytest
 
+from frontier import spell
 from frontier.billing import TokenPrice
 from frontier.charts.used_chart import used_figure, used_table
 from frontier.finance import ApiCost, Used, apis_of, break_even_per_day, used_in_words, used_of
@@ -71,6 +72,34 @@ def test_the_costs_are_equal_at_break_even_and_there_is_none_below_the_floor(usd
         assert at * other.usd_per_request == pytest.approx(used.usd_per_day)
         assert used.usd_per_mtok_at(at) == pytest.approx(usd_per_mtok)
         assert at <= used.full_requests_per_day
+
+
+def test_a_plan_never_serves_more_than_it_could():
+    """Replicas that hold more at once than the target concurrency cost no less full than now."""
+    arrival_s = np.linspace(0.0, 10.0, 500)
+    trace = make_trace(
+        "crowd",
+        arrival_s,
+        np.full(500, PROMPT),
+        np.full(500, OUTPUT),
+        horizon_s=10.0,
+        report=TraceReport("made", "s", 500, 500),
+    )
+    scenario = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0, ())
+    of = study_of(simulate(scenario, trace, TABLES), TABLES, limit_s=2.0)
+    rival = of.outcomes[of.verdict.rival.plan_id]
+    held = rival.seconds.held_s / rival.horizon_s
+    assert trace.arrival_s.size / 10.0 > held * replica_rps(trace, rival.plan.speed)
+    used = used_of(of, rival)
+    assert used.is_past_target
+    assert used.utilisation == pytest.approx(1.0)
+    assert used.usd_per_mtok_reserved == pytest.approx(used.usd_per_mtok_used)
+    cheap, dear = (api(used.usd_per_mtok_used * factor) for factor in (0.5, 2.0))
+    said = used_in_words(used, (cheap, dear))
+    assert "would at the target concurrency, or more: " in said[0]
+    usd = spell.dollars(used.usd_per_mtok_used)
+    assert f"no break-even up to this traffic, at which these machines cost {usd}." in said[1]
+    assert "these machines cost less from" in said[2]
 
 
 def test_a_plan_that_follows_the_traffic_has_no_single_break_even():

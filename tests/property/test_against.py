@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from frontier.against import Against, against, difference_table, inputs_of, line, sentences
@@ -13,12 +14,14 @@ from frontier.against.inputs import DEAL_LABELS, SAID_TOGETHER, SCENARIO_LABELS,
 from frontier.billing import HostChoice, Terms
 from frontier.charts.against_chart import add_pin, against_figure, against_table
 from frontier.charts.frontier_chart import frontier_figure, frontier_table
+from frontier.plans.families import FAMILIES
 from frontier.plans.scenario import OfficeHours, Scenario
 from frontier.sweep import Deal
 from frontier.tables import load_tables
 from tests.property.test_explanations import drawn_studies
 
 TABLES = load_tables()
+BUYABLE = [key for key, family in FAMILIES.items() if family.is_buyable]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +95,17 @@ def test_the_words_are_those_of_the_numbers(pairs):
             continue
         usd, p99 = pair["usd"].change, pair["p99"].change
         assert f"{' less' if usd < 0 else ' more'} than A" in said
-        assert line(found).startswith(f"Against your pin A: {'−' if usd < 0 else '+'}$")
+        without = [
+            name
+            for name, study in (("A", found.a), ("B", found.b))
+            if study.table.loc[study.table["meets_slo"], "family"].isin(BUYABLE).sum() == 0
+        ]
+        instead = {
+            0: "",
+            1: f" (no plan holds the limit of {without[0] if without else ''}, so by its fastest)",
+            2: " (no plan holds either limit, so by the fastest of each)",
+        }[len(without)]
+        assert line(found).startswith(f"Against your pin A{instead}: {'−' if usd < 0 else '+'}$")
         if p99 and math.isfinite(p99):
             assert f" {'shorter' if p99 < 0 else 'longer'}." in said
             assert f"p99 {'−' if p99 < 0 else '+'}" in line(found)
@@ -203,3 +216,33 @@ def test_the_table_holds_every_figure_unrounded(pairs):
         both = table[np.isfinite(table["a"].astype(float)) & np.isfinite(table["b"].astype(float))]
         change = both["b"].astype(float) - both["a"].astype(float)
         assert np.allclose(change, both["change"].astype(float))
+
+
+@pytest.mark.parametrize(
+    ("usd", "p99_s", "limit_s", "expected"),
+    [
+        # All lies on the left, far from the line's right end.
+        ([100, 110], [60.0, 50.0], 2.0, ("right", "bottom")),
+        # The step falls at the right end, through both sides of the line there.
+        ([100, 500, 1000], [60.0, 50.0, 0.5], 30.0, ("left", "bottom")),
+        # A level stretch runs just above the line: beneath it is room.
+        ([100, 300, 1000], [60.0, 2.2, 2.1], 2.0, ("right", "top")),
+    ],
+)
+def test_the_name_of_a_limit_stands_where_no_line_runs(usd, p99_s, limit_s, expected):
+    """On the end and the side of its line at which no plan and no step crosses it."""
+    table = pd.DataFrame(
+        {
+            "side": "B",
+            "plan_id": [str(at) for at in range(len(usd))],
+            "label": "a plan",
+            "usd_per_month": [float(one) for one in usd],
+            "p99_ttft_s": p99_s,
+            "efficient": True,
+            "role": "",
+        }
+    )
+    figure = against_figure(table, limits_s=(limit_s, limit_s))
+    (name,) = [note for note in figure.layout.annotations if note.text.startswith("limit ")]
+    assert (name.xanchor, name.yanchor) == expected
+    assert name.x == (1 if expected[0] == "right" else 0)

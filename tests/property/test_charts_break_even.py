@@ -49,6 +49,21 @@ def test_rates_are_the_factors_times_the_traffic():
     assert rival["idle_timeout_s"].isna().all()
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_the_words_of_crossings_side_by_side_do_not_meet(count):
+    """Each stands in a row of its own above the lines, however near the rates are."""
+    crossings = [
+        Crossing(0.2 + at / 100, 0.199 + at / 100, 0.201 + at / 100, True) for at in range(count)
+    ]
+    figure = figure_of(crossings)
+    heights = [note.y for note in figure.layout.annotations if "break-even" in note.text]
+    top = figure.layout.yaxis.range[1]
+    assert len(heights) == count
+    # Two lines of 12 px in a plot of about 300.
+    assert np.diff(sorted(heights)).min(initial=top) >= 0.1 * top
+    assert min(heights) - 0.1 * top >= max(point.usd_per_month for point in POINTS) * 0.99
+
+
 def test_a_point_over_the_limit_is_hollow_and_its_line_not_solid():
     """Of each line the solid trace has a value exactly where the limit is held."""
     figure = figure_of([CROSSING])

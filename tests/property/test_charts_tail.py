@@ -7,6 +7,7 @@ import datetime as dt
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from frontier.charts.in_flight_chart import in_flight_figure, in_flight_table
@@ -89,6 +90,20 @@ def test_the_slowest_percent_is_one_in_a_hundred(n, count):
     assert ttft_s[slowest[0]] == ttft_s.max()
     left = np.delete(ttft_s, slowest)
     assert not left.size or left.max() <= ttft_s[slowest].min()
+
+
+def test_shares_of_many_requests_are_ticked_in_percent_all_alike():
+    """A million requests go down to a ten-thousandth of a percent, and no tick is 1e-06."""
+    table = pd.DataFrame(
+        {
+            "ttft_s": [0.1, 1.0],
+            "share_as_slow": [1.0, 1e-6],
+            "cause": ["own_prompt", "own_prompt"],
+            "percentile": ["", ""],
+        }
+    )
+    ticks = tail_figure(table, slo_p99_ttft_s=2.0).layout.yaxis.ticktext
+    assert list(ticks) == ["100 %", "10 %", "1 %", "0.1 %", "0.01 %", "0.001 %", "0.0001 %"]
 
 
 def test_the_figure_draws_every_point_once():

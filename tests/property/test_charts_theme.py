@@ -8,6 +8,7 @@ import math
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
@@ -288,3 +289,33 @@ def test_an_axis_of_the_clock_has_ticks_however_short_the_trace(span_s, t0_s):
     assert all(0.0 <= at_s <= span_s for at_s in ticks_s)
     if span_s < 86_400:
         assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize(
+    ("low_s", "high_s", "labels"),
+    [
+        (890.0, 1200.0, ["15 min", "16 min", "17 min", "18 min", "19 min", "20 min"]),
+        (190.0, 260.0, ["3 min 20 s", "3 min 40 s", "4 min", "4 min 20 s"]),
+        (44.0, 61.0, ["45 s", "50 s", "55 s", "60 s"]),
+    ],
+)
+def test_a_short_axis_of_times_has_ticks_a_round_step_apart(low_s, high_s, labels):
+    """Not at 14 min 50 s and 16 min 10 s, as equal parts of a log scale would be."""
+    ticks_s, words = theme.even_ticks(low_s, high_s, 6)
+    assert words == labels
+    assert all(low_s <= tick <= high_s for tick in ticks_s)
+    assert np.ptp(np.diff(ticks_s)) == 0
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (23_000, 460_000, [50_000, 100_000, 200_000]),
+        (15_000, 4_000_000, [30_000, 100_000, 300_000, 1_000_000, 3_000_000]),
+        (16.9, 15_200, [30, 100, 300, 1000, 3000, 10_000]),
+        (1, 1e7, [10.0**at for at in range(8)]),
+    ],
+)
+def test_an_axis_of_rates_has_more_ticks_than_one_and_not_too_many(low, high, ticks):
+    """Steps of 1, 2 and 5, of 1 and 3, or decades, by how many there is room for."""
+    assert theme.rate_ticks(low, high) == pytest.approx(ticks)

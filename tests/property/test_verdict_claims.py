@@ -417,9 +417,9 @@ def _check_shares(know, said):
     assert (use.billed < use.break_even_billed) == (know.usd[zero] < know.usd[rival]) or _close(
         know.usd[zero], know.usd[rival]
     )
-    outcome, count = know.plans[zero], know.plans[rival].plan.policy.max_replicas
+    outcome, count = know.plans[rival], know.plans[rival].plan.policy.max_replicas
     busy = outcome.sessions["busy_s"].sum() / outcome.horizon_s / count
-    assert f"is busy {spell.percent(busy)};" in said
+    assert f" busy {spell.percent(busy)} of the time;" in said
     # The price of a billed hour, and that of the rival's hours, from bills of our own.
     assert use.break_even_billed / use.billed == pytest.approx(know.usd[rival] / know.usd[zero])
 
