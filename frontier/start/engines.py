@@ -28,7 +28,7 @@ _PATTERNS = (
     ("banner", "SGLang", r"server_args=ServerArgs\(", "start of the engine"),
     ("engine", "SGLang", r"Init torch distributed begin", "engine begins"),
     ("banner", "TGI", r"text_generation_launcher: Args \{", "start of the engine"),
-    ("banner", "Ollama", r'msg="?starting (?:llama server|runner)', "start of the runner"),
+    ("banner", "Ollama", r'msg="?starting (?:llama[ -]server|runner)', "start of the runner"),
     ("banner", "llama.cpp", r"^(?:[\d.]{10,20} I )?build: \d{1,6} \(", "start of the engine"),
     ("banner", "TensorRT-LLM", r"TensorRT-LLM version: |TensorRT LLM version: ", "start of the engine"),
     ("banner", "LMDeploy", r"lmdeploy - INFO - [^\n]{0,60}input backend=", "start of the engine"),
@@ -38,24 +38,27 @@ _PATTERNS = (
     ("drafter", "vLLM", r"Loading drafter model", "drafter begins to load"),
     ("load_begin", "vLLM", r"Starting to load model", "loading begins"),
     ("load_begin", "SGLang", r"Load weight begin", "loading begins"),
-    ("load_begin", "llama.cpp", r"load_model: loading model|load_tensors: loading model tensors", "loading begins"),
+    ("load_begin", "llama.cpp", r"load_model: loading model|load_tensors: loading model tensors|(?:^|\s)(?:main|llama_server): loading model\s*$", "loading begins"),
     ("loading", "vLLM", rf"Loading weights took {_N}{_SEC}", "weights read and copied"),
     ("model", "vLLM", rf"Model loading took [\d.]{{1,12}} Gi?B(?: memory)? and {_N}{_SEC}", "model loaded, download included"),
     ("model", "vLLM", rf"Loading model weights took [\d.]{{1,12}} Gi?B and {_N}{_SEC}", "model loaded, download included"),
     ("load_end", "vLLM", r"Loading model weights took [\d.]{1,12} Gi?B", "weights loaded"),
     ("model", "SGLang", rf"Load weight end\. elapsed={_N}{_SEC}(?:, type=(?P<of>\w{{1,80}}))?", "model loaded, download included"),
-    ("load_end", "SGLang", r"Load weight end\.", "weights loaded"),
+    ("load_end", "SGLang", r"Load weight ends?\.", "weights loaded"),
+    ("summary", "SGLang", r"Engine startup timings \(s\): (?P<timings>[\w={}., ]{1,600})", "what each stage took"),
+    ("shards", "", rf"Loading (?:safetensors|pt|bin) checkpoint shards: {_BAR}", "weights read, by the bar"),
+    ("shards", "", r"(?:Loading (?:safetensors|pt|bin) checkpoint|Multi-thread loading) shards: 100% Completed[^\[]{0,60}\[(?P<bar>(?:\d{1,2}:)?\d{1,2}:\d\d)<", "weights read, by the bar"),
     ("stream", "", rf"\[RunAI Streamer\] Overall time to stream [^:\n]{{1,60}}: {_N} ?s", "weights streamed"),
     ("stream", "", rf"Deserialized [\d.]{{1,12}} ?[KMG]i?B in {_N} ?s", "weights deserialised"),
     ("stream", "", rf"Loading (?:safetensors using InstantTensor loader|fastsafetensors checkpoint shards|safetensors using Runai Model Streamer)[^\n]{{0,20}}{_BAR}", "weights streamed"),
     ("stream", "", r"Loading safetensors using [^\n]{1,40}: 100% Completed[^\[]{0,60}\[(?P<bar>(?:\d{1,2}:)?\d{1,2}:\d\d)<", "weights streamed"),
     ("prefetch", "", rf"Prefetching checkpoint files into page cache finished in {_N} ?s", "files prefetched beside the loading"),
-    ("shard", "TGI", rf"Shard ready in {_N} ?s", "shard started and loaded"),
+    ("shard", "TGI", rf"Shard ready in (?:(?P<ms>\d{{1,9}}(?:\.\d{{1,9}})?)ms|{_N} ?s)", "shard started and loaded"),
     ("warm", "TGI", r"Warming up model", "warm-up begins"),
     ("ready", "TGI", r"text_generation_router[^\n]{0,120}: Connected", "ready"),
-    ("runner", "Ollama", rf"llama runner started in {_N}{_SEC}", "runner started and model loaded"),
+    ("runner", "Ollama", rf"llama(?: runner|-server) started in {_N}{_SEC}", "runner started and model loaded"),
     ("loaded_ms", "llama.cpp", r"load time ?= {1,12}(?P<ms>\d{1,9}(?:\.\d{1,6})?) ms", "model loaded"),
-    ("ready", "llama.cpp", r"main: model loaded|server is listening on \S{1,80} - starting the main loop", "ready"),
+    ("ready", "llama.cpp", r"(?:main|llama_server): model loaded|server is listening on \S{1,80} - starting the main loop", "ready"),
     ("loading", "TensorRT-LLM", rf"Model init total -- {_N} ?s|Load(?:ing)? engine takes:? (?P<s2>\d{{1,9}}(?:\.\d{{1,9}})?) ?s", "model loaded"),
     ("bar", "TensorRT-LLM", rf"^Loading weights: {_BAR}", "weights loaded"),
     ("bar", "LMDeploy", rf"(?:Convert to turbomind format|Loading weights from safetensors): {_BAR}", "weights loaded"),
@@ -79,17 +82,36 @@ _PATTERNS = (
     ("ready", "", r"Application startup complete", "ready"),
     ("asleep", "", rf"It took {_N}{_SEC} to fall asleep", "fell asleep, no part of a start"),
     ("awake", "", rf"It took {_N}{_SEC} to wake up", "woke up, no part of a start"),
-    ("failed", "", r"Engine core initialization failed|EngineCore failed to start|Engine core proc[^\n]{0,40} died|CUDA out of memory|OutOfMemoryError|Application startup failed|Scheduler hit an exception|Received sigquit from a child process|ShardCannotStart|Shard process was signaled|Shard complete standard error|error loading model|runner process has terminated|timed out waiting for llama runner|Segmentation fault|core dumped|OOMKilled|exited with code [1-9]", "failure"),
+    ("failed", "", r"Engine core initialization failed|EngineCore failed to start|Engine core proc[^\n]{0,40} died|CUDA out of memory|OutOfMemoryError|Application startup failed|Scheduler hit an exception|Received sigquit from a child process|ShardCannotStart|Shard process was signaled|Shard complete standard error|error loading model|runner process has terminated|timed out waiting for llama[ -]|Segmentation fault|core dumped|OOMKilled|exited with code [1-9]", "failure"),
     ("error", "", r"(?:^|\s)(?:[\w]{1,30}\.){0,4}[A-Z]\w{1,40}(?:Error|Exception): \S", ""),
 )  # fmt: skip
 _RE = tuple((e, g, re.compile(p, re.I), m) for e, g, p, m in _PATTERNS)
 _NAME_RE = re.compile(r"weights for \S+")
 _SERVING_RE = re.compile(r'"(?:GET|POST) /|Avg prompt throughput|(?:Decode|Prefill) batch|\[GIN\]')
-_SECONDS_RE = re.compile(r"\d (?:s|secs?|seconds)\b|\ds\b")
+_SECONDS_RE = re.compile(r"\d (?:s|secs?|seconds)\b|\ds\b(?!/)")
+_EAGER_RE = re.compile(r"(?:enforce_eager|disable_cuda_graph)['\"]?[=:] ?True")
+_TIMING_RE = re.compile(r"(\w{1,40})=(\d{1,9}(?:\.\d{1,9})?)")
+_GRAPHS_RE = re.compile(r"cuda_graph=\{([^{}]{0,400})\}")
 _EARLY = ("banner", "engine", "load_begin", "loading", "model", "fetch_begin", "fetched")
-_QUIET = ("banner", "engine", "kernels", "asleep", "awake", "failed", "error", "eager", "prefetch")
+_QUIET = (
+    "banner",
+    "engine",
+    "kernels",
+    "shards",
+    "asleep",
+    "awake",
+    "failed",
+    "error",
+    "eager",
+    "prefetch",
+)
 _FIRST = ("banner", "engine", "load_begin", "fetch_begin")
 _INIT_HOLDS = ("compile", "graph_capture")
+
+
+# A line, and what its text was recognised as: event, engine, match, meaning.
+_Found = tuple[str, str, re.Match[str], str]
+_Matched = tuple[Line, _Found | None]
 
 
 @dataclass(slots=True)
@@ -109,6 +131,7 @@ class _Run:
     first_line: int = 0
     last_line: int = 0
     compilation_s: float = 0.0
+    summary_s: dict[str, float] = field(default_factory=dict)
     failure: str = ""
     error: str = ""
 
@@ -130,6 +153,11 @@ class _Run:
         return bool(self.timed) or any(event not in _QUIET for event in self.seen)
 
     @property
+    def is_new(self) -> bool:
+        """Whether nothing of a start was seen since the last one."""
+        return not self.timed and not self.seen
+
+    @property
     def is_through(self) -> bool:
         """Whether the last stage before readiness was reached."""
         return "init" in self.seen or "capture" in self.seen or "runner" in self.seen
@@ -143,7 +171,52 @@ def read_engines(
     read: list[ReadLine] = []
     unread: list[int] = []
     wakes: list[float] = []
+    for part in _replicas([(line, _match(line)) for line in lines]):
+        found, of_part, woken, left = _read_one(part)
+        runs += found
+        read += of_part
+        wakes += woken
+        unread += left
+    notes = []
+    if wakes:
+        notes.append(
+            f"{len(wakes)} wake-ups from sleep, the longest {max(wakes):g} s: they are no starts "
+            "and in no stage."
+        )
+    return (
+        sorted(runs, key=lambda run: run.first_line),
+        sorted(read, key=lambda line: line.number),
+        notes,
+        sorted(unread),
+    )
+
+
+def _replicas(everything: list[_Matched]) -> list[list[_Matched]]:
+    """Return the lines replica by replica, where the text holds several that begin."""
+    by_source: dict[str, list[_Matched]] = {}
+    begun: set[str] = set()
+    source = ""
+    for line, found in everything:
+        # What has no prefix goes on from the line before.
+        source = line.source or source
+        by_source.setdefault(source, []).append((line, found))
+        if found is not None and found[0] in ("banner", "engine", "load_begin"):
+            begun.add(source)
+    if len(begun - {""}) < 2:
+        return [everything]
+    return list(by_source.values())
+
+
+def _read_one(
+    lines: Iterable[_Matched],
+) -> tuple[list[StartRun], list[ReadLine], list[float], list[int]]:
+    """Return what the lines of one replica say: starts, lines read, wake-ups, lines unread."""
+    runs: list[StartRun] = []
+    read: list[ReadLine] = []
+    unread: list[int] = []
+    wakes: list[float] = []
     run = _Run()
+    told_s: float | None = None
 
     def close(failed: str = "") -> None:
         nonlocal run
@@ -151,8 +224,7 @@ def read_engines(
             runs.append(_as_start(run, failed))
         run = _Run()
 
-    for line in lines:
-        found = _match(line)
+    for line, found in lines:
         if found is None:
             if _SERVING_RE.search(line.text) and not run.is_something:
                 run.first = None
@@ -175,6 +247,8 @@ def read_engines(
                 else run.failure or run.error or "a new start began before it was ready"
             )
         seconds = _seconds(match)
+        if event == "runner" and run.is_new and seconds == told_s:
+            continue  # said again by the next one that waited for it
         if meaning:
             text = _NAME_RE.sub("weights for …", match[0].strip())
             read.append(ReadLine(line.number, text[:200], meaning, seconds))
@@ -195,23 +269,20 @@ def read_engines(
             run.error = run.error or f"the log ends after '{match[0].split(':')[0].strip()[:60]}'"
             continue
         _follow(run, event, line, match, seconds)
+        if event in ("banner", "engine") and _EAGER_RE.search(line.text):
+            run.seen.setdefault("eager", line)
+        told_s = seconds if event == "runner" else None
         if event in ("ready", "runner"):
             close()
     close(run.failure or ("" if run.is_through else run.error))
-    notes = []
-    if wakes:
-        notes.append(
-            f"{len(wakes)} wake-ups from sleep, the longest {max(wakes):g} s: they are no starts "
-            "and in no stage."
-        )
-    return runs, read, notes, unread
+    return runs, read, wakes, unread
 
 
 def _clock(line: Line) -> bool:
     return line.engine_s is not None or line.carrier_s is not None
 
 
-def _match(line: Line) -> tuple[str, str, re.Match[str], str] | None:
+def _match(line: Line) -> _Found | None:
     for event, engine, pattern, meaning in _RE:
         match = pattern.search(line.text)
         if match:
@@ -282,8 +353,18 @@ def _follow(run: _Run, event: str, line: Line, match: re.Match[str], seconds: fl
         run.ended["load_end"] = line
     elif event == "capture":
         run.ended["capture_end"] = line
+    if event == "summary":
+        run.summary_s = _summary(match["timings"])
     if match.groupdict().get("compilation"):
         run.compilation_s = max(run.compilation_s, float(match["compilation"]))
+
+
+def _summary(text: str) -> dict[str, float]:
+    """Return what SGLang sums up of its start, all graphs together [s]."""
+    graphs = _GRAPHS_RE.search(text)
+    inner = graphs[1] if graphs else ""
+    outer = {name: float(s) for name, s in _TIMING_RE.findall(_GRAPHS_RE.sub("", text))}
+    return {**outer, "cuda_graph": sum(float(s) for _, s in _TIMING_RE.findall(inner))}
 
 
 def _as_start(run: _Run, failed: str) -> StartRun:
@@ -307,6 +388,8 @@ def _as_start(run: _Run, failed: str) -> StartRun:
     total = between(run.first, run.seen.get("ready"))
     if "runner" in run.seen:
         total = run.seconds("runner")
+    elif total is None:
+        total = run.summary_s.get("tokenizer_e2e")
     return StartRun(
         run.engine or "log",
         run.first_line or run.last_line,
@@ -352,6 +435,8 @@ def _stages_of(run: _Run) -> tuple[dict[str, float], dict[str, str]]:
     named = sum(part for part in parts if part is not None)
     compile_s = max(run.seconds("compile") or 0.0, named, run.compilation_s)
     capture = run.seconds("capture")
+    if capture is None:
+        capture = run.summary_s.get("cuda_graph") or None
     if run.engine == "SGLang" and capture is not None:
         # SGLang compiles inside the capture, or not at all.
         compile_s = 0.0
@@ -375,6 +460,8 @@ def _stages_of(run: _Run) -> tuple[dict[str, float], dict[str, str]]:
         stages["kv_cache"] = run.seconds("warmup") or 0.0
     else:
         pool = between(run.ended.get("weights"), run.seen.get("capture_begin"))
+        if pool is None:
+            pool = run.summary_s.get("kv_cache_allocation")
         if pool is not None:
             stages["kv_cache"] = pool
     if "eager" in run.seen and init is None:
@@ -394,6 +481,8 @@ def _weights(run: _Run, stages: dict[str, float], within: dict[str, str]) -> Non
     if model is None:
         for event in ("bar", "stream", "loaded_ms", "by_clock"):
             model = run.seconds(event) if model is None else model
+    if model is None:
+        model = run.summary_s.get("load_weight") or run.seconds("shards")
     if model is None and run.engine == "llama.cpp":
         model = between(run.seen.get("load_begin"), run.seen.get("ready"))
     if download is not None:

@@ -16,7 +16,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from frontier.start.lines import Line, ReadLine, StartRun, elapsed_s, seconds_of
+from frontier.start.clocks import seconds_of
+from frontier.start.lines import Line, ReadLine, StartRun, elapsed_s
 from frontier.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 KIND = "Kubernetes events"
@@ -71,6 +72,9 @@ _REASONS = {
 
 
 _UNKNOWN_INIT = "A container ran before the engine's and its name does not tell why: it is in boot."
+_AROUND = ("object", "jsonPayload", "event")
+_READINGS = 4
+_GAP_RE = re.compile(r"[\s,]*")
 _BEFORE_NODE = ("FailedScheduling", "TriggeredScaleUp", "Scheduled")
 
 
@@ -376,25 +380,32 @@ def _items(documents: Iterable[object]) -> Iterator[dict[str, object]]:
             inner = document.get("items")
             if isinstance(inner, list):
                 yield from _items(inner)
-            elif isinstance(document.get("object"), dict):
-                yield from _items([document["object"]])
+            elif held := next((d for d in map(document.get, _AROUND) if isinstance(d, dict)), None):
+                yield from _items([held])
             else:
                 yield document
 
 
 def _json(text: str) -> list[object]:
-    try:
-        return [json.loads(text)]
-    except RecursionError:
-        return []
-    except ValueError:
-        pass
+    """Return the documents of a text: one, one after the other, or one a line."""
     found: list[object] = []
-    for row in text.splitlines():
+    decoder = json.JSONDecoder()
+    at, end, spent = 0, len(text), 0
+    while at < end:
+        start = _GAP_RE.match(text, at)
+        at = start.end() if start else at
         try:
-            found.append(json.loads(row))
-        except (ValueError, RecursionError):
+            document, at = decoder.raw_decode(text, at)
+        except RecursionError:
+            return []
+        except json.JSONDecodeError as error:
+            # A line that is no JSON holds no event. What is read again and again ends.
+            spent += max(0, error.pos - at)
+            if spent > _READINGS * end:
+                break
+            at = text.find("\n", at) + 1 or end
             continue
+        found.append(document)
     return found
 
 

@@ -15,14 +15,17 @@ import dataclasses
 import re
 import statistics
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from frontier.boundary import check_text, reads
 from frontier.errors import InputError
 from frontier.start import engines, kubernetes
+from frontier.start.carriers import lines_of
 from frontier.start.labels import STAGE_LABELS, in_sentence
-from frontier.start.lines import ReadLine, StartRun, decode, lines_of
+from frontier.start.lines import ReadLine, StartRun, decode
+from frontier.start.lists import plain_rows
 from frontier.start.predict import StartInputs
 from frontier.start.seconds import TOTAL, is_stages, read_stages, read_totals
 from frontier.start.stages import STAGES, ColdStart
@@ -274,23 +277,20 @@ def _read(text: str, tables: Tables) -> StartLog:
     whole_rows = text.splitlines()
     rows = [row[:longest].strip() for row in whole_rows]
     too_long = next((n for n, row in enumerate(whole_rows, 1) if len(row) > longest), None)
-    if is_stages(rows):
-        _refuse_long(too_long, longest)
-        runs, read = read_stages(rows, ask_s)
-        return StartLog("CSV of stages", tuple(read), {s: tuple(v) for s, v in runs.items()})
-    totals = read_totals("\n".join(rows), ask_s)
-    if totals:
-        _refuse_long(too_long, longest)
-        return StartLog(
-            "list of whole starts",
-            tuple(ReadLine(i, f"{s:g}", "a whole start", s) for i, s in enumerate(totals, 1)),
-            {TOTAL: totals},
-        )
+    most = int(tables.setting("upload_max_rows"))
+    listed = _list_of(rows[:most], ask_s, lambda: _refuse_long(too_long, longest))
+    if listed is not None:
+        if len(rows) > most:
+            raise InputError(
+                f"The list has {len(rows):,} lines; starts are read up to {most:,}. Keep those "
+                "of the machine and model you ask about."
+            )
+        return listed
     events = kubernetes.read_document(text, longest)
     if events is not None:
         pods, notes = kubernetes.starts_of(events)
         return _log(text, pods, kubernetes.as_read(events), notes, [])
-    lines = list(lines_of(text, longest))
+    lines, carried = lines_of(text, longest)
     events, read, taken = kubernetes.read_events(lines)
     pods, notes = kubernetes.starts_of(events)
     rest = (line for line in lines if line.number not in taken)
@@ -314,7 +314,25 @@ def _read(text: str, tables: Tables) -> StartLog:
         )
         pods, runs_ = [], [both if run is good[0] else run for run in runs_]
     read = sorted([*read, *found], key=lambda line: line.number)
-    return _log(text, [*pods, *runs_], read, [*notes, *said], unread)
+    return _log(text, [*pods, *runs_], read, [*carried, *notes, *said], unread)
+
+
+def _list_of(rows: list[str], ask_s: float, check: Callable[[], None]) -> StartLog | None:
+    """Return what a list of seconds says; None for a text that is none."""
+    rows = plain_rows(rows)
+    if is_stages(rows):
+        check()
+        runs, read = read_stages(rows, ask_s)
+        return StartLog("CSV of stages", tuple(read), {s: tuple(v) for s, v in runs.items()})
+    totals = read_totals("\n".join(rows), ask_s)
+    if not totals:
+        return None
+    check()
+    return StartLog(
+        "list of whole starts",
+        tuple(ReadLine(i, f"{s:g}", "a whole start", s) for i, s in enumerate(totals, 1)),
+        {TOTAL: totals},
+    )
 
 
 def _refuse_long(number: int | None, longest: int) -> None:
@@ -402,6 +420,8 @@ def _log(
         shown = ", ".join(map(str, unread[:5]))
         notes.append(
             f"{len(unread)} lines state seconds and were not understood (first: line {shown})."
+            if len(unread) > 1
+            else f"One line states seconds and was not understood (line {shown})."
         )
     states = {run.compile_state for run in good if run.compile_state}
     return StartLog(
