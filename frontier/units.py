@@ -6,6 +6,7 @@ Conversion happens where a label is made (`spell`) or a file is read, and nowher
 SECONDS_PER_MINUTE = 60.0
 SECONDS_PER_HOUR = 3600.0
 SECONDS_PER_DAY = 86400.0
+MONTHS_PER_YEAR = 12.0
 BYTES_PER_MB = 1e6
 BYTES_PER_GB = 1e9
 BYTES_PER_GIB = 2.0**30

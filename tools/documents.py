@@ -150,18 +150,18 @@ def _listed(names: Iterable[str]) -> str:
 
 def price_columns() -> tuple[str, ...]:
     """Return every column that the reader of price tables looks at."""
-    from frontier.prices import own
+    from frontier.prices import columns, own
 
-    source = Path(own.__file__).read_text(encoding="utf-8")
+    source = "".join(Path(part.__file__).read_text(encoding="utf-8") for part in (columns, own))
     asked = re.findall(r'(?:cells\.get\(|cells\[|reader\.(?:date|whole)\()"(\w+)"', source)
-    return tuple(dict.fromkeys((*own.REQUIRED, *own._NAMES, *own._NUMBERS, *asked)))
+    return tuple(dict.fromkeys((*columns.REQUIRED, *own._NAMES, *own._NUMBERS, *asked)))
 
 
 def _price_columns(own: object) -> Iterable[tuple[str, str]]:
-    from frontier.prices.own import _COLUMN_NAMES, REQUIRED
+    from frontier.prices.columns import COLUMN_NAMES, REQUIRED
 
     for name in price_columns():
-        others = [other for other, meant in _COLUMN_NAMES.items() if meant == name]
+        others = [other for other, meant in COLUMN_NAMES.items() if meant == name]
         needed = " (required)" if name in REQUIRED else ""
         yield f"`{name}`{needed}", ", ".join(others)
 

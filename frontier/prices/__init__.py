@@ -19,7 +19,7 @@ from frontier.prices.age import (
     stale_in_words,
     staleness,
 )
-from frontier.prices.own import REQUIRED
+from frontier.prices.columns import REQUIRED
 from frontier.prices.upload import (
     FORMATS,
     PriceUpload,

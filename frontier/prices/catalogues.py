@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import ast
 import datetime as dt
+import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from frontier.delimited import DecimalMark
 from frontier.errors import InputError
 from frontier.prices.gpu_names import Found, GpuNames
 from frontier.prices.remarks import Line, Remarks, shown
 from frontier.prices.sheet import Sheet, range_of
+from frontier.prices.who_sells import ProviderNames
 from frontier.tables import Tables
 
 GPUHUNT = ("instance_name", "gpu_name", "gpu_count", "price")
@@ -24,6 +27,9 @@ SKYPILOT = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price")
 _UNKNOWN_PROVIDER = "Your own"
 _ADDED_GPUS = "Google Cloud"
 _MIB_PER_GIB = 1024
+# "a2-highgpu-8g", "a3-edgegpu-8g-nolssd".
+_HOLDS = re.compile(r"-(?P<gpus>\d{1,2})g(?:-|$)")
+_DEARER = "mega"
 # More of a name than tells the form of a GPU is not looked at.
 _LONGEST_SAID = 80
 
@@ -84,7 +90,7 @@ def gpuhunt_lines(
             continue
         yield Line(
             row=number,
-            provider=provider,
+            provider=_named(cells.get("provider", ""), tables) or provider,
             product=cells["instance_name"],
             kind="spot" if cells.get("spot", "").casefold() == "true" else "dedicated",
             gpu=found.gpu,
@@ -99,9 +105,17 @@ def gpuhunt_lines(
 
 
 def skypilot_lines(
-    sheet: Sheet, tables: Tables, today: dt.date, provider: str | None, remarks: Remarks
+    sheet: Sheet,
+    tables: Tables,
+    today: dt.date,
+    provider: str | None,
+    remarks: Remarks,
+    or_else: str | None = None,
 ) -> Iterator[Line]:
     """Yield the usable rows of a SkyPilot ``vms.csv``.
+
+    ``provider`` is whose they all are; ``or_else`` whose they are where the instance's name does
+    not tell.
 
     On Google Cloud an instance with GPUs is listed without them, and the GPUs stand in rows that
     name no instance: the two are added, and an instance whose GPUs have no price is left out.
@@ -109,14 +123,20 @@ def skypilot_lines(
     gpus = GpuNames(tables, "skypilot")
     cells_of = _Cells(sheet, tables, remarks, ("Price", "SpotPrice", "AcceleratorCount"))
     alone = _usd_alone(sheet, cells_of)
+    listed: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for name, _, _ in alone):
+        if (gpu := gpus.find(name).gpu) is not None:
+            listed.setdefault(gpu, []).append(name)
     for number, cells in sheet.rows:
         if not cells["InstanceType"]:
             continue
         if not cells["AcceleratorName"]:
+            cells = {**cells, **_attached(cells["InstanceType"], listed, gpus)}
+        if not cells["AcceleratorName"]:
             remarks.note(number, "Left out, no GPU")
             continue
         count = cells_of.number(cells["AcceleratorCount"])
-        memory_gb, says = _gpu_info(cells, number, remarks)
+        memory_gb, says, is_of_all = _gpu_info(cells, count, number, remarks)
         found = cells_of.usable(
             cells["AcceleratorName"],
             memory_gb,
@@ -125,11 +145,12 @@ def skypilot_lines(
             number,
             gpus,
             says,
+            is_of_all,
         )
         if found is None or found.gpu is None:
             continue
         family = gpus.instance(cells["InstanceType"])
-        owner = provider or (family.provider if family is not None else None)
+        owner = provider or (family.provider if family is not None else None) or or_else
         if owner is None:
             remarks.note(number, "The provider is not known from the instance's name")
             owner = _UNKNOWN_PROVIDER
@@ -138,6 +159,8 @@ def skypilot_lines(
             if not cells.get(column) or (kind == "spot" and spot_is_list):
                 continue
             price = cells_of.number(cells[column])
+            if kind == "spot" and price == 0:
+                continue  # none is offered
             if not cells_of.is_price(price, count, number):
                 continue
             if owner == _ADDED_GPUS:
@@ -162,6 +185,24 @@ def skypilot_lines(
                 note="From a SkyPilot catalogue, which has no dates.",
                 or_else=found.or_else,
             )
+
+
+def _attached(instance: str, listed: Mapping[str, list[str]], gpus: GpuNames) -> dict[str, str]:
+    """Return the GPUs of an instance that is listed without them, where its name says how many.
+
+    ``listed`` are the names under which each GPU has a price of its own.
+    """
+    match = _HOLDS.search(instance[:_LONGEST_SAID])
+    family = gpus.instance(instance) if match is not None else None
+    if match is None or family is None or family.provider != _ADDED_GPUS or family.gpu is None:
+        return {}
+    # An a3-megagpu has GPUs of its own price.
+    meant = [
+        name
+        for name in listed.get(family.gpu, ())
+        if (_DEARER in name.casefold()) == (_DEARER in instance.casefold())
+    ]
+    return {"AcceleratorName": meant[0], "AcceleratorCount": match["gpus"]} if meant else {}
 
 
 def _usd_alone(sheet: Sheet, cells_of: _Cells) -> dict[tuple[str, str, str], float]:
@@ -213,6 +254,7 @@ class _Cells:
         row: int,
         gpus: GpuNames,
         says: str = "",
+        is_of_all: bool = False,
     ) -> Found | None:
         """Return the GPU of a row, or None with a remark if no plan could use it."""
         longest = self._tables.setting("upload_longest_name")
@@ -223,27 +265,44 @@ class _Cells:
             what = "part of a GPU" if 0 < count < 1 else "no usable number of GPUs"
             self._remarks.note(row, f"Left out, {what} ({shown(name)})")
             return None
-        found = gpus.find(name, memory_gb=memory_gb, count=count, instance=instance, says=says)
+        found = gpus.find(
+            name,
+            memory_gb=memory_gb,
+            count=count,
+            instance=instance,
+            says=says,
+            is_of_all=is_of_all,
+        )
         if found.remark is not None:
             self._remarks.note(row, found.remark)
         return None if found.gpu is None else found
 
 
-def _gpu_info(cells: dict[str, str], row: int, remarks: Remarks) -> tuple[float, str]:
-    """Return the memory of one GPU from SkyPilot's ``GpuInfo`` and what it calls it [GB].
+def _gpu_info(
+    cells: dict[str, str], count: float, row: int, remarks: Remarks
+) -> tuple[float, str, bool]:
+    """Return the memory in SkyPilot's ``GpuInfo``, what it calls the GPU, whether it is of all.
 
-    It is a Python literal, or on some clouds no more than the GPU's name; its memory is in MiB,
-    or in GB where the number is small, and 0 where it says none. Its name may tell the form
-    ("A100 PCIe") that the column with the accelerator leaves open.
+    It is a Python literal or JSON, or on some clouds no more than the GPU's name; its memory is in
+    MiB, or in GB where the number is small, and 0 where it says none [GB]. Its name may tell the
+    form ("A100 PCIe") that the column with the accelerator leaves open. Where several GPUs have
+    no more memory together than one of them, the catalogue gives that of all as that of one.
     """
     text = cells.get("GpuInfo", "")
     if not text or text == cells["AcceleratorName"]:
-        return 0.0, ""
+        return 0.0, "", False
     try:
-        info = ast.literal_eval(text)["Gpus"][0]
-        size = info["MemoryInfo"]["SizeInMiB"]
+        try:
+            info = ast.literal_eval(text)
+        except ValueError:
+            # Words of JSON, as null, are none of Python.
+            info = json.loads(text.replace("'", '"'))
+        whole = _with_plain_keys(info)
+        one = _with_plain_keys(whole["gpus"][0])
+        size = _with_plain_keys(one["memoryinfo"])["sizeinmib"]
         size = 0.0 if size is None else float(size)
-        says = str(info.get("Name") or "")
+        together = float(whole.get("totalgpumemoryinmib") or one.get("totalgpumemoryinmib") or 0.0)
+        says = str(one.get("name") or "")
     except (
         ArithmeticError,
         AttributeError,
@@ -255,6 +314,16 @@ def _gpu_info(cells: dict[str, str], row: int, remarks: Remarks) -> tuple[float,
         ValueError,
     ):
         remarks.note(row, "GpuInfo cannot be read; the memory of the GPU is not checked")
-        return 0.0, ""
+        return 0.0, "", False
     # RunPod writes GB here; no GPU has less than a gibibyte.
-    return (size / _MIB_PER_GIB if size >= _MIB_PER_GIB else size), says[:_LONGEST_SAID]
+    memory_gb = size / _MIB_PER_GIB if size >= _MIB_PER_GIB else size
+    return memory_gb, says[:_LONGEST_SAID], count > 1 and together == size
+
+
+def _with_plain_keys(found: dict[str, Any]) -> dict[str, Any]:
+    return {key.casefold(): value for key, value in found.items()}
+
+
+def _named(name: str, tables: Tables) -> str | None:
+    """Return the provider of that name, or the name itself where nobody here goes by it."""
+    return ProviderNames(tables).find(name) or name or None

@@ -83,6 +83,7 @@ class GpuNames:
         count: float = 1.0,
         instance: str = "",
         says: str = "",
+        is_of_all: bool = False,
     ) -> Found:
         """Return the GPU that is meant.
 
@@ -98,6 +99,8 @@ class GpuNames:
             Name of the instance or product.
         says : str
             What else the list calls the GPU.
+        is_of_all : bool
+            Whether the list gives the memory of all GPUs of the instance, as far as it tells.
         """
         words = _words(name)
         if not memory_gb > 0 or math.isinf(memory_gb):
@@ -121,8 +124,20 @@ class GpuNames:
                 f"'{shown(name)}'; taken as the table says"
             )
         if not math.isnan(memory_gb):
-            fitting = self._fitting(meant, memory_gb, count)
-            fitting = fitting or self._fitting(general, memory_gb, count)
+            # A name's own GPUs before what it means elsewhere, the memory as the list gives it
+            # before any other reading of it.
+            readings = [memory_gb, memory_gb / count if count > 1 else math.nan]
+            fitting = next(
+                filter(
+                    None,
+                    (
+                        self._fitting(gpus, given_gb)
+                        for given_gb in (readings[::-1] if is_of_all else readings)
+                        for gpus in (meant, general)
+                    ),
+                ),
+                (),
+            )
             if not fitting:
                 return Found(None, self._why_not(meant, memory_gb, name))
             meant = fitting
@@ -141,7 +156,9 @@ class GpuNames:
         self, gpu: str, memory_gb: float, count: float, name: str, instance: str
     ) -> Found:
         """Return the GPU of a known family, unless the list has a part of it."""
-        if math.isnan(memory_gb) or self._fitting((gpu,), memory_gb, count):
+        if math.isnan(memory_gb) or any(
+            self._fitting((gpu,), given_gb) for given_gb in (memory_gb, memory_gb / max(count, 1))
+        ):
             return Found(gpu)
         if memory_gb < self._least_gb(gpu):
             return Found(None, self._why_not((gpu,), memory_gb, name))
@@ -151,17 +168,14 @@ class GpuNames:
             f"{memory_gb:g} GB is not used",
         )
 
-    def _fitting(self, gpus: Iterable[str], memory_gb: float, count: float) -> tuple[str, ...]:
+    def _fitting(self, gpus: Iterable[str], given_gb: float) -> tuple[str, ...]:
         """Return those whose memory comes closest to what is given, if any is near it."""
-        for given_gb in (memory_gb, memory_gb / count if count > 1 else math.nan):
-            off = {
-                gpu: abs(self._tables.gpus[gpu].vram_gb / given_gb - 1)
-                for gpu in gpus
-                if given_gb > 0
-            }
-            least = min(off.values(), default=math.inf)
-            if least <= self._tables.setting("upload_memory_tolerance"):
-                return tuple(gpu for gpu, share in off.items() if share == least)
+        off = {
+            gpu: abs(self._tables.gpus[gpu].vram_gb / given_gb - 1) for gpu in gpus if given_gb > 0
+        }
+        least = min(off.values(), default=math.inf)
+        if least <= self._tables.setting("upload_memory_tolerance"):
+            return tuple(gpu for gpu, share in off.items() if share == least)
         return ()
 
     def _least_gb(self, gpu: str) -> float:
@@ -177,10 +191,11 @@ class GpuNames:
 def _words(text: str) -> tuple[str, ...]:
     """Return the words of a name that matter, in an order of their own."""
     text = re.sub(r"(?<![a-z0-9])(\d{1,5}) ?gi?b?(?![a-z0-9])", r" \1gb ", text.casefold())
-    text = re.sub(r"sxm\d*|pcie|nvl(?![a-z0-9])|rtx|ada|pro", _apart, text)
+    text = re.sub(r"sxm\d*|pcie?(?![a-df-z])|nvl(?![a-z0-9])|rtx|ada|pro", _apart, text)
     words = re.split(r"[^a-z0-9]+", text)
     return tuple(sorted(word for word in words if word and not _NOISE.fullmatch(word)))
 
 
 def _apart(found: re.Match[str]) -> str:
-    return " sxm " if found[0].startswith("sxm") else f" {found[0]} "
+    word = found[0]
+    return " sxm " if word.startswith("sxm") else " pcie " if word == "pci" else f" {word} "

@@ -10,50 +10,26 @@ from dataclasses import dataclass
 
 from frontier.delimited import DecimalMark
 from frontier.errors import InputError
+from frontier.prices.columns import (
+    KINDS,
+    ONE_GPU,
+    REQUIRED,
+    SIGNS,
+    columns_of,
+    is_by_month,
+    times_an_hour,
+    unit_words,
+)
 from frontier.prices.gpu_names import GpuNames
 from frontier.prices.remarks import Line, Remarks
 from frontier.prices.sheet import Sheet, amount, range_of
 from frontier.tables import Tables
-from frontier.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
-REQUIRED = ("provider", "gpu", "price", "unit")
-
-_TIMES_AN_HOUR = {
-    **dict.fromkeys(("h", "hr", "hour", "hours"), 1.0),
-    **dict.fromkeys(("min", "minute", "minutes"), SECONDS_PER_MINUTE),
-    **dict.fromkeys(("s", "sec", "second", "seconds"), SECONDS_PER_HOUR),
-}
-_ONE_GPU = ("gpu", "gpus")
-_MACHINE = ("instance", "machine", "node", "server", "vm")
-_SIGNS = {"us$": "USD", "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
 _CODE = re.compile(r"[A-Za-z]{3}")
-_COLUMN_NAMES = {
-    "instance_type": "product",
-    "instance": "product",
-    "instance_name": "product",
-    "sku": "product",
-    "gpus": "gpu_count",
-    "count": "gpu_count",
-    "gpu_name": "gpu",
-    "accelerator": "gpu",
-    "gpu_memory": "gpu_memory_gb",
-    "vram": "gpu_memory_gb",
-    "vram_gb": "gpu_memory_gb",
-    "purchase_option": "kind",
-    "offering_kind": "kind",
-    "location": "region",
-    "date": "priced_on",
-    "price_date": "priced_on",
-    "source_url": "source",
-}
-_KINDS = {
-    "serverless": "serverless",
-    "scale to zero": "serverless",
-    **dict.fromkeys(("dedicated", "on demand", "ondemand", "pay as you go", "payg"), "dedicated"),
-    **dict.fromkeys(("spot", "preemptible", "interruptible"), "spot"),
-    **dict.fromkeys(("reserved", "1y", "3y", "1yr", "3yr", "committed"), "reserved"),
-    **dict.fromkeys(("1 year", "3 years", "savings plan"), "reserved"),
-}
+# "8x H100", "H100 x8".
+_COUNTED = re.compile(
+    r"^(?P<first>\d{1,3})\s?[x×]\s?(?=[A-Za-z])|[\sa-z0-9][x×]\s?(?P<last>\d{1,3})$", re.I
+)
 BILLING_COLUMNS = ("increment_s", "minimum_s", "platform_fee_usd_month")
 BEHAVIOUR_COLUMNS = ("idle_default_s", "idle_min_s", "idle_max_s")
 _SIZES = ("gpu_count", "gpu_count_min", "gpu_count_max")
@@ -85,25 +61,16 @@ def own_lines(
     InputError
         If a column that it needs is missing, or its numbers contradict each other.
     """
-    names: dict[str, str] = {}
-    for name in sheet.header:
-        column = _column_name(name)
-        if column in names:
-            raise InputError(
-                f"The price table has two columns that mean '{column}': "
-                f"'{names[column]}' and '{name}'"
-            )
-        names[column] = name
-    missing = [name for name in REQUIRED if name not in names]
-    if missing:
-        raise InputError(
-            f"A price table needs the columns {', '.join(REQUIRED)}; missing: {', '.join(missing)}"
-        )
+    columns = columns_of(sheet.header, sheet.rows)
     gpus = GpuNames(tables, "own")
-    numbers = [names[column] for column in _NUMBERS if column in names]
+    numbers = [columns.names[column] for column in _NUMBERS if column in columns.names]
+    numbers += [column.name for column in columns.prices]
     mark = sheet.decimal_mark(numbers, tables, remarks)
-    for number, raw in sheet.rows:
-        cells = {key: raw[name] for key, name in names.items()}
+    most_prices = tables.setting("upload_max_rows")
+    for times, (number, cells) in enumerate(columns.rows(sheet.rows), start=1):
+        if times > most_prices:
+            raise InputError(f"A price table may have at most {most_prices:,.0f} prices")
+        cells |= _counted(cells)
         reader = _CellReader(number, cells, remarks, mark, tables)
         before = len(remarks.errors)
         reader.names()
@@ -115,6 +82,9 @@ def own_lines(
         if most < least:
             remarks.error(number, "gpu_count_max", f"at least {least}", most)
         kind = reader.kind()
+        if kind is None and is_by_month(cells["unit"]):
+            kind = "reserved"
+            remarks.note(number, "Paid by the month or longer, used or not; taken as reserved")
         term = reader.number("term_months", "a number of months above 0", above=0.0, default=0.0)
         if term and kind != "reserved":
             remarks.error(
@@ -151,6 +121,8 @@ def own_lines(
             and usd < tables.setting("upload_machine_usd_per_h")
         ):
             remarks.note(number, "The price of this machine looks like that of one of its GPUs")
+        if not is_of_one_gpu and not any(cells.get(name) for name in _SIZES):
+            remarks.note(number, "How many GPUs the machine has is not given; taken as one")
         if not cells.get("source"):
             remarks.note(number, "No source is given")
         terms = f" Term {term:g} months, {upfront:.0%} upfront." if term else ""
@@ -243,39 +215,30 @@ class _CellReader:
     def kind(self) -> str | None:
         text = re.sub("[-_ ]+", " ", self.cells.get("kind", "").casefold())
         text = re.sub(r"^(?:reserved|committed) (?=\d)", "", text)
-        if text and text not in _KINDS:
+        if text and text not in KINDS:
             self.remarks.error(
                 self.row, "kind", "serverless, on-demand, reserved or spot", self.cells["kind"]
             )
-        return _KINDS.get(text)
+        return KINDS.get(text)
 
     def unit(self) -> tuple[bool, float]:
         """Return (price is of one GPU, times an hour)."""
-        things, times, currencies = self._unit_words()
+        things, times, currencies = unit_words(self.cells["unit"])
         if len(things) != 1 or len(times) != 1 or len(currencies) > 1:
             self.remarks.error(
                 self.row,
                 "unit",
-                "usd_per_gpu_hour, usd_per_instance_hour, or the same by second or minute",
+                "usd_per_gpu_hour, usd_per_instance_hour, or the same by second, minute, day or "
+                "month",
                 self.cells["unit"],
             )
             return True, 1.0
-        return things[0] in _ONE_GPU, _TIMES_AN_HOUR[times[0]]
-
-    def _unit_words(self) -> tuple[list[str], list[str], list[str]]:
-        """Return what the unit is of, its times, and what else it names: a currency."""
-        text = self.cells["unit"].casefold()
-        for sign, code in _SIGNS.items():
-            text = text.replace(sign, f" {code.casefold()} ")
-        words = [word for word in re.findall(r"[^\W\d_]+", text) if word not in ("per", "a", "an")]
-        things = [word for word in words if word in _ONE_GPU or word in _MACHINE]
-        times = [word for word in words if word in _TIMES_AN_HOUR]
-        others = [word for word in words if word not in things and word not in times]
-        return things, times, others
+        hours = self.tables.setting("hours_per_month")
+        return things[0] in ONE_GPU, times_an_hour(times[0], hours)
 
     def usd_of_one(self, usd_per: Mapping[str, float]) -> float:
         """Return the dollars of one unit of the currency that column, unit and price agree on."""
-        others = self._unit_words()[2]
+        others = unit_words(self.cells["unit"])[2]
         # More than one word is no currency but a wrong unit, which is said elsewhere.
         unit = others[0].upper() if len(others) == 1 else ""
         column = self.cells.get("currency", "").upper()
@@ -320,14 +283,16 @@ def _currency(around: str) -> str | None:
     A bare dollar sign is the US dollar unless another dollar is named with it.
     """
     words = around.casefold().split()
-    codes = [
-        _SIGNS.get(word) or (word.upper() if _CODE.fullmatch(word) else None) for word in words
-    ]
+    codes = [SIGNS.get(word) or (word.upper() if _CODE.fullmatch(word) else None) for word in words]
     named = {code for code, word in zip(codes, words, strict=True) if word != "$"}
     found = named or set(codes)
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _column_name(name: str) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
-    return _COLUMN_NAMES.get(plain, plain)
+def _counted(cells: Mapping[str, str]) -> dict[str, str]:
+    """Return the GPU and the number of them where the name of the GPU holds both: "8x H100"."""
+    match = _COUNTED.search(cells["gpu"][:80])
+    if match is None or cells.get("gpu_count"):
+        return {}
+    name = cells["gpu"][match.end() :] if match["first"] else cells["gpu"][: match.start() + 1]
+    return {"gpu": name.strip(), "gpu_count": match["first"] or match["last"]}

@@ -6,6 +6,7 @@ import csv
 import functools
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,20 @@ from frontier.tables import Tables, load_columns
 
 # Columns of free text, which may have lines; what else has a line break swallowed a row.
 _PROSE = ("note", "notes", "comment", "GpuInfo")
+
+
+_HEAD = 4000
+# What clouds publish and tools print, by words that stand in its head.
+_LISTS = (
+    ("price lists of AWS", ('"FormatVersion"',)),
+    ("price lists of AWS", ("OfferTermCode", "RateCode")),
+    ("retail prices of Azure", ("armSkuName", "retailPrice")),
+    ("SKUs of Google Cloud", ("SKU ID", "SKU description")),
+    ("SKUs of Google Cloud", ('"skuId"', '"pricingInfo"')),
+    ("offers that dstack lists", ('"backend"', '"offers"')),
+    ("offers that dstack lists", ("BACKEND", "RESOURCES", "PRICE")),
+)
+_RULE = re.compile(r":?-{2,}:?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +99,15 @@ def read_sheet(content: bytes, tables: Tables, remarks: Remarks) -> Sheet:
             f"A price table must be CSV text in UTF-8, UTF-16 or Windows text (cp1252); byte "
             f"{error.start} is not {error.encoding}"
         ) from None
-    if text.lstrip("\ufeff \t\r\n")[:1] in tuple("[{<"):
+    head = text.lstrip("\ufeff \t\r\n")[:_HEAD]
+    whose = next((words for words, signs in _LISTS if all(sign in head for sign in signs)), None)
+    if whose is not None:
+        raise InputError(
+            f"The price table looks like {whose}, which are not read. Expected a catalogue of "
+            "gpuhunt or SkyPilot for that cloud, or CSV with the columns provider, gpu, price and "
+            "unit"
+        )
+    if head[:1] in tuple("[{<"):
         raise InputError("A price table must be CSV text; this one is JSON or XML. Save it as CSV")
     if "\0" in text:
         raise InputError("A price table must be CSV text; this file is binary")
@@ -135,6 +158,10 @@ def _table(text: str, tables: Tables, remarks: Remarks) -> Sheet:
                 header = _header(cells)
                 continue
             number = first + reader.line_num
+            if number == first + 2 and all(
+                _RULE.fullmatch(cell.strip()) for cell in cells if cell.strip()
+            ):
+                continue  # the line below the names of a Markdown table
             # A spreadsheet writes empty cells to the right of the table.
             while len(cells) > len(header) and not cells[-1].strip():
                 cells.pop()

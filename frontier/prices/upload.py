@@ -94,7 +94,8 @@ def read_prices(
     if provider is not None:
         _check_provider(provider, tables)
     if found == "skypilot":
-        read = skypilot_lines(sheet, tables, today, provider, remarks)
+        stem = ProviderNames(tables).within(PurePath(name).stem)
+        read = skypilot_lines(sheet, tables, today, provider, remarks, stem)
     elif found == "gpuhunt":
         owner = provider or _named_after(name, tables)
         read = gpuhunt_lines(sheet, tables, today, owner, remarks)

@@ -36,7 +36,7 @@ REFUSED = {
         "looks like a gpuhunt catalogue.*missing: price",
     ),
     "no unit": ("provider,gpu,price\nAcme,L40S,1.5\n", "missing: unit"),
-    "columns in another language": ("Anbieter;GPU;Preis\nAcme;L40S;1,5\n", "missing: provider"),
+    "columns in another language": ("Toimittaja;GPU;Hinta\nAcme;L40S;1,5\n", "missing: provider"),
     "a bill instead of a price list": (
         "BillingAccountId,BilledCost,ServiceName\n1,2,3\n",
         "missing: provider, gpu, price, unit",
