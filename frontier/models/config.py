@@ -7,10 +7,12 @@ without attention are refused in words.
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from frontier import units
 from frontier.boundary import reads
@@ -61,6 +63,18 @@ _OTHER_FILES = {
     "feature_extractor_type": "a feature extractor's configuration",
     "openapi": "an API description",
 }
+
+
+# More than any layer is wide, so that no product of two is endless.
+_WIDEST = 10**6
+_TEXTS = (
+    (r"^version https://git-lfs", "a pointer of Git LFS; download the file itself"),
+    (r"<!doctype html|<html", "a web page"),
+    (r"general\.architecture|print_info: |llama_model_loader: - kv", "what a GGUF file says of "
+     "itself; give the config.json of the model it was made of"),
+    (r"\A---\s*$|^# ", "a model card"),
+    (r"^FROM \S", "a Modelfile or a Dockerfile"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,26 +141,76 @@ def _parsed(content: bytes | str, tables: Tables) -> dict[str, Any]:
             "A model's config.json has a few kB; this has more than the "
             f"{most / units.BYTES_PER_MB:g} MB that are read."
         )
-    if isinstance(content, bytes):
-        encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        try:
-            content = content.decode(encoding)
-        except UnicodeDecodeError:
-            raise InputError("Expected a model's config.json, found a file that is no text.") from (
-                None
-            )
-    content = content.lstrip("\ufeff")
+    content = (content if isinstance(content, str) else _text_of(content)).lstrip("\ufeff")
     if not content.strip():
         raise InputError("Expected a model's config.json, found nothing.")
-    try:
-        told = json.loads(content)
-    except (ValueError, RecursionError):
-        raise InputError(
-            "Expected a model's config.json, found something that is not valid JSON."
-        ) from None
+    told = _object(content)
+    if told is None:
+        what = next(
+            (words for pattern, words in _TEXTS if re.search(pattern, content[:2000], re.M | re.I)),
+            "something that is not valid JSON",
+        )
+        raise InputError(f"Expected a model's config.json, found {what}.")
     if not isinstance(told, dict):
         raise InputError("Expected a model's config.json, an object in braces; found other JSON.")
     return told
+
+
+def _text_of(content: bytes) -> str:
+    """Return the text of a file, by its mark or the zeros beside its first characters."""
+    what, encoding = "", "utf-16-le" if content[1:2] == b"\0" else "utf-8-sig"
+    if content.startswith(b"GGUF"):
+        what = "weights in a GGUF file; give the config.json of the model they were made of"
+    elif content[8:10] in (b'{"', b"{ ") and 0 in content[:8]:
+        what = "weights in a safetensors file; give the config.json beside them"
+    elif content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    elif content[:1] == b"\0":
+        encoding = "utf-16-be"
+    try:
+        text = "" if what else content.decode(encoding)
+    except UnicodeDecodeError:
+        what = "a file that is no text"
+    if what:
+        raise InputError(f"Expected a model's config.json, found {what}.")
+    return text
+
+
+def _object(content: str) -> object:
+    """Return the JSON of a text, also as people paste it; None if there is none.
+
+    Between the marks of Markdown, behind the name of its class, with comments or commas too many,
+    or as Python prints it.
+    """
+    text = re.sub(r"\A\s{0,100}```\w{0,20}[^\n]{0,20}\n|\n```\s{0,100}\Z", "", content.strip())
+    text = re.sub(r"\A\w{1,60}Config\s{0,10}(?=\{)", "", text.strip())
+    bare = re.sub(r"^[ \t]{0,100}//[^\n]{0,1000}$", "", text, flags=re.M)
+    bare = re.sub(r",(?=\s{0,1000}[}\]])", "", bare)
+    for found in (text, bare):
+        try:
+            return cast(object, json.loads(found, object_pairs_hook=_once))
+        except InputError:
+            raise
+        except (ValueError, RecursionError):
+            continue
+    try:
+        read = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, or refuse one that gives a name two values."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found and found[key] != value:
+            raise InputError(
+                f"{shown(key)} stands twice in the config, as {shown(found[key])} and "
+                f"{shown(value)}. Keep the one that is meant."
+            )
+        found[key] = value
+    return found
 
 
 def _text_fields(told: Mapping[str, Any]) -> Fields:
@@ -163,6 +227,7 @@ def _text_fields(told: Mapping[str, Any]) -> Fields:
     for part in _NESTED_PARTS:
         inner = told.get(part)
         told = {**inner, **told} if isinstance(inner, dict) else told
+    told = _with_width(told)
     fields = Fields(dict(told), kind)
     architectures = outer.get("architectures")
     names = architectures if isinstance(architectures, list) else []
@@ -193,6 +258,23 @@ def _text_fields(told: Mapping[str, Any]) -> Fields:
     if "image_size" in told and "patch_size" in told and fields.maybe("vocabulary") is None:
         raise InputError("This is the config of an image model: it has no vocabulary.")
     return fields
+
+
+def _with_width(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return Meta's ``params.json`` with the width of its feed-forward networks.
+
+    It gives the factor and the step of it: two thirds of four times ``dim``, by the factor, up to
+    the next step.
+    """
+    dim, step = told.get("dim"), told.get("multiple_of")
+    factor = told.get("ffn_dim_multiplier") or 1.0
+    if "hidden_dim" in told or not isinstance(dim, int) or not isinstance(step, int):
+        return told
+    is_sound = 0 < dim < _WIDEST and 0 < step < _WIDEST and isinstance(factor, int | float)
+    if not is_sound or not 0 < factor < _WIDEST:
+        return told
+    width = int(factor * int(2 * 4 * dim / 3))
+    return {**told, "hidden_dim": step * -(-width // step)}
 
 
 def _fill_in(fields: Fields, tables: Tables) -> list[str]:
@@ -269,6 +351,9 @@ def _quantisation(told: Mapping[str, Any]) -> tuple[int, int, bool, str]:
         inner = max(
             groups, key=lambda group: Fields(dict(group), "").maybe("num_bits", least=0) or 0
         )
+    dtype = _quark_type(told)
+    if dtype:
+        every, inner = f"{every} {dtype}", {**told, **_QUARK.get(dtype, {})}
     part = Fields(dict(inner), "")
     bits = next(
         (
@@ -295,6 +380,23 @@ def _quantisation(told: Mapping[str, Any]) -> tuple[int, int, bool, str]:
     is_float = str(inner.get("type", "")).casefold() == "float"
     group = part.maybe("group_size", least=-1) or 128
     return bits, group if group > 0 else 10**6, is_float, method
+
+
+_QUARK: dict[str, dict[str, Any]] = {
+    "fp8_e4m3": {"bits": 8, "type": "float"},
+    "fp8_e5m2": {"bits": 8, "type": "float"},
+    "fp4": {"bits": 4, "type": "float", "group_size": 32},
+    "int8": {"bits": 8, "type": "int"},
+    "int4": {"bits": 4, "type": "int"},
+    "uint4": {"bits": 4, "type": "int"},
+}
+
+
+def _quark_type(told: Mapping[str, Any]) -> str:
+    """Return how AMD's Quark stores weights; empty for any other method."""
+    whole = told.get("global_quant_config")
+    weight = whole.get("weight") if isinstance(whole, dict) else None
+    return str(weight.get("dtype", "")).casefold()[:40] if isinstance(weight, dict) else ""
 
 
 def _weight_groups(told: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from frontier.errors import InputError
 from frontier.models.config import read_model_config
 from frontier.models.own import in_words
 from frontier.tables import load_tables
@@ -134,3 +135,67 @@ def test_what_a_config_leaves_to_its_library_is_filled_in_and_said(name, told):
     for column in ("kv_bytes_per_token", "window_bytes_per_token", "window_layers", "q_heads"):
         assert getattr(read.model, column) == getattr(row, column), column
     assert any("head_dim 256" in sentence for sentence in read.assumed)
+
+
+PLAIN = CONFIGS["Llama-3.1-8B-Instruct"]["config"]
+
+
+def _printed(**more):
+    return json.dumps({**PLAIN, **more}, indent=2)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"```json\n{_printed()}\n```\n",
+        f"LlamaConfig {_printed()}\n",
+        _printed()[:-2] + ",\n}",
+        _printed().replace('"model_type"', '// which one\n  "model_type"'),
+        repr(PLAIN),
+        _printed().encode("utf-16-be"),
+        _printed().encode("utf-16"),
+    ],
+)
+def test_a_config_as_people_paste_it_is_the_same_model(content):
+    """In the marks of Markdown, as Python prints it, with comments, commas too many, in UTF-16."""
+    assert read_model_config(content, load_tables()).model == _read("Llama-3.1-8B-Instruct")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"GGUF\x03\x00\x00\x00" + b"\x00" * 99, "a GGUF file; give the config.json"),
+        ((200).to_bytes(8, "little") + b'{"a":1}', "a safetensors file; give the config.json"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
+        ("<!doctype html><html>", "a web page"),
+        ("---\nlicense: mit\n---\n# Model\n", "a model card"),
+        ("general.architecture = llama\nllama.block_count = 32\n", "what a GGUF file says"),
+        ("FROM llama3\nPARAMETER temperature 1\n", "a Modelfile"),
+        (
+            _printed()[:-2] + ', "num_hidden_layers": 16}',
+            "stands twice in the config, as 32 and 16",
+        ),
+    ],
+)
+def test_what_is_no_config_is_named(content, words):
+    """What was found, and what to give in its place."""
+    with pytest.raises(InputError, match=words):
+        read_model_config(content, load_tables())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision"), [("fp8_e4m3", "fp8"), ("fp4", "fp4"), ("int4", "int4")]
+)
+def test_quark_says_its_width_in_a_type(dtype, precision):
+    """AMD's checkpoints give no number of bits."""
+    told = {"quant_method": "quark", "global_quant_config": {"weight": {"dtype": dtype}}}
+    read = read_model_config(_printed(quantization_config=told), load_tables())
+    assert read.model.native_precision == precision
+
+
+def test_metas_params_json_gives_the_width_by_a_factor():
+    """Llama 3.1 8B: two thirds of 16,384, times 1.3, up to the next 1,024 are 14,336."""
+    told = {"dim": 4096, "n_heads": 32, "n_kv_heads": 8, "n_layers": 32, "vocab_size": 128_256}
+    told |= {"ffn_dim_multiplier": 1.3, "multiple_of": 1024}
+    read = read_model_config(json.dumps(told), load_tables())
+    assert read.model.total_params_b == pytest.approx(8.03, rel=0.001)
