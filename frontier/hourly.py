@@ -17,6 +17,22 @@ def is_short(span_s: float) -> bool:
     return span_s < units.SECONDS_PER_DAY
 
 
+def how_spread(counted_s: float | None) -> str:
+    """Return what waits do not know where requests were only counted; empty where they were not.
+
+    Parameters
+    ----------
+    counted_s : float or None
+        What requests were counted over. A minute or less says enough of how they come. [s]
+    """
+    if counted_s is None or counted_s <= units.SECONDS_PER_MINUTE:
+        return ""
+    return (
+        f"Requests were counted per {spell.seconds(counted_s)} and are spread at random within: if "
+        "they come in bursts, true waits are longer, and more of the time is idle."
+    )
+
+
 def against_month(
     span_s: float,
     hours_per_month: float,

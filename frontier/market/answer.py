@@ -107,6 +107,8 @@ class MarketAnswer:
     ----------
     limit_s, span_s : float
         On p99 TTFT; how long the traffic was seen. [s]
+    counted_s : float or None
+        What requests were counted over, if they were. [s]
     offers, able, holding : int
         Offers that were looked at, that can run the model, and that hold the limit.
     on_demand : int
@@ -141,6 +143,7 @@ class MarketAnswer:
     cheapest: Pick | None
     fastest: Pick | None
     scale_to_zero: ColdFacts | None
+    counted_s: float | None = None
     usd_range: Range | None = None
     p99_range: Range | None = None
     uncertain: str = ""
@@ -210,6 +213,7 @@ def answer_of(market: Market) -> MarketAnswer:
         if fastest
         else None,
         scale_to_zero=_cold(market, able),
+        counted_s=market.trace.report.bucket_s,
     )
 
 
@@ -244,16 +248,17 @@ def cost_of(answer: MarketAnswer, pick: Pick, hours_per_month: float) -> str:
 
 
 def in_hours(answer: MarketAnswer, hours_per_month: float) -> str:
-    """Return how an hour here and a month in charts agree; empty where a day was seen."""
+    """Return how an hour here and a month in charts agree, and what waits do not know."""
     best = answer.best
     picks = (best, answer.cheapest)
-    return hourly.against_month(
+    month = hourly.against_month(
         answer.span_s,
         hours_per_month,
         None if best is None else best.usd_per_month,
         of="" if best is None else best.where,
         waits_s=(pick.p99_ttft_s for pick in picks if pick is not None),
     )
+    return f"{month} {hourly.how_spread(answer.counted_s)}".strip()
 
 
 def beside_api(

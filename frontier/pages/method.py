@@ -259,7 +259,8 @@ def _compared() -> tuple[Comparison, ...]:
 
 
 def _signed(share: float) -> str:
-    return f"{round(share * 100):+d} %"
+    percent = round(share * 100)
+    return f"{percent:+d} %".replace("-", "−") if percent else "0 %"
 
 
 def _group(name: str) -> str:

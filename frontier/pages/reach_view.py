@@ -10,6 +10,7 @@ import streamlit as st
 
 from frontier import spell
 from frontier.charts.reach_chart import reach_figure, reach_table
+from frontier.hourly import how_spread
 from frontier.ladder import limits_of
 from frontier.memory import stopwatch
 from frontier.pages import controls, link, market_view, mishap, results, session, show, text
@@ -70,6 +71,8 @@ def draw(choices: Choices) -> None:
         results.answered()
         if hourly := in_hours(found, hours):
             st.caption(text.plain(hourly))
+        if spread := how_spread(choices.trace.report.bucket_s):
+            st.caption(spread)
         st.markdown(text.bullets(sentences(found, hours)))
         if found.found is not None:
             _take_into_focus(found.found, limit_s, tables)

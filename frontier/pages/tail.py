@@ -22,6 +22,7 @@ from frontier.charts.tail_chart import (
     tail_figure,
     tail_table,
 )
+from frontier.hourly import how_spread
 from frontier.pages import controls, link, results, session, show
 from frontier.pages.plans import choose_plan
 from frontier.pages.store import store
@@ -107,6 +108,8 @@ def render() -> None:
     results.answered()
     few = session.tables().setting("ranges_few_beyond")
     st.markdown(f"{detail} {beyond_in_words(few_beyond(outcome.requests, few))}".strip())
+    if spread := how_spread(choices.trace.report.bucket_s):
+        st.caption(spread)
     _draw_distribution(tail, outcome, study.limit_s)
     _draw_parts(tail)
     _draw_through_time(tail, outcome, trace)

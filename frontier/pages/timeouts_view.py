@@ -9,6 +9,7 @@ import streamlit as st
 
 from frontier import spell
 from frontier.charts.timeouts_chart import MARKS, timeouts_figure, timeouts_table
+from frontier.hourly import how_spread
 from frontier.memory import stopwatch
 from frontier.pages import results, session, show, text
 from frontier.pages.break_even import pick_start
@@ -55,6 +56,8 @@ def draw(choices: Choices) -> None:
         st.markdown(text.plain(" ".join(said[:_BESIDE])))
         if hourly := in_hours(found, tables):
             st.caption(text.plain(hourly))
+        if spread := how_spread(choices.trace.report.bucket_s):
+            st.caption(spread)
     st.markdown(text.bullets(said[_BESIDE:]))
     table = timeouts_table(found)
     rival = found.always_on

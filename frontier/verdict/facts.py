@@ -404,6 +404,8 @@ class Verdict:
         Requests that exceed the context of the model, where there are any.
     hours_per_month : float
         [h]
+    counted_s : float or None
+        What requests were counted over, if they were. [s]
     api, api_usd_per_month : TokenApi or None, float
         The reader's per-token API, and what a month of this traffic costs there [$]. It is no
         plan, so it never wins.
@@ -435,6 +437,7 @@ class Verdict:
     few_beyond: int | None = None
     too_long: TooLong | None = None
     hours_per_month: float = math.nan
+    counted_s: float | None = None
     api: TokenApi | None = None
     api_usd_per_month: float = math.nan
     answer: str = ""

@@ -111,6 +111,7 @@ def find_verdict(
         few_beyond=few_beyond(trace.arrival_s.size, tables.setting("ranges_few_beyond")).get(_TAIL),
         too_long=too_long(trace, deployment.model),
         hours_per_month=tables.setting("hours_per_month"),
+        counted_s=trace.report.bucket_s,
         api=api,
         api_usd_per_month=math.nan
         if api is None

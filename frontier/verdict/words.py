@@ -75,6 +75,7 @@ def below(verdict: Verdict) -> str:
     sentences = (
         _about_too_long(verdict),
         _short(verdict),
+        hourly.how_spread(verdict.counted_s),
         NOT_IN_IT,
         f"Prices of {prices}." if prices else "",
         f"It flips with {flips}." if flips else "",

@@ -649,3 +649,16 @@ def test_ranges_of_seconds_in_words(low, high, expected):
 def test_ranges_of_a_difference_in_words(low, high, expected):
     """Which side of nothing it lies on, or on both."""
     assert spell.more_or_less(low, high) == expected
+
+
+@pytest.mark.parametrize("counted_s", [None, 1.0, 60.0, 300.0, 86_400.0])
+def test_what_was_only_counted_leaves_waits_open(counted_s):
+    """Above a minute it stands beneath the answer that its bursts are not known."""
+    below = verdict_of(counted_s=counted_s).below
+    if counted_s is None or counted_s <= 60:
+        assert "counted" not in below
+    else:
+        assert (
+            f"Requests were counted per {spell.seconds(counted_s)} and are spread at random "
+            "within: if they come in bursts, true waits are longer, and more of the time is idle."
+        ) in below
