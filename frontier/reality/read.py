@@ -344,6 +344,11 @@ def _with_days(
 
     That above 12; if there is none, the reading by which the bill covers fewer months, and it is
     said. A provider's own format has the month first.
+
+    Raises
+    ------
+    InputError
+        If some dates of a provider's own format have the day first, as others may.
     """
     names = [_folded(name) for name in (*known.start, *known.end)]
     found = [
@@ -352,9 +357,18 @@ def _with_days(
         for name in names
         if (match := _SLASHED.fullmatch(cells.get(name, "").strip()))
     ]
-    if not found or known.label != _OWN:
+    if not found:
         return rows
     first, second = ({int(match[at]) for match in found} for at in (1, 2))
+    if known.label != _OWN:
+        if min(first) <= _MONTHS < max(first):
+            wrong = next(match for match in found if int(match[1]) > _MONTHS)
+            raise InputError(
+                f"The bill ({known.label}) has the date '{shown(wrong.group(), 20)}', with the day "
+                "first, beside others that can be read with the month first, as that format has "
+                "it. Bring it as it was exported, with dates such as 2026-10-31."
+            )
+        return rows
     is_open = max(first) <= _MONTHS and max(second) <= _MONTHS
     if is_open:
         day_first = len(second) < len(first)
@@ -653,7 +667,8 @@ def _gpu_hours(
     """Return the GPU-hours of a charge; None where it says none."""
     if charge.quantity is None or kind not in (GPU, WHOLE):
         return None
-    unit = _folded(charge.unit)
+    # Azure writes "1 Hour"; of "100 Hours" it is not known which of both the quantity counts.
+    unit = _folded(re.sub(r"^1 ", "", charge.unit.strip()))
     hours = UNITS.get(unit)
     if hours is None:
         return None

@@ -150,6 +150,14 @@ def test_a_bill_in_another_currency_needs_the_persons_rate():
     assert any("0.9 EUR" in sentence for sentence in paid.assumed)
 
 
+def test_hours_of_azure_are_counted_and_dates_written_anew_are_refused():
+    """One hour is a unit; a date with the day first made the rest a bill of January."""
+    assert read(AZURE, per_usd={"EUR": 0.9}).gpu_h == 12
+    anew = AZURE.replace("10/31/2026", "31/10/2026").replace("10/01/2026", "01/10/2026")
+    with pytest.raises(InputError, match="'31/10/2026', with the day first"):
+        read(anew, per_usd={"EUR": 0.9})
+
+
 def test_bills_of_platforms_have_all_in_one_number():
     """Modal and RunPod name a deployment, not what it used; rows of another are left out."""
     paid = read(MODAL, only="chat")
