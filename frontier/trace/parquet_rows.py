@@ -30,6 +30,8 @@ from frontier.trace.streams import HEAD_BYTES, Source
 
 PARQUET = b"PAR1"
 
+_NAME_NO_TEXT = "The Parquet file is damaged: a column's name is no text."
+
 
 def parquet_table(source: Source, stream: io.BufferedReader, caps: Caps, stack: ExitStack) -> Table:
     """Return the table of a Parquet file, columns within columns by their path."""
@@ -57,13 +59,15 @@ def parquet_table(source: Source, stream: io.BufferedReader, caps: Caps, stack: 
                 place, read_dictionary=texts, pre_buffer=False, buffer_size=HEAD_BYTES
             )
         )
+        leaves = dict(leaf for name, kind in roots.items() for leaf in _leaves((name,), kind))
+    except UnicodeDecodeError:
+        raise InputError(_NAME_NO_TEXT) from None
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, MemoryError):
             raise
         raise InputError(f"The Parquet file is damaged: {in_short(error)}") from error
     if file.metadata.num_rows > caps.rows:
         raise too_many_rows(caps.rows)
-    leaves = dict(leaf for name, kind in roots.items() for leaf in _leaves((name,), kind))
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
         for name in wanted:
@@ -141,7 +145,7 @@ def _check_unpacked(metadata: Any, wanted: set[str], caps: Caps) -> None:
             if any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in wanted)
         )
     except UnicodeDecodeError:
-        raise InputError("The Parquet file is damaged: a column's name is no text.") from None
+        raise InputError(_NAME_NO_TEXT) from None
     if size > caps.bytes:
         raise too_large(caps.bytes)
 

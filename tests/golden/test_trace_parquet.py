@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from frontier.boundary import UnexpectedInput
 from frontier.errors import InputError
 from frontier.trace import read_trace
 
@@ -144,3 +145,16 @@ def test_a_damaged_name_of_a_column_is_no_text_and_said():
     at = content.rindex(b"timestamp")
     with pytest.raises(InputError, match="damaged"):
         read_trace(content[:at] + b"\xbc" + content[at + 1 :])
+
+
+def test_a_damaged_name_is_foreseen_wherever_it_stands():
+    """The schema, the paths and Arrow's own copy each hold it; all of them at once as well."""
+    content = written()
+    places = [at for at in range(len(content)) if content.startswith(b"timestamp", at)]
+    assert len(places) > 1
+    damaged = [content[:at] + b"tim\xe7" + content[at + 4 :] for at in places]
+    for broken in (*damaged, content.replace(b"timestamp", b"tim\xe7stamp")):
+        try:
+            read_trace(broken)
+        except InputError as error:
+            assert not isinstance(error, UnexpectedInput), error
