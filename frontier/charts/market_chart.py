@@ -33,12 +33,14 @@ _GAP_PX = 6
 _CLIPPED_AT = 100
 # How much farther from its point a label may stand to be clear of a thin line.
 _CROSSED_PX = 24
+# More names have no room, and more points no browser draws in a moment.
+_MOST_NAMES, _MOST_POINTS = 60, 4000
 _BAR_PX, _MOST_BARS = 30, 12
 # What is left to the bars where names and amounts take nearly all.
 _LEAST_BARS_PX = 36
 _NAMED_SHARE = 0.16
-UNNAMED = "unnamed"
-"""In the meta of `market_figure`: of how many providers the name has no room anywhere."""
+UNNAMED, UNDRAWN = "unnamed", "undrawn"
+"""In the meta of `market_figure`: how many providers have no name, how many plans no point."""
 _CUT_AT = 3
 # Whether to the left, how far from the point and how far below it [px].
 _Place = tuple[bool, int, int]
@@ -128,6 +130,10 @@ def market_figure(
     low_s, high_s = theme.log_range([*framed["at_s"], limit_s], pad=0.1)
     low_usd, high_usd = theme.log_range([*framed["at_usd"]], pad=0.04)
     rest = shown[~shown["on_steps"] & ~shown["clipped"]]
+    undrawn = max(0, len(rest) - max(0, _MOST_POINTS - len(steps)))
+    if undrawn:
+        kept = np.linspace(0, len(rest) - 1, len(rest) - undrawn).astype(np.int64)
+        rest = rest.sort_values("usd_per_month").iloc[kept]
     # WebGL points cannot be reached by a screen reader; SVG carries some thousand of them.
     if len(rest):
         figure.add_trace(_points(rest, colour=theme.GREY, size_px=4, opacity=0.5))
@@ -161,7 +167,7 @@ def market_figure(
         title=theme.money_title(framed["usd_per_month"]),
     )
     theme.base_layout(figure, height_px=_HEIGHT_PX)
-    return figure.update_layout(showlegend=False)
+    return figure.update_layout(showlegend=False, meta={**figure.layout.meta, UNDRAWN: undrawn})
 
 
 def ranked_table(market: Market, ticked: Collection[str], most: int = _MOST_BARS) -> pd.DataFrame:
@@ -442,8 +448,10 @@ def _add_names(
                 put(whole, *at, bold=True)
     ends = steps.sort_values("usd_per_month").groupby("provider").tail(1)
     names = [(str(row.provider), float(row.at_usd), float(row.at_s)) for row in ends.itertuples()]
+    # No chart has room for more, and to look for it takes the square of their number.
+    unnamed = max(0, len(names) - _MOST_NAMES)
+    del names[_MOST_NAMES:]
     # The one with the fewest places left is next, or none would be left for it.
-    unnamed = 0
     while names:
         free = [len(wide.places(*name).keys() & narrow.places(*name).keys()) for name in names]
         unnamed += not put(*names.pop(free.index(min(free))))

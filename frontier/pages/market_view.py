@@ -16,6 +16,7 @@ import streamlit as st
 from frontier import spell
 from frontier.answers import ANSWERS
 from frontier.charts.market_chart import (
+    UNDRAWN,
     market_figure,
     market_points,
     offer_name,
@@ -374,7 +375,13 @@ def _draw_charts(
             alt=charts.market_alt,
             **(_focuses(key) if is_last else {}),
         )
-        if any(charts.market.layout.meta.values()):
+        meta = charts.market.layout.meta
+        if undrawn := meta[UNDRAWN]:
+            st.caption(
+                f"Not drawn, so that the chart stays quick: {spell.count(undrawn, 'plan')}, each "
+                "beaten by another of its provider."
+            )
+        if any(value for name, value in meta.items() if name != UNDRAWN):
             st.caption(
                 "Where a provider's name has no room, point at its mark, or see the table beneath."
             )

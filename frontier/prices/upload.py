@@ -112,6 +112,12 @@ def read_prices(
     offers, rules, behaviours = _offers(lines, tables, remarks)
     if remarks.errors:
         raise InputError(remarks.refusal())
+    named, most = {offer.provider for _, offer in offers}, tables.setting("upload_most_providers")
+    if len(named) > most:
+        raise InputError(
+            f"A price table may be of at most {most:,.0f} providers, this one names "
+            f"{len(named):,}. Is another column their name?"
+        )
     _compare(offers, tables, today, remarks)
     made = tuple(offer for _, offer in offers)
     return PriceUpload(

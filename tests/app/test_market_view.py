@@ -7,6 +7,7 @@ import datetime as dt
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from frontier import spell
@@ -141,6 +142,23 @@ def test_the_bold_line_is_efficient_over_the_ticked_alone(found):
         annotation.font.size is None or annotation.font.size >= 12
         for annotation in figure.layout.annotations
     )
+
+
+def test_of_very_many_plans_those_that_another_beats_are_thinned_out_and_counted(found):
+    """An own table may have 20,000 prices: each step stays, a browser draws the rest soon."""
+    points = market_points(found, {row.offer.offer_id for row in found.rows})
+    many = pd.concat(
+        [points, *(points.assign(on_steps=False, on_line=False) for _ in range(220))],
+        ignore_index=True,
+    )
+    assert len(many) > 20_000
+    few, all_of = (market_figure(some, limit_s=2.0, best="") for some in (points, many))
+    marks = [sum(len(trace.x) for trace in one.data if trace.mode == "markers")
+             for one in (few, all_of)]  # fmt: skip
+    assert few.layout.meta["undrawn"] == 0
+    assert marks[1] == 4000
+    beside = int((~many["on_steps"] & (many["p99_ttft_s"] <= 200.0)).sum())
+    assert all_of.layout.meta["undrawn"] == beside - (4000 - int(points["on_steps"].sum()))
 
 
 @pytest.mark.parametrize("who", ["featured", "all"])
