@@ -13,7 +13,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from frontier.delimited import is_control, not_text
 from frontier.errors import FrontierError, InputError
@@ -21,7 +21,7 @@ from frontier.errors import FrontierError, InputError
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _LOG = logging.getLogger(__name__)
-_LONGEST_REASON, _LONGEST_SENTENCE = 160, 2000
+_LONGEST_REASON, _LONGEST_SENTENCE, _SHORT = 160, 2000, 40
 
 READERS: dict[str, str] = {}
 """What each reader reads, by the module and name of the function."""
@@ -108,6 +108,32 @@ def check_text(content: bytes, what: str) -> None:
     kind = not_text(content)
     if kind is not None:
         raise InputError(f"{what}; this file is {kind.what}. {kind.instead}")
+
+
+def told_once(what: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """Return a reader of JSON objects that refuses one in which a name has two values.
+
+    For `json.loads`, which keeps the last of them without a word.
+
+    Parameters
+    ----------
+    what : str
+        Where it stands, as it ends the sentence: "the config".
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found and found[key] != value:
+                first, second = (shown(repr(each), _SHORT) for each in (found[key], value))
+                raise InputError(
+                    f"'{shown(key, _SHORT)}' stands twice in {what}, as {first} and {second}. Keep "
+                    "the one that is meant."
+                )
+            found[key] = value
+        return found
+
+    return once
 
 
 def shown(text: str, longest: int = _LONGEST_SENTENCE) -> str:

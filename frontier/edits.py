@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from frontier.boundary import reads
+from frontier.boundary import reads, told_once
 from frontier.company import FIELDS, company_of
 from frontier.delimited import is_control
 from frontier.errors import InputError, TableError
@@ -86,6 +86,12 @@ EDITABLE = {
 
 _PRICES = ("usd_per_gpu_h", "usd_per_vcpu_s", "usd_per_gib_s")
 _FILE_KIND, _FILE_FORMAT = "frontier-scenario", 2
+_FILE_PARTS = (
+    *("kind", "format", "version", "made_on", "choices", "changes"),
+    *("own_offers", "own_rules", "own_behaviours"),
+)
+# As much of what was found as a sentence shows.
+_HEAD = 40
 # Format 1 had the behaviour of a product among its billing rules; all else was as it is now.
 _READ_FORMATS = (1, _FILE_FORMAT)
 _LONGEST_TEXT, _MOST_NAMED = 4000, 3
@@ -280,16 +286,36 @@ def read_scenario(content: bytes, tables: Tables) -> ScenarioFile:
     if len(content) > most:
         raise InputError(f"A scenario file may have at most {most / 1e6:g} MB")
     try:
-        found = json.loads(content)
+        found = json.loads(content, object_pairs_hook=told_once("the scenario file"))
+    except InputError:
+        raise
     except (ValueError, RecursionError):
-        raise InputError("Expected a scenario file in JSON, found something else") from None
+        begins = repr(content[:_HEAD].decode("utf-8", "replace"))
+        raise InputError(
+            f"Expected a scenario file in JSON, found something that begins with {begins}"
+        ) from None
     if not isinstance(found, dict) or found.get("kind") != _FILE_KIND:
-        raise InputError("Expected a scenario file made by this page, found other JSON")
+        raise InputError(
+            "Expected a scenario file made by this page, found other JSON: it has no "
+            f'"kind": "{_FILE_KIND}"'
+        )
     if (problem := _format_problem(found)) is not None:
         raise InputError(problem)
+    if unknown := [part for part in found if part not in _FILE_PARTS]:
+        raise InputError(
+            f"The scenario file has a part '{unknown[0][:_HEAD]}' that is not known. Expected "
+            f"{', '.join(_FILE_PARTS)}"
+        )
     choices = found.get("choices", {})
-    if not isinstance(choices, dict) or not all(map(_is_short_text, (*choices, *choices.values()))):
-        raise InputError("The scenario file: expected texts as choices, found something else")
+    if not isinstance(choices, dict):
+        raise InputError("The scenario file: expected names and texts as choices, found no object")
+    for name, text in choices.items():
+        if not (_is_short_text(name) and _is_short_text(text)):
+            raise InputError(
+                f"The scenario file, choice '{name[:_HEAD]}': expected a text of at most "
+                f"{_LONGEST_TEXT:,} characters, none of them a control character, found "
+                f"{repr(text)[:_HEAD]}"
+            )
     try:
         company_of(_complete(choices), tables)
     except InputError as error:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from frontier import units
-from frontier.boundary import reads
+from frontier.boundary import reads, told_once
 from frontier.errors import InputError
 from frontier.models.fields import Fields, shown
 from frontier.models.mixers import Layer
@@ -188,7 +188,7 @@ def _object(content: str) -> object:
     bare = re.sub(r",(?=\s{0,1000}[}\]])", "", bare)
     for found in (text, bare):
         try:
-            return cast(object, json.loads(found, object_pairs_hook=_once))
+            return cast(object, json.loads(found, object_pairs_hook=told_once("the config")))
         except InputError:
             raise
         except (ValueError, RecursionError):
@@ -198,19 +198,6 @@ def _object(content: str) -> object:
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
     return read if isinstance(read, dict) else None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object, or refuse one that gives a name two values."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found and found[key] != value:
-            raise InputError(
-                f"{shown(key)} stands twice in the config, as {shown(found[key])} and "
-                f"{shown(value)}. Keep the one that is meant."
-            )
-        found[key] = value
-    return found
 
 
 def _text_fields(told: Mapping[str, Any]) -> Fields:

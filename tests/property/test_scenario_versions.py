@@ -104,3 +104,20 @@ def test_columns_of_another_version_are_named():
     del fewer["own_offers"][0]["usd_per_gpu_h"]
     with pytest.raises(InputError, match="none called usd_per_gpu_h; was it made by an older"):
         read(fewer)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (json.dumps(written(more=1)), "a part 'more' that is not known"),
+        (json.dumps(written())[:-1] + ', "choices": {}}', "'choices' stands twice in the scenario"),
+        (json.dumps(written(choices={"days": 7})), "choice 'days': expected a text .* found 7"),
+        (json.dumps(written(choices=[])), "found no object"),
+        ("a,b\n1,2\n", r"found something that begins with 'a,b\\n1,2\\n'"),
+        ("[1]", 'has no "kind": "frontier-scenario"'),
+    ],
+)
+def test_nothing_of_a_file_is_left_out_without_a_word(content, words):
+    """A part that is not known, a name with two values, a number for a text: named, not lost."""
+    with pytest.raises(InputError, match=words):
+        read_scenario(content.encode(), TABLES)
