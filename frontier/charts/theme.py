@@ -91,7 +91,9 @@ _FEWER_TICKS_S = (
 )
 _WIDE_RANGE, _WIDEST_RANGE = 100, 2000
 _FEWEST_TICKS, _MOST_MONEY_TICKS = 2, 7
-_RATE_STEPS, _MOST_RATE_TICKS = ((1, 2, 5), (1, 3), (1,)), 6
+_RATE_STEPS = ((1, 2, 5), (1, 3), (1,))
+# Of words of 12 px, and of a plot on a phone with names beside it.
+_LETTER_PX, _TICK_GAP_PX, _NARROW_PLOT_PX = 6.5, 8, 175
 _STEPS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 _CLOCK_STEPS_S = (
     *(1, 2, 5, 10, 15, 30),
@@ -371,12 +373,16 @@ def ink_on(colour: str) -> str:
 
 
 def rate_ticks(low: float, high: float) -> list[float]:
-    """Return round numbers for an axis of rates, no more of them than there is room for."""
+    """Return round numbers for an axis of rates, as many as have room on a phone."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     ticks: list[float] = []
     for steps in _RATE_STEPS:
-        ticks = [step * 10.0**decade for decade in decades for step in steps]
-        ticks = [tick for tick in ticks if low <= tick <= high]
-        if len(ticks) <= _MOST_RATE_TICKS:
+        within = [step * 10.0**decade for decade in decades for step in steps]
+        within = [tick for tick in within if low <= tick <= high]
+        if len(within) < _FEWEST_TICKS and ticks:
+            break
+        ticks = within
+        width_px = sum(len(f"{tick:,.10g}") * _LETTER_PX + _TICK_GAP_PX for tick in ticks)
+        if width_px <= _NARROW_PLOT_PX:
             break
     return ticks

@@ -356,7 +356,8 @@ def _replicas(
 
 def _draw_slowest(tail: Tail, trace: Trace) -> None:
     rows = tail.slowest.head(_LISTED)
-    st.markdown(f"**The {spell.count(len(rows), 'slowest request', 'slowest requests')}**")
+    slowest = "slowest request" if len(rows) == 1 else f"{len(rows):,} slowest requests"
+    st.markdown(f"**The {slowest}**")
     parts = [name for name in _PART_HEADINGS if tail.slowest[name].any()]
     st.dataframe(
         pd.DataFrame(

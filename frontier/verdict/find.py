@@ -103,7 +103,15 @@ def find_verdict(
         requests_per_day=trace.arrival_s.size / trace.horizon_s * units.SECONDS_PER_DAY,
         span_s=trace.horizon_s,
         cheapest_within=facts(within),
-        cheapest=facts(_cheapest(served[~_capped(served, outcomes, deployment)])),
+        cheapest=facts(
+            _cheapest(
+                served[
+                    ~_capped(served, outcomes, deployment)
+                    # What is served after the bill ends costs less than it would.
+                    & (served["p99_ttft_s"] <= trace.horizon_s)
+                ]
+            )
+        ),
         fastest=facts(_cheapest_of_fastest(served, tables)),
         shipped=shipped,
         rival=facts(rival if rival is not None else _cheapest_of_fastest(kept, tables)),

@@ -259,6 +259,12 @@ def _does(verdict: Verdict, plan: PlanFacts) -> str:
 
 
 def _set_beside(verdict: Verdict, plan: PlanFacts, within: PlanFacts, subject: str) -> str:
+    if plan.p99_ttft_s > verdict.span_s and math.isfinite(plan.p99_ttft_s):
+        seen = spell.seconds(verdict.span_s)
+        return (
+            f"{subject} {_does(verdict, plan)}; what it costs cannot be said of {seen}, which end "
+            "before it serves them."
+        )
     compared, is_less = _compared(verdict, plan, within)
     holds = plan.p99_ttft_s <= verdict.limit_s
     joint = "and" if is_less or not holds else "and also"

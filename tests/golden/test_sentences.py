@@ -662,3 +662,14 @@ def test_what_was_only_counted_leaves_waits_open(counted_s):
             f"Requests were counted per {spell.seconds(counted_s)} and are spread at random "
             "within: if they come in bursts, true waits are longer, and more of the time is idle."
         ) in below
+
+
+def test_what_serves_after_the_trace_has_no_price_beside_the_answer():
+    """Of 13 seconds the bill ends before a start of a minute does: $0 is no cost of it."""
+    beside = verdict_of(span_s=13.0).beside
+    assert beside.startswith(
+        "Scale-to-zero breaks the limit for 410 of 1,000 requests; what it costs cannot be said of "
+        "13 s, which end before it serves them."
+    )
+    assert "less" not in beside
+    assert "costs $300 less" in verdict_of().beside

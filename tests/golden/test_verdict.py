@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from frontier.break_even import break_even
+from frontier.plans.scenario import Scenario
 from frontier.rivals import ALWAYS_ON, AS_SHIPPED, Rivals
 from frontier.sensitivity import with_gpu_price
-from frontier.study import compare, study_of, with_rate
+from frontier.study import compare, simulate, study_of, with_rate
 from frontier.sweep import LIST_DEAL, Deal, bill_outcome, rerun
 from frontier.trace import TraceReport, make_trace
 from tests.example import EXAMPLE, TABLES, simulated
@@ -230,3 +231,20 @@ def test_requests_that_no_server_of_the_model_takes_are_said_beside_the_answer()
     assert f"the longest has {longest:,}" in said.below
     assert "the p99 may be theirs" in said.below
     assert said.answer.startswith(f"Counting {size // 50} requests that Llama-3.1-8B-Instruct")
+
+
+def test_no_plan_that_serves_after_a_short_trace_is_the_cheapest_of_all():
+    """What a start costs that outlasts 13 seconds is in no bill: the cheapest has served them."""
+    trace = make_trace(
+        "short",
+        np.linspace(0.0, 12.0, 14),
+        np.full(14, 800),
+        np.full(14, 100),
+        horizon_s=13.0,
+        report=TraceReport("made", "s", 14, 14),
+    )
+    scenario = Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0, ())
+    found = study_of(simulate(scenario, trace, TABLES), TABLES, limit_s=2.0).verdict
+    assert found.shipped.p99_ttft_s > 13.0
+    assert found.shipped.usd_per_month < found.cheapest.usd_per_month
+    assert found.cheapest.p99_ttft_s <= 13.0
