@@ -195,6 +195,7 @@ def _replicas(everything: list[_Matched]) -> list[list[_Matched]]:
     """Return the lines replica by replica, where the text holds several that begin."""
     by_source: dict[str, list[_Matched]] = {}
     begun: set[str] = set()
+    says: set[str] = {""}
     source = ""
     for line, found in everything:
         # What has no prefix goes on from the line before.
@@ -202,9 +203,20 @@ def _replicas(everything: list[_Matched]) -> list[list[_Matched]]:
         by_source.setdefault(source, []).append((line, found))
         if found is not None and found[0] in ("banner", "engine", "load_begin"):
             begun.add(source)
-    if len(begun - {""}) < 2:
+        if found is not None:
+            says.add(source)
+    if len(begun - {""}) > 1:
+        return list(by_source.values())
+    if says.issuperset(by_source):
         return [everything]
-    return list(by_source.values())
+    # What stands between, as the requests of a proxy, is none of the engine's.
+    beside = {name for name in by_source if name not in says}
+    source, engine = "", []
+    for line, found in everything:
+        source = line.source or source
+        if source not in beside:
+            engine.append((line, found))
+    return [engine, *(by_source[name] for name in beside)]
 
 
 def _read_one(

@@ -128,6 +128,13 @@ def test_replicas_side_by_side_in_one_text_are_as_many_starts(carry):
     assert len(log.starts) == 2
 
 
+def test_a_service_beside_the_engine_takes_nothing_from_its_start():
+    """A request that a proxy logs between was taken for one of the engine's: its start was lost."""
+    proxy = 'nginx-1 | 10.0.0.1 - - [25/Sep/2026:13:38:00 +0000] "GET / HTTP/1.1" 502 2'
+    text = "\n".join(f"{row}\n{proxy}" for row in rows(lambda row, at: f"vllm-1  | {row}"))
+    assert seconds(text) == SECONDS
+
+
 @pytest.mark.parametrize("date", ["09/25 ", "09/25/2026 ", "25/09/2026 ", "2026/09/25 ", ""])
 def test_dates_with_strokes_and_times_alone_are_clocks(date):
     """Before, the start of the engine was lost without a word."""
