@@ -22,6 +22,7 @@ from frontier.charts import theme
 from frontier.economics import efficient
 from frontier.market import Choice, Market, Row
 from frontier.plans.families import FAMILIES
+from frontier.tables import OWN_SOURCE
 
 _HEIGHT_PX = 440
 # About what the plot measures on pages of 1280 and of 400 px: labels are kept apart on both.
@@ -100,7 +101,9 @@ def offer_name(row: Row, choice: Choice) -> str:
     words = f"{offer.provider} {f'{choice.gpus} × ' if choice.gpus > 1 else ''}{_short(offer.gpu)}"
     if offer.kind in ("spot", "reserved"):
         words += f", {offer.kind}"
-    return f"{words}, community" if row.community else words
+    if row.community:
+        words += ", community"
+    return f"{words}, yours" if offer.source_id == OWN_SOURCE else words
 
 
 def market_figure(

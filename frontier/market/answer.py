@@ -71,7 +71,9 @@ class Pick:
     def where(self) -> str:
         """Offer and GPUs of a replica in words: "Crusoe L40S, 1 × L40S"."""
         words = f"{self.provider} {self.product}, {self.gpus_per_replica} × {self.gpu}"
-        return f"{words}, on community hosts" if self.community else words
+        if self.community:
+            words += ", on community hosts"
+        return f"{words}, your price" if self.is_own else words
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,12 +342,8 @@ def sentences(answer: MarketAnswer, hours_per_month: float) -> tuple[str, ...]:
         )
         said.append(
             f"{answer.best.where}: p99 {wait}; "
-            f"{spell.percent(answer.best.waited_share)} of requests wait on a start. "
-            + (
-                "Its price is yours."
-                if answer.best.is_own
-                else f"Its price is of {answer.best.priced_on}."
-            )
+            f"{spell.percent(answer.best.waited_share)} of requests wait on a start."
+            + ("" if answer.best.is_own else f" Its price is of {answer.best.priced_on}.")
         )
     if answer.elsewhere is not None:
         said.append(f"Cheapest of the other providers: {at(answer.elsewhere)}.")

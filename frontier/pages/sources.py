@@ -55,7 +55,12 @@ def _draw_changes() -> None:
     """Draw the list of changes; folded, so that nothing below moves while it is worked in."""
     edits = session.edits()
     if not edits:
-        st.caption("Nothing is changed in this session.")
+        own = session.upload()
+        st.caption(
+            "Nothing is changed in this session."
+            if own is None
+            else "No cell is changed in this session; offers of yours are in use."
+        )
         return
     with st.popover(f"{spell.count(len(edits), 'cell')} changed", icon=":material/edit_note:"):
         for edit in edits[:_LISTED_CHANGES]:

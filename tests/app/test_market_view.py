@@ -21,7 +21,7 @@ from frontier.charts.market_chart import (
 from frontier.economics import efficient
 from frontier.market import Wanted, answer_of, in_hours, market
 from frontier.plans.scenario import Scenario
-from frontier.tables import load_tables
+from frontier.tables import OWN_SOURCE, load_tables
 from frontier.trace import TraceReport, make_trace
 
 TABLES = load_tables()
@@ -287,5 +287,34 @@ def test_a_price_of_ones_own_is_not_said_to_be_the_providers(open_app):
     blocks = " ".join(block.value.replace("\\", "") for block in (*app.caption, *app.markdown))
     assert "Modal (yours) " in blocks
     assert ", Crusoe 20" in blocks or "Prices of Crusoe 20" in blocks
-    assert "AWS g6" in said(app)[0]
-    assert "Its price is yours." in blocks
+    assert "AWS g6.xlarge, 1 × L4, your price, 1 replica always on" in said(app)[0].replace(
+        "\\", ""
+    )
+    assert "Its price is of" not in blocks
+
+
+def test_ones_own_offer_is_told_from_the_listed_one_of_that_name():
+    """Two RunPod H100 in the ranking: which of them is the reader's is written there."""
+    offer = TABLES.offers["crusoe-l40s"]
+    own = dataclasses.replace(offer, offer_id="own-1", source_id=OWN_SOURCE, usd_per_gpu_h=1.0)
+    tables = dataclasses.replace(TABLES, offers={**TABLES.offers, "own-1": own})
+    trace = make_trace(
+        "day",
+        np.linspace(0.0, 86_000.0, 60),
+        np.full(60, 800),
+        np.full(60, 100),
+        horizon_s=86_400.0,
+        report=TraceReport("made", "s", 60, 60),
+    )
+    found = market(
+        Scenario("Llama-3.1-8B-Instruct", "bf16", "modal-l40s", "crusoe-l40s", 2.0, ()),
+        trace,
+        tables,
+        limit_s=2.0,
+        kept=Kept(),
+        today=dt.date(2026, 11, 1),
+        wanted=Wanted(providers=("Crusoe",), gpus=("L40S",)),
+    )
+    names = ranked_table(found, frozenset(row.offer.offer_id for row in found.rows))["name"]
+    assert {"Crusoe L40S", "Crusoe L40S, yours"} <= set(names)
+    assert answer_of(found).best.where.endswith(", your price")
