@@ -258,7 +258,14 @@ def read_start_log(text: str | bytes, tables: Tables | None = None) -> StartLog:
         )
     if isinstance(text, bytes):
         check_text(text, "A start-up log is text")
-    log = _read(decode(text), tables)
+    whole = decode(text)
+    lines, most_lines = whole.count("\n"), int(tables.setting("start_log_max_lines"))
+    if lines > most_lines:
+        raise InputError(
+            f"The text has {lines:,} lines; up to {most_lines:,} are read. Keep those from the "
+            "start of the engine until it is ready."
+        )
+    log = _read(whole, tables)
     longest_s = tables.setting("start_longest_s")
     for name, runs in log.runs_s.items():
         if max(runs) > longest_s:
@@ -277,7 +284,7 @@ def _read(text: str, tables: Tables) -> StartLog:
     whole_rows = text.splitlines()
     rows = [row[:longest].strip() for row in whole_rows]
     too_long = next((n for n, row in enumerate(whole_rows, 1) if len(row) > longest), None)
-    most = int(tables.setting("upload_max_rows"))
+    most = int(tables.setting("start_list_max_lines"))
     listed = _list_of(rows[:most], ask_s, lambda: _refuse_long(too_long, longest))
     if listed is not None:
         if len(rows) > most:

@@ -274,6 +274,8 @@ def test_lists_of_seconds_in_other_writings_are_read(text, runs_s):
         ("1. 43.2\n2. 51.7", "begins with its number"),
         ("[1e400, 2]", "at least 0"),
         ("1\n" * 30_000, "30,000 lines; starts are read up to 20,000"),
+        # Each took as long as a line that says something, 7 s together.
+        ('"a,\n' * 490_000, "490,000 lines; up to 100,000 are read"),
         ("fetch: 43.2\nwarp: 20", "plain words"),
     ],
 )
