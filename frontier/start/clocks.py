@@ -101,7 +101,7 @@ def seconds_of(found: object) -> float | None:
     if isinstance(found, bool):
         return None
     if isinstance(found, int | float):
-        return epoch_s(f"{found:.6f}".rstrip("0").rstrip(".")) if abs(found) < 1e20 else None
+        return epoch_s(f"{found:.6f}".rstrip("0").rstrip(".")) if abs(found) < 10**20 else None
     if not isinstance(found, str):
         return None
     stamps = stamps_of(found)

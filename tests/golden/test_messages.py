@@ -9,7 +9,7 @@ import pytest
 
 from frontier.billing import Terms, TokenPrice, Usage, machine_shape, replica_usd_per_h
 from frontier.economics import crossings
-from frontier.errors import FrontierError, InfeasibleError, InputError
+from frontier.errors import FrontierError, InfeasibleError, InputError, MisfitError
 from frontier.mitigations.registry import mitigation
 from frontier.plans.grid import default_grid
 from frontier.plans.plan import committed
@@ -153,7 +153,7 @@ def usage(**changes):
         ),
         (
             lambda: speed_of("Llama-3.1-405B", gpu="T4", context_tokens=1000.0),
-            InfeasibleError,
+            MisfitError,
             "Llama-3.1-405B in bf16 needs 128 × T4 (16 GB each); a replica is at most "
             "one node of 8. Choose a larger GPU or fewer bits.",
         ),
