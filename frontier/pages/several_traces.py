@@ -21,7 +21,6 @@ from frontier.tables import Tables
 from frontier.trace import Together, Trace, add_up
 from frontier.trace.together import ALIGN_WORDS, SPANS_WORDS
 
-UPLOAD_TYPES = ["csv", "tsv", "json", "jsonl", "log", "txt", "gz", "parquet"]
 _FIELD, _KEPT = "more_traces", "more_traces_kept"
 _FOUND = "found"
 
@@ -99,7 +98,6 @@ def section(
     with st.expander("Other traces on the same replicas", expanded=bool(files())):
         uploads = st.file_uploader(
             "More trace files",
-            type=UPLOAD_TYPES,
             accept_multiple_files=True,
             key=_FIELD,
             on_change=mishap.safe(_forget),

@@ -245,8 +245,8 @@ def _rows_of(preset: TracePreset, tables: Tables) -> tuple[Any, ...]:
 
 def _uploaded(tables: Tables) -> Traffic:
     upload = st.file_uploader(
+        # Of any name: what a file is shows in its content, and logs are rotated to access.log.1.
         "Trace file",
-        type=several_traces.UPLOAD_TYPES,
         key="trace_file",
         on_change=mishap.safe(_forget_upload),
         help="A log of requests as CSV, JSON, JSONL or Parquet; an access log (nginx, Envoy, "

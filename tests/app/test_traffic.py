@@ -374,6 +374,20 @@ def test_which_paths_of_a_log_count_can_be_changed(open_traffic):
     assert "40 requests" in _said(app)
 
 
+@pytest.mark.parametrize(
+    "name", ["access.log.1", "access.log-20260330", "requests", "TRACE.CSV.bak"]
+)
+def test_a_trace_may_have_any_name(open_traffic, name):
+    """Logs are rotated and copies are made; what a file is shows in its content."""
+    lines = [
+        f'1.1.1.1 - - [30/Mar/2026:02:{n:02}:07 +0000] "POST /api/chat HTTP/1.1" 200 5'
+        for n in range(40)
+    ]
+    app = _upload(open_traffic, name, "\n".join(lines))
+    assert not app.exception
+    assert "40 requests" in _said(app)
+
+
 def test_of_very_many_paths_the_busiest_are_offered(open_traffic):
     """A log may have hundreds of thousands; all count until somebody chooses, and that is said."""
     lines = [
