@@ -46,6 +46,7 @@ _BYTES_PER_MIB = 2**20
 _RECORD_BYTES = 4096
 # A browser says that it has sent a file once the file is there; on a slow line a little later.
 _LATE_S = 10.0
+_MOST_SAID = 3
 
 # What the pages ask of their browser. Not: to empty the caches of all, to tell of the host's files.
 _ASKED = frozenset(
@@ -193,7 +194,10 @@ class _Intake:
 
     def _refuse(self, session_id: str, problem: str) -> str:
         """Have it said to who sent the file, at once; return it."""
-        self._of(session_id).refused.append(problem)
+        refused = self._of(session_id).refused
+        refused.append(problem)
+        # Who sends without end has no run in which it could be said.
+        del refused[:-_MOST_SAID]
         # The manager of sessions is all that knows them.
         found = self._server._session_mgr.get_active_session_info(session_id)
         if found is not None:

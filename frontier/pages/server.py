@@ -1,4 +1,4 @@
-"""What the pages ask of the server they run in: watch over uploads, say when a person has left."""
+"""What the pages ask of the server they run in: watch over what is sent, say when to stop a run."""
 
 from __future__ import annotations
 

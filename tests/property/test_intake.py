@@ -90,6 +90,17 @@ def test_the_files_of_one_session_hold_no_more_than_their_share(taking, roomy):
     manager.add_file(session_id="one", file=_file(11, each))
 
 
+def test_no_more_is_kept_to_be_said_than_is_read(taking, monkeypatch):
+    """Who has many files refused before a page is drawn leaves no sentence for each of them."""
+    _, manager, watch = taking
+    limit_mb = iter(range(1, 100))
+    monkeypatch.setattr(memory, "limit_mb", lambda tables: float(next(limit_mb)))
+    for number in range(20):
+        with pytest.raises(HTTPException):
+            manager.add_file(session_id="one", file=_file(number, SENT))
+    assert 1 <= len(watch.refused("one")) <= 3
+
+
 def test_files_of_nothing_count_too(taking, roomy, monkeypatch):
     """A million empty files would fill a server with their names."""
     _, manager, _ = taking
